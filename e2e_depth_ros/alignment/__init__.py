@@ -1,0 +1,1 @@
+"""From relative depth and sparse metric points to metres."""

@@ -1,0 +1,1 @@
+"""Depth maps, cameras and geometry. Only numpy, torch and OpenCV."""

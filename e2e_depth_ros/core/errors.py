@@ -1,0 +1,21 @@
+"""The package's few exceptions. Every message names what was expected and what was found."""
+
+
+class E2EDepthError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class InvalidInputError(E2EDepthError, ValueError):
+    """An image, message, file or argument is not what its reader requires."""
+
+
+class CheckpointError(E2EDepthError):
+    """A checkpoint is missing, incomplete, corrupt, or of an unknown layout."""
+
+
+class KindError(E2EDepthError, TypeError):
+    """A depth map of one kind was handed to a place that takes another, say relative depth as metres."""
+
+
+class MissingDependencyError(E2EDepthError):
+    """Something optional is needed here and not installed; the message says how to install it."""

@@ -1,0 +1,133 @@
+"""Depth and normal maps that carry what their numbers mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.core.errors import InvalidInputError, KindError
+
+
+class DepthKind(Enum):
+    """What the numbers of a depth map mean."""
+
+    METRIC = "metric"
+    """Metres along the optical axis."""
+    SCALE_INVARIANT = "scale-invariant"
+    """Metres up to an unknown positive factor."""
+    AFFINE_INVARIANT = "affine-invariant"
+    """Metres up to an unknown positive factor and an unknown offset; 0 is near, 1 is far."""
+    AFFINE_INVARIANT_DISPARITY = "affine-invariant disparity"
+    """1 / metres up to an unknown positive factor and an unknown offset; large is near."""
+
+
+@dataclass(frozen=True, eq=False)
+class DepthMap:
+    """Depth of each pixel, together with what it means.
+
+    Convention:
+        Depth is camera-frame Z, never the length of the ray. Values where `valid` is False are NaN.
+
+    Attributes:
+        values: (H, W), float32, read-only; unit as `kind` says.
+        valid: (H, W), bool, read-only; True where the value may be used.
+        kind: What the values mean. A relative map can't reach a place that asks for metres.
+    """
+
+    values: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    kind: DepthKind
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.values, dtype=np.float32)
+        valid = np.asarray(self.valid, dtype=np.bool_)
+        if values.ndim != 2 or values.size == 0:
+            raise InvalidInputError(f"expected depth of shape (H, W), got {values.shape}")
+        if valid.shape != values.shape:
+            raise InvalidInputError(f"expected valid of shape {values.shape}, got {valid.shape}")
+        valid = valid & np.isfinite(values)
+        if self.kind is DepthKind.METRIC:
+            valid = valid & (values > 0)
+        values = np.where(valid, values, np.float32(np.nan))
+        object.__setattr__(self, "values", _read_only(values))
+        object.__setattr__(self, "valid", _read_only(valid))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W), pixels."""
+        height, width = self.values.shape
+        return height, width
+
+    def require(self, kind: DepthKind) -> DepthMap:
+        """Return this map if it is of the given kind.
+
+        Raises:
+            KindError: It is of another kind.
+        """
+        if self.kind is not kind:
+            raise KindError(f"expected {kind.value} depth, got {self.kind.value} depth")
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class NormalMap:
+    """Surface normal of each pixel.
+
+    Convention:
+        Unit vectors in the camera optical frame (REP 103: x right, y down, z forward). They point
+        towards the camera, so z is negative on a wall that faces it. NaN where `valid` is False.
+
+    Attributes:
+        values: (H, W, 3), float32, read-only.
+        valid: (H, W), bool, read-only.
+    """
+
+    values: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.values, dtype=np.float32)
+        valid = np.asarray(self.valid, dtype=np.bool_)
+        if values.ndim != 3 or values.shape[2] != 3 or values.size == 0:
+            raise InvalidInputError(f"expected normals of shape (H, W, 3), got {values.shape}")
+        if valid.shape != values.shape[:2]:
+            raise InvalidInputError(f"expected valid of shape {values.shape[:2]}, got {valid.shape}")
+        object.__setattr__(self, "values", _read_only(values))
+        object.__setattr__(self, "valid", _read_only(valid))
+
+    @classmethod
+    def from_vectors(cls, vectors: NDArray[np.float32]) -> NormalMap:
+        """Normalise vectors of any length; those too short or not finite become invalid.
+
+        Args:
+            vectors: (H, W, 3), optical frame.
+
+        Returns:
+            The unit normals, NaN where invalid.
+        """
+        vectors = np.asarray(vectors, dtype=np.float32)
+        if vectors.ndim != 3 or vectors.shape[2] != 3:
+            raise InvalidInputError(f"expected vectors of shape (H, W, 3), got {vectors.shape}")
+        length = np.sqrt(np.einsum("hwc,hwc->hw", vectors, vectors))
+        valid = np.isfinite(length) & (length > 1e-6)
+        scale = np.divide(np.float32(1), length, out=np.full_like(length, np.nan), where=valid)
+        return cls(values=vectors * scale[..., None], valid=valid)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W), pixels."""
+        height, width = self.values.shape[:2]
+        return height, width
+
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+
+def _read_only(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
+    view: NDArray[_Scalar] = array.view()
+    view.flags.writeable = False
+    return view

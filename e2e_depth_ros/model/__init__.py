@@ -1,0 +1,1 @@
+"""Networks: from a checkpoint to relative depth and normals of an image."""

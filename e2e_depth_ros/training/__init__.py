@@ -1,0 +1,1 @@
+"""Scenes, data sets, losses and the training loop."""
