@@ -1,0 +1,71 @@
+# Every target does its own set-up in .venv; the machine needs only python3 and make.
+PYTHON ?= python3
+# Anything pip takes: a plain index gives the CUDA build on Linux, PyTorch's CPU index a smaller one, say
+#   make demo TORCH="torch==2.13.0 --index-url <PyTorch's CPU index>"
+TORCH ?= torch==2.13.0
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+COLCON := $(VENV)/.colcon
+# A sourced ROS distribution brings its own ROS.
+comma := ,
+EXTRAS := demo,hub,test$(if $(ROS_DISTRO),,$(comma)ros)
+
+.PHONY: help install demo test lint format colcon clean
+
+help:
+	@echo "make demo    the whole system on real frames: pictures, cloud and table in demo_out/"
+	@echo "make test    format, lint, types and tests"
+	@echo "make lint    the same without the tests;  make format  applies what can be applied"
+	@echo "make colcon  builds and tests as a ROS package, in build/ and install/"
+	@echo "make clean   removes what the others made, .venv too"
+
+# Debian ships python3 without ensurepip: then pip or virtualenv must be there already.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	  || { echo "Python 3.10 or newer is needed, $$($(PYTHON) --version 2>&1) found: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 \
+	  || { $(PYTHON) -m venv --without-pip $(VENV) >/dev/null 2>&1 \
+	       && $(PYTHON) -m pip --python $(VENV)/bin/python install --quiet pip 2>/dev/null; } \
+	  || $(PYTHON) -m virtualenv --quiet $(VENV) 2>/dev/null \
+	  || { rm -rf $(VENV); echo "python3 cannot make a virtual environment: apt install python3-venv" >&2; exit 2; }
+
+# torch first: what depends on it must not choose another build.
+$(INSTALLED): setup.py setup.cfg requirements-ros.txt requirements-dev.txt | $(BIN)/python
+	@echo "Setting up $(VENV) (once, a few minutes) ..."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$(EXTRAS)]"
+	@touch $@
+
+install: $(INSTALLED)
+
+demo: $(INSTALLED)
+	$(BIN)/e2e-depth demo --output demo_out
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: lint
+	$(BIN)/python -m pytest
+
+$(COLCON): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check colcon-common-extensions colcon-ros
+	@touch $@
+
+colcon: $(COLCON)
+	@. $(BIN)/activate && export AMENT_PREFIX_PATH="$${AMENT_PREFIX_PATH:-$$VIRTUAL_ENV}" \
+	  && colcon list --packages-select e2e_depth_ros | grep -F '(ros.ament_python)' \
+	  && colcon build --packages-select e2e_depth_ros \
+	  && . install/setup.sh \
+	  && colcon test --packages-select e2e_depth_ros --event-handlers console_direct+ \
+	  && colcon test-result --verbose
+
+clean:
+	rm -rf $(VENV) build install log demo_out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

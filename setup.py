@@ -1,0 +1,33 @@
+from pathlib import Path
+
+from setuptools import setup
+
+PACKAGE = "e2e_depth_ros"
+SHARE = f"share/{PACKAGE}"
+
+
+def files(pattern: str) -> list[str]:
+    """Return the files of the source tree that match, as setuptools wants them: relative and sorted."""
+    return sorted(str(path) for path in Path().glob(pattern) if path.is_file())
+
+
+def requirements(path: str) -> list[str]:
+    """Read the requirements of a file, so that each pin is written once."""
+    lines = (line.split("#")[0].strip() for line in Path(path).read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line]
+
+
+setup(
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (SHARE, ["package.xml"]),
+        (f"{SHARE}/launch", files("launch/*.launch.py")),
+        (f"{SHARE}/config", files("config/*")),
+    ],
+    extras_require={
+        "ros": requirements("requirements-ros.txt"),
+        "demo": ["imgviz>=2.1", "scikit-image>=0.24"],
+        "hub": ["transformers>=4.49"],
+        "test": requirements("requirements-dev.txt"),
+    },
+)
