@@ -1,0 +1,218 @@
+import array
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("sensor_msgs", reason="ROS 2 message packages are not installed")
+
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from e2e_depth_ros.ros.images import MAX_PIXELS, depth_from_message, message_from_array, rgb_from_message
+from e2e_depth_ros.ros.refusal import RefusedMessageError
+
+HEIGHT, WIDTH = 6, 10
+
+
+def make_message(values, encoding, padding=0, bigendian=False):
+    values = np.ascontiguousarray(values)
+    rows = values.reshape(values.shape[0], -1)
+    if bigendian:
+        rows = rows.astype(rows.dtype.newbyteorder(">"))
+    raw = rows.view(np.uint8)
+    raw = np.pad(raw, ((0, 0), (0, padding)), constant_values=255)
+    return Image(
+        height=values.shape[0],
+        width=values.shape[1],
+        encoding=encoding,
+        step=raw.shape[1],
+        is_bigendian=int(bigendian),
+        data=raw.tobytes(),
+    )
+
+
+@pytest.fixture
+def rgb():
+    return np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("padding", [0, 5])
+def test_rgb8_keeps_its_channel_order(rgb, padding):
+    np.testing.assert_array_equal(rgb_from_message(make_message(rgb, "rgb8", padding)), rgb)
+
+
+def test_rgb8_is_a_view_without_a_copy(rgb):
+    message = make_message(rgb, "rgb8")
+    assert np.shares_memory(rgb_from_message(message), np.frombuffer(message.data, np.uint8))
+
+
+@pytest.mark.parametrize("padding", [0, 3])
+@pytest.mark.parametrize(
+    ("encoding", "order"),
+    [("bgr8", [2, 1, 0]), ("rgba8", [0, 1, 2, 0]), ("bgra8", [2, 1, 0, 0]), ("8UC3", [2, 1, 0])],
+)
+def test_channel_orders(rgb, encoding, order, padding):
+    message = make_message(rgb[..., order], encoding, padding)
+    np.testing.assert_array_equal(rgb_from_message(message), rgb)
+
+
+def test_mono8_fills_three_channels(rgb):
+    decoded = rgb_from_message(make_message(rgb[..., 0], "mono8", 2))
+    np.testing.assert_array_equal(decoded, np.repeat(rgb[..., :1], 3, axis=2))
+
+
+@pytest.mark.parametrize("bigendian", [False, True])
+def test_mono16_scales_its_full_range(bigendian):
+    values = np.array([[0, 257, 65535], [32896, 128, 129]], np.uint16)
+    decoded = rgb_from_message(make_message(values, "mono16", bigendian=bigendian))
+    np.testing.assert_array_equal(decoded[..., 1], [[0, 1, 255], [128, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "red", "green", "blue"),
+    [
+        ("bayer_rggb8", (0, 0), (0, 1), (1, 1)),
+        ("bayer_bggr8", (1, 1), (0, 1), (0, 0)),
+        ("bayer_gbrg8", (1, 0), (0, 0), (0, 1)),
+        ("bayer_grbg8", (0, 1), (0, 0), (1, 0)),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_bayer_pattern_names_the_first_pixels(encoding, red, green, blue, dtype):
+    full = np.iinfo(dtype).max // 255
+    mosaic = np.full((8, 12), 120 * full, dtype)  # both greens
+    mosaic[red[0] :: 2, red[1] :: 2] = 200 * full
+    mosaic[blue[0] :: 2, blue[1] :: 2] = 40 * full
+    assert mosaic[green] == 120 * full
+    decoded = rgb_from_message(make_message(mosaic, encoding.replace("8", str(8 * dtype().itemsize))))
+    np.testing.assert_array_equal(decoded[3, 5], [200, 120, 40])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "order"),
+    [("yuv422", "uyvy"), ("uyvy", "uyvy"), ("yuyv", "yuyv"), ("yuv422_yuy2", "yuyv")],
+)
+def test_yuv422_packings(encoding, order):
+    luma, u, v = 120, 110, 170  # a dull red
+    pixels = np.zeros((4, 6, 2), np.uint8)
+    y_at, c_at = (1, 0) if order == "uyvy" else (0, 1)
+    pixels[..., y_at] = luma
+    pixels[:, 0::2, c_at] = u
+    pixels[:, 1::2, c_at] = v
+    red, green, blue = rgb_from_message(make_message(pixels, encoding))[2, 3].astype(int)
+    # ITU-R BT.601, studio range
+    assert abs(red - (1.164 * (luma - 16) + 1.596 * (v - 128))) <= 2
+    assert abs(green - (1.164 * (luma - 16) - 0.813 * (v - 128) - 0.391 * (u - 128))) <= 2
+    assert abs(blue - (1.164 * (luma - 16) + 2.018 * (u - 128))) <= 2
+
+
+def test_rare_encoding_goes_through_the_bridge(rgb):
+    pytest.importorskip("rosbags.image")
+    decoded = rgb_from_message(make_message(rgb.astype(np.uint16) * 257, "rgb16"))
+    np.testing.assert_allclose(decoded.astype(int), rgb, atol=1)
+
+
+def test_compressed_png_is_exact_and_rgb(rgb):
+    data = cv2.imencode(".png", rgb[..., ::-1])[1].tobytes()
+    np.testing.assert_array_equal(rgb_from_message(CompressedImage(format="png", data=data)), rgb)
+
+
+def test_compressed_jpeg_ignores_exif_rotation():
+    rgb = np.full((16, 32, 3), (200, 60, 20), np.uint8)
+    data = cv2.imencode(".jpg", rgb[..., ::-1])[1].tobytes()
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"  # orientation 6
+    data = data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:]
+    decoded = rgb_from_message(CompressedImage(format="rgb8; jpeg compressed bgr8", data=data))
+    assert decoded.shape == rgb.shape
+    np.testing.assert_allclose(decoded.astype(int), rgb, atol=6)
+
+
+@pytest.mark.parametrize("bigendian", [False, True])
+def test_depth_16uc1_is_millimetres(bigendian):
+    values = np.array([[0, 1500, 65535], [1, 2, 40000]], np.uint16)
+    depth_m = depth_from_message(make_message(values, "16UC1", 4, bigendian))
+    np.testing.assert_allclose(depth_m, [[0, 1.5, np.nan], [0.001, 0.002, 40]], rtol=1e-6)
+    assert depth_m.dtype == np.float32
+
+
+def test_depth_32fc1_is_metres():
+    values = np.array([[np.nan, 1.5, np.inf], [0, 2, 40]], np.float32)
+    np.testing.assert_array_equal(depth_from_message(make_message(values, "32FC1")), values)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"data": b"\0" * 20}, "image: data length"),
+        ({"data": b""}, "image: data length"),
+        ({"step": WIDTH * 3 - 1}, "image: step"),
+        ({"step": WIDTH * 4}, "image: data length"),
+        ({"encoding": "rgb7"}, "image: encoding"),
+        ({"encoding": ""}, "image: encoding"),
+        ({"height": 0}, "image: size"),
+        ({"width": 0}, "image: size"),
+        ({"height": 2**32 - 1, "width": 2**32 - 1}, "image: size"),
+        ({"encoding": "yuv422", "width": WIDTH - 1}, "image: size"),
+        ({"encoding": "bayer_rggb8", "height": 2}, "image: size"),
+    ],
+)
+def test_malformed_image_is_refused_by_reason(rgb, change, reason):
+    message = make_message(rgb, "rgb8")
+    for name, value in change.items():
+        setattr(message, name, value)
+    with pytest.raises(RefusedMessageError, match="expected") as refusal:
+        rgb_from_message(message)
+    assert refusal.value.reason == reason
+
+
+def test_refusal_names_expected_and_actual(rgb):
+    message = make_message(rgb, "rgb8")
+    message.data = bytes(170)
+    with pytest.raises(RefusedMessageError, match="expected 6 rows of 30 bytes = 180, got 170"):
+        rgb_from_message(message)
+
+
+def test_missing_padding_of_the_last_row_is_accepted(rgb):
+    message = make_message(rgb, "rgb8", padding=7)
+    message.data = message.data[:-7]
+    np.testing.assert_array_equal(rgb_from_message(message), rgb)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff\xd8\xff", b"not an image at all", bytes(64)], ids=["empty", "stub", "text", "zeros"]
+)
+def test_malformed_compressed_image_is_refused(data):
+    with pytest.raises(RefusedMessageError) as refusal:
+        rgb_from_message(CompressedImage(format="jpeg", data=data))
+    assert refusal.value.reason == "image: compressed data"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_huge_compressed_image_is_refused_by_its_head(suffix):
+    data = bytearray(cv2.imencode(suffix, np.zeros((16, 16, 3), np.uint8))[1].tobytes())
+    if suffix == ".png":
+        data[16:24] = (60000).to_bytes(4, "big") * 2
+    else:
+        at = data.index(b"\xff\xc0")
+        data[at + 5 : at + 9] = (60000).to_bytes(2, "big") * 2
+    with pytest.raises(RefusedMessageError, match=str(MAX_PIXELS)) as refusal:
+        rgb_from_message(CompressedImage(format="any", data=bytes(data)))
+    assert refusal.value.reason == "image: size"
+
+
+def test_depth_of_another_encoding_is_refused(rgb):
+    with pytest.raises(RefusedMessageError, match="expected one of 16UC1, mono16, 32FC1, got 'rgb8'"):
+        depth_from_message(make_message(rgb, "rgb8"))
+
+
+def test_message_from_array_round_trip():
+    values = np.random.default_rng(1).normal(size=(5, 7)).astype(np.float32)
+    header = Header(frame_id="camera")
+    message = message_from_array(values, "32FC1", header)
+    assert (message.height, message.width, message.step) == (5, 7, 28)
+    assert bool(message.is_bigendian) == (sys.byteorder == "big")
+    assert message.header.frame_id == "camera"
+    assert isinstance(message.data, array.array)
+    np.testing.assert_array_equal(depth_from_message(message), values)
