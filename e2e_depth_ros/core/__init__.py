@@ -1,1 +1,1 @@
-"""Depth maps, cameras and geometry. Only numpy, torch and OpenCV."""
+"""Depth maps, cameras and geometry. Only numpy, torch, OpenCV and PyYAML."""

@@ -1,0 +1,327 @@
+"""A calibrated camera: where points appear in its image, and how the image changes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import ArrayLike, NDArray
+
+from e2e_depth_ros.core.distortion import DistortionModel, check_coefficients, distort, undistort
+from e2e_depth_ros.core.errors import InvalidInputError
+
+__all__ = ["Camera", "DistortionModel"]
+
+_Matrix = NDArray[np.float64]
+_Pixels = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """Intrinsic calibration of a camera at one image size.
+
+    Convention:
+        Optical frame (REP 103): x right, y down, z forward. Pixel (0, 0) is centred at (0, 0), u grows to
+        the right and v downwards; the image spans [-0.5, W - 0.5] x [-0.5, H - 0.5].
+        `intrinsics`, `distortion`, `rectification` and `projection` are K, D, R and P[:, :3] of ROS's
+        CameraInfo: K and D describe the raw image, R and P the rectified one.
+
+    Attributes:
+        size: (H, W), pixels.
+        intrinsics: (3, 3), pixels, without skew.
+        distortion_model: How the lens bends rays.
+        distortion: Its coefficients, empty for a pinhole.
+        rectification: (3, 3), rotation from the raw to the rectified optical frame.
+        projection: (3, 3), intrinsics of the rectified image; None stands for `intrinsics`.
+    """
+
+    size: tuple[int, int]
+    intrinsics: _Matrix
+    distortion_model: DistortionModel = DistortionModel.NONE
+    distortion: tuple[float, ...] = ()
+    rectification: _Matrix = field(default_factory=lambda: np.eye(3))
+    projection: _Matrix | None = None
+
+    def __post_init__(self) -> None:
+        height, width = self.size
+        if int(height) != height or int(width) != width or height < 1 or width < 1:
+            raise InvalidInputError(f"expected an image size (H, W) of at least (1, 1), got {self.size}")
+        intrinsics = _checked_intrinsics(self.intrinsics, "intrinsics K")
+        projection = intrinsics
+        if self.projection is not None:
+            projection = _checked_intrinsics(self.projection, "projection P[:, :3]")
+        rectification = _checked_rotation(self.rectification)
+        distortion = tuple(float(coefficient) for coefficient in self.distortion)
+        check_coefficients(self.distortion_model, distortion)
+        object.__setattr__(self, "size", (int(height), int(width)))
+        object.__setattr__(self, "intrinsics", intrinsics)
+        object.__setattr__(self, "distortion", distortion)
+        object.__setattr__(self, "rectification", rectification)
+        object.__setattr__(self, "projection", projection)
+
+    @classmethod
+    def from_calibration(
+        cls,
+        size: tuple[int, int],
+        intrinsics: ArrayLike,
+        distortion_model: str = "",
+        distortion: Sequence[float] = (),
+        rectification: ArrayLike | None = None,
+        projection: ArrayLike | None = None,
+    ) -> Camera:
+        """Make a camera of the flat arrays of a CameraInfo message or a calibration file.
+
+        What drivers leave empty or all zero counts as not given: R is then the identity and P is K. A
+        perspective model without coefficients is a pinhole. The fourth column of P, the baseline of a stereo
+        pair, does not concern a single camera and is dropped.
+
+        Args:
+            size: (H, W), pixels.
+            intrinsics: 9 numbers, K row by row.
+            distortion_model: As ROS names it.
+            distortion: The coefficients D.
+            rectification: 9 numbers, R row by row.
+            projection: 12 numbers, P row by row.
+
+        Returns:
+            The camera.
+
+        Raises:
+            InvalidInputError: A value is missing, not finite or impossible.
+        """
+        try:
+            model = DistortionModel(distortion_model)
+        except ValueError:
+            known = ", ".join(repr(model.value) for model in DistortionModel)
+            raise InvalidInputError(
+                f"expected a distortion model of {known}, got {distortion_model!r}"
+            ) from None
+        if model is not DistortionModel.EQUIDISTANT and not np.any(distortion):
+            model, distortion = DistortionModel.NONE, ()
+        if rectification is None or not np.any(rectification):
+            rectification = np.eye(3)
+        if projection is None or not np.any(projection):
+            projection = None
+        return cls(
+            size=size,
+            intrinsics=_reshaped(intrinsics, (3, 3), "K"),
+            distortion_model=model,
+            distortion=tuple(distortion),
+            rectification=_reshaped(rectification, (3, 3), "R"),
+            projection=None if projection is None else _reshaped(projection, (3, 4), "P")[:, :3],
+        )
+
+    @classmethod
+    def from_yaml(cls, path: Path | str) -> Camera:
+        """Read a ROS calibration file (`camera_info.yaml`, as camera_calibration writes it).
+
+        Raises:
+            InvalidInputError: The file can't be read, lacks a field, or holds an impossible value.
+        """
+        try:
+            entries = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise InvalidInputError(f"cannot read the camera calibration {path}: {error}") from error
+        if not isinstance(entries, Mapping):
+            raise InvalidInputError(f"expected a mapping in {path}, got {type(entries).__name__}")
+        try:
+            return cls.from_calibration(
+                size=(entries["image_height"], entries["image_width"]),
+                intrinsics=entries["camera_matrix"]["data"],
+                distortion_model=entries.get("distortion_model", ""),
+                distortion=entries.get("distortion_coefficients", {}).get("data", ()),
+                rectification=entries.get("rectification_matrix", {}).get("data"),
+                projection=entries.get("projection_matrix", {}).get("data"),
+            )
+        except KeyError as error:
+            raise InvalidInputError(f"expected the entry {error} in {path}, got {sorted(entries)}") from error
+        except (InvalidInputError, AttributeError, TypeError, ValueError) as error:
+            raise InvalidInputError(f"{path}: {error}") from error
+
+    @property
+    def fx(self) -> float:
+        """Horizontal focal length, pixels."""
+        return float(self.intrinsics[0, 0])
+
+    @property
+    def fy(self) -> float:
+        """Vertical focal length, pixels."""
+        return float(self.intrinsics[1, 1])
+
+    @property
+    def cx(self) -> float:
+        """Column of the principal point, pixels."""
+        return float(self.intrinsics[0, 2])
+
+    @property
+    def cy(self) -> float:
+        """Row of the principal point, pixels."""
+        return float(self.intrinsics[1, 2])
+
+    @property
+    def is_distorted(self) -> bool:
+        """Whether the lens bends rays; a fisheye does so even when all its coefficients are zero."""
+        return self.distortion_model is DistortionModel.EQUIDISTANT or any(self.distortion)
+
+    @property
+    def is_rectified(self) -> bool:
+        """Whether rectifying would leave the image as it is."""
+        return (
+            not self.is_distorted
+            and np.array_equal(self.rectification, np.eye(3))
+            and np.array_equal(self.intrinsics, self._rectified_intrinsics)
+        )
+
+    @property
+    def _rectified_intrinsics(self) -> _Matrix:
+        return self.intrinsics if self.projection is None else self.projection
+
+    def resized(self, size: tuple[int, int]) -> Camera:
+        """Describe the image after resizing.
+
+        The outer borders of both images coincide, as in cv2.resize and torch's interpolation: a pixel at u
+        goes to (u + 0.5) * scale - 0.5, and so does cx. ROS's consumers (image_geometry, depth_image_proc)
+        read the principal point as relative to the centre of pixel (0, 0), so this keeps their points where
+        they were. image_proc's resize instead multiplies cx by the scale, which moves points sideways by up
+        to half a pixel of the larger image.
+
+        Args:
+            size: (H, W) of the resized image.
+
+        Returns:
+            The camera of the resized image, K and P scaled alike.
+        """
+        if tuple(size) == self.size:
+            return self
+        scale_y, scale_x = size[0] / self.size[0], size[1] / self.size[1]
+        shift_x, shift_y = (scale_x - 1) / 2, (scale_y - 1) / 2
+        change = np.array([[scale_x, 0, shift_x], [0, scale_y, shift_y], [0, 0, 1]])
+        return self._moved(size, change)
+
+    def cropped(self, top: int, left: int, size: tuple[int, int]) -> Camera:
+        """Describe a part of the image.
+
+        Args:
+            top: First row that stays.
+            left: First column that stays.
+            size: (H, W) of the part.
+
+        Returns:
+            The camera of the part, K and P shifted alike.
+
+        Raises:
+            InvalidInputError: The part reaches out of the image.
+        """
+        bottom, right = top + size[0], left + size[1]
+        if top < 0 or left < 0 or bottom > self.size[0] or right > self.size[1]:
+            raise InvalidInputError(
+                f"expected a part within {self.size}, got rows {top}..{bottom}, columns {left}..{right}"
+            )
+        change = np.array([[1.0, 0, -left], [0, 1, -top], [0, 0, 1]])
+        return self._moved(size, change)
+
+    def _moved(self, size: tuple[int, int], change: _Matrix) -> Camera:
+        """Apply a change of pixel coordinates (3, 3) to K and P."""
+        return replace(
+            self,
+            size=size,
+            intrinsics=change @ self.intrinsics,
+            projection=change @ self._rectified_intrinsics,
+        )
+
+    def rectified(self) -> Camera:
+        """Describe the rectified image: a pinhole with P's intrinsics, looking along R's axes."""
+        if self.is_rectified:
+            return self
+        return Camera(size=self.size, intrinsics=self._rectified_intrinsics)
+
+    def project(self, points_m: NDArray[Any]) -> tuple[_Pixels, _Pixels]:
+        """Find where points appear in the (raw) image, with distortion.
+
+        Args:
+            points_m: (N, 3), metres, raw optical frame.
+
+        Returns:
+            Column u and row v, (N,) each, pixels; also outside of the image. NaN for points that are not
+            in front of the camera (z <= 0), and beyond the angle up to which the distortion model holds.
+
+        Raises:
+            InvalidInputError: The points have another shape.
+        """
+        points = np.asarray(points_m)
+        if points.ndim != 2 or points.shape[1] != 3:
+            raise InvalidInputError(f"expected points of shape (N, 3), got {points.shape}")
+        z = points[:, 2].astype(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            inverse_z = np.where(z > 0, 1.0 / z, np.nan)
+            x, y = points[:, 0] * inverse_z, points[:, 1] * inverse_z
+        x, y = distort(x, y, self.distortion_model, self.distortion)
+        return self.fx * x + self.cx, self.fy * y + self.cy
+
+    def normalized_from_pixels(self, u_px: ArrayLike, v_px: ArrayLike) -> tuple[_Pixels, _Pixels]:
+        """Find the rays through pixels, without distortion.
+
+        Args:
+            u_px: (N,), columns.
+            v_px: (N,), rows.
+
+        Returns:
+            x / z and y / z of the rays, (N,) each, raw optical frame. NaN where no ray leads to the pixel.
+        """
+        x = (np.asarray(u_px, dtype=np.float64) - self.cx) / self.fx
+        y = (np.asarray(v_px, dtype=np.float64) - self.cy) / self.fy
+        return undistort(x, y, self.distortion_model, self.distortion)
+
+    @cached_property
+    def normalized_grid(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The rays through all pixels: x / z and y / z, which broadcast to (H, W).
+
+        (1, W) and (H, 1) for a pinhole, (H, W) both for a distorted camera. Computed once a camera.
+        """
+        height, width = self.size
+        u, v = np.arange(width), np.arange(height)
+        if not self.is_distorted:
+            x, y = self.normalized_from_pixels(u, v)
+            return x[None, :].astype(np.float32), y[:, None].astype(np.float32)
+        grid_u, grid_v = np.meshgrid(u, v)
+        x, y = self.normalized_from_pixels(grid_u.ravel(), grid_v.ravel())
+        return x.reshape(self.size).astype(np.float32), y.reshape(self.size).astype(np.float32)
+
+
+def _reshaped(values: ArrayLike, shape: tuple[int, int], name: str) -> _Matrix:
+    array = np.asarray(values, dtype=np.float64)
+    if array.size != shape[0] * shape[1]:
+        raise InvalidInputError(f"expected {shape[0] * shape[1]} numbers in {name}, got {array.size}")
+    return array.reshape(shape)
+
+
+def _checked_intrinsics(values: ArrayLike, name: str) -> _Matrix:
+    matrix = np.array(values, dtype=np.float64)
+    if matrix.shape != (3, 3):
+        raise InvalidInputError(f"expected {name} of shape (3, 3), got {matrix.shape}")
+    if not np.isfinite(matrix).all():
+        raise InvalidInputError(f"expected finite numbers in {name}, got {matrix.tolist()}")
+    if not (matrix[0, 0] > 0 and matrix[1, 1] > 0):
+        raise InvalidInputError(
+            f"expected positive focal lengths in {name}, got fx = {matrix[0, 0]}, fy = {matrix[1, 1]}"
+        )
+    plain = np.array([[matrix[0, 0], 0, matrix[0, 2]], [0, matrix[1, 1], matrix[1, 2]], [0, 0, 1]])
+    if not np.allclose(matrix, plain, rtol=0, atol=1e-6 * matrix[0, 0]):
+        raise InvalidInputError(
+            f"expected {name} as [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], got {matrix.tolist()}"
+        )
+    plain.flags.writeable = False
+    return plain
+
+
+def _checked_rotation(values: ArrayLike) -> _Matrix:
+    matrix = np.array(values, dtype=np.float64)
+    if matrix.shape != (3, 3) or not np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-3):
+        raise InvalidInputError(f"expected a rotation (3, 3) as rectification R, got {matrix.tolist()}")
+    matrix.flags.writeable = False
+    return matrix

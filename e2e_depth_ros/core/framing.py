@@ -1,0 +1,117 @@
+"""Fit images to the size that a network works at, and bring its maps back to the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from e2e_depth_ros.core.errors import InvalidInputError
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How an image is fitted to the network: resized as a whole, then padded at the right and the bottom.
+
+    Convention:
+        Sizes are (H, W). Resizing keeps the outer borders of image and map aligned (the half-pixel rule,
+        `align_corners=False`), so a pixel at x of the content lies at (x + 0.5) * W / w - 0.5 of the image.
+        The same steps as diffusers' Marigold pipelines, so that results agree with theirs.
+
+    Attributes:
+        native_size: The image as the camera delivers it.
+        content_size: The image after resizing, before padding.
+        padded_size: What the network sees.
+    """
+
+    native_size: tuple[int, int]
+    content_size: tuple[int, int]
+    padded_size: tuple[int, int]
+
+    def apply(self, images: Tensor) -> Tensor:
+        """Fit images to the network.
+
+        Args:
+            images: (B, C, H, W) with H x W the native size, floating point.
+
+        Returns:
+            (B, C, h, w) with h x w the padded size; the padding repeats the last row and column.
+
+        Raises:
+            InvalidInputError: The tensor has another shape or is not floating point.
+        """
+        _check(images, self.native_size, "images of the native size")
+        if self.content_size != self.native_size:
+            images = functional.interpolate(images, self.content_size, mode="bilinear", antialias=True)
+        bottom = self.padded_size[0] - self.content_size[0]
+        right = self.padded_size[1] - self.content_size[1]
+        if bottom or right:
+            images = functional.pad(images, (0, right, 0, bottom), mode="replicate")
+        return images
+
+    def invert(self, maps: Tensor) -> Tensor:
+        """Bring the network's maps back to the image: cut the padding off, then resize.
+
+        Values are interpolated bilinearly without antialiasing, so directions (normals) want to be
+        normalised again afterwards.
+
+        Args:
+            maps: (B, C, h, w) with h x w the padded size, floating point.
+
+        Returns:
+            (B, C, H, W) with H x W the native size.
+
+        Raises:
+            InvalidInputError: The tensor has another shape or is not floating point.
+        """
+        _check(maps, self.padded_size, "maps of the padded size")
+        height, width = self.content_size
+        maps = maps[:, :, :height, :width]
+        if self.content_size != self.native_size:
+            maps = functional.interpolate(maps, self.native_size, mode="bilinear", align_corners=False)
+        return maps
+
+
+def framing_for(native_size: tuple[int, int], processing_resolution: int | None, multiple: int) -> Framing:
+    """Choose the framing of an image.
+
+    The longer edge becomes `processing_resolution`, for small images too; the shorter one follows, rounded
+    down and at least 1 pixel. Then both are padded up to `multiple`.
+
+    Args:
+        native_size: (H, W) of the image.
+        processing_resolution: Pixels of the longer edge; None or 0 keeps the native size.
+        multiple: What the network's input must be divisible by.
+
+    Returns:
+        The framing.
+
+    Raises:
+        InvalidInputError: A size is not positive.
+    """
+    if min(native_size) < 1:
+        raise InvalidInputError(f"expected an image size (H, W) of at least (1, 1), got {native_size}")
+    if processing_resolution is not None and processing_resolution < 0:
+        raise InvalidInputError(f"expected a processing resolution >= 0, got {processing_resolution}")
+    if multiple < 1:
+        raise InvalidInputError(f"expected a multiple >= 1, got {multiple}")
+    height, width = native_size
+    if processing_resolution:
+        long_edge = max(height, width)
+        height = max(1, height * processing_resolution // long_edge)
+        width = max(1, width * processing_resolution // long_edge)
+    return Framing(
+        native_size=(native_size[0], native_size[1]),
+        content_size=(height, width),
+        padded_size=(height + -height % multiple, width + -width % multiple),
+    )
+
+
+def _check(tensor: Tensor, size: tuple[int, int], what: str) -> None:
+    if tensor.ndim != 4 or tuple(tensor.shape[2:]) != size or not torch.is_floating_point(tensor):
+        raise InvalidInputError(
+            f"expected {what}, floating point (B, C, {size[0]}, {size[1]}), "
+            f"got {tensor.dtype} {tuple(tensor.shape)}"
+        )
