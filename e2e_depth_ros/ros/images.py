@@ -24,9 +24,6 @@ from e2e_depth_ros.ros.refusal import RefusedMessageError
 MAX_PIXELS: Final = 1 << 26
 """Larger images (67 megapixels) are taken for corrupt: decoding one would exhaust a robot's memory."""
 
-_MILLIMETRES_SATURATED: Final = 65535
-"""What 16UC1 sensors write for "too far"."""
-
 # encoding: (dtype, channels, conversion to RGB; None = as it is)
 # OpenCV names a Bayer pattern by the second row's second and third pixel, ROS by the first row's first two:
 # ROS "rggb" is OpenCV's "BayerBG".
@@ -99,14 +96,15 @@ def rgb_from_message(message: Image | CompressedImage) -> NDArray[np.uint8]:
     return rgb
 
 
-def depth_from_message(message: Image) -> NDArray[np.float32]:
-    """Decode a depth image (REP 118).
+def depth_from_message(message: Image) -> NDArray[np.float32] | NDArray[np.uint16]:
+    """Read a depth image (REP 118).
 
     Args:
-        message: Image of encoding 32FC1 (metres) or 16UC1 (millimetres, 0 = no measurement).
+        message: Image of encoding 32FC1 or 16UC1.
 
     Returns:
-        (H, W), float32, metres along the optical axis; NaN or not positive where nothing was measured.
+        (H, W): float32, metres along the optical axis, where NaN, inf and 0 mean no measurement; or uint16,
+        millimetres, where 0 and 65535 do. `alignment.samples.samples_from_depth` takes both.
 
     Raises:
         RefusedMessageError: As in `rgb_from_message`.
@@ -116,13 +114,7 @@ def depth_from_message(message: Image) -> NDArray[np.float32]:
         raise RefusedMessageError(
             "depth: encoding", f"expected one of {', '.join(_DEPTH_ENCODINGS)}, got {message.encoding!r}"
         )
-    values = _pixels(message, "depth", np.dtype(dtype), 1)
-    if dtype is np.float32:
-        return values
-    depth_m = values.astype(np.float32)
-    depth_m *= np.float32(1e-3)
-    depth_m[values == _MILLIMETRES_SATURATED] = np.nan
-    return depth_m
+    return _pixels(message, "depth", np.dtype(dtype), 1)
 
 
 def message_from_array(values: NDArray[Any], encoding: str, header: Any) -> Image:

@@ -1,0 +1,116 @@
+"""Time stamps of messages: their order, and which belong together."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Any, Generic, TypeVar
+
+from e2e_depth_ros.ros.refusal import RefusedMessageError
+
+_Message = TypeVar("_Message")
+
+
+def stamp_ns_from_message(message: Any) -> int:
+    """Return the stamp of a message's header in nanoseconds."""
+    stamp = message.header.stamp
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+class StampOrder:
+    """Refuses frames whose stamp runs backwards, yet follows a clock that really jumped.
+
+    A single frame from the past is a fault: a driver's hiccup or a message that got stuck. When a second one
+    follows it, in order, then time itself went back: a bag that is played again, a simulation that was
+    reset. Unset stamps (zero) say nothing and always pass.
+    """
+
+    def __init__(self) -> None:
+        self._last_ns = 0
+        self._refused_ns = 0
+
+    def check(self, stamp_ns: int) -> None:
+        """Take note of the next frame.
+
+        Raises:
+            RefusedMessageError: The stamp is not newer than the last one.
+        """
+        if stamp_ns == 0:
+            return
+        runs_on = stamp_ns > self._last_ns
+        jumped_back = not runs_on and 0 < self._refused_ns < stamp_ns
+        if not runs_on and not jumped_back:
+            self._refused_ns = stamp_ns
+            raise RefusedMessageError(
+                "image: stale stamp",
+                f"expected a stamp newer than {self._last_ns * 1e-9:.6f} s, got {stamp_ns * 1e-9:.6f} s",
+            )
+        self._last_ns = stamp_ns
+        self._refused_ns = 0
+
+
+class StampedBuffer(Generic[_Message]):
+    """The last few messages of a topic, to find the one that belongs to a frame. Safe between threads."""
+
+    def __init__(self, capacity: int = 8) -> None:
+        """Make an empty buffer.
+
+        Args:
+            capacity: Older messages than this many fall out.
+        """
+        self._lock = threading.Lock()
+        self._messages: deque[_Message] = deque(maxlen=capacity)
+
+    def put(self, message: _Message) -> None:
+        """Store a message."""
+        with self._lock:
+            self._messages.append(message)
+
+    def clear(self) -> None:
+        """Forget all messages."""
+        with self._lock:
+            self._messages.clear()
+
+    def exact_or_latest(self, stamp_ns: int) -> _Message | None:
+        """Return the message of just this stamp, else the last that came, else None; it stays here."""
+        with self._lock:
+            for message in reversed(self._messages):
+                if stamp_ns_from_message(message) == stamp_ns:
+                    return message
+            return self._messages[-1] if self._messages else None
+
+    def take_closest(self, stamp_ns: int, max_offset_ns: int) -> _Message | None:
+        """Take the message whose stamp is closest, and forget those that came before it.
+
+        A measurement is taken once: using it again for the next frame would count one piece of evidence
+        twice, at a time when the camera has moved on.
+
+        Args:
+            stamp_ns: Of the frame.
+            max_offset_ns: How far apart the stamps may be.
+
+        Returns:
+            The message; None if there is none.
+
+        Raises:
+            RefusedMessageError: All are beyond the limit, and either older or as many as fit in here: the
+                clocks differ. They are forgotten.
+        """
+        with self._lock:
+            if not self._messages:
+                return None
+            offsets = [stamp_ns_from_message(message) - stamp_ns for message in self._messages]
+            best = min(range(len(offsets)), key=lambda index: abs(offsets[index]))
+            if abs(offsets[best]) <= max_offset_ns:
+                message = self._messages[best]
+                for _ in range(best + 1):
+                    self._messages.popleft()
+                return message
+            if max(offsets) > 0 and len(self._messages) < (self._messages.maxlen or 0):
+                return None  # what is newer belongs to a frame that is yet to come
+            self._messages.clear()
+        age = f"{abs(offsets[best]) * 1e-9:.3f} s {'newer' if offsets[best] > 0 else 'older'}"
+        raise RefusedMessageError(
+            "sparse: stale stamp",
+            f"expected a stamp within {max_offset_ns * 1e-9:.3f} s of the image's, got one {age}",
+        )
