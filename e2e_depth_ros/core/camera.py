@@ -240,15 +240,16 @@ class Camera:
             return self
         return Camera(size=self.size, intrinsics=self._rectified_intrinsics)
 
-    def project(self, points_m: NDArray[Any]) -> tuple[_Pixels, _Pixels]:
+    def project(self, points_m: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Find where points appear in the (raw) image, with distortion.
 
         Args:
             points_m: (N, 3), metres, raw optical frame.
 
         Returns:
-            Column u and row v, (N,) each, pixels; also outside of the image. NaN for points that are not
-            in front of the camera (z <= 0), and beyond the angle up to which the distortion model holds.
+            Column u and row v, (N,) each, pixels, as precise as the points (float32 or float64); also outside
+            of the image. NaN for points that are not in front of the camera (z <= 0), and for those beyond
+            the angle up to which the distortion model holds.
 
         Raises:
             InvalidInputError: The points have another shape.
@@ -256,12 +257,16 @@ class Camera:
         points = np.asarray(points_m)
         if points.ndim != 2 or points.shape[1] != 3:
             raise InvalidInputError(f"expected points of shape (N, 3), got {points.shape}")
-        z = points[:, 2].astype(np.float64)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            inverse_z = np.where(z > 0, 1.0 / z, np.nan)
+        points = points.astype(np.result_type(points.dtype, np.float32), copy=False)
+        z = points[:, 2]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            inverse_z = np.where(z > 0, z, points.dtype.type(np.nan))
+            np.divide(1, inverse_z, out=inverse_z)
             x, y = points[:, 0] * inverse_z, points[:, 1] * inverse_z
-        x, y = distort(x, y, self.distortion_model, self.distortion)
-        return self.fx * x + self.cx, self.fy * y + self.cy
+        if self.is_distorted:
+            x, y = distort(x, y, self.distortion_model, self.distortion)
+        u, v = self.fx * x + self.cx, self.fy * y + self.cy
+        return u.astype(points.dtype, copy=False), v.astype(points.dtype, copy=False)
 
     def normalized_from_pixels(self, u_px: ArrayLike, v_px: ArrayLike) -> tuple[_Pixels, _Pixels]:
         """Find the rays through pixels, without distortion.

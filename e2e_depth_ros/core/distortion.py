@@ -37,7 +37,7 @@ COEFFICIENT_COUNTS: dict[DistortionModel, tuple[int, ...]] = {
     DistortionModel.EQUIDISTANT: (4,),
 }
 
-_Coordinates = NDArray[np.float64]
+_Coordinates = NDArray[Any]
 _IDENTITY = np.eye(3)
 
 
@@ -100,7 +100,7 @@ def distort(
     if model is DistortionModel.NONE or x.size == 0:
         return x, y
     inside = np.hypot(x, y) < largest_radius(model, coefficients)  # False for NaN
-    rays = np.stack([x, y, np.ones_like(x)], axis=-1)[:, None]  # [N,1,3]
+    rays = np.stack([x, y, np.ones_like(x)], axis=-1, dtype=np.float64)[:, None]  # [N,1,3]
     rays[~inside] = (0.0, 0.0, 1.0)
     zero = np.zeros(3)
     bent: NDArray[Any]
