@@ -18,6 +18,8 @@ def requirements(path: str) -> list[str]:
 
 
 setup(
+    # Not in setup.cfg: there it becomes an object that colcon cannot read back.
+    python_requires=">=3.10",
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (SHARE, ["package.xml"]),

@@ -1,0 +1,78 @@
+"""`e2e-depth demo`: the whole system on real frames, in three processes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from e2e_depth_ros.core.errors import InvalidInputError
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "demo",
+        help="the whole system on real frames: node, camera and receiver, each in its own process",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--output", type=Path, required=True, help="folder for pictures, clouds and numbers")
+    parser.add_argument(
+        "--model", default="embedded", help="embedded, a folder, or a hub id org/name[@revision]"
+    )
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--frames", type=int, default=30, help="frames of each scene")
+    parser.add_argument("--rate", type=float, default=8.0, help="frames a second")
+    parser.add_argument("--points", type=int, default=500, help="sparse metric points a frame")
+    parser.add_argument("--seed", type=int, default=0, help="chooses the points")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the demo and report.
+
+    Returns:
+        0 when every scene gave depth, else 1.
+    """
+    from e2e_depth_ros.cli.demo.processes import (  # noqa: PLC0415
+        DemoSettings,
+        prepare_environment,
+        run_processes,
+    )
+    from e2e_depth_ros.cli.demo.scenes import load_scenes  # noqa: PLC0415
+
+    if args.frames < 1 or args.points < 1 or not 0 < args.rate <= 1000:
+        raise InvalidInputError(
+            "expected --frames and --points of at least 1 and a --rate of up to 1000, "
+            f"got {args.frames}, {args.points} and {args.rate}"
+        )
+    prepare_environment()
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    from e2e_depth_ros.cli.demo.report import print_summary, summarise, write_results  # noqa: PLC0415
+    from e2e_depth_ros.model.locate import find_checkpoint  # noqa: PLC0415
+
+    find_checkpoint(args.model)  # fails here in one line, not in the node's log
+    scenes = load_scenes()
+    args.output.mkdir(parents=True, exist_ok=True)
+    settings = DemoSettings(
+        output=args.output,
+        model=args.model,
+        device=args.device,
+        frames=args.frames,
+        rate_hz=args.rate,
+        points=args.points,
+        seed=args.seed,
+    )
+    console = Console()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("loading the model", total=args.frames * len(scenes))
+        outcome = run_processes(
+            settings, scenes, lambda count: progress.update(bar, completed=count, description="camera frames")
+        )
+    summary = summarise(outcome)
+    print_summary(summary, console)
+    for path in write_results(outcome, summary, args.output):
+        console.print(f"wrote {path}")
+    return 0 if all(scene["relative_depth_received"] for scene in summary["scenes"]) else 1

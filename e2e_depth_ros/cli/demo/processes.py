@@ -1,0 +1,219 @@
+"""Starts the node and the camera as processes of their own, listens, and ends them in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import yaml
+
+from e2e_depth_ros.cli.demo.scenes import Scene
+from e2e_depth_ros.core.errors import E2EDepthError, MissingDependencyError
+
+if TYPE_CHECKING:  # needs rclpy
+    from e2e_depth_ros.cli.demo.receiver import Receiver
+
+_NAMESPACE: Final = "/e2e_depth_demo"
+_SILENCE_S: Final = 150.0  # longer than loading takes anywhere; then something hangs
+_LAST_DIAGNOSTICS_S: Final = 2.5  # they come once a second
+_GRACE_S: Final = 10.0
+_SHARED_MEMORY_PROFILE: Final = "fastdds_shm.xml"
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """What the demo runs with.
+
+    Attributes:
+        output: Folder for logs and results.
+        model: Checkpoint: "embedded", a folder, or a hub id.
+        device: "auto", "cpu" or "cuda".
+        frames: Frames of each scene.
+        rate_hz: Frames a second.
+        points: Sparse points a frame.
+        seed: Chooses the points.
+    """
+
+    output: Path
+    model: str = "embedded"
+    device: str = "auto"
+    frames: int = 30
+    rate_hz: float = 8.0
+    points: int = 500
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the demo's three processes did.
+
+    Attributes:
+        published: Camera frames by scene, as the publishing process counted them.
+        receiver: What arrived.
+    """
+
+    published: dict[str, int]
+    receiver: Receiver
+
+
+def prepare_environment() -> None:
+    """Keep the demo's traffic on this machine and apart from a running robot's; must precede rclpy's import.
+
+    Raises:
+        MissingDependencyError: There is no ROS 2 in this environment.
+    """
+    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    if profile := _shared_memory_profile():
+        os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(profile))
+    try:
+        import rclpy  # noqa: F401, PLC0415
+    except ImportError as error:
+        raise MissingDependencyError(
+            "ROS 2 is needed here: source a ROS 2 distribution, "
+            'or on x86_64 Linux: pip install "e2e_depth_ros[ros]"'
+        ) from error
+
+
+def run_processes(settings: DemoSettings, scenes: list[Scene], on_image: Callable[[int], None]) -> Outcome:
+    """Run node, camera and receiver until every scene has been published.
+
+    Args:
+        settings: What to run.
+        scenes: What the camera will publish.
+        on_image: Called with the number of camera images received so far.
+
+    Returns:
+        What was published and received.
+
+    Raises:
+        E2EDepthError: A process ended early, or nothing was heard for minutes.
+    """
+    import rclpy  # noqa: PLC0415
+    from rclpy.signals import SignalHandlerOptions  # noqa: PLC0415
+
+    from e2e_depth_ros.cli.demo.receiver import Receiver  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        stack.enter_context(_terminate_as_interrupt())
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        stack.callback(rclpy.try_shutdown)
+        listener = rclpy.create_node("receiver", namespace=_NAMESPACE)
+        stack.callback(listener.destroy_node)
+        receiver = Receiver(listener, scenes)
+        parameters = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "parameters.yaml"
+        parameters.write_text(
+            yaml.safe_dump(
+                {"/**": {"ros__parameters": {"model": settings.model, "device": settings.device}}}
+            ),
+            encoding="utf-8",
+        )
+        node = stack.enter_context(
+            _process(
+                "e2e_depth_ros.ros.depth_node",
+                ["--ros-args", "--params-file", str(parameters), "-r", f"__ns:={_NAMESPACE}"],
+                settings.output / "node.log",
+            )
+        )
+        camera = stack.enter_context(
+            _process(
+                "e2e_depth_ros.cli.demo.publisher",
+                [
+                    *("--namespace", _NAMESPACE, "--frames", str(settings.frames)),
+                    *("--rate", str(settings.rate_hz), "--points", str(settings.points)),
+                    *("--seed", str(settings.seed)),
+                ],
+                settings.output / "camera.log",
+            )
+        )
+        end, images = time.monotonic() + _SILENCE_S, 0
+        while camera.popen.poll() is None:
+            rclpy.spin_once(listener, timeout_sec=0.1)
+            node.check_alive()
+            if receiver.images_received > images:
+                images = receiver.images_received
+                end = time.monotonic() + _SILENCE_S
+                on_image(images)
+            if time.monotonic() > end:
+                raise E2EDepthError(
+                    f"expected camera images, got none for {_SILENCE_S:.0f} s; see {node.log}"
+                )
+        if camera.popen.returncode != 0:
+            raise E2EDepthError(f"the camera process failed: {camera.last_line()}")
+        end = time.monotonic() + _LAST_DIAGNOSTICS_S
+        while time.monotonic() < end:
+            rclpy.spin_once(listener, timeout_sec=0.1)
+        node.check_alive()
+        return Outcome(published=json.loads(camera.last_line()), receiver=receiver)
+
+
+@dataclass
+class _Process:
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    def last_line(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"no output, exit code {self.popen.returncode}"
+
+    def check_alive(self) -> None:
+        if self.popen.poll() is not None:
+            raise E2EDepthError(f"the node ended early: {self.last_line()} (log: {self.log})")
+
+
+@contextmanager
+def _process(module: str, arguments: list[str], log: Path) -> Iterator[_Process]:
+    """Run a module with this interpreter; interrupt it at the end, and kill it if that does not help."""
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches this process alone, which ends the others in order
+        ) as popen,
+    ):
+        try:
+            yield _Process(popen, log)
+        finally:
+            if popen.poll() is None:
+                popen.send_signal(signal.SIGINT)
+            try:
+                popen.wait(_GRACE_S)
+            except subprocess.TimeoutExpired:
+                popen.kill()
+
+
+@contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    """End on SIGTERM as on Ctrl-C, so that no process stays behind."""
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _shared_memory_profile() -> Path | None:
+    """Find the Fast DDS profile in a source tree, a ROS workspace or a Python environment."""
+    installed = Path("share", "e2e_depth_ros", "config", _SHARED_MEMORY_PROFILE)
+    prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]
+    candidates = [
+        Path(__file__).parents[3] / "config" / _SHARED_MEMORY_PROFILE,
+        *(Path(prefix) / installed for prefix in prefixes if prefix),
+    ]
+    return next((path for path in candidates if path.is_file()), None)

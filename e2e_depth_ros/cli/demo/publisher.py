@@ -1,0 +1,129 @@
+"""The demo's camera: a process of its own that publishes real frames and sparse points over DDS.
+
+Run as `python -m e2e_depth_ros.cli.demo.publisher`; at its end it prints what it published, as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import rclpy
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Header
+from std_srvs.srv import Trigger
+
+from e2e_depth_ros.cli.demo.scenes import Scene, load_scenes
+from e2e_depth_ros.core.errors import E2EDepthError
+from e2e_depth_ros.ros.camera_info import message_from_camera
+from e2e_depth_ros.ros.clouds import message_from_points
+from e2e_depth_ros.ros.images import message_from_array
+
+_DISCOVERY_S: Final = 120.0  # the node loads its model before it subscribes
+_LISTENERS: Final = 2  # the node and the receiver
+_DRAIN_S: Final = 1.0  # lets the node finish a scene before the next begins
+
+
+class ScenePublisher:
+    """Publishes scenes as a camera driver and a range sensor would."""
+
+    def __init__(self, node: Node, seed: int) -> None:
+        self._node = node
+        self._random = np.random.default_rng(seed)
+        self._images = node.create_publisher(Image, "image_raw", 2)
+        self._infos = node.create_publisher(CameraInfo, "camera_info", 2)
+        self._points = node.create_publisher(PointCloud2, "sparse_points", 2)
+        self._reset = node.create_client(Trigger, "depth/reset_alignment")
+
+    def wait_for_listeners(self) -> None:
+        """Return once the node and the receiver listen.
+
+        Raises:
+            E2EDepthError: They do not within two minutes.
+        """
+        publishers = (self._images, self._points)
+        ready = _wait_until(
+            lambda: all(publisher.get_subscription_count() >= _LISTENERS for publisher in publishers),
+            _DISCOVERY_S,
+        )
+        if not ready or not self._reset.wait_for_service(timeout_sec=_DISCOVERY_S):
+            counts = [publisher.get_subscription_count() for publisher in publishers]
+            raise E2EDepthError(
+                f"expected {_LISTENERS} listeners to image_raw and sparse_points, got {counts}"
+            )
+
+    def publish(self, scene: Scene, frames: int, rate_hz: float, points: int) -> None:
+        """Publish a scene's frame again and again, each time with other points.
+
+        Args:
+            scene: What to publish.
+            frames: How often.
+            rate_hz: Frames a second.
+            points: Sparse points a frame, drawn anew from the measured ones.
+        """
+        # Another scene is another place: what was learnt about the scale of the last one is void.
+        rclpy.spin_until_future_complete(
+            self._node, self._reset.call_async(Trigger.Request()), timeout_sec=5.0
+        )
+        due = time.monotonic()
+        for _ in range(frames):
+            self._publish_once(scene, points)
+            due += 1.0 / rate_hz
+            time.sleep(max(0.0, due - time.monotonic()))
+        time.sleep(_DRAIN_S)
+
+    def _publish_once(self, scene: Scene, points: int) -> None:
+        header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id=scene.frame_id)
+        if scene.camera is not None:
+            self._infos.publish(message_from_camera(scene.camera, header))
+        if len(scene.points_m):
+            drawn = self._random.choice(len(scene.points_m), min(points, len(scene.points_m)), replace=False)
+            grey = np.full((1, len(drawn), 3), 128, np.uint8)
+            self._points.publish(message_from_points(scene.points_m[drawn][None], grey, header))
+        self._images.publish(message_from_array(scene.image, "rgb8", header))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Publish every scene once, then print a JSON object: frames published by scene."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--namespace", required=True)
+    parser.add_argument("--frames", type=int, required=True)
+    parser.add_argument("--rate", type=float, required=True)
+    parser.add_argument("--points", type=int, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(argv)
+    scenes = load_scenes()
+    rclpy.init(args=[])
+    node = rclpy.create_node("camera", namespace=args.namespace)
+    try:
+        publisher = ScenePublisher(node, args.seed)
+        publisher.wait_for_listeners()
+        for scene in scenes:
+            publisher.publish(scene, args.frames, args.rate, args.points)
+    except E2EDepthError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 2
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    print(json.dumps({scene.name: args.frames for scene in scenes}), flush=True)  # noqa: T201
+    return 0
+
+
+def _wait_until(condition: Callable[[], Any], timeout_s: float) -> bool:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""The demo's consumer: takes what the node publishes, and scores it against the measured depth."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from numpy.typing import NDArray
+from rclpy.node import Node
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+
+from e2e_depth_ros.cli.demo.pictures import ColoredCloud, Rgb
+from e2e_depth_ros.cli.demo.scenes import Scene
+from e2e_depth_ros.cli.demo.scores import HeldOutPoints
+from e2e_depth_ros.evaluation.metrics import abs_rel, delta1
+from e2e_depth_ros.ros.camera_info import camera_from_message
+from e2e_depth_ros.ros.clouds import points_from_message
+from e2e_depth_ros.ros.images import depth_from_message, rgb_from_message
+
+RELATIVE: Final = "depth/image_relative"
+METRIC: Final = "depth/image_rect"
+COLOR: Final = "depth/image_color"
+NORMALS: Final = "normals/image"
+POINTS: Final = "points"
+
+_QUEUE: Final = 5
+
+
+@dataclass
+class SceneRecord:
+    """What was received of one scene.
+
+    Attributes:
+        scene: The frame that was published.
+        counts: Messages received, by topic.
+        latencies_s: From the stamp of a frame to the receipt of its relative depth.
+        abs_rels: AbsRel of each received metric depth image, at points that were not samples.
+        delta1s: delta1 of the same.
+        image: The last image, RGB.
+        color: The last coloured depth, RGB.
+        normals: The last normals, (H, W, 3), optical frame.
+        cloud: The last cloud.
+        alignment: The last alignment status while this scene was on, key by key.
+    """
+
+    scene: Scene
+    counts: Counter[str] = field(default_factory=Counter)
+    latencies_s: list[float] = field(default_factory=list)
+    abs_rels: list[float] = field(default_factory=list)
+    delta1s: list[float] = field(default_factory=list)
+    image: Rgb | None = None
+    color: Rgb | None = None
+    normals: NDArray[np.float32] | None = None
+    cloud: ColoredCloud | None = None
+    alignment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        camera = self.scene.camera
+        self.held_out = HeldOutPoints(self.scene.points_m, camera) if camera is not None else None
+
+
+class Receiver:
+    """Subscribes to the camera and to every output of the node; sorts all by scene."""
+
+    def __init__(self, node: Node, scenes: list[Scene]) -> None:
+        self.records = {scene.frame_id: SceneRecord(scene) for scene in scenes}
+        self.diagnostics: dict[str, str] = {}
+        self._node = node
+        self._current: SceneRecord | None = None
+        self._depth_camera_info: CameraInfo | None = None
+        for message_type, topic, callback in (
+            (Image, "image_raw", self._on_image),
+            (PointCloud2, "sparse_points", self._on_sparse_points),
+            (CameraInfo, "depth/camera_info", self._on_depth_camera_info),
+            (Image, METRIC, self._on_metric),
+            (Image, RELATIVE, self._on_relative),
+            (Image, COLOR, self._on_color),
+            (Image, NORMALS, self._on_normals),
+            (PointCloud2, POINTS, self._on_points),
+            (DiagnosticStatus, "alignment/status", self._on_alignment),
+            (DiagnosticArray, "/diagnostics", self._on_diagnostics),
+        ):
+            node.create_subscription(message_type, topic, callback, _QUEUE)
+
+    @property
+    def images_received(self) -> int:
+        """Camera images so far, for the progress bar."""
+        return sum(record.counts["image_raw"] for record in self.records.values())
+
+    def _count(self, topic: str, message: Any) -> SceneRecord | None:
+        record = self.records.get(message.header.frame_id)
+        if record is not None:
+            record.counts[topic] += 1
+        return record
+
+    def _on_image(self, message: Image) -> None:
+        if record := self._count("image_raw", message):
+            self._current = record
+            record.image = rgb_from_message(message)
+
+    def _on_sparse_points(self, message: PointCloud2) -> None:
+        record = self._count("sparse_points", message)
+        if record and record.held_out:
+            record.held_out.exclude(points_from_message(message))
+
+    def _on_depth_camera_info(self, message: CameraInfo) -> None:
+        self._depth_camera_info = message
+
+    def _on_metric(self, message: Image) -> None:
+        record, info = self._count(METRIC, message), self._depth_camera_info
+        if not record or not record.held_out or info is None:
+            return
+        if (info.header.frame_id, info.height, info.width) != (
+            message.header.frame_id,
+            message.height,
+            message.width,
+        ):
+            record.counts["depth without its camera_info"] += 1
+            return
+        prediction, target = record.held_out.pairs(
+            np.asarray(depth_from_message(message), np.float32), camera_from_message(info)
+        )
+        if len(target):
+            record.abs_rels.append(abs_rel(prediction, target))
+            record.delta1s.append(delta1(prediction, target))
+
+    def _on_relative(self, message: Image) -> None:
+        if record := self._count(RELATIVE, message):
+            age = self._node.get_clock().now() - Time.from_msg(message.header.stamp)
+            record.latencies_s.append(age.nanoseconds * 1e-9)
+
+    def _on_color(self, message: Image) -> None:
+        if record := self._count(COLOR, message):
+            record.color = rgb_from_message(message)
+
+    def _on_normals(self, message: Image) -> None:
+        if record := self._count(NORMALS, message):
+            values = np.frombuffer(message.data, np.float32)
+            record.normals = values.reshape(message.height, message.width, 3)
+
+    def _on_points(self, message: PointCloud2) -> None:
+        if record := self._count(POINTS, message):
+            record.cloud = _colored_cloud(message)
+
+    def _on_alignment(self, message: DiagnosticStatus) -> None:
+        if self._current is not None:
+            self._current.alignment = _entries(message)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if "depth" in status.name:
+                self.diagnostics.update(_entries(status))
+
+
+def _entries(status: DiagnosticStatus) -> dict[str, str]:
+    return {"message": status.message, **{entry.key: entry.value for entry in status.values}}
+
+
+def _colored_cloud(message: PointCloud2) -> ColoredCloud:
+    points = points_from_message(message)
+    offset = next(field.offset for field in message.fields if field.name == "rgb")
+    octets = np.frombuffer(message.data, np.uint8).reshape(-1, message.point_step)
+    rgb = octets[:, offset : offset + 3][:, ::-1]  # 0x00RRGGBB, little-endian
+    finite = np.isfinite(points).all(axis=1)
+    return ColoredCloud(points[finite], rgb[finite])

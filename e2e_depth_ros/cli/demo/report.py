@@ -1,0 +1,135 @@
+"""Turns what the demo received into a table, pictures, clouds and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from e2e_depth_ros.cli.demo.pictures import (
+    color_from_normals,
+    labelled_row,
+    stacked,
+    view_from_side,
+    write_picture,
+    write_ply,
+)
+from e2e_depth_ros.cli.demo.receiver import METRIC, POINTS, RELATIVE, SceneRecord
+
+if TYPE_CHECKING:
+    from e2e_depth_ros.cli.demo.processes import Outcome
+
+
+def summarise(outcome: Outcome) -> dict[str, Any]:
+    """Gather the numbers of a run.
+
+    Returns:
+        A JSON object: `scenes`, a list in order of publishing, and `diagnostics`, the node's last ones.
+    """
+    scenes = [_scene_summary(record, outcome.published) for record in outcome.receiver.records.values()]
+    return {"scenes": scenes, "diagnostics": dict(outcome.receiver.diagnostics)}
+
+
+def print_summary(summary: Mapping[str, Any], console: Console) -> None:
+    """Print the numbers of a run as tables."""
+    table = Table(title="Received", caption="AbsRel and delta1: at measured pixels that were not samples")
+    for column in ("scene", "size", "frames", "relative", "metric", "clouds", "latency ms (p95)"):
+        table.add_column(column, justify="left" if column == "scene" else "right")
+    for column in ("alignment", "scale", "shift m", "AbsRel", "delta1"):
+        table.add_column(column, justify="right")
+    for scene in summary["scenes"]:
+        alignment, latency = scene["alignment"], scene["latency_ms"]
+        table.add_row(
+            scene["scene"],
+            "{1}x{0}".format(*scene["size"]),
+            f"{scene['frames_published']}",
+            f"{scene['relative_depth_received']}",
+            f"{scene['metric_depth_received']}",
+            f"{scene['clouds_received']}",
+            f"{latency['median']:.0f} ({latency['p95']:.0f})" if latency else "-",
+            alignment.get("state", "-"),
+            alignment.get("scale", "-"),
+            alignment.get("shift_m", "-"),
+            _number(scene["abs_rel"]),
+            _number(scene["delta1"]),
+        )
+    console.print(table)
+    details = Table(title="The node's diagnostics at the end", show_header=False)
+    for key, value in sorted(summary["diagnostics"].items()):
+        details.add_row(key, value)
+    console.print(details)
+
+
+def write_results(outcome: Outcome, summary: Mapping[str, Any], output: Path) -> list[Path]:
+    """Write `demo.json`, `demo.png` and a PLY for each scene that became metric.
+
+    Returns:
+        The files written.
+    """
+    written = [output / "demo.json", output / "demo.png"]
+    written[0].write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    records = outcome.receiver.records.values()
+    rows = [row for record in records if (row := _panels(record))]
+    if rows:
+        write_picture(written[1], stacked([labelled_row(row) for row in rows]))
+    else:
+        written.pop()
+    for record in records:
+        if record.cloud is not None:
+            path = output / f"{record.scene.name}.ply"
+            write_ply(path, record.cloud)
+            written.append(path)
+    return written
+
+
+def _panels(record: SceneRecord) -> list[tuple[str, Any]]:
+    panels: list[tuple[str, Any]] = []
+    if record.image is not None:
+        panels.append((record.scene.name, record.image))
+    if record.color is not None:
+        metric = record.counts[METRIC] > 0
+        panels.append(("metric depth" if metric else "relative depth", record.color))
+    if record.normals is not None:
+        panels.append(("normals", color_from_normals(record.normals)))
+    if record.cloud is not None:
+        panels.append(("points, from the side", view_from_side(record.cloud, record.scene.image.shape[:2])))
+    return panels
+
+
+def _scene_summary(record: SceneRecord, published: Mapping[str, int]) -> dict[str, Any]:
+    name = record.scene.name
+    return {
+        "scene": name,
+        "origin": record.scene.origin,
+        "size": list(record.scene.image.shape[:2]),
+        "frames_published": published[name],
+        "images_received": record.counts["image_raw"],
+        "relative_depth_received": record.counts[RELATIVE],
+        "metric_depth_received": record.counts[METRIC],
+        "clouds_received": record.counts[POINTS],
+        "latency_ms": _latencies_ms(record),
+        "alignment": record.alignment,
+        "abs_rel": _mean(record.abs_rels),
+        "delta1": _mean(record.delta1s),
+        "frames_scored": len(record.abs_rels),
+    }
+
+
+def _latencies_ms(record: SceneRecord) -> dict[str, float] | None:
+    if not record.latencies_s:
+        return None
+    median, p95 = np.percentile(record.latencies_s, [50, 95]) * 1e3
+    return {"median": float(median), "p95": float(p95)}
+
+
+def _mean(values: list[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from e2e_depth_ros.cli.demo import scenes
+
+pytest.importorskip("imgviz")
+pytest.importorskip("skimage")
+
+
+@pytest.mark.parametrize("name", scenes.LOADERS)
+def test_frame_is_whole(name):
+    scene = scenes.LOADERS[name]()
+    assert scene.name == name
+    assert scene.image.dtype == np.uint8
+    assert scene.image.ndim == 3
+    assert scene.image.shape[2] == 3
+    assert scene.origin
+    if scene.depth_m is not None:
+        assert scene.depth_m.shape == scene.image.shape[:2] == scene.camera.size
+        assert not (scene.depth_m <= 0).any()
+
+
+def test_points_project_to_the_pixels_that_they_were_measured_at():
+    for name in ("tote", "motorcycle"):
+        scene = scenes.LOADERS[name]()
+        rows, columns = np.nonzero(np.isfinite(scene.depth_m))
+        u, v = scene.camera.project(scene.points_m)
+        assert len(scene.points_m) == len(rows)
+        assert np.abs(u - columns).max() < 0.01
+        assert np.abs(v - rows).max() < 0.01
+        np.testing.assert_array_equal(scene.points_m[:, 2], scene.depth_m[rows, columns])
+
+
+def test_tote_is_distorted_so_that_the_demo_shows_rectification():
+    assert scenes.LOADERS["tote"]().camera.is_distorted
+
+
+def test_motorcycle_stands_in_a_workshop():
+    depth = scenes.LOADERS["motorcycle"]().depth_m
+    assert 1.5 < np.nanmin(depth) < np.nanmedian(depth) < np.nanmax(depth) < 6
+
+
+def test_photograph_has_no_points():
+    assert scenes.LOADERS["coffee"]().points_m.shape == (0, 3)
