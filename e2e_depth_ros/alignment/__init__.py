@@ -1,1 +1,67 @@
-"""From relative depth and sparse metric points to metres."""
+"""Metric depth from relative depth and sparse measurements; usable without ROS.
+
+`align` does one frame; `AlignmentTracker` follows a camera.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from e2e_depth_ros.alignment.result import Alignment, AlignmentState
+from e2e_depth_ros.alignment.samples import DEFAULT_MAX_DEPTH_M, DEFAULT_MIN_DEPTH_M, samples_from_pixels
+from e2e_depth_ros.alignment.tracker import AlignmentTracker, TrackerSettings
+from e2e_depth_ros.core.maps import DepthKind, DepthMap
+
+__all__ = ["Alignment", "AlignmentState", "AlignmentTracker", "TrackerSettings", "align"]
+
+
+def align(
+    relative: NDArray[Any] | DepthMap,
+    u: ArrayLike,
+    v: ArrayLike,
+    depth_m: ArrayLike,
+    *,
+    kind: DepthKind = DepthKind.AFFINE_INVARIANT,
+    local: bool = True,
+    min_depth_m: float = DEFAULT_MIN_DEPTH_M,
+    max_depth_m: float = DEFAULT_MAX_DEPTH_M,
+    source: str = "samples",
+) -> Alignment:
+    """Make the relative depth of one image metric, by depth measured at some of its pixels.
+
+    Convention:
+        Pixel (0, 0) is centred at (0, 0). Depth is camera-frame Z, not the length of the ray.
+
+    Example:
+        >>> alignment = align(relative, u, v, depth_m)
+        >>> if alignment.state is AlignmentState.FRESH:
+        ...     use(alignment.depth_m, alignment.std_m)
+
+    Args:
+        relative: (H, W), the network's output; NaN where invalid. Or a `DepthMap`, which brings its kind.
+        u: (N,), columns of the measured pixels.
+        v: (N,), rows.
+        depth_m: (N,), metres. Outliers may be among them.
+        kind: What the values of `relative` mean, if it is an array.
+        local: Whether to correct locally what one scale and shift leave.
+        min_depth_m: Nearer measurements are dropped.
+        max_depth_m: Farther measurements are dropped.
+        source: Name of the sensor, for the result.
+
+    Returns:
+        `depth_m` and `std_m` (H, W), `scale`, `shift_m`, and `state` with its `reason`. When the
+        measurements contradict the image the state is lost, and the depth is NaN.
+
+    Raises:
+        InvalidInputError: Shapes don't fit.
+    """
+    if not isinstance(relative, DepthMap):
+        values = np.asarray(relative, dtype=np.float32)
+        relative = DepthMap(values=values, valid=np.isfinite(values), kind=kind)
+    samples = samples_from_pixels(
+        u, v, depth_m, relative.size, min_depth_m=min_depth_m, max_depth_m=max_depth_m, source=source
+    )
+    return AlignmentTracker(TrackerSettings(local=local)).update(relative, 0, samples)

@@ -1,0 +1,323 @@
+"""One robust scale and shift that turns a relative depth map into metres."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from e2e_depth_ros.alignment.affine import AffineModel, kind_has_shift
+from e2e_depth_ros.alignment.samples import chosen_by_hash
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.maps import DepthKind
+
+
+@dataclass(frozen=True)
+class OffsetPrior:
+    """What is believed of `AffineModel.offset` before the samples are seen: a log-normal.
+
+    The default holds for indoor and outdoor scenes alike: near end over the depth behind it.
+    """
+
+    mean: float = 0.45
+    log_std: float = 0.8
+
+
+_OFFSETS = np.exp(np.linspace(np.log(0.01), np.log(12.0), 25))  # starting points
+_MAX_FITTED = 2048  # samples in the iterations; the result changes by far less than its error
+_MAX_STARTS = 128  # samples that judge the starting points
+_TUKEY = 4.685  # tuning constant of Tukey's biweight: 95 % efficiency on normal errors
+_LEAST_SIGMA = 0.01  # no sensor and network agree better than this
+_FEW = 12  # below this many samples their scatter says little about their error
+_FEW_SIGMA = 0.05  # so this much is assumed
+_GATE_SIGMAS = 4.0
+
+_LEAST_SAMPLES = 5  # below this an outlier can't be told
+_LEAST_JUDGED = 8  # below this rank correlation and cost ratio are chance
+_LEAST_SPREAD = 0.1
+_MOST_COST_RATIO = 0.85
+_LEAST_RANK_CORRELATION = 0.3
+_ONE_DEPTH_LOG_STD = 0.1
+
+
+class FitCase(Enum):
+    """How well the samples determine scale and shift; the value is the reason for the status."""
+
+    WELL_POSED = "scale and shift are well determined"
+    NO_SAMPLES = "no samples"
+    ONE_SAMPLE = "one sample determines the scale only"
+    FEW_SAMPLES = "too few samples to tell outliers"
+    NO_SPREAD = "samples lie at one depth or on a small patch: the shift is not determined"
+    OUTLIERS = "samples disagree with the image: mostly outliers"
+    FLIPPED = "relative depth falls where measured depth grows: is the model's output disparity?"
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether scale and shift of such a fit must not be used at all."""
+        return self in {FitCase.NO_SAMPLES, FitCase.OUTLIERS, FitCase.FLIPPED}
+
+
+@dataclass(frozen=True, eq=False)
+class AffineFit:
+    """Scale and shift, and how far to trust them.
+
+    Attributes:
+        model: The map from relative to metric; None when there were no samples.
+        information: (2, 2), inverse covariance of the model's (log extent, log offset).
+        case: How well the samples determine the two.
+        inliers: (N,), bool, the samples that agree with the fit, in their given order.
+        sigma: Robust standard deviation of log(measured / fitted) depth: about the relative error.
+        spread: Standard deviation of the samples' relative depth over the range of the map's: below 0.1
+            the shift is not determined.
+        cost_ratio: Robust cost of the fit over that of one constant depth; near 1 the image explains nothing.
+        rank_correlation: Spearman's, of relative and measured values; negative when flipped.
+    """
+
+    model: AffineModel | None
+    information: NDArray[np.float64]
+    case: FitCase
+    inliers: NDArray[np.bool_]
+    sigma: float
+    spread: float
+    cost_ratio: float
+    rank_correlation: float
+
+    @property
+    def scale(self) -> float:
+        """Metres (for disparity 1 / metres) for each unit of relative value, > 0; NaN without a fit."""
+        return self.model.scale if self.model else float("nan")
+
+    @property
+    def shift_m(self) -> float:
+        """Metres (for disparity 1 / metres) at relative value 0; NaN without a fit."""
+        return self.model.shift_m if self.model else float("nan")
+
+    @property
+    def inlier_ratio(self) -> float:
+        """Share of the samples that agree with the fit, 0..1; 0 without samples."""
+        return float(self.inliers.mean()) if len(self.inliers) else 0.0
+
+
+def fit_affine(
+    relative_values: ArrayLike,
+    depth_m: ArrayLike,
+    kind: DepthKind,
+    *,
+    value_range: tuple[float, float] | None = None,
+    prior: OffsetPrior | None = None,
+) -> AffineFit:
+    """Fit scale > 0 and shift, robustly, in the space that the model predicts.
+
+    The starting point is the best, by a truncated cost, of a grid over the offset with two extents each: the
+    median and the half-sample mode (Rousseeuw's least median of squares in one dimension). Gauss-Newton steps
+    on log depth with Tukey's biweight refine it. The prior on the offset decides where few samples don't.
+    The result is positive over the range by construction, does not depend on the order of the samples, and
+    follows the unit of depth.
+
+    Args:
+        relative_values: (N,), the map at the samples.
+        depth_m: (N,), measured depth there, metres, positive.
+        kind: What the relative values are. For SCALE_INVARIANT and METRIC maps the shift is 0.
+        value_range: 1 % and 99 % quantile of the whole map; by default the ends of the samples' own range.
+        prior: What is known of the offset beforehand.
+
+    Returns:
+        The fit, its `case` and its quality.
+
+    Raises:
+        InvalidInputError: Shapes differ, or a value is not finite, or a depth not positive.
+    """
+    r = np.asarray(relative_values, dtype=np.float64)
+    z = np.asarray(depth_m, dtype=np.float64)
+    if r.ndim != 1 or r.shape != z.shape:
+        raise InvalidInputError(
+            f"expected relative values and depth of one shape (N,), got {r.shape} and {z.shape}"
+        )
+    if not (np.isfinite(r).all() and np.isfinite(z).all() and (z > 0).all()):
+        raise InvalidInputError("expected finite relative values and positive finite depth, got others")
+    if len(r) == 0:
+        return _no_fit()
+    prior = prior or OffsetPrior()
+    sign = -1.0 if kind is DepthKind.AFFINE_INVARIANT_DISPARITY else 1.0
+    log_y = sign * np.log(z)
+    low, high = _usable_range(r, value_range, kind)
+
+    order = _canonical_order(r, log_y)
+    r_fit, y_fit = r[order], log_y[order]
+    model = _refined(_start(r_fit, y_fit, low, high, kind, prior), r_fit, y_fit, prior)
+
+    error = log_y - sign * model.log_depth(r)
+    sigma = max(_scatter(error), 1e-12)
+    spread = float(np.std(r_fit)) / (high - low)
+    cost_ratio = _cost_ratio(error[order], y_fit)
+    correlation = _rank_correlation(y_fit)
+    return AffineFit(
+        model=model,
+        information=_information(model, r_fit, error[order], max(sigma, _LEAST_SIGMA)),
+        case=_judge(y_fit, len(r), spread, cost_ratio, correlation, has_shift=model.has_shift),
+        inliers=np.abs(error) < max(_GATE_SIGMAS * sigma, 0.05),
+        sigma=sigma,
+        spread=spread,
+        cost_ratio=cost_ratio,
+        rank_correlation=correlation,
+    )
+
+
+def _start(
+    r: NDArray[np.float64],
+    log_y: NDArray[np.float64],
+    low: float,
+    high: float,
+    kind: DepthKind,
+    prior: OffsetPrior,
+) -> AffineModel:
+    """Choose the best of a grid of offsets, each with its median extent and its half-sample mode."""
+    if len(r) > _MAX_STARTS:  # sorted by r, so this keeps their distribution
+        chosen = np.linspace(0, len(r) - 1, _MAX_STARTS).astype(int)
+        r, log_y = r[chosen], log_y[chosen]
+    offsets = _OFFSETS if kind_has_shift(kind) else np.zeros(1)
+    t = (r - low) / (high - low)
+    log_ratio = log_y - np.log(np.maximum(t + offsets[:, None], 1e-3))  # (offsets, N)
+    ranked = np.sort(log_ratio, axis=1)
+    count = len(t)
+    half = count // 2
+    median = 0.5 * (ranked[:, (count - 1) // 2] + ranked[:, half])
+    first = np.argmin(ranked[:, half:] - ranked[:, : count - half], axis=1)
+    rows = np.arange(len(offsets))
+    mode = 0.5 * (ranked[rows, first] + ranked[rows, first + half])
+    centre = np.stack([median, mode])  # (2, offsets)
+    error = np.abs(log_ratio - centre[..., None])  # (2, offsets, N)
+    sigma = np.clip(1.4826 * np.median(error, axis=2).min(), 0.05, 0.3)
+    cost = 0.5 * np.square(np.minimum(error / sigma, 2.5)).sum(axis=2)
+    if kind_has_shift(kind):
+        cost += 0.5 * np.square(np.log(offsets / prior.mean) / prior.log_std)
+    which, best = np.unravel_index(int(np.argmin(cost)), cost.shape)
+    return AffineModel(low, high, float(np.exp(centre[which, best])), float(offsets[best]), kind)
+
+
+def _refined(
+    model: AffineModel, r: NDArray[np.float64], log_y: NDArray[np.float64], prior: OffsetPrior
+) -> AffineModel:
+    """Take Gauss-Newton steps on the log residual, with Tukey weights and the prior on the offset."""
+    sign = -1.0 if model.is_disparity else 1.0
+    for _ in range(20):
+        error = log_y - sign * model.log_depth(r)
+        scatter = max(_scatter(error), _FEW_SIGMA if len(r) < _FEW else 0.0)
+        width = _TUKEY * max(scatter, _LEAST_SIGMA)
+        weight = np.square(np.maximum(0.0, 1 - np.square(error / width)))
+        slope = model.offset_sensitivity(r)
+        s0, s1, s2 = weight.sum(), weight @ slope, weight @ np.square(slope)
+        b0, b1 = weight @ error, weight @ (slope * error)
+        if s0 <= 0:
+            break
+        if model.has_shift:
+            # The prior is one more equation, whose weight is the scatter over the prior's width, squared.
+            stiffness = (scatter / prior.log_std) ** 2
+            b1 -= stiffness * np.log(model.offset / prior.mean)
+            system = np.array([[s0, s1], [s1, s2 + stiffness + 1e-12 * s0]])
+            step = np.clip(np.linalg.solve(system, np.array([b0, b1])), -1.5, 1.5)
+        else:
+            step = np.array([b0 / s0, 0.0])
+        model = replace(
+            model,
+            extent=float(model.extent * np.exp(step[0])),
+            offset=float(np.clip(model.offset * np.exp(step[1]), 5e-3, 1e3)) if model.has_shift else 0.0,
+        )
+        if np.abs(step).max() < 1e-10:
+            break
+    return model
+
+
+def _information(
+    model: AffineModel, r: NDArray[np.float64], error: NDArray[np.float64], sigma: float
+) -> NDArray[np.float64]:
+    """Inverse covariance of (log extent, log offset)."""
+    weight = np.square(np.maximum(0.0, 1 - np.square(error / (_TUKEY * sigma))))
+    jacobian = np.stack([np.ones(len(r)), model.offset_sensitivity(r)], axis=1)
+    # Errors of a network are alike over a part of the image, so many samples are worth only tens.
+    repeats = 1 + weight.sum() / 30
+    result: NDArray[np.float64] = (jacobian * weight[:, None]).T @ jacobian / (sigma**2 * repeats)
+    return result
+
+
+def _usable_range(
+    r: NDArray[np.float64], given: tuple[float, float] | None, kind: DepthKind
+) -> tuple[float, float]:
+    low, high = given if given is not None else (float(r.min()), float(r.max()))
+    if not kind_has_shift(kind):
+        low = 0.0
+    if not high > low:  # a constant map: any range serves, as only the scale can be found
+        high = low + max(abs(low), 1.0)
+    return low, high
+
+
+def _canonical_order(r: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Sort by relative value, so that the order of the samples can't matter; thin a great many."""
+    chosen = np.arange(len(r))
+    if len(r) > _MAX_FITTED:
+        keys = r.astype(np.float32), y.astype(np.float32)
+        chosen = np.flatnonzero(chosen_by_hash(*keys, _MAX_FITTED / len(r)))
+    order: NDArray[np.intp] = chosen[np.lexsort((y[chosen], r[chosen]))]
+    return order
+
+
+def _scatter(error: NDArray[np.float64]) -> float:
+    """Robust standard deviation about 0 (scaled median absolute deviation)."""
+    return 1.4826 * float(np.median(np.abs(error))) if len(error) else 0.0
+
+
+def _cost_ratio(error: NDArray[np.float64], log_y: NDArray[np.float64]) -> float:
+    flat = log_y - np.median(log_y)
+    limit = 2.5 * float(np.clip(_scatter(error), 0.05, 0.3))
+    costs = [float(np.square(np.minimum(np.abs(e), limit)).mean()) for e in (error, flat)]
+    return costs[0] / max(costs[1], 1e-12)
+
+
+def _rank_correlation(log_y: NDArray[np.float64]) -> float:
+    """Spearman's correlation of log_y with its own order, which is that of the relative values."""
+    if len(log_y) < 3:
+        return 1.0
+    ranks = np.empty(len(log_y))
+    ranks[np.argsort(log_y, kind="stable")] = np.arange(len(log_y))
+    centred = np.arange(len(log_y)) - 0.5 * (len(log_y) - 1)
+    return float(centred @ ranks / (centred @ centred))
+
+
+def _judge(
+    log_y: NDArray[np.float64],
+    count: int,
+    spread: float,
+    cost_ratio: float,
+    correlation: float,
+    *,
+    has_shift: bool,
+) -> FitCase:
+    case = FitCase.WELL_POSED
+    if count < _LEAST_SAMPLES:
+        case = FitCase.ONE_SAMPLE if count == 1 else FitCase.FEW_SAMPLES
+    elif has_shift and spread < _LEAST_SPREAD:
+        case = FitCase.NO_SPREAD
+    elif has_shift and count >= _LEAST_JUDGED:
+        if correlation < -_LEAST_RANK_CORRELATION:
+            case = FitCase.FLIPPED
+        elif cost_ratio > _MOST_COST_RATIO or correlation < _LEAST_RANK_CORRELATION:
+            # One constant depth does as well: because that is what was measured, or because of outliers?
+            one_depth = _scatter(log_y - np.median(log_y)) < _ONE_DEPTH_LOG_STD
+            case = FitCase.NO_SPREAD if one_depth else FitCase.OUTLIERS
+    return case
+
+
+def _no_fit() -> AffineFit:
+    nan = float("nan")
+    return AffineFit(
+        model=None,
+        information=np.zeros((2, 2)),
+        case=FitCase.NO_SAMPLES,
+        inliers=np.zeros(0, dtype=np.bool_),
+        sigma=nan,
+        spread=0.0,
+        cost_ratio=nan,
+        rank_correlation=nan,
+    )

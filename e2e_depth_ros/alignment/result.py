@@ -1,0 +1,77 @@
+"""What alignment hands on: metric depth of a frame, and how far to trust it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.core.maps import DepthMap
+
+
+class AlignmentState(Enum):
+    """How far the metric depth of a frame can be trusted."""
+
+    FRESH = "fresh"
+    """Well determined by recent samples."""
+    DEGRADED = "degraded"
+    """Samples are recent, but too few, too alike or too contradictory: the reason says which."""
+    HELD = "held"
+    """No usable samples of late; an earlier alignment goes on, with growing uncertainty."""
+    LOST = "lost"
+    """There is no alignment, or it is too old. There is no metric depth."""
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """Metric depth of one frame.
+
+    Attributes:
+        depth: (H, W), METRIC; None when lost.
+        log_std: (H, W), float32, standard deviation of log depth, about the relative error; None when lost.
+        scale: Metres for each unit of relative depth before the local correction (for disparity 1 / metres);
+            NaN when lost.
+        shift_m: Metres at relative depth 0 (for disparity 1 / metres); NaN when lost.
+        state: How far to trust it.
+        reason: Why it is in that state, for people.
+        source: What measured the samples last used.
+        samples_used: How many samples agreed, of the last ones used.
+        samples_dropped: How many were left out of this frame's samples, by reason.
+        inlier_ratio: Share of this frame's samples that agree with the global fit, 0..1; NaN without.
+        residual: Robust relative error of the global fit at them; NaN without.
+        condition: Their spread over the range of the relative map; below 0.1 the shift is not determined.
+        age_s: Time since samples were last used, seconds; inf if never.
+    """
+
+    depth: DepthMap | None
+    log_std: NDArray[np.float32] | None
+    scale: float
+    shift_m: float
+    state: AlignmentState
+    reason: str
+    source: str
+    samples_used: int = 0
+    samples_dropped: Mapping[str, int] = field(default_factory=dict)
+    inlier_ratio: float = float("nan")
+    residual: float = float("nan")
+    condition: float = float("nan")
+    age_s: float = float("inf")
+    size: tuple[int, int] = (0, 0)
+
+    @property
+    def depth_m(self) -> NDArray[np.float32]:
+        """(H, W), float32, metres; NaN where invalid, and everywhere when lost."""
+        if self.depth is None:
+            return np.full(self.size, np.nan, dtype=np.float32)
+        return self.depth.values
+
+    @property
+    def std_m(self) -> NDArray[np.float32] | None:
+        """(H, W), float32, standard deviation of the depth in metres; None when lost."""
+        if self.depth is None or self.log_std is None:
+            return None
+        result: NDArray[np.float32] = self.depth.values * self.log_std
+        return result

@@ -1,0 +1,322 @@
+"""Sparse metric measurements as pixels with a depth, whatever sensor they come from.
+
+Every way in ends in `Samples`; whatever is left out on that way is counted by its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from e2e_depth_ros.core.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from e2e_depth_ros.core.camera import Camera
+
+DEFAULT_MIN_DEPTH_M = 0.05
+DEFAULT_MAX_DEPTH_M = 200.0
+MAX_SAMPLES = 20_000
+"""More samples than this teach a fit nothing; a dense sensor is thinned to about this many."""
+
+_MAX_PROJECTED = 40_000  # points to look at one by one, of those in front of the camera
+_OCCLUSION_CELLS = 160  # z-buffer cells along the long edge of the image
+_OCCLUSION_REACH = 4  # cells to look left, right, up and down
+_OCCLUSION_RATIO = 1.15  # a point this much farther than the points around it is behind them
+_MIXED_RATIO = 1.25  # depth ratio within 3 x 3 pixels above which a depth image mixes two surfaces
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Metric depth at single pixels of the native image.
+
+    Convention:
+        Pixel (0, 0) is centred at (0, 0). Depth is camera-frame Z, not the length of the ray.
+
+    Attributes:
+        u_px: (N,), float32, columns; between pixels is allowed.
+        v_px: (N,), float32, rows.
+        depth_m: (N,), float32, metres, positive and finite.
+        dropped: How many measurements were left out on the way here, by reason.
+        source: What measured them, for the status: "sparse_points", "ground plane", ...
+    """
+
+    u_px: NDArray[np.float32]
+    v_px: NDArray[np.float32]
+    depth_m: NDArray[np.float32]
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    source: str = "samples"
+
+    def __post_init__(self) -> None:
+        for name in ("u_px", "v_px", "depth_m"):
+            array = np.asarray(getattr(self, name), dtype=np.float32)
+            if array.ndim != 1 or array.shape != np.shape(self.depth_m):
+                raise InvalidInputError(
+                    f"expected {name} of shape {np.shape(self.depth_m)} (N,), got {array.shape}"
+                )
+            object.__setattr__(self, name, array)
+
+    def __len__(self) -> int:
+        return len(self.depth_m)
+
+    def select(self, keep: NDArray[np.bool_], reason: str) -> Samples:
+        """Keep some samples and count the others.
+
+        Args:
+            keep: (N,), True for those to keep.
+            reason: Under which name the others are counted in `dropped`.
+        """
+        lost = int(len(keep) - np.count_nonzero(keep))
+        if lost == 0:
+            return self
+        dropped = {**self.dropped, reason: self.dropped.get(reason, 0) + lost}
+        return replace(
+            self, u_px=self.u_px[keep], v_px=self.v_px[keep], depth_m=self.depth_m[keep], dropped=dropped
+        )
+
+
+def samples_from_pixels(
+    u_px: ArrayLike,
+    v_px: ArrayLike,
+    depth_m: ArrayLike,
+    size: tuple[int, int],
+    *,
+    min_depth_m: float = DEFAULT_MIN_DEPTH_M,
+    max_depth_m: float = DEFAULT_MAX_DEPTH_M,
+    source: str = "samples",
+) -> Samples:
+    """Check measurements that are already given by pixel.
+
+    Args:
+        u_px: (N,), columns of the native image, pixels.
+        v_px: (N,), rows.
+        depth_m: (N,), metres along Z.
+        size: (H, W) of the native image.
+        min_depth_m: Nearer is dropped.
+        max_depth_m: Farther is dropped.
+        source: Name of the sensor.
+
+    Returns:
+        The samples that are finite, in range and inside the image.
+
+    Raises:
+        InvalidInputError: The three arrays differ in shape, or aren't one-dimensional.
+    """
+    u, v, depth = (np.asarray(values, dtype=np.float32) for values in (u_px, v_px, depth_m))
+    if u.ndim != 1 or u.shape != v.shape or u.shape != depth.shape:
+        raise InvalidInputError(
+            f"expected u_px, v_px and depth_m of one shape (N,), got {u.shape}, {v.shape} and {depth.shape}"
+        )
+    samples = Samples(u, v, depth, source=source)
+    samples = samples.select(np.isfinite(u) & np.isfinite(v) & np.isfinite(depth), "not_finite")
+    samples = samples.select(
+        (samples.depth_m >= min_depth_m) & (samples.depth_m <= max_depth_m), "out_of_range"
+    )
+    return samples.select(_inside(samples.u_px, samples.v_px, size), "outside_image")
+
+
+def samples_from_points(
+    points_m: NDArray[Any],
+    camera_from_points: NDArray[np.float64],
+    camera: Camera,
+    *,
+    min_depth_m: float = DEFAULT_MIN_DEPTH_M,
+    max_depth_m: float = DEFAULT_MAX_DEPTH_M,
+    cull_occluded: bool = True,
+    source: str = "sparse_points",
+) -> Samples:
+    """Project 3D points into the camera, and drop those that it can't see.
+
+    A sensor beside the camera looks past edges that hide things from the camera; such points would give
+    the foreground the depth of the background. They show by having clearly nearer points on both sides.
+
+    Args:
+        points_m: (N, 3), metres, in the sensor's frame; NaN for no return.
+        camera_from_points: (4, 4), the pose of the sensor's frame in the camera's optical frame.
+        camera: The camera, at the native size of the image.
+        min_depth_m: Nearer is dropped.
+        max_depth_m: Farther is dropped.
+        cull_occluded: Whether to drop points that lie behind others.
+        source: Name of the sensor.
+
+    Returns:
+        At most about `MAX_SAMPLES` samples. `dropped` counts not_finite, behind_camera, out_of_range,
+        outside_image, occluded and surplus.
+
+    Raises:
+        InvalidInputError: `points_m` or `camera_from_points` has another shape.
+    """
+    points = np.asarray(points_m, dtype=np.float32)
+    if points.ndim != 2 or points.shape[1] != 3:
+        raise InvalidInputError(f"expected points of shape (N, 3), got {points.shape}")
+    pose = np.asarray(camera_from_points, dtype=np.float64)
+    if pose.shape != (4, 4) or not np.isfinite(pose).all():
+        raise InvalidInputError(f"expected a finite (4, 4) pose camera_from_points, got {pose.tolist()}")
+    projection = (camera.intrinsics @ pose[:3]).astype(np.float32)
+    uvw = projection[:, :3] @ points.T  # (3, N)
+    uvw += projection[:, 3:]
+    visible = (uvw[2] >= min_depth_m) & (uvw[2] <= max_depth_m)  # NaN fails both
+    count = int(np.count_nonzero(visible))
+    dropped = _count_invisible(uvw[2], count)
+    if count > _MAX_PROJECTED:
+        visible &= chosen_by_hash(uvw[0], uvw[2], _MAX_PROJECTED / count)
+    seen = np.flatnonzero(visible)
+    if len(seen) < count:
+        dropped["surplus"] = count - len(seen)
+    uvw = uvw[:, seen]
+    depth = uvw[2]
+    if camera.is_distorted:
+        in_camera = points[seen] @ pose[:3, :3].T.astype(np.float32) + pose[:3, 3].astype(np.float32)
+        u, v = (np.asarray(values, dtype=np.float32) for values in camera.project(in_camera))
+    else:
+        u, v = uvw[0] / depth, uvw[1] / depth
+    samples = Samples(u, v, depth, dropped=dropped, source=source)
+    samples = samples.select(_inside(u, v, camera.size), "outside_image")
+    if cull_occluded:
+        samples = cull_occluded_samples(samples, camera.size)
+    return thin(samples, MAX_SAMPLES)
+
+
+def samples_from_depth(
+    depth: NDArray[Any],
+    size: tuple[int, int],
+    *,
+    min_depth_m: float = DEFAULT_MIN_DEPTH_M,
+    max_depth_m: float = DEFAULT_MAX_DEPTH_M,
+    source: str = "sparse_depth",
+) -> Samples:
+    """Take the measurements of a depth image that shares the camera's view.
+
+    It may be sparse and registered at the image's size, or smaller and dense (a time-of-flight sensor).
+    Where a dense one changes abruptly its pixels mix two surfaces, and are dropped.
+
+    Args:
+        depth: (h, w), floating point in metres (0, NaN and inf: none) or uint16 in millimetres (0 and
+            65535: none), as REP 118 has them.
+        size: (H, W) of the native image.
+        min_depth_m: Nearer is dropped.
+        max_depth_m: Farther is dropped.
+        source: Name of the sensor.
+
+    Returns:
+        At most about `MAX_SAMPLES` samples. `dropped` counts out_of_range, mixed_pixel and surplus;
+        pixels without a measurement aren't counted.
+
+    Raises:
+        InvalidInputError: `depth` is no image of floats or uint16.
+    """
+    depth = np.asarray(depth)
+    if depth.ndim != 2 or depth.size == 0:
+        raise InvalidInputError(f"expected depth of shape (h, w), got {depth.shape}")
+    if depth.dtype == np.uint16:
+        measured = (depth > 0) & (depth < np.iinfo(np.uint16).max)
+        depth = depth.astype(np.float32) * np.float32(1e-3)
+    elif np.issubdtype(depth.dtype, np.floating):
+        depth = depth.astype(np.float32, copy=False)
+        measured = np.isfinite(depth) & (depth > 0)
+    else:
+        raise InvalidInputError(f"expected depth as floats (m) or uint16 (mm), got {depth.dtype}")
+    usable = measured & (depth >= min_depth_m) & (depth <= max_depth_m)
+    dropped = {"out_of_range": int(np.count_nonzero(measured) - np.count_nonzero(usable))}
+    if np.count_nonzero(usable) > 0.5 * usable.size:
+        mixed = usable & _mixed_pixels(depth, usable)
+        dropped["mixed_pixel"] = int(np.count_nonzero(mixed))
+        usable &= ~mixed
+    step = int(np.ceil(np.sqrt(np.count_nonzero(usable) / MAX_SAMPLES)))
+    if step > 1:
+        regular = np.zeros_like(usable)
+        regular[::step, ::step] = usable[::step, ::step]
+        dropped["surplus"] = int(np.count_nonzero(usable) - np.count_nonzero(regular))
+        usable = regular
+    rows, columns = np.nonzero(usable)
+    # A pixel of a smaller image covers several of the native one; its centre is theirs.
+    u = (columns.astype(np.float32) + 0.5) * np.float32(size[1] / depth.shape[1]) - 0.5
+    v = (rows.astype(np.float32) + 0.5) * np.float32(size[0] / depth.shape[0]) - 0.5
+    dropped = {reason: count for reason, count in dropped.items() if count}
+    return Samples(u, v, depth[rows, columns], dropped=dropped, source=source)
+
+
+def cull_occluded_samples(samples: Samples, size: tuple[int, int]) -> Samples:
+    """Drop samples that have clearly nearer ones on both sides: left and right, or above and below.
+
+    One nearer side isn't enough: that is an ordinary depth edge, or ground below the horizon. Samples too
+    sparse to surround each other are left alone.
+
+    Args:
+        samples: In the native image.
+        size: (H, W) of the native image.
+    """
+    if len(samples) < 3:
+        return samples
+    cell_px = max(size) / _OCCLUSION_CELLS
+    rows, columns = int(np.ceil(size[0] / cell_px)) + 1, int(np.ceil(size[1] / cell_px)) + 1
+    scale = np.float32(1 / cell_px)
+    cell = (samples.v_px * scale + np.float32(0.5)).astype(np.int32) * columns
+    cell += (samples.u_px * scale + np.float32(0.5)).astype(np.int32)
+    nearest = np.full(rows * columns, np.inf, dtype=np.float32)
+    np.minimum.at(nearest, cell, samples.depth_m)
+    image = nearest.reshape(rows, columns)
+    nearest[np.isinf(nearest)] = np.float32(np.finfo(np.float32).max)  # cv2 refuses inf as a border
+    reach = _OCCLUSION_REACH
+    across, along = np.ones((1, reach), np.uint8), np.ones((reach, 1), np.uint8)
+    border = float(np.finfo(np.float32).max)
+
+    def nearest_beside(kernel: NDArray[np.uint8], anchor: tuple[int, int]) -> NDArray[np.float32]:
+        eroded = cv2.erode(image, kernel, anchor=anchor, borderType=cv2.BORDER_CONSTANT, borderValue=border)
+        return np.asarray(eroded, dtype=np.float32)
+
+    # Erosion takes the least value under the kernel; the anchor at its end makes it look to one side.
+    sideways = np.maximum(nearest_beside(across, (reach - 1, 0)), nearest_beside(across, (0, 0)))
+    upright = np.maximum(nearest_beside(along, (0, reach - 1)), nearest_beside(along, (0, 0)))
+    surround = np.minimum(sideways, upright).reshape(-1)[cell]
+    return samples.select(samples.depth_m <= surround * np.float32(_OCCLUSION_RATIO), "occluded")
+
+
+def thin(samples: Samples, count: int) -> Samples:
+    """Keep about `count` samples, chosen by what they measure and not by their order."""
+    if len(samples) <= count:
+        return samples
+    return samples.select(chosen_by_hash(samples.u_px, samples.v_px, count / len(samples)), "surplus")
+
+
+def chosen_by_hash(
+    first: NDArray[np.float32], second: NDArray[np.float32], share: float
+) -> NDArray[np.bool_]:
+    """Choose about this share of the measurements as if at random, but the same ones each time."""
+    # Multiplicative hashing of the bits of two coordinates.
+    key = first.view(np.uint32) * np.uint32(2654435761)
+    key ^= second.view(np.uint32)
+    key ^= key >> np.uint32(15)
+    key *= np.uint32(2246822519)
+    key ^= key >> np.uint32(13)
+    chosen: NDArray[np.bool_] = key < np.uint32(share * np.iinfo(np.uint32).max)
+    return chosen
+
+
+def _inside(u: NDArray[np.float32], v: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:
+    height, width = size
+    inside: NDArray[np.bool_] = (u >= -0.5) & (u < width - 0.5) & (v >= -0.5) & (v < height - 0.5)
+    return inside
+
+
+def _count_invisible(depth: NDArray[np.float32], seen: int) -> dict[str, int]:
+    """Count by reason the points that are not within the range of depth."""
+    rest = len(depth) - seen
+    if rest == 0:
+        return {}
+    behind = int(np.count_nonzero(depth <= 0))
+    not_finite = int(np.count_nonzero(np.isnan(depth)))
+    counts = {"not_finite": not_finite, "behind_camera": behind, "out_of_range": rest - not_finite - behind}
+    return {reason: count for reason, count in counts.items() if count}
+
+
+def _mixed_pixels(depth: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    kernel = np.ones((3, 3), np.uint8)
+    farthest = cv2.dilate(np.where(usable, depth, np.float32(0)), kernel)
+    nearest = cv2.erode(np.where(usable, depth, np.finfo(np.float32).max), kernel)
+    mixed: NDArray[np.bool_] = farthest > nearest * np.float32(_MIXED_RATIO)
+    return mixed
