@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import sys
 from typing import Any, Final
 
@@ -89,28 +88,28 @@ def points_from_message(message: PointCloud2) -> NDArray[np.float32]:
     return points_m.reshape(-1, 3)
 
 
-def message_from_points(points_m: NDArray[np.float32], rgb: NDArray[np.uint8], header: Any) -> PointCloud2:
-    """Make an organised, coloured cloud.
+def allocate_cloud(rgb: NDArray[np.uint8], header: Any) -> tuple[PointCloud2, NDArray[np.float32]]:
+    """Make a coloured organised cloud whose points are still to be written.
+
+    Writing them in place spares a copy: a cloud of 640 x 480 points has 5 MB.
 
     Args:
-        points_m: (H, W, 3), metres, in the frame that `header` names; NaN where unknown.
         rgb: (H, W, 3), uint8, the colour of each point.
-        header: Copied by reference.
+        header: Kept by reference; names the frame of the points.
 
     Returns:
-        The cloud: fields x, y, z (FLOAT32) and rgb (0x00RRGGBB in the bits of a FLOAT32, as PCL and RViz
-        read it), 16 bytes a point, `is_dense` False.
+        The message: fields x, y, z (FLOAT32) and rgb (0x00RRGGBB in the bits of a FLOAT32, as PCL and RViz
+        read it), 16 bytes a point, `is_dense` False. And a view (H, W, 3), float32, of its x, y, z: write
+        metres there, NaN where unknown.
     """
-    height, width = points_m.shape[:2]
-    # The message's memory is written in place: a cloud of 640 x 480 points has 5 MB.
-    data = array.array("B", b"\0") * (height * width * _POINT_STEP)
-    floats = np.frombuffer(data, np.float32).reshape(height, width, 4)
-    floats[..., :3] = points_m
-    octets = np.frombuffer(data, np.uint8).reshape(height, width, _POINT_STEP)
+    height, width = rgb.shape[:2]
+    message = PointCloud2()
+    # Assigning to `data` may copy or even walk through its bytes; growing the array that is there doesn't.
+    message.data.frombytes(bytes(height * width * _POINT_STEP))
+    octets = np.frombuffer(message.data, np.uint8).reshape(height, width, _POINT_STEP)
     blue, green, red = (12, 13, 14) if sys.byteorder == "little" else (15, 14, 13)
     cv2.mixChannels([np.ascontiguousarray(rgb)], [octets], [0, red, 1, green, 2, blue])
 
-    message = PointCloud2()
     message.header = header
     message.height, message.width = height, width
     message.fields = [
@@ -121,5 +120,4 @@ def message_from_points(points_m: NDArray[np.float32], rgb: NDArray[np.uint8], h
     message.point_step = _POINT_STEP
     message.row_step = width * _POINT_STEP
     message.is_dense = False
-    message.data = data
-    return message
+    return message, octets.view(np.float32)[..., :3]

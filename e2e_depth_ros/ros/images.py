@@ -7,7 +7,6 @@ where none is installed or it doesn't work with this numpy, to `rosbags-image`.
 
 from __future__ import annotations
 
-import array
 import contextlib
 import sys
 from collections.abc import Callable
@@ -135,15 +134,9 @@ def message_from_array(values: NDArray[Any], encoding: str, header: Any) -> Imag
     message.encoding = encoding
     message.is_bigendian = sys.byteorder == "big"
     message.step = values.strides[0]
-    message.data = bytes_for_message(values)
+    # Assigning to `data` may copy or even walk through its bytes; growing the array that is there doesn't.
+    message.data.frombytes(values.data.cast("B"))
     return message
-
-
-def bytes_for_message(values: NDArray[Any]) -> array.array[int]:
-    """Copy an array's memory into the one type that rclpy takes without a loop over the bytes."""
-    data = array.array("B")
-    data.frombytes(values.data.cast("B"))
-    return data
 
 
 def _pixels(message: Image, what: str, dtype: np.dtype[Any], channels: int) -> NDArray[Any]:

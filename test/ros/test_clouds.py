@@ -6,7 +6,7 @@ pytest.importorskip("sensor_msgs", reason="ROS 2 message packages are not instal
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
-from e2e_depth_ros.ros.clouds import message_from_points, points_from_message
+from e2e_depth_ros.ros.clouds import allocate_cloud, points_from_message
 from e2e_depth_ros.ros.refusal import RefusedMessageError
 
 
@@ -106,7 +106,8 @@ def test_written_cloud_is_organised_with_rgb_and_nan():
     points = np.arange(5 * 7 * 3, dtype=np.float32).reshape(5, 7, 3)
     points[1, 2] = np.nan
     rgb = np.random.default_rng(1).integers(0, 256, (5, 7, 3), dtype=np.uint8)
-    cloud = message_from_points(points, rgb, Header(frame_id="camera"))
+    cloud, xyz = allocate_cloud(rgb, Header(frame_id="camera"))
+    xyz[...] = points
     assert (cloud.height, cloud.width, cloud.point_step, cloud.row_step) == (5, 7, 16, 112)
     assert cloud.is_dense is False
     assert cloud.header.frame_id == "camera"

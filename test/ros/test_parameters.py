@@ -1,0 +1,70 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.ros.parameters import DECLARATIONS, Parameters, parameters_markdown, parameters_yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_config_file_is_in_step_with_the_declaration():
+    text = (ROOT / "config" / "depth.yaml").read_text(encoding="utf-8")
+    assert text == parameters_yaml(), "run: python -m e2e_depth_ros.ros.parameters yaml > config/depth.yaml"
+
+
+def test_config_file_holds_every_default_in_its_type():
+    values = yaml.safe_load(parameters_yaml())["/**"]["ros__parameters"]
+    assert Parameters().changed(values) == Parameters()
+    assert set(values) == set(DECLARATIONS)
+    for name, value in values.items():
+        DECLARATIONS[name].check(value)
+
+
+def test_every_parameter_is_described_in_the_table():
+    rows = parameters_markdown().splitlines()
+    assert len(rows) == 2 + len(DECLARATIONS)
+    for name, row in zip(DECLARATIONS, rows[2:], strict=True):
+        assert row.startswith(f"| `{name}` | ")
+        assert row.count(" | ") == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("min_depth", -0.5, "parameter min_depth: expected double of at least 0, got -0.5"),
+        ("max_depth", 2e5, "parameter max_depth: expected double of at most 10000, got 200000.0"),
+        ("max_depth", float("nan"), "parameter max_depth: expected double that is finite, got nan"),
+        ("min_depth", 1, "parameter min_depth: expected double, got 1"),
+        ("num_threads", 1.5, "parameter num_threads: expected integer, got 1.5"),
+        ("num_threads", True, "parameter num_threads: expected integer, got True"),
+        ("rectify", "maybe", "parameter rectify: expected string of auto, on, off, got 'maybe'"),
+        ("sparse_extrinsics", [1.0], "expected double_array of length 7, got [1.0]"),
+        ("sparse_extrinsics", "1 2 3", "parameter sparse_extrinsics: expected double_array, got '1 2 3'"),
+    ],
+)
+def test_bad_value_is_refused_naming_parameter_value_and_bound(name, value, message):
+    with pytest.raises(InvalidInputError) as refusal:
+        DECLARATIONS[name].check(value)
+    assert message in str(refusal.value)
+    with pytest.raises(InvalidInputError):
+        Parameters(**{name: value})
+
+
+def test_depth_limits_must_be_in_order():
+    with pytest.raises(InvalidInputError, match="min_depth: expected below max_depth 2, got 3"):
+        Parameters().changed({"min_depth": 3.0, "max_depth": 2.0})
+
+
+def test_changed_keeps_the_rest_and_ignores_foreign_names():
+    before = Parameters(min_depth=0.5)
+    after = before.changed({"max_depth": 7.0, "use_sim_time": True, "sparse_extrinsics": [0.0] * 6 + [1.0]})
+    assert (after.min_depth, after.max_depth, after.sparse_extrinsics[-1]) == (0.5, 7.0, 1.0)
+    assert before.max_depth == Parameters().max_depth
+
+
+def test_values_cannot_be_changed_in_place():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Parameters().min_depth = 2.0
