@@ -1,0 +1,94 @@
+"""`e2e-depth checkpoint`: what a checkpoint is, and whether it is whole."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from e2e_depth_ros.model.checkpoint import CheckpointFacts
+
+_MODEL_HELP = "embedded, a folder, or a hub id org/name[@revision]"
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "checkpoint", help="what a checkpoint is, and whether it is whole"
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    inspect = actions.add_parser(
+        "inspect", help="print what its configs say; weights stay unread but for their hash"
+    )
+    verify = actions.add_parser("verify", help="load it and check every tensor")
+    for action in (inspect, verify):
+        action.add_argument("model", help=_MODEL_HELP)
+        action.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Inspect or verify.
+
+    Returns:
+        0; a checkpoint that is not whole raises.
+
+    Raises:
+        CheckpointError: Names the file or tensor that is wrong.
+    """
+    from e2e_depth_ros.model.checkpoint import find_checkpoint, load_checkpoint, read_facts  # noqa: PLC0415
+
+    folder = find_checkpoint(args.model)
+    facts = read_facts(folder)
+    summary = describe(facts)
+    if args.action == "verify":
+        tensors = load_checkpoint(folder).model.state_dict()
+        summary["verified"] = f"{len(tensors)} tensors: all present, of the right shape, finite"
+    if args.json:
+        json.dump(summary, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        _print_table(summary)
+    return 0
+
+
+def describe(facts: CheckpointFacts) -> dict[str, Any]:
+    """Gather what a checkpoint is as a JSON object."""
+    import torch  # noqa: PLC0415
+
+    parameters = dict(facts.parameters)
+    dtypes = {"float32": torch.float32, "float16": torch.float16}
+    return {
+        "name": facts.name,
+        "folder": str(facts.folder),
+        "tasks": sorted(task.value for task in facts.tasks),
+        "depth": facts.depth_kind.value,
+        "normals axes": " ".join(facts.normals_axes),
+        "processing resolution": facts.processing_resolution,
+        "UNet input channels": facts.in_channels,
+        "latent channels": facts.latent_channels,
+        "down factor": facts.down_factor,
+        "prediction type": facts.prediction_type,
+        "parameters": {**parameters, "total": sum(parameters.values())},
+        "weights MB": {name: round(facts.memory_bytes(dtype) / 1e6, 1) for name, dtype in dtypes.items()},
+        "sha256": facts.sha256(),
+    }
+
+
+def _print_table(summary: dict[str, Any]) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(show_header=False)
+    for key, value in summary.items():
+        if isinstance(value, dict):
+            text = "\n".join(f"{name}: {_number(entry)}" for name, entry in value.items())
+        else:
+            text = ", ".join(value) if isinstance(value, list) else str(value)
+        table.add_row(key, text)
+    Console().print(table, soft_wrap=True)
+
+
+def _number(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
