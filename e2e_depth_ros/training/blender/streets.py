@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# This folder imports bpy, which is GPL. It runs only as a process of its own: it imports nothing of the
+# package around it, and nothing of that package imports it. Its pictures are not covered by the GPL.
+
+"""Streets: carriageway, kerbs, pavements, buildings, parked and moving cars, people, trees and poles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import pi
+
+import buildings
+import meshes
+import objects
+from cameras import Clearance, View, draw_fov, draw_roll
+from mathutils import Euler, Matrix
+from meshes import Point
+from objects import Palette
+from stage import Plan, Stage, frame
+
+CLEARANCE = Clearance(nearest_m=0.25, median_m=1.2, share_of_sky=0.6)
+BEHIND_M, AHEAD_M = -45.0, 150.0
+NEAR_M = 40.0  # nearer buildings have real windows
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A street along y, its middle at x = 0; metres.
+
+    Attributes:
+        half: Half the width of the carriageway.
+        pavement: Width of the pavement on each side.
+        setback: Distance from the pavement to the buildings.
+        style: "urban", "suburban" or "open".
+        parking: Whether cars park along the kerb.
+    """
+
+    half: float
+    pavement: float
+    setback: float
+    style: str
+    parking: bool
+
+    @property
+    def line(self) -> float:
+        """Distance of the buildings from the middle."""
+        return self.half + self.pavement + self.setback
+
+
+def build(stage: Stage) -> Plan:
+    """Build a street."""
+    rng = stage.rng
+    style = rng.choice(["urban", "urban", "urban", "suburban", "suburban", "open"])
+    layout = Layout(
+        half=rng.uniform(2.8, 7.5) if style != "open" else rng.uniform(3.5, 11),
+        pavement=rng.uniform(1.2, 4.5) if style != "open" else rng.uniform(0.3, 1.5),
+        setback={"urban": 0.0, "suburban": rng.uniform(2, 8), "open": rng.uniform(10, 40)}[style],
+        style=style,
+        parking=stage.chance(0.7) and style != "open",
+    )
+    paints = objects.palette(stage, 6)
+    _ground(stage, layout)
+    for side in (-1, 1):
+        _line_of_buildings(stage, paints, layout, side)
+        _pavement_things(stage, paints, layout, side)
+        _vehicles(stage, layout, side)
+    _people(stage, paints, layout)
+    _closing(stage, layout)
+    stage.skies.surround(outdoor=True, strength=1.0)
+    if stage.chance(0.75):
+        stage.sun(1, 8)
+    return Plan(lambda: _view(stage, layout), CLEARANCE)
+
+
+def _ground(stage: Stage, layout: Layout) -> None:
+    """Land, carriageway with markings and patches, kerbs and pavements."""
+    rng = stage.rng
+    stage.box(stage.paints.make(rng.choice(["grass", "grass", "soil", "pavement"])), (-450, -450, -0.3), (450, 450, -0.02))
+    stage.box(stage.paints.make("asphalt"), (-layout.half, -200, -0.3), (layout.half, 400, 0))
+    height = rng.uniform(0.06, 0.17)
+    kerb, pavement = stage.paints.make("concrete"), stage.paints.make("pavement")
+    for side in (-1, 1):
+        inner, outer = side * (layout.half + 0.15), side * (layout.half + layout.pavement)
+        stage.box(kerb, (side * layout.half, -200, -0.2), (inner, 400, height))
+        stage.box(pavement, (inner, -200, -0.2), (outer, 400, height - 0.005))
+        if layout.setback and layout.style != "open":
+            stage.box(stage.paints.make(rng.choice(["grass", "grass", "pavement"])), (outer, -200, -0.2), (side * (layout.line + 30), 400, height - 0.01))
+    white = stage.paints.make("marking")
+    marks: list[tuple[Point, Point]] = []
+    if stage.chance(0.75):
+        dash, gap = rng.choice([(3.0, 3.0), (3.0, 6.0), (6.0, 3.0), (400.0, 1.0)])
+        lanes = [0.0] if layout.half < 6 else [-layout.half / 2, 0.0, layout.half / 2]
+        for x in lanes:
+            y = BEHIND_M
+            while y < 200:
+                marks.append(((x - 0.07, y, 0), (x + 0.07, min(y + dash, 300), 0.004)))
+                y += dash + gap
+    if stage.chance(0.5):
+        marks += [((side * (layout.half - 0.4), BEHIND_M, 0), (side * (layout.half - 0.28), 300, 0.004)) for side in (-1, 1)]
+    if stage.chance(0.35):  # a zebra crossing
+        y, x = rng.uniform(4, 30), 0.3 - layout.half
+        while x < layout.half - 0.5:
+            marks.append(((x, y, 0), (x + 0.5, y + 3, 0.004)))
+            x += 1.0
+    if marks:
+        stage.put_once(meshes.boxes(marks), white)
+    patch = stage.paints.make("asphalt")
+    for _ in range(rng.randint(0, 5)):
+        x, y = rng.uniform(-0.8, 0.8) * layout.half, rng.uniform(-5, 35)
+        stage.box(patch, (x, y, -0.01), (x + rng.uniform(0.5, 2), y + rng.uniform(0.5, 5), 0.002))
+
+
+def _line_of_buildings(stage: Stage, paints: Palette, layout: Layout, side: int) -> None:
+    rng = stage.rng
+    y, far = BEHIND_M, rng.uniform(60, AHEAD_M)
+    even = rng.uniform(3.5, 20)  # neighbours are of similar height
+    while y < far:
+        suburban = layout.style != "urban"
+        length = rng.uniform(7, 13) if suburban else rng.uniform(6, 20)
+        middle = y + length / 2
+        base = frame(side * (layout.line + rng.uniform(0, 0.3)), middle, turn=-side * pi / 2)
+        near = -15 < middle < NEAR_M
+        if suburban:
+            base = base @ frame(0, rng.uniform(0, 3))
+            if stage.chance(0.75 if layout.style == "suburban" else 0.35):
+                buildings.house(stage, paints, base, (length * 0.75, rng.uniform(6, 10), rng.uniform(2.8, 6)))
+        elif stage.chance(0.9):
+            height = max(3.2, even * rng.uniform(0.75, 1.3))
+            buildings.block(stage, paints, base, (length - rng.choice([0, 0, 0.8]), 12, height), near=near)
+        y += length + (rng.uniform(1, 8) if suburban else rng.choice([0, 0, 0, rng.uniform(4, 10)]))
+    if layout.style != "urban" and stage.chance(0.6):
+        _fence(stage, layout, side, far)
+
+
+def _fence(stage: Stage, layout: Layout, side: int, far: float) -> None:
+    """A hedge, wall or fence along the pavement, with openings."""
+    rng = stage.rng
+    x = side * (layout.half + layout.pavement + 0.2)
+    height, width = rng.uniform(0.7, 1.9), rng.uniform(0.08, 0.5)
+    material = stage.paints.make(rng.choice(["leaf", "leaf", "wood", "facade", "concrete"]))
+    y = BEHIND_M
+    while y < far:
+        length = rng.uniform(4, 14)
+        stage.box(material, (x - width / 2, y, 0), (x + width / 2, y + length, height))
+        y += length + rng.uniform(1.2, 4)
+
+
+def _pavement_things(stage: Stage, paints: Palette, layout: Layout, side: int) -> None:
+    """Trees, lamps, signs, bollards, bins and benches along the kerb and the walls."""
+    rng = stage.rng
+    kerb, wall = side * (layout.half + 0.6), side * (layout.half + layout.pavement - 0.4)
+    spacing = rng.uniform(6, 20)
+    if stage.chance(0.6):
+        offset = rng.uniform(0, spacing)
+        for index in range(int(90 / spacing)):
+            if stage.chance(0.85):
+                objects.tree(stage, frame(kerb + side * 0.2, BEHIND_M / 2 + offset + index * spacing))
+    if stage.chance(0.7):
+        lamp, reach = rng.uniform(3.5, 8), rng.uniform(0, 2)
+        for index in range(6):
+            _street_lamp(stage, paints, frame(kerb, index * 22 + rng.uniform(-12, -8)), lamp, -side * reach)
+    for _ in range(rng.randint(2, 12)):
+        x = kerb if stage.chance(0.6) else wall
+        place = frame(x, rng.uniform(-12, 45), turn=side * pi / 2 + rng.gauss(0, 0.15))
+        draw = rng.random()
+        if draw < 0.45:
+            stage.model(rng.choice(["street", "street", "cycle", "garden"]), place, 3)
+        elif draw < 0.65:
+            _sign(stage, paints, place)
+        elif draw < 0.85:
+            tall, thick = rng.uniform(0.6, 1.1), rng.uniform(0.08, 0.3)
+            stage.shape(rng.choice(["round", "pole", "box"]), rng.choice(paints), (0, 0, tall / 2), (thick, thick, tall), base=place)
+        else:
+            objects.bush(stage, place)
+
+
+def _street_lamp(stage: Stage, paints: Palette, base: Matrix, height: float, reach: float) -> None:
+    metal = paints[-1]
+    stage.shape("pole", metal, (0, 0, height / 2), (0.14, 0.14, height), base=base)
+    stage.box(metal, (0, -0.05, height - 0.05), (reach, 0.05, height + 0.05), base=base)
+    stage.box(metal, (reach - 0.3, -0.12, height - 0.08), (reach + 0.3, 0.12, height + 0.08), base=base)
+
+
+def _sign(stage: Stage, paints: Palette, base: Matrix) -> None:
+    """A traffic sign on a pole that faces along the street."""
+    rng = stage.rng
+    height, size = rng.uniform(2.1, 2.8), rng.uniform(0.45, 0.8)
+    stage.shape("pole", paints[-1], (0, 0, height / 2), (0.07, 0.07, height), base=base)
+    plate = rng.choice(paints)
+    if stage.chance(0.5):
+        facing = Euler((0, pi / 2, 0))
+        stage.put(stage.shapes.pick("round"), plate, (0, 0, height), (size, size, 0.03), base=base, rotation=facing)
+    else:
+        stage.shape("box", plate, (0, 0, height), (0.03, size, size * rng.uniform(0.6, 1.3)), base=base)
+
+
+def _vehicles(stage: Stage, layout: Layout, side: int) -> None:
+    """Parked cars close behind each other, and moving ones on the lanes."""
+    rng = stage.rng
+    if layout.parking:
+        y, density = rng.uniform(-30, -20), rng.uniform(0.4, 1)
+        while y < 70:
+            length = 5.2
+            if stage.chance(density):
+                place = frame(side * (layout.half - 1.1 + rng.gauss(0, 0.1)), y, turn=rng.gauss(0, 0.03))
+                length = _vehicle(stage, place, "car") + rng.uniform(0.5, 1.5)
+            y += length
+    for _ in range(rng.randint(0, 3)):
+        lane = side * layout.half * (0.3 if layout.parking else 0.5)
+        place = frame(lane + rng.gauss(0, 0.3), rng.uniform(8, 70), turn=rng.gauss(0, 0.03))
+        _vehicle(stage, place, "truck" if stage.chance(0.15) else rng.choice(["car", "car", "car", "cycle"]))
+
+
+def _vehicle(stage: Stage, place: Matrix, role: str) -> float:
+    """Place a vehicle lengthwise, either way round; returns its length, metres."""
+    picked = stage.furniture.pick(role)
+    if picked is None:
+        return plain_car(stage, place)
+    width, depth, _ = picked[0].size_m
+    turn = (0 if depth >= width else pi / 2) + stage.rng.choice([0, pi])
+    stage.place_model(*picked, place @ frame(0, 0, turn=turn))
+    return max(width, depth)
+
+
+def plain_car(stage: Stage, base: Matrix) -> float:
+    """A car of rounded boxes along y; returns its length, metres."""
+    rng = stage.rng
+    length, paint, glass = rng.uniform(3.6, 4.8), stage.paints.make("car"), stage.paints.pane()
+    half = length / 2
+    stage.box(paint, (-0.86, -half, 0.25), (0.86, half, 0.9), base=base, shape="cushion")
+    stage.box(glass, (-0.74, -0.5 * half, 0.8), (0.74, 0.75 * half, 1.36), base=base, shape="cushion")
+    stage.box(paint, (-0.7, -0.35 * half, 1.3), (0.7, 0.6 * half, 1.46), base=base, shape="cushion")
+    tyre = stage.paints.make("asphalt")
+    for x in (-0.8, 0.8):
+        for y in (-0.6 * half, 0.6 * half):
+            on_side = Euler((0, pi / 2, 0))
+            stage.put(stage.shapes.pick("round"), tyre, (x, y, 0.32), (0.64, 0.64, 0.22), base=base, rotation=on_side)
+    return length
+
+
+def _people(stage: Stage, paints: Palette, layout: Layout) -> None:
+    rng = stage.rng
+    for _ in range(rng.randint(0, 8)):
+        side = rng.choice([-1, 1])
+        x = side * (layout.half + rng.uniform(0.3, max(0.4, layout.pavement)))
+        if stage.chance(0.2):
+            x = rng.uniform(-0.8, 0.8) * layout.half
+        place = frame(x, rng.uniform(1, 40) if stage.chance(0.8) else rng.uniform(-12, 0), turn=rng.uniform(0, 6.3))
+        objects.figure(stage, paints, place)
+
+
+def _closing(stage: Stage, layout: Layout) -> None:
+    """What stands at the end of the street, and hills or blocks in the distance."""
+    rng = stage.rng
+    if layout.style == "urban" and stage.chance(0.6):
+        for x in (-24, 0, 24):
+            wall = stage.paints.windowed()
+            stage.box(wall, (x - 12, AHEAD_M + rng.uniform(0, 20), 0), (x + 12, AHEAD_M + 40, rng.uniform(8, 30)))
+    for _ in range(rng.randint(0, 10)):
+        x, y = rng.uniform(-150, 150), rng.choice([rng.uniform(160, 350), rng.uniform(-250, -80)])
+        if abs(x) > layout.line + 5:
+            size = rng.uniform(10, 25)
+            stage.box(stage.paints.windowed(), (x, y, 0), (x + size, y + size, rng.uniform(6, 40)))
+    if layout.style != "urban":
+        leaf = stage.paints.make("leaf")
+        for _ in range(rng.randint(4, 14)):
+            x, y = rng.choice([-1, 1]) * rng.uniform(layout.line + 8, 120), rng.uniform(-60, 220)
+            size = rng.uniform(4, 11)
+            stage.shape("crown", leaf, (x, y, 0.45 * size), (size, size, size))
+
+
+def _view(stage: Stage, layout: Layout) -> View:
+    """Draw a camera on the pavement or the carriageway, along the street more often than across."""
+    rng = stage.rng
+    walk = layout.half + layout.pavement * rng.uniform(0.2, 0.9)
+    x = rng.choice([-walk, walk]) if stage.chance(0.5) else rng.uniform(-0.8, 0.8) * layout.half
+    z = rng.uniform(1.2, 2.0) if stage.chance(0.5) else rng.uniform(0.25, 1.3)
+    draw = rng.random()
+    if draw < 0.6:
+        heading = rng.gauss(0, 12)
+    elif draw < 0.85:
+        heading = rng.choice([-1, 1]) * rng.uniform(15, 75)
+    else:
+        heading = rng.uniform(-180, 180)
+    pitch = rng.gauss(-4, 5) if stage.chance(0.8) else rng.uniform(-30, 10)
+    return View((x, rng.uniform(-12, 14), z + 0.15), heading, pitch, draw_roll(rng), draw_fov(rng))
