@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -48,9 +49,7 @@ class Camera:
     projection: _Matrix | None = None
 
     def __post_init__(self) -> None:
-        height, width = self.size
-        if int(height) != height or int(width) != width or height < 1 or width < 1:
-            raise InvalidInputError(f"expected an image size (H, W) of at least (1, 1), got {self.size}")
+        size = _checked_size(self.size)
         intrinsics = _checked_intrinsics(self.intrinsics, "intrinsics K")
         projection = intrinsics
         if self.projection is not None:
@@ -58,7 +57,7 @@ class Camera:
         rectification = _checked_rotation(self.rectification)
         distortion = tuple(float(coefficient) for coefficient in self.distortion)
         check_coefficients(self.distortion_model, distortion)
-        object.__setattr__(self, "size", (int(height), int(width)))
+        object.__setattr__(self, "size", size)
         object.__setattr__(self, "intrinsics", intrinsics)
         object.__setattr__(self, "distortion", distortion)
         object.__setattr__(self, "rectification", rectification)
@@ -303,6 +302,16 @@ def _reshaped(values: ArrayLike, shape: tuple[int, int], name: str) -> _Matrix:
     if array.size != shape[0] * shape[1]:
         raise InvalidInputError(f"expected {shape[0] * shape[1]} numbers in {name}, got {array.size}")
     return array.reshape(shape)
+
+
+def _checked_size(size: Sequence[int]) -> tuple[int, int]:
+    try:
+        height, width = (operator.index(length) for length in size)
+    except (TypeError, ValueError):
+        raise InvalidInputError(f"expected an image size (H, W), two integers, got {size}") from None
+    if height < 1 or width < 1:
+        raise InvalidInputError(f"expected an image size (H, W) of at least (1, 1), got {size}")
+    return height, width
 
 
 def _checked_intrinsics(values: ArrayLike, name: str) -> _Matrix:

@@ -99,8 +99,8 @@ def normals_from_depth(depth: NDArray[Any], camera: Camera, valid: _Bool | None 
         valid: (H, W); False where depth must not be used.
 
     Returns:
-        Unit normals towards the camera; invalid where depth is, and where no neighbour is valid in a row
-        or column.
+        Unit normals towards the camera; invalid where depth is, and where both neighbours in the row or both
+        in the column are.
 
     Raises:
         InvalidInputError: The sizes differ, or the camera has distortion.

@@ -30,12 +30,16 @@ class DepthMap:
     """Depth of each pixel, together with what it means.
 
     Convention:
-        Depth is camera-frame Z, never the length of the ray. Values where `valid` is False are NaN.
+        Depth is camera-frame Z, never the length of the ray. Values where `valid` is False are NaN. What is
+        not finite, or not positive although it stands for a distance, is never valid.
 
     Attributes:
         values: (H, W), float32, read-only; unit as `kind` says.
         valid: (H, W), bool, read-only; True where the value may be used.
         kind: What the values mean. A relative map can't reach a place that asks for metres.
+
+    Raises:
+        InvalidInputError: A shape is not as above.
     """
 
     values: NDArray[np.float32]
@@ -50,7 +54,7 @@ class DepthMap:
         if valid.shape != values.shape:
             raise InvalidInputError(f"expected valid of shape {values.shape}, got {valid.shape}")
         valid = valid & np.isfinite(values)
-        if self.kind is DepthKind.METRIC:
+        if self.kind in (DepthKind.METRIC, DepthKind.SCALE_INVARIANT):
             valid = valid & (values > 0)
         values = np.where(valid, values, np.float32(np.nan))
         object.__setattr__(self, "values", _read_only(values))
@@ -82,8 +86,12 @@ class NormalMap:
         towards the camera, so z is negative on a wall that faces it. NaN where `valid` is False.
 
     Attributes:
-        values: (H, W, 3), float32, read-only.
+        values: (H, W, 3), float32, read-only, of unit length (`from_vectors` makes them so). An array without
+            invalid pixels is kept as it is, not copied: whoever hands it over lets go of it.
         valid: (H, W), bool, read-only.
+
+    Raises:
+        InvalidInputError: A shape is not as above.
     """
 
     values: NDArray[np.float32]
@@ -96,6 +104,10 @@ class NormalMap:
             raise InvalidInputError(f"expected normals of shape (H, W, 3), got {values.shape}")
         if valid.shape != values.shape[:2]:
             raise InvalidInputError(f"expected valid of shape {values.shape[:2]}, got {valid.shape}")
+        x_finite, y_finite, z_finite = np.moveaxis(np.isfinite(values), -1, 0)
+        valid = valid & x_finite & y_finite & z_finite
+        if np.any((x_finite | y_finite | z_finite) & ~valid):  # mostly NaN already; a copy takes time
+            values = np.where(valid[..., None], values, np.float32(np.nan))
         object.__setattr__(self, "values", _read_only(values))
         object.__setattr__(self, "valid", _read_only(valid))
 
@@ -108,6 +120,9 @@ class NormalMap:
 
         Returns:
             The unit normals, NaN where invalid.
+
+        Raises:
+            InvalidInputError: The vectors have another shape.
         """
         vectors = np.asarray(vectors, dtype=np.float32)
         if vectors.ndim != 3 or vectors.shape[2] != 3:
