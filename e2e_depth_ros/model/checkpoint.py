@@ -1,0 +1,192 @@
+"""Load a checkpoint, verified, and write one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from e2e_depth_ros.core.errors import CheckpointError
+from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER
+from e2e_depth_ros.model.facts import MARIGOLD_AXES, CheckpointFacts, read_facts
+from e2e_depth_ros.model.locate import find_checkpoint
+from e2e_depth_ros.model.one_step import OneStepModel
+from e2e_depth_ros.model.prompt import prompt_embeddings, write_prompt_embeddings
+from e2e_depth_ros.model.task import Task
+from e2e_depth_ros.model.weights import MODEL_STEM, load_weights
+
+__all__ = [
+    "CheckpointFacts",
+    "LoadedCheckpoint",
+    "facts_of_new_model",
+    "find_checkpoint",
+    "load_checkpoint",
+    "read_facts",
+    "write_checkpoint",
+]
+
+
+@dataclass(frozen=True)
+class LoadedCheckpoint:
+    """A checkpoint in memory, every tensor of it verified."""
+
+    facts: CheckpointFacts
+    model: OneStepModel
+
+
+def load_checkpoint(
+    folder: Path,
+    *,
+    tasks: Collection[Task] | None = None,
+    dtype: torch.dtype = torch.float32,
+    padded_prompt: bool = False,
+) -> LoadedCheckpoint:
+    """Load a checkpoint of any published layout onto the CPU.
+
+    Args:
+        folder: See `find_checkpoint`.
+        tasks: What it predicts, where the caller knows better than its configs and its name.
+        dtype: Of the weights in memory; the stored variant that fits it is preferred.
+        padded_prompt: Ask by the empty prompt of 77 tokens instead of 2.
+
+    Returns:
+        The facts and the model, in evaluation mode.
+
+    Raises:
+        CheckpointError: Something is missing, broken, of the wrong shape or not finite, by name.
+        MissingDependencyError: The prompt's embedding must be made once, and transformers is absent.
+    """
+    facts = read_facts(folder, tasks=frozenset(tasks) if tasks else None)
+    unet, vae = _empty_modules(facts)
+    for component, module in (("unet", unet), ("vae", vae)):
+        load_weights(module, facts.weight_files(component, dtype), dtype)
+    embeddings = {
+        task: embedding.to(dtype)
+        for task, embedding in prompt_embeddings(facts, padded=padded_prompt).items()
+    }
+    return LoadedCheckpoint(facts, OneStepModel(unet, vae, embeddings, facts.step).eval())
+
+
+def facts_of_new_model(
+    name: str, unet: Any, vae: Any, *, tasks: Collection[Task], processing_resolution: int
+) -> CheckpointFacts:
+    """Describe a network that starts its training: the scheduler of one step, Marigold's axes of normals.
+
+    Args:
+        name: What the checkpoint will be called.
+        unet: diffusers' UNet2DConditionModel.
+        vae: diffusers' AutoencoderKL or AutoencoderTiny.
+        tasks: What it learns to predict.
+        processing_resolution: Longer edge, pixels, that it is meant for.
+    """
+    return CheckpointFacts(
+        name=name,
+        folder=None,
+        tasks=frozenset(tasks),
+        unet_config=dict(unet.config),
+        vae_config=dict(vae.config),
+        scheduler_config=ONE_STEP_SCHEDULER,
+        processing_resolution=processing_resolution,
+        normals_axes=MARIGOLD_AXES,
+    )
+
+
+def write_checkpoint(
+    folder: Path, model: OneStepModel, facts: CheckpointFacts, dtype: torch.dtype = torch.float16
+) -> Path:
+    """Write a checkpoint that `load_checkpoint` and diffusers' Marigold pipelines read.
+
+    It appears as a whole or not at all. Other files of the folder, such as a model card, stay.
+
+    Args:
+        folder: Where to.
+        model: The network.
+        facts: What it is.
+        dtype: Of the weights in the files; float16 writes the variant "fp16".
+
+    Returns:
+        The folder.
+
+    Raises:
+        CheckpointError: A weight is not finite in that dtype.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
+        scratch = Path(name)
+        for component, module in (("unet", model.unet), ("vae", model.vae)):
+            module.save_config(scratch / component)
+            _write_weights(module, scratch / component, dtype)
+        _write_json(scratch / "scheduler" / "scheduler_config.json", facts.scheduler_config)
+        _write_json(scratch / "model_index.json", _index(facts, model))
+        write_prompt_embeddings(scratch, {task: model.prompt_embedding(task) for task in facts.tasks})
+        folder.mkdir(exist_ok=True)
+        for path in scratch.iterdir():
+            target = folder / path.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            path.replace(target)
+    return folder
+
+
+def _empty_modules(facts: CheckpointFacts) -> tuple[nn.Module, nn.Module]:
+    """Build UNet and VAE without memory for their weights."""
+    from diffusers.models import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel  # noqa: PLC0415 - slow
+
+    vae_class = AutoencoderTiny if facts.has_tiny_vae else AutoencoderKL
+    try:
+        with torch.device("meta"):
+            unet: nn.Module = UNet2DConditionModel.from_config(dict(facts.unet_config))
+            vae: nn.Module = vae_class.from_config(dict(facts.vae_config))
+    except (TypeError, ValueError, KeyError, NotImplementedError) as error:
+        raise CheckpointError(
+            f"{facts.name}: diffusers can't build the network of its configs ({error})"
+        ) from error
+    return unet, vae
+
+
+def _write_weights(module: nn.Module, folder: Path, dtype: torch.dtype) -> None:
+    tensors = {
+        name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in module.state_dict().items()
+    }
+    broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
+    if broken:
+        raise CheckpointError(
+            f"{folder.name}: {len(broken)} tensors aren't finite in {dtype} ({broken[0]}, ...); not written"
+        )
+    variant = {torch.float16: ".fp16", torch.bfloat16: ".bf16"}.get(dtype, "")
+    save_file(tensors, folder / f"{MODEL_STEM}{variant}.safetensors", {"format": "pt"})
+
+
+def _index(facts: CheckpointFacts, model: OneStepModel) -> dict[str, Any]:
+    """Describe the checkpoint in the terms of Marigold's pipelines, and with what they have no terms for."""
+    index = {
+        "_class_name": "MarigoldDepthPipeline" if Task.DEPTH in facts.tasks else "MarigoldNormalsPipeline",
+        "unet": ["diffusers", type(model.unet).__name__],
+        "vae": ["diffusers", type(model.vae).__name__],
+        "scheduler": ["diffusers", facts.scheduler_config["_class_name"]],
+        "text_encoder": [None, None],
+        "tokenizer": [None, None],
+        "default_denoising_steps": 1,
+        "default_processing_resolution": facts.processing_resolution,
+        "tasks": sorted(task.value for task in facts.tasks),
+    }
+    if Task.DEPTH in facts.tasks:
+        index |= {"prediction_type": "depth", "scale_invariant": True, "shift_invariant": True}
+    else:
+        index |= {"prediction_type": "normals"}
+    if Task.NORMALS in facts.tasks:
+        index |= {"use_full_z_range": facts.full_z_range, "normals_axes": " ".join(facts.normals_axes)}
+    return index
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(dict(content), indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,256 @@
+"""What a checkpoint is, read from its own configs, never from the names of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from e2e_depth_ros.core.errors import CheckpointError
+from e2e_depth_ros.core.maps import DepthKind
+from e2e_depth_ros.model.denoising import DenoisingStep, denoising_step
+from e2e_depth_ros.model.task import Task
+from e2e_depth_ros.model.weights import MODEL_STEM, read_json, read_tensor_table, sha256, weight_files
+
+COMPONENTS = ("unet", "vae")
+"""The folders that hold the weights."""
+
+MARIGOLD_AXES = ("right", "up", "backward")
+"""Where x, y and z of the normals point that Marigold's and E2E-FT's networks decode."""
+
+_OPTICAL_AXES = (("right", "left"), ("down", "up"), ("forward", "backward"))
+_CONFIGS = {
+    "index": "model_index.json",
+    "unet": "unet/config.json",
+    "vae": "vae/config.json",
+    "scheduler": "scheduler/scheduler_config.json",
+}
+# A UNet that has one of these wants inputs that nobody here would give it.
+_FOREIGN_INPUTS = ("class_embed_type", "addition_embed_type", "encoder_hid_dim", "time_cond_proj_dim")
+
+
+@dataclass(frozen=True, eq=False)
+class CheckpointFacts:
+    """What a checkpoint is.
+
+    Attributes:
+        name: Its hub id or the name of its folder.
+        folder: Where it lies; None while it is only in memory.
+        tasks: What it predicts.
+        unet_config: diffusers' config of the UNet.
+        vae_config: diffusers' config of the VAE.
+        scheduler_config: diffusers' config of the scheduler.
+        processing_resolution: Longer edge, pixels, that it was trained for.
+        depth_kind: What its depth means.
+        normals_axes: Where x, y and z of the normals it decodes point.
+        full_z_range: False where it decodes the z of normals, never negative, as 2 z - 1.
+    """
+
+    name: str
+    folder: Path | None
+    tasks: frozenset[Task]
+    unet_config: Mapping[str, Any]
+    vae_config: Mapping[str, Any]
+    scheduler_config: Mapping[str, Any]
+    processing_resolution: int
+    depth_kind: DepthKind = DepthKind.AFFINE_INVARIANT
+    normals_axes: tuple[str, str, str] = MARIGOLD_AXES
+    full_z_range: bool = True
+    step: DenoisingStep = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "step", denoising_step(self.scheduler_config))
+        latents, channels = self.latent_channels, self.in_channels
+        if channels not in (latents, 2 * latents) or self.unet_config.get("out_channels") != latents:
+            raise CheckpointError(
+                f"{self.name}: with a VAE of {latents} latent channels, expected a UNet from {latents} "
+                f"(image) or {2 * latents} (image and target) channels to {latents}, "
+                f"got one from {channels} to {self.unet_config.get('out_channels')}"
+            )
+        foreign = [key for key in _FOREIGN_INPUTS if self.unet_config.get(key) is not None]
+        if foreign:
+            raise CheckpointError(
+                f"{self.name}: expected a UNet that reads latents, timestep and prompt; "
+                f"this one wants more ({', '.join(foreign)}), which no family known here has"
+            )
+
+    @property
+    def latent_channels(self) -> int:
+        """L, the channels of the VAE's latents."""
+        return int(self.vae_config.get("latent_channels", 4))
+
+    @property
+    def in_channels(self) -> int:
+        """What the UNet reads: L (image), or 2 L (image, then target)."""
+        return int(self.unet_config.get("in_channels", 4))
+
+    @property
+    def has_tiny_vae(self) -> bool:
+        """True for diffusers' AutoencoderTiny, False for AutoencoderKL."""
+        return "encoder_block_out_channels" in self.vae_config
+
+    @property
+    def down_factor(self) -> int:
+        """f: an image is this many times larger than its latents, and must be divisible by it."""
+        key = "encoder_block_out_channels" if self.has_tiny_vae else "block_out_channels"
+        return int(2 ** (len(self.vae_config[key]) - 1))
+
+    @property
+    def embedding_size(self) -> int:
+        """d, the length of a prompt token's embedding."""
+        return int(self.unet_config["cross_attention_dim"])
+
+    @property
+    def prediction_type(self) -> str:
+        """What the UNet's output is: v_prediction, epsilon or sample."""
+        return str(self.scheduler_config.get("prediction_type", "epsilon"))
+
+    @property
+    def normals_signs(self) -> tuple[float, float, float]:
+        """What turns decoded normals into the camera optical frame (x right, y down, z forward)."""
+        x, y, z = (
+            1.0 if name == same else -1.0
+            for name, (same, _) in zip(self.normals_axes, _OPTICAL_AXES, strict=True)
+        )
+        return x, y, z
+
+    def weight_files(self, component: str, dtype: torch.dtype = torch.float32) -> tuple[Path, ...]:
+        """Return the files of a component (see `COMPONENTS`) that are read for a dtype."""
+        if self.folder is None:
+            raise CheckpointError(
+                f"{self.name}: expected a checkpoint in a folder, this one is only in memory"
+            )
+        return weight_files(self.folder / component, dtype, MODEL_STEM)
+
+    @cached_property
+    def parameters(self) -> Mapping[str, int]:
+        """Number of parameters of each component."""
+        return {
+            component: sum(
+                prod(info.shape) for info in read_tensor_table(self.weight_files(component)).values()
+            )
+            for component in COMPONENTS
+        }
+
+    def memory_bytes(self, dtype: torch.dtype) -> int:
+        """Return what the weights take in memory in a dtype, without activations."""
+        return sum(self.parameters.values()) * dtype.itemsize
+
+    def sha256(self) -> dict[str, str]:
+        """Return the SHA-256 of each config and weight file, by its path in the folder. Reads all of them."""
+        if self.folder is None:
+            raise CheckpointError(
+                f"{self.name}: expected a checkpoint in a folder, this one is only in memory"
+            )
+        files = {self.folder / name for name in _CONFIGS.values()}
+        for component in COMPONENTS:
+            for dtype in (torch.float32, torch.float16):
+                files.update(self.weight_files(component, dtype))
+        embedding = self.folder / "prompt_embedding.safetensors"
+        files.update({embedding} if embedding.is_file() else ())
+        return {path.relative_to(self.folder).as_posix(): sha256(path) for path in sorted(files)}
+
+
+def read_facts(folder: Path, *, tasks: frozenset[Task] | None = None) -> CheckpointFacts:
+    """Read what a checkpoint is; its weights aren't opened.
+
+    Args:
+        folder: With model_index.json, unet/, vae/ and scheduler/.
+        tasks: What it predicts, where the caller knows better than its configs and its name.
+
+    Raises:
+        CheckpointError: The folder is incomplete, broken, or of no known layout.
+    """
+    missing = [name for name in _CONFIGS.values() if not (folder / name).is_file()]
+    if missing:
+        raise CheckpointError(
+            f"{folder}: expected a checkpoint in diffusers' layout, {', '.join(missing)} missing; "
+            "is it the right folder, and downloaded completely?"
+        )
+    config = {part: read_json(folder / name) for part, name in _CONFIGS.items()}
+    name, index = checkpoint_name(folder), config["index"]
+    _check_vae(config["vae"], name)
+    if not isinstance(config["unet"].get("cross_attention_dim"), int):
+        raise CheckpointError(
+            f"{name}: expected one cross_attention_dim in unet/config.json, "
+            f"got {config['unet'].get('cross_attention_dim')!r}"
+        )
+    return CheckpointFacts(
+        name=name,
+        folder=folder,
+        tasks=tasks or _tasks(index, name),
+        unet_config=config["unet"],
+        vae_config=config["vae"],
+        scheduler_config=config["scheduler"],
+        processing_resolution=_processing_resolution(config),
+        depth_kind=_depth_kind(index, name),
+        normals_axes=_normals_axes(index, name),
+        full_z_range=index.get("use_full_z_range") is not False,
+    )
+
+
+def checkpoint_name(folder: Path) -> str:
+    """Return the hub id where the folder is in the hub's cache, or else the folder's own name."""
+    if folder.parent.name == "snapshots":
+        return folder.parent.parent.name.removeprefix("models--").replace("--", "/")
+    return folder.name
+
+
+def _check_vae(vae_config: Mapping[str, Any], name: str) -> None:
+    keys = ("encoder_block_out_channels", "decoder_block_out_channels", "block_out_channels")
+    if not any(isinstance(vae_config.get(key), list | tuple) for key in keys):
+        raise CheckpointError(f"{name}: expected vae/config.json of an AutoencoderKL or AutoencoderTiny")
+
+
+def _tasks(index: Mapping[str, Any], name: str) -> frozenset[Task]:
+    if "tasks" in index:
+        try:
+            return frozenset(Task(value) for value in index["tasks"])
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"{name}: expected tasks like ['depth'], got {index['tasks']!r}") from error
+    kind = index.get("prediction_type")
+    if kind == "normals" or index.get("use_full_z_range") is not None:
+        return frozenset({Task.NORMALS})
+    if kind in {"depth", "disparity"} or index.get("scale_invariant") is not None:
+        return frozenset({Task.DEPTH})
+    if kind is not None:
+        raise CheckpointError(f"{name}: expected prediction_type depth, disparity or normals, got {kind!r}")
+    return frozenset({Task.NORMALS if "normal" in name.lower() else Task.DEPTH})
+
+
+def _processing_resolution(config: Mapping[str, Mapping[str, Any]]) -> int:
+    resolution = config["index"].get("default_processing_resolution")
+    if isinstance(resolution, int) and resolution >= 0:
+        return resolution
+    latent_size, vae = config["unet"].get("sample_size"), config["vae"]
+    if isinstance(latent_size, list) and latent_size:
+        latent_size = max(latent_size)
+    blocks = vae.get("encoder_block_out_channels") or vae["block_out_channels"]
+    return int(latent_size) * 2 ** (len(blocks) - 1) if latent_size else 768
+
+
+def _depth_kind(index: Mapping[str, Any], name: str) -> DepthKind:
+    if index.get("prediction_type") == "disparity":
+        return DepthKind.AFFINE_INVARIANT_DISPARITY
+    scale, shift = index.get("scale_invariant"), index.get("shift_invariant")
+    if scale is False:
+        raise CheckpointError(
+            f"{name}: expected depth that is scale-invariant, for without a unit 0..1 can't be absolute; "
+            "got scale_invariant false"
+        )
+    return DepthKind.SCALE_INVARIANT if shift is False else DepthKind.AFFINE_INVARIANT
+
+
+def _normals_axes(index: Mapping[str, Any], name: str) -> tuple[str, str, str]:
+    axes = index.get("normals_axes")
+    if axes is None:
+        return MARIGOLD_AXES
+    words = axes.split() if isinstance(axes, str) else []
+    if len(words) != 3 or any(w not in pair for w, pair in zip(words, _OPTICAL_AXES, strict=True)):
+        raise CheckpointError(f"{name}: expected normals_axes like 'right up backward', got {axes!r}")
+    return words[0], words[1], words[2]

@@ -1,0 +1,140 @@
+"""The single-step forward. Inference and training share it, so they can't drift apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.model.denoising import DenoisingStep
+from e2e_depth_ros.model.task import Task
+
+
+class OneStepModel(nn.Module):
+    """A latent diffusion network that answers in one deterministic step (E2E-FT, arXiv 2409.11355).
+
+    The image's latents are the *mean* of the VAE's posterior. Where the UNet also reads a target, it is
+    zero: no noise, so nothing is random. (The zero half costs next to nothing, so conv_in isn't cut down
+    for inference: one set of weights serves both.) Gradients flow through all three parts unless the
+    caller freezes parameters.
+
+    Args:
+        unet: diffusers' UNet2DConditionModel; it reads L or 2 L channels for latents of L channels.
+        vae: diffusers' AutoencoderKL or AutoencoderTiny.
+        prompt_embeddings: (1, n, d) for each task the network serves, all of the same n.
+        step: From the network's output to latents.
+    """
+
+    unet: Any  # diffusers has no type information
+    vae: Any
+
+    def __init__(
+        self, unet: nn.Module, vae: nn.Module, prompt_embeddings: Mapping[Task, Tensor], step: DenoisingStep
+    ) -> None:
+        super().__init__()
+        self.unet = unet
+        self.vae = vae
+        self.step = step
+        self.tasks = frozenset(prompt_embeddings)
+        for task, embedding in prompt_embeddings.items():
+            self.register_buffer(_buffer_name(task), embedding)
+
+    def prompt_embedding(self, task: Task) -> Tensor:
+        """Return the text embedding that asks for a task, (1, n, d)."""
+        if task not in self.tasks:
+            raise InvalidInputError(
+                f"expected a task among {sorted(t.value for t in self.tasks)}, got {task.value!r}"
+            )
+        embedding: Tensor = getattr(self, _buffer_name(task))
+        return embedding
+
+    def forward(self, images: Tensor, tasks: Task | Sequence[Task]) -> Tensor:
+        """Predict in pixel space, unclamped.
+
+        Args:
+            images: (B, 3, h, w), RGB in [-1, 1]; h and w multiples of the VAE's factor.
+            tasks: What to predict, for all images or for each.
+
+        Returns:
+            (B, 3, h, w) as decoded, about [-1, 1]; see `depth_from_decoded` and `normals_from_decoded`.
+        """
+        return self.decode(self.predict(self.encode(images), tasks))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Return the latents of images, (B, 3, h, w) in [-1, 1] -> (B, L, h / f, w / f)."""
+        encoded = self.vae.encode(images)
+        latents: Tensor = encoded.latent_dist.mean if hasattr(encoded, "latent_dist") else encoded.latents
+        scaled: Tensor = latents * self.vae.config.scaling_factor
+        return scaled
+
+    def predict(self, image_latents: Tensor, tasks: Task | Sequence[Task]) -> Tensor:
+        """Return the predicted latents, (B, L, h / f, w / f), for those of the images."""
+        batch = image_latents.shape[0]
+        wanted = [tasks] * batch if isinstance(tasks, Task) else list(tasks)
+        if len(wanted) != batch:
+            raise InvalidInputError(f"expected a task for each of {batch} images, got {len(wanted)}")
+        prompt = torch.cat([self.prompt_embedding(task) for task in wanted])  # (B, n, d)
+        if self.unet.config.in_channels == 2 * image_latents.shape[1]:
+            unet_input = torch.cat([image_latents, torch.zeros_like(image_latents)], dim=1)
+        else:
+            unet_input = image_latents
+        timestep = torch.tensor(self.step.timestep, device=image_latents.device)
+        output: Tensor = self.unet(unet_input, timestep, prompt, return_dict=False)[0]
+        return self.step(output)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Return the images of latents, (B, L, h / f, w / f) -> (B, 3, h, w), unclamped."""
+        decoded: Tensor = self.vae.decode(latents / self.vae.config.scaling_factor, return_dict=False)[0]
+        return decoded
+
+    def enable_gradient_checkpointing(self) -> None:
+        """Trade time for memory in training: recompute activations of the UNet and VAE going backward."""
+        self.unet.enable_gradient_checkpointing()
+        self.vae.enable_gradient_checkpointing()
+
+
+def depth_from_decoded(decoded: Tensor) -> Tensor:
+    """Read depth from what the VAE decoded.
+
+    Args:
+        decoded: (B, 3, h, w), unclamped.
+
+    Returns:
+        (B, h, w), 0 near .. 1 far for a network of depth; NaN stays NaN.
+    """
+    return (decoded.mean(dim=1).clamp(-1, 1) + 1) / 2
+
+
+def normals_from_decoded(
+    decoded: Tensor,
+    signs: tuple[float, float, float] = (1.0, -1.0, -1.0),
+    *,
+    full_z_range: bool = True,
+) -> Tensor:
+    """Read surface normals from what the VAE decoded.
+
+    Convention:
+        Returned in the camera optical frame (REP 103: x right, y down, z forward), pointing towards the
+        camera. Marigold's networks decode x right, y up, z towards the camera: the default `signs`.
+
+    Args:
+        decoded: (B, 3, h, w), unclamped.
+        signs: What turns the network's x, y and z into the optical frame's.
+        full_z_range: False where the network decodes z as 2 z - 1, as it can't be negative.
+
+    Returns:
+        (B, 3, h, w), of length 1 (less only where nothing was decoded); NaN stays NaN.
+    """
+    x, y, z = decoded.clamp(-1, 1).unbind(dim=1)
+    if not full_z_range:
+        z = (z + 1) / 2
+    # Written out: a norm over the channels of NCHW is many times slower on a CPU.
+    length = (x * x + y * y + z * z).sqrt().clamp(min=1e-6)
+    return torch.stack([sign * axis / length for sign, axis in zip(signs, (x, y, z), strict=True)], dim=1)
+
+
+def _buffer_name(task: Task) -> str:
+    return f"prompt_{task.value}"

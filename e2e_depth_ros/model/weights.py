@@ -1,0 +1,233 @@
+"""Tensors from safetensors files into modules, each checked: present, of the right shape, finite."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from e2e_depth_ros.core.errors import CheckpointError
+
+MODEL_STEM = "diffusion_pytorch_model"
+"""How diffusers names the weights of a component; transformers says "model"."""
+
+_PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".msgpack", ".h5")
+_SHOWN = 3  # names in an error message
+
+# Up to version 0.16 diffusers named the VAE's attention layers otherwise; published files still do.
+_OLD_ATTENTION_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+_OLD_ATTENTION = re.compile(r"(.*\.attentions\.\d+\.)(query|key|value|proj_attn)(\.(?:weight|bias))")
+
+
+class TensorInfo(NamedTuple):
+    """Where a tensor is stored, and its stored form."""
+
+    file: Path
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def choose_weights(names: Collection[str], dtype: torch.dtype, stem: str = MODEL_STEM) -> str | None:
+    """Choose among a component's files: the variant that fits the dtype, or else what there is.
+
+    Args:
+        names: File names in the component's folder.
+        dtype: What the weights will be used in.
+        stem: How the file names begin.
+
+    Returns:
+        The name of a safetensors file, or of the index of a sharded one; None where there is neither.
+    """
+    preferred = {torch.float16: ("fp16", ""), torch.bfloat16: ("bf16", "fp16", "")}.get(dtype, ("",))
+    for variant in (*preferred, "", "fp16", "bf16"):
+        dotted = f".{variant}" if variant else ""
+        for name in (
+            f"{stem}{dotted}.safetensors",
+            f"{stem}.safetensors.index{dotted}.json",
+            f"{stem}{dotted}.safetensors.index.json",
+        ):
+            if name in names:
+                return name
+    return None
+
+
+def variant_of(name: str) -> str:
+    """Return the variant of a weight file, a shard or an index: "fp16", "bf16" or ""."""
+    return next((variant for variant in ("fp16", "bf16") if f".{variant}" in name), "")
+
+
+def weight_files(folder: Path, dtype: torch.dtype, stem: str = MODEL_STEM) -> tuple[Path, ...]:
+    """Return the safetensors files that hold a component, several where it is sharded.
+
+    Raises:
+        CheckpointError: There are none, only pickles, or a shard is missing.
+    """
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    chosen = choose_weights(names, dtype, stem)
+    if chosen is None:
+        pickles = sorted(name for name in names if name.endswith(_PICKLES))
+        if pickles:
+            raise CheckpointError(
+                f"{folder}: expected safetensors, got only {', '.join(pickles)}; a pickle can run code when "
+                "it is read, so it is refused. Save the checkpoint again with diffusers' save_pretrained"
+            )
+        raise CheckpointError(f"{folder}: expected {stem}.safetensors, found no weights; download it again")
+    if not chosen.endswith(".json"):
+        return (folder / chosen,)
+    weight_map = read_json(folder / chosen).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointError(f"{folder / chosen}: expected a weight_map that names the shards")
+    shards = sorted({str(shard) for shard in weight_map.values()})
+    missing = [shard for shard in shards if shard not in names]
+    if missing:
+        raise CheckpointError(
+            f"{folder}: {len(missing)} of {len(shards)} shards are missing ({_some(missing)}); "
+            "download it again"
+        )
+    return tuple(folder / shard for shard in shards)
+
+
+def read_tensor_table(files: Iterable[Path]) -> dict[str, TensorInfo]:
+    """List the tensors of safetensors files by their present-day names, reading no data.
+
+    Raises:
+        CheckpointError: A file is empty, cut off, a git-lfs pointer, or no safetensors file.
+    """
+    table: dict[str, TensorInfo] = {}
+    for file in files:
+        try:
+            with safe_open(file, framework="pt") as handle:
+                for stored_name in handle.keys():  # noqa: SIM118 - not a mapping
+                    stored = handle.get_slice(stored_name)
+                    info = TensorInfo(file, stored_name, tuple(stored.get_shape()), str(stored.get_dtype()))
+                    table[_present_day_name(stored_name)] = info
+        except (SafetensorError, OSError) as error:  # noqa: PERF203 - a few files
+            raise CheckpointError(_why_unreadable(file, error)) from error
+    return table
+
+
+def load_weights(module: nn.Module, files: Iterable[Path], dtype: torch.dtype) -> None:
+    """Fill a module, which may be on the meta device, with the tensors of safetensors files.
+
+    Args:
+        module: Every tensor of its state must be in the files, and nothing else.
+        files: Where the tensors are.
+        dtype: What they are converted to.
+
+    Raises:
+        CheckpointError: A tensor is missing, unexpected, of the wrong shape, or not finite.
+    """
+    files = tuple(files)
+    table = read_tensor_table(files)
+    _check_table(table, module, files[0].parent)
+    state = {name: tensor for name, tensor in _read_tensors(table, module, dtype)}  # noqa: C416
+    module.load_state_dict(state, strict=True, assign=True)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        CheckpointError: The file is missing, broken, or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: expected a JSON object, could not read it ({error})") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: expected a JSON object, got a {type(content).__name__}")
+    return content
+
+
+def _present_day_name(name: str) -> str:
+    match = _OLD_ATTENTION.fullmatch(name)
+    return f"{match[1]}{_OLD_ATTENTION_NAMES[match[2]]}{match[3]}" if match else name
+
+
+def _check_table(table: Mapping[str, TensorInfo], module: nn.Module, folder: Path) -> None:
+    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    missing = sorted(expected.keys() - table.keys())
+    if missing:
+        raise CheckpointError(
+            f"{folder}: {len(missing)} of {len(expected)} tensors are missing ({_some(missing)})"
+        )
+    unexpected = sorted(table.keys() - expected.keys())
+    if unexpected:
+        raise CheckpointError(
+            f"{folder}: {len(unexpected)} tensors don't belong to a {type(module).__name__} of this config "
+            f"({_some(unexpected)})"
+        )
+    wrong = [
+        f"{name}: expected {shape}, got {table[name].shape}"
+        for name, shape in expected.items()
+        if not _same_shape(table[name].shape, shape)
+    ]
+    if wrong:
+        raise CheckpointError(f"{folder}: {len(wrong)} tensors of the wrong shape ({_some(wrong)})")
+
+
+def _same_shape(stored: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    """Tell whether shapes agree; old files store linear layers as convolutions of 1 x 1."""
+    return stored == expected or (stored[2:] == (1, 1) and stored[:2] == expected)
+
+
+def _read_tensors(
+    table: Mapping[str, TensorInfo], module: nn.Module, dtype: torch.dtype
+) -> Iterator[tuple[str, Tensor]]:
+    shapes = {name: tensor.shape for name, tensor in module.state_dict().items()}
+    for file in sorted({info.file for info in table.values()}):
+        with safe_open(file, framework="pt") as handle:
+            for name, info in table.items():
+                if info.file != file:
+                    continue
+                stored: Tensor = handle.get_tensor(info.name)
+                if not torch.isfinite(stored).all():
+                    count = int((~torch.isfinite(stored)).sum())
+                    raise CheckpointError(
+                        f"{file}: {name} has {count} of {stored.numel()} values that are not finite"
+                    )
+                tensor = stored.to(dtype)
+                if tensor.dtype == torch.float16 and not torch.isfinite(tensor).all():
+                    raise CheckpointError(
+                        f"{file}: {name} has values of up to {float(stored.abs().max()):.3g}, "
+                        "too large for float16; use bfloat16 or float32"
+                    )
+                yield name, tensor.reshape(shapes[name])
+
+
+def _why_unreadable(file: Path, error: Exception) -> str:
+    if not file.is_file():
+        return f"{file}: expected a file, found none"
+    size = file.stat().st_size
+    if size == 0:
+        return f"{file}: expected a safetensors file, got an empty one; download it again"
+    with file.open("rb") as stream:
+        head = stream.read(512)
+    if head.startswith(b"version https://git-lfs"):
+        return (
+            f"{file}: expected a safetensors file, got a git-lfs pointer of {size} bytes; "
+            "run `git lfs pull` there, or download the file itself"
+        )
+    return f"{file}: expected a whole safetensors file, could not read these {size} bytes ({error})"
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return f"{shown}, ..." if len(names) > _SHOWN else shown
