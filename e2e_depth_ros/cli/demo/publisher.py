@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 import rclpy
+from numpy.typing import NDArray
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
@@ -22,7 +23,7 @@ from std_srvs.srv import Trigger
 from e2e_depth_ros.cli.demo.scenes import Scene, load_scenes
 from e2e_depth_ros.core.errors import E2EDepthError
 from e2e_depth_ros.ros.camera_info import message_from_camera
-from e2e_depth_ros.ros.clouds import message_from_points
+from e2e_depth_ros.ros.clouds import allocate_cloud
 from e2e_depth_ros.ros.images import message_from_array
 
 _DISCOVERY_S: Final = 120.0  # the node loads its model before it subscribes
@@ -84,9 +85,15 @@ class ScenePublisher:
             self._infos.publish(message_from_camera(scene.camera, header))
         if len(scene.points_m):
             drawn = self._random.choice(len(scene.points_m), min(points, len(scene.points_m)), replace=False)
-            grey = np.full((1, len(drawn), 3), 128, np.uint8)
-            self._points.publish(message_from_points(scene.points_m[drawn][None], grey, header))
+            self._points.publish(cloud_from_points(scene.points_m[drawn], header))
         self._images.publish(message_from_array(scene.image, "rgb8", header))
+
+
+def cloud_from_points(points_m: NDArray[np.float32], header: Header) -> PointCloud2:
+    """Make the cloud of a range sensor: (N, 3) points in one row, grey."""
+    message, points = allocate_cloud(np.full((1, len(points_m), 3), 128, np.uint8), header)
+    points[0] = points_m
+    return message
 
 
 def main(argv: list[str] | None = None) -> int:

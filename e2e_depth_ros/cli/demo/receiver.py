@@ -20,6 +20,7 @@ from e2e_depth_ros.evaluation.metrics import abs_rel, delta1
 from e2e_depth_ros.ros.camera_info import camera_from_message
 from e2e_depth_ros.ros.clouds import points_from_message
 from e2e_depth_ros.ros.images import depth_from_message, rgb_from_message
+from e2e_depth_ros.ros.stamps import stamp_ns
 
 RELATIVE: Final = "depth/image_relative"
 METRIC: Final = "depth/image_rect"
@@ -63,6 +64,17 @@ class SceneRecord:
         self.held_out = HeldOutPoints(self.scene.points_m, camera) if camera is not None else None
 
 
+@dataclass(frozen=True)
+class _Unscored:
+    """A depth image and its camera_info, as far as they have come."""
+
+    depth: Image | None = None
+    info: CameraInfo | None = None
+
+    def __or__(self, other: _Unscored) -> _Unscored:
+        return _Unscored(self.depth or other.depth, self.info or other.info)
+
+
 class Receiver:
     """Subscribes to the camera and to every output of the node; sorts all by scene."""
 
@@ -71,7 +83,7 @@ class Receiver:
         self.diagnostics: dict[str, str] = {}
         self._node = node
         self._current: SceneRecord | None = None
-        self._depth_camera_info: CameraInfo | None = None
+        self._unscored: dict[int, _Unscored] = {}
         for message_type, topic, callback in (
             (Image, "image_raw", self._on_image),
             (PointCloud2, "sparse_points", self._on_sparse_points),
@@ -108,25 +120,26 @@ class Receiver:
             record.held_out.exclude(points_from_message(message))
 
     def _on_depth_camera_info(self, message: CameraInfo) -> None:
-        self._depth_camera_info = message
+        self._score(_Unscored(info=message), message)
 
     def _on_metric(self, message: Image) -> None:
-        record, info = self._count(METRIC, message), self._depth_camera_info
-        if not record or not record.held_out or info is None:
-            return
-        if (info.header.frame_id, info.height, info.width) != (
-            message.header.frame_id,
-            message.height,
-            message.width,
-        ):
-            record.counts["depth without its camera_info"] += 1
-            return
-        prediction, target = record.held_out.pairs(
-            np.asarray(depth_from_message(message), np.float32), camera_from_message(info)
-        )
-        if len(target):
-            record.abs_rels.append(abs_rel(prediction, target))
-            record.delta1s.append(delta1(prediction, target))
+        if self._count(METRIC, message):
+            self._score(_Unscored(depth=message), message)
+
+    def _score(self, part: _Unscored, message: Any) -> None:
+        """Score a depth image once its camera_info, which comes by another topic, is here too."""
+        whole = part | self._unscored.pop(stamp_ns(message.header), _Unscored())
+        record = self.records.get(message.header.frame_id)
+        if whole.depth is None or whole.info is None:
+            self._unscored[stamp_ns(message.header)] = whole
+            if len(self._unscored) > _QUEUE:  # the other part was lost
+                del self._unscored[min(self._unscored)]
+        elif record and record.held_out:
+            depth_m = np.asarray(depth_from_message(whole.depth), np.float32)
+            prediction, target = record.held_out.pairs(depth_m, camera_from_message(whole.info))
+            if len(target):
+                record.abs_rels.append(abs_rel(prediction, target))
+                record.delta1s.append(delta1(prediction, target))
 
     def _on_relative(self, message: Image) -> None:
         if record := self._count(RELATIVE, message):

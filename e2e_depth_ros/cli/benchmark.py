@@ -1,0 +1,212 @@
+"""`e2e-depth benchmark`: latency of each stage, throughput and memory on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from e2e_depth_ros.core.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+NETWORK_STAGES = ("encode", "denoise", "decode")
+"""The stages that are the network itself."""
+
+TOTAL = "total"
+WITHOUT_NETWORK = "all but the network"
+
+_WARM_UP = 3  # the first frames pay for caches and memory
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "benchmark",
+        help="latency of each stage, throughput and memory on this machine",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "--model", default="embedded", help="embedded, a folder, or a hub id org/name[@revision]"
+    )
+    parser.add_argument("--size", default="480x640", metavar="HxW", help="size of the camera's image, pixels")
+    parser.add_argument("--frames", type=int, default=50, help="frames to time")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--dtype", default="auto", choices=["auto", "float32", "float16", "bfloat16"])
+    parser.add_argument(
+        "--num-threads", type=int, help="CPU threads of the network; torch's choice if not given"
+    )
+    parser.add_argument(
+        "--processing-resolution", type=int, help="longer edge at the network; the checkpoint's if not given"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the numbers there too; - for stdout alone"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Time the way of a frame; with ROS through the node's own pipeline, without it the network alone."""
+    size = _size(args.size)
+    if args.frames < 1:
+        raise InvalidInputError(f"expected at least 1 frame, got {args.frames}")
+    from e2e_depth_ros.model.estimator import Estimator  # noqa: PLC0415
+
+    estimator = Estimator.load(
+        args.model,
+        device=args.device,
+        dtype=args.dtype,
+        processing_resolution=args.processing_resolution,
+        num_threads=args.num_threads,
+    )
+    import torch  # noqa: PLC0415
+
+    cases = {**_time_network(estimator, size, args.frames), **_time_node(estimator, size, args.frames)}
+    report = {
+        "model": estimator.facts.name,
+        "device": str(estimator.device),
+        "dtype": str(estimator.dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "image size": list(size),
+        "processing resolution": estimator.processing_resolution,
+        "frames": args.frames,
+        "memory MB": _memory_mb(),
+        "cases": {name: summarise(laps) for name, laps in cases.items()},
+    }
+    if args.json is not None and str(args.json) == "-":
+        json.dump(report, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+        return 0
+    _print(report)
+    if args.json is not None:
+        args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def summarise(laps: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Condense the timings of many frames.
+
+    Args:
+        laps: For each frame the seconds of each stage.
+
+    Returns:
+        `stages_ms`: fastest, median and 95th percentile of each stage, of the `total`, and of what is left of it
+        without the network; `frames_per_s`.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    stages = {name: np.array([lap.get(name, 0.0) for lap in laps]) for name in laps[0]}
+    total = np.sum(list(stages.values()), axis=0)
+    network = np.sum([stages[name] for name in NETWORK_STAGES], axis=0)
+    stages |= {WITHOUT_NETWORK: total - network, TOTAL: total}
+    return {
+        "stages_ms": {
+            name: {
+                "fastest": round(1e3 * float(np.min(seconds)), 3),
+                "median": round(1e3 * float(np.median(seconds)), 3),
+                "p95": round(1e3 * float(np.percentile(seconds, 95)), 3),
+            }
+            for name, seconds in stages.items()
+        },
+        "frames_per_s": round(1.0 / float(np.mean(total)), 2),
+    }
+
+
+def camera_image(size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Make an image with structure of every scale, (H, W, 3), uint8: the same each time."""
+    import cv2  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+
+    random = np.random.default_rng(0)
+    image = np.zeros((*size, 3), np.float32)
+    for cells in (4, 16, 64):
+        image += cv2.resize(random.uniform(0, 85, (cells, cells, 3)).astype(np.float32), (size[1], size[0]))
+    return image.astype(np.uint8)
+
+
+def _time_network(estimator: Any, size: tuple[int, int], frames: int) -> dict[str, list[dict[str, float]]]:
+    from rich.progress import track  # noqa: PLC0415
+
+    from e2e_depth_ros.model.task import Task  # noqa: PLC0415
+
+    image = camera_image(size)
+    cases: dict[str, list[dict[str, float]]] = {}
+    for tasks in ((Task.DEPTH,), (Task.DEPTH, Task.NORMALS)):
+        if not estimator.tasks.issuperset(tasks):
+            continue
+        name = " and ".join(task.value for task in tasks)
+        steps = track(range(_WARM_UP + frames), description=name, transient=True)
+        laps = [dict(estimator.estimate(image, tasks=tasks, synchronize=True).durations_s) for _ in steps]
+        cases[f"network, {name}"] = laps[_WARM_UP:]
+    return cases
+
+
+def _time_node(estimator: Any, size: tuple[int, int], frames: int) -> dict[str, list[dict[str, float]]]:
+    try:
+        from e2e_depth_ros.cli.node_timing import SUBSCRIPTIONS, NodeTimer  # noqa: PLC0415
+    except ImportError as error:
+        if (error.name or "").startswith("e2e_depth_ros"):
+            raise
+        return {}  # no ROS here: the network's own timing is what can be told
+    from rich.progress import track  # noqa: PLC0415
+
+    timer = NodeTimer(estimator, camera_image(size))
+    cases = {}
+    for name, wanted in SUBSCRIPTIONS.items():
+        steps = track(range(_WARM_UP + frames), description=name, transient=True)
+        cases[f"node, {name}"] = timer.time(wanted, steps)[_WARM_UP:]
+    return cases
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise InvalidInputError(f"expected --size as HxW, say 480x640, got {text!r}")
+    return int(height), int(width)
+
+
+def _memory_mb() -> dict[str, float]:
+    import resource  # noqa: PLC0415
+
+    import torch  # noqa: PLC0415
+
+    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kB on Linux
+    memory = {"process, peak": round(peak_kb / 1e3, 1)}
+    if torch.cuda.is_available():
+        memory["GPU, peak"] = round(torch.cuda.max_memory_allocated() / 1e6, 1)
+    return memory
+
+
+def _print(report: Mapping[str, Any]) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    console = Console()
+    height, width = report["image size"]
+    console.print(
+        f"{report['model']} on {report['device']}, {report['dtype']}, {report['threads']} threads; "
+        f"image {width}x{height}, network at {report['processing resolution'] or 'native size'}"
+    )
+    for name, case in report["cases"].items():
+        table = Table(title=f"{name}: {case['frames_per_s']} frames/s")
+        table.add_column("stage")
+        table.add_column("fastest ms", justify="right")
+        table.add_column("median ms", justify="right")
+        table.add_column("p95 ms", justify="right")
+        for stage, times in case["stages_ms"].items():
+            table.add_row(
+                stage,
+                f"{times['fastest']:.2f}",
+                f"{times['median']:.2f}",
+                f"{times['p95']:.2f}",
+                style="bold" if stage in (WITHOUT_NETWORK, TOTAL) else None,
+            )
+        console.print(table)
+    console.print(
+        "memory MB:", ", ".join(f"{name} {value:.0f}" for name, value in report["memory MB"].items())
+    )
