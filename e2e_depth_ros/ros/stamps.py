@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from e2e_depth_ros.ros.refusal import RefusedMessageError
 
-_Message = TypeVar("_Message")
 
-
-def stamp_ns_from_message(message: Any) -> int:
-    """Return the stamp of a message's header in nanoseconds."""
-    stamp = message.header.stamp
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+def stamp_ns(header: Any) -> int:
+    """Return the stamp of a header in nanoseconds."""
+    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
 
 
 class StampOrder:
@@ -29,27 +26,27 @@ class StampOrder:
         self._last_ns = 0
         self._refused_ns = 0
 
-    def check(self, stamp_ns: int) -> None:
+    def check(self, frame_ns: int) -> None:
         """Take note of the next frame.
 
         Raises:
             RefusedMessageError: The stamp is not newer than the last one.
         """
-        if stamp_ns == 0:
+        if frame_ns == 0:
             return
-        runs_on = stamp_ns > self._last_ns
-        jumped_back = not runs_on and 0 < self._refused_ns < stamp_ns
+        runs_on = frame_ns > self._last_ns
+        jumped_back = not runs_on and 0 < self._refused_ns < frame_ns
         if not runs_on and not jumped_back:
-            self._refused_ns = stamp_ns
+            self._refused_ns = frame_ns
             raise RefusedMessageError(
                 "image: stale stamp",
-                f"expected a stamp newer than {self._last_ns * 1e-9:.6f} s, got {stamp_ns * 1e-9:.6f} s",
+                f"expected a stamp newer than {self._last_ns * 1e-9:.6f} s, got {frame_ns * 1e-9:.6f} s",
             )
-        self._last_ns = stamp_ns
+        self._last_ns = frame_ns
         self._refused_ns = 0
 
 
-class StampedBuffer(Generic[_Message]):
+class StampedBuffer:
     """The last few messages of a topic, to find the one that belongs to a frame. Safe between threads."""
 
     def __init__(self, capacity: int = 8) -> None:
@@ -59,9 +56,9 @@ class StampedBuffer(Generic[_Message]):
             capacity: Older messages than this many fall out.
         """
         self._lock = threading.Lock()
-        self._messages: deque[_Message] = deque(maxlen=capacity)
+        self._messages: deque[Any] = deque(maxlen=capacity)
 
-    def put(self, message: _Message) -> None:
+    def put(self, message: Any) -> None:
         """Store a message."""
         with self._lock:
             self._messages.append(message)
@@ -71,22 +68,22 @@ class StampedBuffer(Generic[_Message]):
         with self._lock:
             self._messages.clear()
 
-    def exact_or_latest(self, stamp_ns: int) -> _Message | None:
+    def exact_or_latest(self, frame_ns: int) -> Any | None:
         """Return the message of just this stamp, else the last that came, else None; it stays here."""
         with self._lock:
             for message in reversed(self._messages):
-                if stamp_ns_from_message(message) == stamp_ns:
+                if stamp_ns(message.header) == frame_ns:
                     return message
             return self._messages[-1] if self._messages else None
 
-    def take_closest(self, stamp_ns: int, max_offset_ns: int) -> _Message | None:
+    def take_closest(self, frame_ns: int, max_offset_ns: int) -> Any | None:
         """Take the message whose stamp is closest, and forget those that came before it.
 
         A measurement is taken once: using it again for the next frame would count one piece of evidence
         twice, at a time when the camera has moved on.
 
         Args:
-            stamp_ns: Of the frame.
+            frame_ns: Stamp of the frame.
             max_offset_ns: How far apart the stamps may be.
 
         Returns:
@@ -99,7 +96,7 @@ class StampedBuffer(Generic[_Message]):
         with self._lock:
             if not self._messages:
                 return None
-            offsets = [stamp_ns_from_message(message) - stamp_ns for message in self._messages]
+            offsets = [stamp_ns(message.header) - frame_ns for message in self._messages]
             best = min(range(len(offsets)), key=lambda index: abs(offsets[index]))
             if abs(offsets[best]) <= max_offset_ns:
                 message = self._messages[best]

@@ -3,24 +3,24 @@ from types import SimpleNamespace
 import pytest
 
 from e2e_depth_ros.ros.refusal import RefusedMessageError
-from e2e_depth_ros.ros.stamps import StampedBuffer, StampOrder, stamp_ns_from_message
+from e2e_depth_ros.ros.stamps import StampedBuffer, StampOrder, stamp_ns
 
 
-def message(stamp_ns):
-    sec, nanosec = divmod(stamp_ns, 1_000_000_000)
+def message(nanoseconds):
+    sec, nanosec = divmod(nanoseconds, 1_000_000_000)
     return SimpleNamespace(header=SimpleNamespace(stamp=SimpleNamespace(sec=sec, nanosec=nanosec)))
 
 
-def passes(order, stamp_ns):
+def passes(order, nanoseconds):
     try:
-        order.check(stamp_ns)
+        order.check(nanoseconds)
     except RefusedMessageError:
         return False
     return True
 
 
 def test_stamp_is_in_nanoseconds():
-    assert stamp_ns_from_message(message(12_000_000_345)) == 12_000_000_345
+    assert stamp_ns(message(12_000_000_345).header) == 12_000_000_345
 
 
 @pytest.mark.parametrize(

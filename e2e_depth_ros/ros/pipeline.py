@@ -1,0 +1,217 @@
+"""One frame's way from messages to messages, for a worker thread or a benchmark. It knows no node."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.alignment.result import Alignment
+from e2e_depth_ros.alignment.tracker import AlignmentTracker, TrackerSettings
+from e2e_depth_ros.core.maps import DepthMap, NormalMap
+from e2e_depth_ros.model.estimator import Estimate
+from e2e_depth_ros.model.task import Task
+from e2e_depth_ros.ros.images import rgb_from_message
+from e2e_depth_ros.ros.outputs import ALIGNED_OUTPUTS, DEPTH_OUTPUTS, Output
+from e2e_depth_ros.ros.parameters import Parameters
+from e2e_depth_ros.ros.products import Products, message_for
+from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.ros.sparse import SparseInputs
+from e2e_depth_ros.ros.stamps import stamp_ns
+from e2e_depth_ros.ros.transforms import Transforms
+from e2e_depth_ros.ros.view import View, ViewFinder
+
+INFERENCE_STAGES: Final = ("encode", "denoise", "decode")
+"""The stages of `Result.durations_s` that are the network itself; all others are what surrounds it."""
+
+
+class ImageEstimator(Protocol):
+    """What the pipeline asks of an `Estimator`."""
+
+    @property
+    def tasks(self) -> frozenset[Task]:
+        """What it can predict."""
+
+    def estimate(self, rgb: NDArray[np.uint8], *, tasks: Collection[Task]) -> Estimate:
+        """Look at one image (H, W, 3)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What came of a frame.
+
+    Attributes:
+        messages: What to publish. A wanted output is missing where it can't be told: metric ones without
+            an alignment, clouds without a calibration.
+        alignment: Of this frame; None where no wanted output needs it.
+        durations_s: Seconds of each stage, in their order: read, rectify, those of the estimator, align,
+            and one for each message.
+        refusals: What couldn't be used, though the frame could.
+        non_finite: Pixels that the network predicted as NaN or infinite.
+    """
+
+    messages: Mapping[Output, Any]
+    alignment: Alignment | None
+    durations_s: Mapping[str, float]
+    refusals: tuple[RefusedMessageError, ...]
+    non_finite: int
+
+
+class Pipeline:
+    """Turns frames into outputs. Holds what lasts from frame to frame: calibration and alignment.
+
+    `process` belongs to one thread. Parameters, sparse inputs and resets may come from others.
+
+    Attributes:
+        parameters: Read anew at each frame; replace them to change them.
+        sparse: Where metric measurements are put.
+    """
+
+    def __init__(
+        self,
+        estimator: ImageEstimator,
+        parameters: Parameters | None = None,
+        *,
+        transforms: Transforms | None = None,
+        image_topic: str = "image_raw",
+    ) -> None:
+        """Make a pipeline.
+
+        Args:
+            estimator: The network.
+            parameters: By default all defaults.
+            transforms: By default none are known.
+            image_topic: Full name; images of one that contains "image_rect" count as rectified.
+        """
+        self.parameters = parameters or Parameters()
+        self.sparse = SparseInputs(transforms or Transforms())
+        self._estimator = estimator
+        self._comes_rectified = "image_rect" in image_topic
+        self._view_finder = ViewFinder()
+        self._tracker = AlignmentTracker(TrackerSettings(hold_duration_s=self.parameters.hold_duration))
+        self._reset = threading.Event()
+
+    def reset_alignment(self) -> None:
+        """Forget scale and shift before the next frame, and the measurements that wait. From any thread."""
+        self.sparse.clear()
+        self._reset.set()
+
+    def process(self, image: Any, camera_info: Any | None, wanted: Collection[Output]) -> Result:
+        """Do for a frame what the wanted outputs need, and no more.
+
+        Args:
+            image: Image or CompressedImage.
+            camera_info: CameraInfo of its camera, or None.
+            wanted: The outputs that someone listens to.
+
+        Returns:
+            The messages, with the stamp and frame of the image.
+
+        Raises:
+            RefusedMessageError: The image can't be used.
+        """
+        parameters = self.parameters
+        refusals: list[RefusedMessageError] = []
+        clock = _Clock()
+        rgb = rgb_from_message(image)
+        clock.lap("read")
+        products = Products(image.header, self._view(rgb, camera_info, parameters, refusals))
+        clock.lap("rectify")
+        estimate = self._estimate(products.view, wanted, refusals)
+        clock.add(estimate.durations_s)
+        products = replace(
+            products,
+            relative=_depth_shown(estimate.depth, products.view.valid),
+            normals=_normals_shown(estimate.normals, products.view.valid),
+        )
+        if not ALIGNED_OUTPUTS.isdisjoint(wanted):
+            alignment = self._align(products, parameters, refusals)
+            products = replace(products, alignment=alignment)
+            clock.lap("align")
+        messages = {}
+        for output in Output:
+            if output in wanted:
+                message = message_for(output, products, parameters)
+                clock.lap(output.value)
+                if message is not None:
+                    messages[output] = message
+        return Result(messages, products.alignment, clock.durations_s, tuple(refusals), estimate.non_finite)
+
+    def _view(
+        self,
+        rgb: NDArray[np.uint8],
+        camera_info: Any | None,
+        parameters: Parameters,
+        refusals: list[RefusedMessageError],
+    ) -> View:
+        if camera_info is None:
+            return View(rgb)
+        rectify = parameters.rectify == "on" or (parameters.rectify == "auto" and not self._comes_rectified)
+        try:
+            return self._view_finder.view(rgb, camera_info, rectify=rectify)
+        except RefusedMessageError as refusal:
+            refusals.append(refusal)
+            return View(rgb)
+
+    def _estimate(
+        self, view: View, wanted: Collection[Output], refusals: list[RefusedMessageError]
+    ) -> Estimate:
+        tasks = {Task.DEPTH} if not DEPTH_OUTPUTS.isdisjoint(wanted) else set()
+        if Output.NORMALS in wanted:
+            tasks.add(Task.NORMALS)
+        for task in tasks - self._estimator.tasks:
+            can = ", ".join(sorted(known.value for known in self._estimator.tasks))
+            refusals.append(RefusedMessageError("model: task", f"asked for {task.value}, it predicts {can}"))
+        tasks &= self._estimator.tasks
+        return self._estimator.estimate(view.rgb, tasks=tasks) if tasks else Estimate(None, None, {})
+
+    def _align(
+        self, products: Products, parameters: Parameters, refusals: list[RefusedMessageError]
+    ) -> Alignment | None:
+        if products.relative is None:
+            return None
+        if self._reset.is_set():
+            self._reset.clear()
+            self._tracker.reset()
+        samples, refused = self.sparse.samples_for(products.header, products.view, parameters)
+        refusals.extend(refused)
+        absence = str(refused[-1]) if refused else "no samples from sparse_points or sparse_depth"
+        return self._tracker.update(products.relative, stamp_ns(products.header), samples, absence=absence)
+
+
+def _depth_shown(depth: DepthMap | None, valid: NDArray[np.bool_] | None) -> DepthMap | None:
+    """Take out what rectification had nothing to show for."""
+    if depth is None or valid is None:
+        return depth
+    return DepthMap(depth.values, depth.valid & valid, depth.kind)
+
+
+def _normals_shown(normals: NormalMap | None, valid: NDArray[np.bool_] | None) -> NormalMap | None:
+    if normals is None or valid is None:
+        return normals
+    valid = normals.valid & valid
+    return NormalMap(np.where(valid[..., None], normals.values, np.float32(np.nan)), valid)
+
+
+class _Clock:
+    """Collects the duration of each stage."""
+
+    def __init__(self) -> None:
+        self.durations_s: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        """Name the time since the last call."""
+        now = time.perf_counter()
+        self.durations_s[stage] = now - self._last
+        self._last = now
+
+    def add(self, durations_s: Mapping[str, float]) -> None:
+        """Take in stages that were measured elsewhere since the last call."""
+        self.durations_s.update(durations_s)
+        self._last = time.perf_counter()

@@ -1,0 +1,207 @@
+"""What is known of a frame, and the messages that tell it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from numpy.typing import NDArray
+
+from e2e_depth_ros.alignment.result import Alignment, AlignmentState
+from e2e_depth_ros.core.geometry import points_from_depth
+from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
+from e2e_depth_ros.ros.camera_info import message_from_camera
+from e2e_depth_ros.ros.clouds import allocate_cloud
+from e2e_depth_ros.ros.images import message_from_array
+from e2e_depth_ros.ros.outputs import Output
+from e2e_depth_ros.ros.parameters import Parameters
+from e2e_depth_ros.ros.view import View
+
+STATUS_NAME: Final = "depth: alignment"
+_COLORMAPS: Final = {
+    "turbo": cv2.COLORMAP_TURBO,
+    "magma": cv2.COLORMAP_MAGMA,
+    "inferno": cv2.COLORMAP_INFERNO,
+    "viridis": cv2.COLORMAP_VIRIDIS,
+}
+_HALF_CONFIDENT_LOG_STD: Final = 0.1
+_LEVELS: Final = {
+    AlignmentState.FRESH: DiagnosticStatus.OK,
+    AlignmentState.HELD: DiagnosticStatus.WARN,
+    AlignmentState.DEGRADED: DiagnosticStatus.WARN,
+    AlignmentState.LOST: DiagnosticStatus.ERROR,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Products:
+    """All that was computed for a frame.
+
+    Attributes:
+        header: The image's; every message carries it.
+        view: What the network saw.
+        relative: (H, W), the network's depth; None where no output needs it.
+        normals: (H, W, 3); None where no output needs them.
+        alignment: None where no output needs it.
+    """
+
+    header: Any
+    view: View
+    relative: DepthMap | None = None
+    normals: NormalMap | None = None
+    alignment: Alignment | None = None
+
+    @property
+    def metric(self) -> DepthMap | None:
+        """(H, W), metric depth; None where it isn't known or no output needs it."""
+        if self.alignment is None or self.alignment.depth is None:
+            return None
+        return self.alignment.depth.require(DepthKind.METRIC)
+
+
+def message_for(output: Output, products: Products, parameters: Parameters) -> Any | None:
+    """Make the message of an output.
+
+    Returns:
+        The message; None where it can't be told, say a metric output without an alignment.
+
+    Raises:
+        KindError: Depth that is not metric reached a metric output.
+    """
+    return _MAKERS[output](products, parameters)
+
+
+def _depth(products: Products, _: Parameters) -> Any | None:
+    """32FC1: metres along Z, NaN where invalid (REP 118)."""
+    depth = products.metric
+    return None if depth is None else message_from_array(depth.values, "32FC1", products.header)
+
+
+def _depth_info(products: Products, _: Parameters) -> Any | None:
+    camera = products.view.camera
+    return None if camera is None else message_from_camera(camera, products.header)
+
+
+def _points(products: Products, parameters: Parameters) -> Any | None:
+    """Organised, optical frame; NaN where depth is invalid or out of range."""
+    depth, camera = products.metric, products.view.camera
+    if depth is None or camera is None:
+        return None
+    message, points_m = allocate_cloud(products.view.rgb, products.header)
+    points_from_depth(depth, camera, out=points_m)
+    with np.errstate(invalid="ignore"):
+        outside = depth.values < np.float32(parameters.min_depth)
+        outside |= depth.values > np.float32(parameters.max_depth)
+    if outside.any():
+        points_m[outside] = np.nan
+    return message
+
+
+def _confidence(products: Products, _: Parameters) -> Any | None:
+    """32FC1, 0..1: 1 / (1 + (s / 0.1)^2) of the standard deviation s of log depth; 0 without depth."""
+    alignment, depth = products.alignment, products.metric
+    if alignment is None or depth is None or alignment.log_std is None:
+        return None
+    confidence = alignment.log_std * np.float32(1 / _HALF_CONFIDENT_LOG_STD)
+    np.square(confidence, out=confidence)
+    confidence += np.float32(1)
+    np.reciprocal(confidence, out=confidence)
+    confidence[~depth.valid] = 0
+    return message_from_array(confidence, "32FC1", products.header)
+
+
+def _status(products: Products, _: Parameters) -> Any | None:
+    return None if products.alignment is None else status_from_alignment(products.alignment)
+
+
+def _normals(products: Products, _: Parameters) -> Any | None:
+    """32FC3: unit vectors in the optical frame, NaN where invalid."""
+    normals = products.normals
+    return None if normals is None else message_from_array(normals.values, "32FC3", products.header)
+
+
+def _relative(products: Products, parameters: Parameters) -> Any | None:
+    """32FC1: 0 near .. 1 far, NaN where invalid."""
+    if products.relative is None:
+        return None
+    farness = farness_from_relative(products.relative, stretch=parameters.relative_range == "image")
+    return message_from_array(farness, "32FC1", products.header)
+
+
+def _color(products: Products, parameters: Parameters) -> Any | None:
+    """bgr8, for eyes: the bright end of the colour map is near; invalid is black."""
+    if products.relative is None:
+        return None
+    farness = farness_from_relative(products.relative, stretch=parameters.relative_range == "image")
+    valid = products.relative.valid
+    index = np.clip(np.float32(255) - farness * np.float32(255), 0, 255)
+    index[~valid] = 0
+    octets = index.astype(np.uint8)
+    if parameters.colormap == "gray":
+        color = cv2.cvtColor(octets, cv2.COLOR_GRAY2BGR)
+    else:
+        color = cv2.applyColorMap(octets, _COLORMAPS[parameters.colormap])
+    color[~valid] = 0
+    return message_from_array(color, "bgr8", products.header)
+
+
+_MAKERS: Final = {
+    Output.DEPTH: _depth,
+    Output.DEPTH_INFO: _depth_info,
+    Output.POINTS: _points,
+    Output.CONFIDENCE: _confidence,
+    Output.STATUS: _status,
+    Output.NORMALS: _normals,
+    Output.RELATIVE: _relative,
+    Output.COLOR: _color,
+}
+
+
+def farness_from_relative(depth: DepthMap, *, stretch: bool) -> NDArray[np.float32]:
+    """Turn relative depth of any kind into 0 near .. 1 far.
+
+    Args:
+        depth: (H, W), 0..1 as a network predicts it; for disparity 0 is far.
+        stretch: Whether the nearest and farthest pixel of this image become 0 and 1.
+    """
+    values = depth.values
+    if depth.kind is DepthKind.AFFINE_INVARIANT_DISPARITY:
+        values = np.float32(1) - values
+    if stretch and depth.valid.any():
+        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+        values = (values - np.float32(low)) * np.float32(1 / max(high - low, 1e-6))
+    return values
+
+
+def status_from_alignment(alignment: Alignment, name: str = STATUS_NAME) -> DiagnosticStatus:
+    """Describe an alignment, for alignment/status and /diagnostics alike.
+
+    Args:
+        alignment: Of the last frame.
+        name: Unique among all that /diagnostics carries.
+    """
+    level = _LEVELS[alignment.state]
+    if alignment.state is AlignmentState.LOST and np.isinf(alignment.age_s):
+        level = DiagnosticStatus.WARN  # nothing is wrong where nobody measures metres
+    values = {
+        "state": alignment.state.value,
+        "source": alignment.source,
+        "scale": f"{alignment.scale:.6g}",
+        "shift_m": f"{alignment.shift_m:.6g}",
+        "samples_used": str(alignment.samples_used),
+        "samples_dropped": str(sum(alignment.samples_dropped.values())),
+        **{f"samples_dropped/{reason}": str(count) for reason, count in alignment.samples_dropped.items()},
+        "inlier_ratio": f"{alignment.inlier_ratio:.3f}",
+        "residual": f"{alignment.residual:.4g}",
+        "condition": f"{alignment.condition:.4g}",
+        "age_s": f"{alignment.age_s:.3f}",
+    }
+    return DiagnosticStatus(
+        level=level,
+        name=name,
+        message=f"{alignment.state.value}: {alignment.reason}",
+        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+    )

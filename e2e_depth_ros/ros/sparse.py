@@ -1,0 +1,129 @@
+"""Sparse metric messages to samples of a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from e2e_depth_ros.alignment.samples import Samples, samples_from_depth, samples_from_points
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.ros.clouds import points_from_message
+from e2e_depth_ros.ros.images import depth_from_message
+from e2e_depth_ros.ros.parameters import Parameters
+from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.ros.stamps import StampedBuffer, stamp_ns
+from e2e_depth_ros.ros.transforms import Transforms, pose_from_numbers
+from e2e_depth_ros.ros.view import View
+
+
+class SparseInputs:
+    """The metric measurements that wait for their frame.
+
+    They are looked for only after the network has run: one with the frame's own stamp, as a depth camera
+    sends it, has had the time to arrive by then.
+
+    Attributes:
+        points: PointCloud2 messages; any thread may put them.
+        depth: Depth images; any thread may put them.
+    """
+
+    def __init__(self, transforms: Transforms) -> None:
+        """Start with nothing.
+
+        Args:
+            transforms: Finds where the points' sensor sits.
+        """
+        self.points: StampedBuffer = StampedBuffer()
+        self.depth: StampedBuffer = StampedBuffer()
+        self._transforms = transforms
+
+    def samples_for(
+        self, header: Any, view: View, parameters: Parameters
+    ) -> tuple[Samples | None, list[RefusedMessageError]]:
+        """Take the measurements that belong to a frame.
+
+        Args:
+            header: The frame's.
+            view: The frame.
+            parameters: Range of depth, time and pose.
+
+        Returns:
+            All samples, or None if none came; and what had to be refused.
+        """
+        refusals: list[RefusedMessageError] = []
+        taken = [
+            self._samples(self.points, self._from_points, header, view, parameters, refusals),
+            self._samples(self.depth, self._from_depth, header, view, parameters, refusals),
+        ]
+        return _merged([samples for samples in taken if samples is not None]), refusals
+
+    def clear(self) -> None:
+        """Forget what waits."""
+        self.points.clear()
+        self.depth.clear()
+
+    @staticmethod
+    def _samples(
+        buffer: StampedBuffer,
+        read: Callable[[Any, Any, View, Parameters], Samples],
+        header: Any,
+        view: View,
+        parameters: Parameters,
+        refusals: list[RefusedMessageError],
+    ) -> Samples | None:
+        try:
+            message = buffer.take_closest(stamp_ns(header), round(parameters.approx_sync_max_interval * 1e9))
+            return None if message is None else read(message, header, view, parameters)
+        except RefusedMessageError as refusal:
+            refusals.append(refusal)
+        except InvalidInputError as error:
+            refusals.append(RefusedMessageError("sparse: content", str(error)))
+        return None
+
+    def _from_points(self, message: Any, header: Any, view: View, parameters: Parameters) -> Samples:
+        points_m = points_from_message(message)
+        if view.camera is None:
+            raise RefusedMessageError(
+                "sparse_points: camera_info", "expected a usable camera_info to project points, got none"
+            )
+        if any(parameters.sparse_extrinsics):
+            pose = pose_from_numbers(parameters.sparse_extrinsics)
+        else:
+            pose = self._transforms.pose(header.frame_id, message.header.frame_id, header.stamp)
+        return samples_from_points(
+            points_m,
+            pose,
+            view.camera,
+            min_depth_m=parameters.min_depth,
+            max_depth_m=parameters.max_depth,
+            source="sparse_points",
+        )
+
+    def _from_depth(self, message: Any, header: Any, view: View, parameters: Parameters) -> Samples:
+        del header  # registered: the frame is the image's
+        samples = samples_from_depth(
+            depth_from_message(message),
+            view.size,
+            min_depth_m=parameters.min_depth,
+            max_depth_m=parameters.max_depth,
+            source="sparse_depth",
+        )
+        return view.from_raw(samples)
+
+
+def _merged(found: list[Samples]) -> Samples | None:
+    if len(found) < 2:
+        return found[0] if found else None
+    dropped: dict[str, int] = {}
+    for samples in found:
+        for reason, count in samples.dropped.items():
+            dropped[reason] = dropped.get(reason, 0) + count
+    return Samples(
+        np.concatenate([samples.u_px for samples in found]),
+        np.concatenate([samples.v_px for samples in found]),
+        np.concatenate([samples.depth_m for samples in found]),
+        dropped,
+        " + ".join(samples.source for samples in found),
+    )
