@@ -1,0 +1,81 @@
+"""From a recipe's numbers to a small network of diffusers' classes in Marigold's layout."""
+
+from __future__ import annotations
+
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from torch import nn
+
+from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER, denoising_step
+from e2e_depth_ros.model.one_step import OneStepModel
+from e2e_depth_ros.model.task import Task
+from e2e_depth_ros.training.recipe import AutoencoderRecipe, ModelRecipe, UNetRecipe
+
+
+def build_model(recipe: ModelRecipe, seed: int) -> OneStepModel:
+    """Build a network with random weights for depth and normals.
+
+    The task's "prompt" is a fixed random embedding, one for each task: it only has to tell the two apart.
+
+    Args:
+        recipe: The numbers of the network.
+        seed: Of the weights and the embeddings; the caller's random state stays as it was.
+
+    Returns:
+        The model on the CPU in float32, in training mode.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        autoencoder = build_autoencoder(recipe.autoencoder)
+        unet = build_unet(recipe.unet, recipe.autoencoder.latent_channels)
+        shape = (1, recipe.unet.prompt_tokens, recipe.unet.prompt_channels)
+        prompts = {task: torch.randn(shape) for task in (Task.DEPTH, Task.NORMALS)}
+    return OneStepModel(unet, autoencoder, prompts, denoising_step(ONE_STEP_SCHEDULER)).train()
+
+
+def build_autoencoder(recipe: AutoencoderRecipe) -> nn.Module:
+    """Build the part between pixels and latents.
+
+    "tiny" (AutoencoderTiny: convolutions and ReLU, one width) is several times cheaper to train than
+    "kl" (AutoencoderKL: group norms at full resolution) at the same resolution.
+    """
+    channels = recipe.channels
+    if recipe.kind == "tiny":
+        tiny: nn.Module = AutoencoderTiny(
+            encoder_block_out_channels=channels,
+            decoder_block_out_channels=channels,
+            num_encoder_blocks=recipe.blocks,
+            num_decoder_blocks=recipe.blocks[::-1],
+            latent_channels=recipe.latent_channels,
+            scaling_factor=1.0,
+        )
+        return tiny
+    kl: nn.Module = AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * len(channels),
+        up_block_types=("UpDecoderBlock2D",) * len(channels),
+        block_out_channels=channels,
+        layers_per_block=recipe.blocks[0],
+        latent_channels=recipe.latent_channels,
+        norm_num_groups=8,
+        mid_block_add_attention=False,
+        scaling_factor=1.0,
+    )
+    return kl
+
+
+def build_unet(recipe: UNetRecipe, latent_channels: int) -> nn.Module:
+    """Build the denoiser: image latents and (zero) target latents in, target latents out."""
+    unet: nn.Module = UNet2DConditionModel(
+        in_channels=2 * latent_channels,
+        out_channels=latent_channels,
+        block_out_channels=recipe.channels,
+        layers_per_block=recipe.layers,
+        down_block_types=tuple("CrossAttnDownBlock2D" if a else "DownBlock2D" for a in recipe.attention),
+        up_block_types=tuple("CrossAttnUpBlock2D" if a else "UpBlock2D" for a in recipe.attention[::-1]),
+        # Despite its name, diffusers reads this as the number of heads.
+        attention_head_dim=recipe.heads,
+        cross_attention_dim=recipe.prompt_channels,
+        norm_num_groups=recipe.norm_groups,
+        use_linear_projection=True,
+    )
+    return unet

@@ -1,0 +1,184 @@
+"""Shards in memory, and the batches drawn from them.
+
+Batch k of a run depends on nothing but the seed, k and the shards: an interrupted run goes on with exactly
+the batches it would have seen.
+"""
+
+from __future__ import annotations
+
+import glob
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.training.augmentation import View, augment
+from e2e_depth_ros.training.recipe import AugmentationRecipe, DataRecipe, SourceRecipe
+from e2e_depth_ros.training.shards import Sample, read_shard
+
+
+class Batch(NamedTuple):
+    """Images of one size with their geometry.
+
+    Attributes:
+        images: (B, 3, H, W), uint8, RGB.
+        depth_m: (B, H, W), float32, metres, 0 = unknown.
+        normals: (B, 3, H, W), float32, unit length in the optical frame, 0, 0, 0 = unknown.
+    """
+
+    images: Tensor
+    depth_m: Tensor
+    normals: Tensor
+
+
+class StoredView(NamedTuple):
+    """A view as it is kept in memory: 8 bytes a pixel, against 19 in full."""
+
+    image: NDArray[np.uint8]
+    depth_m: NDArray[np.float16]
+    normals: NDArray[np.int8]
+
+    @classmethod
+    def from_sample(cls, sample: Sample) -> StoredView:
+        """Pack a sample; depth keeps 5e-4 of its value, normals 0.4 degrees."""
+        return cls(
+            image=sample.image,
+            depth_m=sample.depth_m.astype(np.float16),
+            normals=np.rint(sample.normals * 127).astype(np.int8),
+        )
+
+    def unpacked(self) -> View:
+        """Return the view in full."""
+        normals = self.normals.astype(np.float32)
+        length = np.sqrt((normals * normals).sum(axis=-1, keepdims=True))
+        normals /= np.maximum(length, 1e-6)
+        return View(self.image, self.depth_m.astype(np.float32), normals)
+
+
+class Source:
+    """The views of one source, all in memory.
+
+    Args:
+        recipe: Which shards.
+
+    Raises:
+        InvalidInputError: No shard matches, or one is broken.
+    """
+
+    def __init__(self, recipe: SourceRecipe) -> None:
+        paths = sorted(
+            Path(path)
+            for path in glob.glob(recipe.shards, recursive=True)  # noqa: PTH207 (may be absolute)
+        )
+        if not paths:
+            raise InvalidInputError(f"expected shards at {recipe.shards}, found none")
+        self.weight = recipe.weight
+        self.views: list[StoredView] = []
+        self.contents: dict[str, int] = {}
+        """Images taken from each shard."""
+        for path in paths:
+            shard = read_shard(path)
+            wanted = len(shard)
+            if recipe.limit:
+                wanted = min(wanted, recipe.limit - len(self.views))
+            if wanted <= 0:
+                break
+            self.views += [StoredView.from_sample(shard[index]) for index in range(wanted)]
+            self.contents[path.name] = wanted
+
+
+class TrainingBatches(Dataset[Batch]):
+    """The batches of a run: item k is the batch of step k.
+
+    Each batch has one size. Each of its images comes from a source drawn by weight, uniformly from within
+    it, and is augmented.
+
+    Args:
+        sources: At least one.
+        recipe: Sizes and batch size.
+        augmentation: What varies.
+        seed: Of everything random.
+        steps: Number of batches.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        recipe: DataRecipe,
+        augmentation: AugmentationRecipe,
+        seed: int,
+        steps: int,
+    ) -> None:
+        self._sources = sources
+        self._recipe = recipe
+        self._augmentation = augmentation
+        self._seed = seed
+        self._steps = steps
+        self._source_shares = _shares([source.weight for source in sources])
+        self._size_shares = _shares([size.weight for size in recipe.sizes])
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __getitem__(self, step: int) -> Batch:
+        rng = np.random.default_rng((self._seed, step))
+        size = self._recipe.sizes[rng.choice(len(self._recipe.sizes), p=self._size_shares)]
+        views = [
+            self._view(step, index, (size.height, size.width)) for index in range(self._recipe.batch_size)
+        ]
+        return batch_from_views(views)
+
+    def _view(self, step: int, index: int, size: tuple[int, int]) -> View:
+        rng = np.random.default_rng((self._seed, step, index))
+        source = self._sources[rng.choice(len(self._sources), p=self._source_shares)]
+        stored = source.views[rng.integers(len(source.views))]
+        return augment(stored.unpacked(), size, self._augmentation, rng)
+
+
+def training_batches(batches: TrainingBatches, first_step: int, workers: int) -> Iterator[Batch]:
+    """Yield the batches from a step on, prepared ahead in other processes.
+
+    Args:
+        batches: Of the whole run.
+        first_step: Where to begin.
+        workers: Processes; 0 prepares batches in this one.
+    """
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=range(first_step, len(batches)),
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_begin_worker if workers else None,
+        multiprocessing_context="fork" if workers else None,  # shares the views instead of copying them
+    )
+    yield from loader
+
+
+def batch_from_views(views: Sequence[View]) -> Batch:
+    """Stack views of one size."""
+    return Batch(
+        images=torch.from_numpy(np.stack([view.image.transpose(2, 0, 1) for view in views])),
+        depth_m=torch.from_numpy(np.stack([view.depth_m for view in views])),
+        normals=torch.from_numpy(np.stack([view.normals.transpose(2, 0, 1) for view in views])),
+    )
+
+
+def _shares(weights: Sequence[float]) -> NDArray[np.float64]:
+    shares = np.asarray(weights, dtype=np.float64)
+    return np.asarray(shares / shares.sum())
+
+
+def _begin_worker(_: int) -> None:
+    # Signals reach the whole process group, but the training process decides when everything ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    cv2.setNumThreads(0)

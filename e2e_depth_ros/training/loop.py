@@ -1,0 +1,318 @@
+"""The training loop: one optimiser step after another, until done, out of time, or asked to stop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import yaml
+from torch import Tensor
+
+from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
+from e2e_depth_ros.model.checkpoint import facts_of_new_model, write_checkpoint
+from e2e_depth_ros.model.facts import CheckpointFacts
+from e2e_depth_ros.model.one_step import OneStepModel
+from e2e_depth_ros.model.task import Task
+from e2e_depth_ros.training.architecture import build_model
+from e2e_depth_ros.training.augmentation import View
+from e2e_depth_ros.training.averaging import AveragedWeights
+from e2e_depth_ros.training.datasets import Batch, Source, TrainingBatches, training_batches
+from e2e_depth_ros.training.losses import depth_loss, normals_loss
+from e2e_depth_ros.training.pictures import write_curves, write_samples
+from e2e_depth_ros.training.recipe import LossRecipe, Recipe
+from e2e_depth_ros.training.recipe_file import mapping_from_recipe
+from e2e_depth_ros.training.reporting import Reporter
+from e2e_depth_ros.training.schedule import learning_rate
+from e2e_depth_ros.training.state import Progress, load_state, save_state
+from e2e_depth_ros.training.stopping import StopRequest
+from e2e_depth_ros.training.validation import Predicted, Scores, predict_views, score
+
+STATE = "state.safetensors"
+LOG = "log.jsonl"
+SAMPLE_ROWS = 8
+
+
+class TrainingError(E2EDepthError):
+    """A training can't go on: its loss is no longer finite."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a call of `train` ended.
+
+    Attributes:
+        steps: Batches seen, over all calls.
+        bad_steps: Those without finite loss and gradient, skipped.
+        finished: True if the recipe's steps are done; False if stopped before.
+        stopped_by: Why it ended before, or "".
+        checkpoint: The folder that was written last.
+        scores: Of the last validation, by source.
+    """
+
+    steps: int
+    bad_steps: int
+    finished: bool
+    stopped_by: str
+    checkpoint: Path
+    scores: dict[str, Scores]
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The losses of one batch, scalars."""
+
+    total: Tensor
+    depth: Tensor
+    normals: Tensor
+
+
+def train(recipe: Recipe, output: Path, *, resume: bool = False) -> TrainingResult:
+    """Train a network as the recipe says.
+
+    The output folder gets `recipe.yaml`, `log.jsonl`, `state.safetensors` (to resume from),
+    `samples.png`, `curves.png` and `checkpoint/` (the averaged weights, ready for use), each at every
+    checkpoint and at the end.
+
+    Args:
+        recipe: All of the training.
+        output: Folder to write to.
+        resume: Go on from the state in the folder. With the same recipe and shards the weights become
+            bit for bit those of an uninterrupted run on the same CPU. The recipe may have changed in what
+            is not the network, say to prolong the training.
+
+    Returns:
+        How it ended. SIGINT and SIGTERM end it after the current step, with everything saved.
+
+    Raises:
+        InvalidInputError: Shards are missing, or the folder holds a training that would be overwritten.
+        CheckpointError: The state to resume from is broken or of another network.
+        TrainingError: Too many steps in a row had no finite loss.
+    """
+    if resume != (output / STATE).exists():
+        raise InvalidInputError(
+            f"expected a training to resume in {output}, found none"
+            if resume
+            else f"expected a folder without a training, found one in {output}: resume it or choose another"
+        )
+    output.mkdir(parents=True, exist_ok=True)
+    return Trainer(recipe, output, resume=resume).run()
+
+
+def batch_losses(model: OneStepModel, batch: Batch, recipe: LossRecipe, normals_signs: Tensor) -> Losses:
+    """Predict a batch and score it.
+
+    Depth and normals of each image share one pass through the encoder.
+
+    Args:
+        model: The network.
+        batch: On the model's device.
+        recipe: The losses.
+        normals_signs: (3,), what turns normals of the network's axes into the optical frame's, and back.
+    """
+    losses = {Task.DEPTH: recipe.depth.weight, Task.NORMALS: recipe.normals.weight}
+    tasks = [task for task, weight in losses.items() if weight > 0]
+    latents = model.encode(batch.images.float() / 127.5 - 1)
+    decoded = model.decode(
+        model.predict(latents.repeat(len(tasks), 1, 1, 1), [t for t in tasks for _ in batch.images])
+    )
+    parts = dict(zip(tasks, decoded.chunk(len(tasks)), strict=True))
+    depth = normals = decoded.new_zeros((), dtype=torch.float32)
+    if Task.DEPTH in parts:
+        depth = depth_loss(parts[Task.DEPTH], batch.depth_m, recipe.depth)
+    if Task.NORMALS in parts:
+        target = batch.normals * normals_signs.view(1, 3, 1, 1)
+        normals = normals_loss(parts[Task.NORMALS], target, recipe.normals)
+    return Losses(recipe.depth.weight * depth + recipe.normals.weight * normals, depth, normals)
+
+
+class Trainer:
+    """A training between its start and its end; see `train`.
+
+    Args:
+        recipe: All of the training.
+        output: Existing folder.
+        resume: Go on from the state in it.
+    """
+
+    def __init__(self, recipe: Recipe, output: Path, *, resume: bool) -> None:
+        self.recipe = recipe
+        self.output = output
+        if recipe.run.threads:
+            torch.set_num_threads(recipe.run.threads)
+        self.device = torch.device(_device(recipe.run.device))
+        self.model = build_model(recipe.model, recipe.seed).to(self.device)
+        if recipe.run.channels_last:
+            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.facts = _facts(self.model, recipe)
+        self.normals_signs = torch.tensor(self.facts.normals_signs, device=self.device)
+        self.optimiser = _optimiser(self.model, recipe)
+        self.averaged = AveragedWeights(self.model, recipe.optimiser.ema)
+        self.sources = [Source(source) for source in recipe.data.train]
+        self.validation = {
+            f"validation {index}" if len(recipe.data.validation) > 1 else "validation": [
+                stored.unpacked() for stored in Source(source).views
+            ]
+            for index, source in enumerate(recipe.data.validation)
+        }
+        self.reporter = Reporter(output / LOG, recipe.run.log_seconds, recipe.optimiser.steps)
+        contents = {
+            f"{index}/{name}": count
+            for index, source in enumerate(self.sources)
+            for name, count in source.contents.items()
+        }
+        self.progress = Progress()
+        if resume:
+            self.progress = load_state(output / STATE, self.model, self.optimiser, self.averaged.tensors)
+            self.reporter.rewind(self.progress.step)
+            if self.progress.contents != contents:
+                self.reporter.say(
+                    f"the shards changed from {sum(self.progress.contents.values())} to "
+                    f"{sum(contents.values())} images: the run goes on, but not as if uninterrupted"
+                )
+        self.progress.contents = contents
+        self.scores: dict[str, Scores] = {}
+
+    def run(self) -> TrainingResult:
+        """Train until done, out of time, or asked to stop."""
+        recipe = self.recipe
+        (self.output / "recipe.yaml").write_text(
+            yaml.safe_dump(mapping_from_recipe(recipe), sort_keys=False), encoding="utf-8"
+        )
+        parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        images = sum(self.progress.contents.values())
+        self.reporter.say(
+            f"{parameters / 1e6:.2f} M parameters, {images} training images, on {self.device}, "
+            f"steps {self.progress.step} to {recipe.optimiser.steps}"
+        )
+        began = checkpointed = time.monotonic()
+        stopped_by = ""
+        with self.reporter, StopRequest() as stop:
+            for batch in self._batches():
+                started = time.monotonic()
+                self._step(batch)
+                now = time.monotonic()
+                self.progress.seconds += now - started
+                if stop.reason:
+                    stopped_by = stop.reason
+                elif recipe.run.max_minutes and now - began >= 60 * recipe.run.max_minutes:
+                    stopped_by = f"{recipe.run.max_minutes:g} minutes"
+                if stopped_by:
+                    break
+                if now - checkpointed >= 60 * recipe.run.checkpoint_minutes:
+                    self._checkpoint()
+                    checkpointed = time.monotonic()
+            checkpoint = self._checkpoint()
+        return TrainingResult(
+            steps=self.progress.step,
+            bad_steps=self.progress.bad_steps,
+            finished=self.progress.step >= recipe.optimiser.steps,
+            stopped_by=stopped_by,
+            checkpoint=checkpoint,
+            scores=self.scores,
+        )
+
+    def _batches(self) -> Iterator[Batch]:
+        recipe = self.recipe
+        batches = TrainingBatches(
+            self.sources, recipe.data, recipe.augmentation, recipe.seed, recipe.optimiser.steps
+        )
+        for batch in training_batches(batches, self.progress.step, recipe.data.workers):
+            yield Batch(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
+
+    def _step(self, batch: Batch) -> None:
+        recipe, progress = self.recipe, self.progress
+        rate = learning_rate(progress.step, recipe.optimiser)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.run.precision == "bfloat16"):
+            losses = batch_losses(self.model, batch, recipe.loss, self.normals_signs)
+        self.optimiser.zero_grad(set_to_none=True)
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.optimiser.clip)
+        total = float(losses.total.detach())
+        good = math.isfinite(float(norm)) and math.isfinite(total)
+        progress.step += 1
+        if good:
+            self.optimiser.step()
+            self.averaged.update(progress.step)
+            progress.bad_in_a_row = 0
+        else:
+            progress.bad_steps += 1
+            progress.bad_in_a_row += 1
+            if progress.bad_in_a_row > recipe.run.max_bad_steps:
+                raise TrainingError(
+                    f"expected a finite loss and gradient, got none in the {progress.bad_in_a_row} steps "
+                    f"up to step {progress.step} (loss {total}, gradient norm {float(norm)})"
+                )
+        self.reporter.step(
+            progress,
+            images=len(batch.images),
+            depth_loss=float(losses.depth.detach()),
+            normals_loss=float(losses.normals.detach()),
+            gradient_norm=float(norm),
+            learning_rate=rate,
+            good=good,
+        )
+
+    def _checkpoint(self) -> Path:
+        """Save the state; validate, draw and export the averaged weights."""
+        save_state(self.output / STATE, self.model, self.optimiser, self.averaged.tensors, self.progress)
+        with self.averaged.applied():
+            self.model.eval()
+            shown = self._validate()
+            checkpoint = write_checkpoint(self.output / "checkpoint", self.model, self.facts)
+            self.model.train()
+        self.reporter.validation(self.progress.step, {n: s.as_dict() for n, s in self.scores.items()})
+        if shown:
+            views, predicted = zip(*shown, strict=True)
+            write_samples(self.output / "samples.png", views, predicted)
+        write_curves(self.output / "curves.png", self.output / LOG)
+        return checkpoint
+
+    def _validate(self) -> list[tuple[View, Predicted]]:
+        """Score every validation source; return some views of each to look at."""
+        model = self.recipe.model
+        multiple = self.facts.down_factor
+        shown: list[tuple[View, Predicted]] = []
+        rows = -(-SAMPLE_ROWS // max(1, len(self.validation)))
+        for name, views in self.validation.items():
+            predicted = predict_views(self.model, views, model.processing_resolution, multiple)
+            self.scores[name] = score(views, predicted)
+            chosen = range(0, len(views), max(1, len(views) // rows))[:rows]
+            shown += [(views[index], predicted[index]) for index in chosen]
+        return shown
+
+
+def _facts(model: OneStepModel, recipe: Recipe) -> CheckpointFacts:
+    weights = {Task.DEPTH: recipe.loss.depth.weight, Task.NORMALS: recipe.loss.normals.weight}
+    return facts_of_new_model(
+        recipe.model.name,
+        model.unet,
+        model.vae,
+        tasks=[task for task, weight in weights.items() if weight > 0],
+        processing_resolution=recipe.model.processing_resolution,
+    )
+
+
+def _optimiser(model: OneStepModel, recipe: Recipe) -> torch.optim.AdamW:
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
+    return torch.optim.AdamW(
+        [
+            {"params": matrices, "weight_decay": recipe.optimiser.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ],
+        lr=recipe.optimiser.learning_rate,
+        betas=recipe.optimiser.betas,
+        fused=True,
+    )
+
+
+def _device(name: str) -> str:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InvalidInputError("expected a CUDA device as the recipe says (run.device), got none")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name

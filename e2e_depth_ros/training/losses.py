@@ -1,0 +1,240 @@
+"""End-to-end losses on decoded images: affine-invariant depth, and the angle between normals.
+
+Both are means over the valid pixels of the whole batch. An image without valid pixels contributes exactly
+nothing, and no gradient. Everything here runs in float32, whatever the network ran in.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from e2e_depth_ros.training.recipe import DepthLossRecipe, NormalsLossRecipe
+
+_QUANTILE_PIXELS = 4096
+_MIN_LENGTH = 1e-4
+
+
+class AffineFit(NamedTuple):
+    """Scale and shift of each image, (B, 1, 1) each."""
+
+    scale: Tensor
+    shift: Tensor
+
+
+def fit_scale_and_shift(
+    prediction: Tensor, target: Tensor, weight: Tensor, *, min_variance: float = 1e-4
+) -> AffineFit:
+    """Fit scale * prediction + shift to the target by weighted least squares, for each image.
+
+    The closed form of E2E-FT (arXiv 2409.11355, section 4.2; Ranftl et al., arXiv 1907.01341, equation 4)
+    on centred data: scale = cov(prediction, target) / var(prediction). Uncentred, the determinant
+    n * sum(p^2) - sum(p)^2 cancels in float32 as soon as the mean is large.
+
+    Args:
+        prediction: (B, H, W).
+        target: (B, H, W); finite where the weight is not 0.
+        weight: (B, H, W), >= 0; 0 leaves a pixel out.
+        min_variance: Smaller variances of the prediction count as this one, so that a constant prediction
+            has scale 0, the target's mean as shift, and a finite gradient.
+
+    Returns:
+        Scale and shift; 0 and 0 for an image without any weight. Gradients flow through both.
+    """
+    total = weight.sum(dim=(1, 2), keepdim=True)  # (B, 1, 1)
+    share = weight / torch.where(total > 0, total, torch.ones_like(total))
+    prediction_mean, prediction = _centre(prediction, share)
+    target_mean, target = _centre(target, share)
+    covariance = (share * prediction * target).sum(dim=(1, 2), keepdim=True)
+    variance = (share * prediction.square()).sum(dim=(1, 2), keepdim=True)
+    scale = covariance / variance.clamp(min=min_variance)
+    return AffineFit(scale, target_mean - scale * prediction_mean)
+
+
+def depth_loss(decoded: Tensor, depth_m: Tensor, recipe: DepthLossRecipe) -> Tensor:
+    """Score decoded depth against true depth, up to each image's scale and shift.
+
+    With a default recipe: the mean absolute error in metres after the least-squares fit, the loss of
+    E2E-FT. The recipe's further terms serve networks that start from nothing; see `DepthLossRecipe`.
+
+    Args:
+        decoded: (B, 3, H, W), as the VAE decodes; near is -1, far is 1.
+        depth_m: (B, H, W), metres; 0 where unknown.
+        recipe: The terms and their weights.
+
+    Returns:
+        A scalar; 0 without any valid pixel.
+    """
+    with torch.autocast(decoded.device.type, enabled=False):
+        prediction = decoded.float().mean(dim=1)
+        depth_m = depth_m.float()
+        valid = depth_m > 0
+        weight = valid.float()
+        count = weight.sum().clamp(min=1)
+        if recipe.clamp_prediction:
+            prediction = prediction.clamp(-1, 1)
+        target = depth_m if recipe.target == "metres" else quantile_target(depth_m, valid)
+        error_weight = weight
+        if recipe.near_weighting > 0:
+            error_weight = near_weights(depth_m, valid, recipe.near_weighting)
+        fit = fit_scale_and_shift(
+            prediction, target, error_weight.sqrt() * weight, min_variance=recipe.min_variance
+        )
+        fitted = _fitted(prediction, target, error_weight.sqrt() * weight, fit)
+        error = (fitted - target) * weight
+        loss = (error.abs() * error_weight).sum() / count
+        if recipe.anchor > 0:
+            loss = loss + recipe.anchor * ((prediction - target).abs() * error_weight).sum() / count
+        if recipe.gradient_matching > 0:
+            # A few very near pixels of a far scene would rule the differences: their weight is capped.
+            capped = error * error_weight.clamp(max=2.5)
+            loss = loss + recipe.gradient_matching * gradient_matching(capped, weight)
+        if recipe.far > 0:
+            # Only images that have depth at all have a fit that says what far means.
+            sky = (~valid & valid.any(dim=2, keepdim=True).any(dim=1, keepdim=True)).float()
+            loss = loss + recipe.far * (functional.relu(1 - fitted) * sky).sum() / sky.numel()
+    return loss
+
+
+def normals_loss(decoded: Tensor, normals: Tensor, recipe: NormalsLossRecipe | None = None) -> Tensor:
+    """Return the mean angle between decoded and true normals, radians.
+
+    atan2(|n x m|, n . m) rather than acos(n . m), whose gradient is infinite at 0 and 180 degrees
+    (E2E-FT, section 4.2, has acos). It doesn't depend on the lengths. At exactly 0 and 180 degrees, where
+    the angle has a kink, the gradient is 0.
+
+    Convention:
+        Both in the same axes; the decoded ones are the network's own (Marigold: x right, y up, z towards
+        the camera), so targets in the optical frame must be turned first.
+
+    Args:
+        decoded: (B, 3, H, W), any length.
+        normals: (B, 3, H, W), unit length; 0, 0, 0 where unknown.
+        recipe: The weight of the term for the length; None is the paper's loss.
+
+    Returns:
+        A scalar; 0 without any valid pixel.
+    """
+    with torch.autocast(decoded.device.type, enabled=False):
+        decoded, normals = decoded.float(), normals.float()
+        valid = normals.square().sum(dim=1) > 0.25
+        weight = valid.float()
+        count = weight.sum().clamp(min=1)
+        loss = (angle_between(decoded, normals) * weight).sum() / count
+        if recipe is not None and recipe.length > 0:
+            excess = (_length(decoded) - 1) * weight
+            loss = loss + recipe.length * excess.square().sum() / count
+    return loss
+
+
+def angle_between(vectors: Tensor, directions: Tensor) -> Tensor:
+    """Return the angle between vectors of any length and unit vectors, (B, 3, H, W) -> (B, H, W), radians.
+
+    The zero vector has no direction: its angle is 90 degrees, with a gradient that turns it the right way.
+    """
+    dot = (vectors * directions).sum(dim=1)
+    cross = torch.linalg.cross(vectors, directions, dim=1)
+    zero = vectors.square().sum(dim=1) < _MIN_LENGTH**2
+    angle = torch.atan2(_length(cross), torch.where(zero, torch.ones_like(dot), dot))
+    return torch.where(zero, torch.pi / 2 - dot / _MIN_LENGTH, angle)
+
+
+def quantile_target(depth_m: Tensor, valid: Tensor) -> Tensor:
+    """Map each image's 2nd to 98th percentile of depth to -1..1, as Marigold does (arXiv 2312.02145, eq. 3).
+
+    Values beyond are clamped to -1.3..1.15: one far building must not stretch the scale of a whole street.
+
+    Args:
+        depth_m: (B, H, W), metres.
+        valid: (B, H, W).
+
+    Returns:
+        (B, H, W); 0 where invalid. An image of constant depth is mapped near -1.
+    """
+    low, median, high = _quantiles(depth_m, valid, (0.02, 0.5, 0.98))
+    # A wall seen from the front has no range: its noise must not become the target.
+    extent = torch.maximum(high - low, 0.05 * median).clamp(min=1e-6)
+    target = (2 * (depth_m - low) / extent - 1).clamp(-1.3, 1.15)
+    return torch.where(valid, target, torch.zeros_like(target))
+
+
+def near_weights(depth_m: Tensor, valid: Tensor, strength: float) -> Tensor:
+    """Weigh pixels by 1 / (depth + median / 2), to the power of `strength`, with mean 1 in each image.
+
+    Errors then count about as they do for AbsRel, but the very nearest pixels don't take over.
+
+    Args:
+        depth_m: (B, H, W), metres.
+        valid: (B, H, W).
+        strength: 0 weighs all alike.
+
+    Returns:
+        (B, H, W); 0 where invalid.
+    """
+    median = _quantiles(depth_m, valid, (0.5,))[0]
+    weight = (depth_m + 0.5 * median).clamp(min=1e-6) ** -strength * valid
+    mean = weight.sum(dim=(1, 2), keepdim=True) / valid.sum(dim=(1, 2), keepdim=True).clamp(min=1)
+    return weight / torch.where(mean > 0, mean, torch.ones_like(mean))
+
+
+def gradient_matching(error: Tensor, weight: Tensor) -> Tensor:
+    """Return the mean absolute difference of neighbouring errors, 1, 2 and 4 pixels apart, summed.
+
+    After Ranftl et al., arXiv 1907.01341, equation 11 (there on halved images). Edges at the wrong place
+    cost, constant offsets don't.
+
+    Args:
+        error: (B, H, W), 0 where invalid.
+        weight: (B, H, W), 1 where valid, else 0.
+    """
+    count = weight.sum().clamp(min=1)
+    loss = error.new_zeros(())
+    for step in (1, 2, 4):
+        for dim in (1, 2):
+            length = error.shape[dim] - step
+            if length <= 0:
+                continue
+            ahead, behind = error.narrow(dim, step, length), error.narrow(dim, 0, length)
+            both = weight.narrow(dim, step, length) * weight.narrow(dim, 0, length)
+            loss = loss + ((ahead - behind).abs() * both).sum() / count
+    return loss
+
+
+def _fitted(prediction: Tensor, target: Tensor, weight: Tensor, fit: AffineFit) -> Tensor:
+    """Apply a fit as scale * (p - mean p) + mean t, which keeps precision where the means are large."""
+    total = weight.sum(dim=(1, 2), keepdim=True)
+    share = weight / torch.where(total > 0, total, torch.ones_like(total))
+    _, centred = _centre(prediction, share)
+    target_mean, _ = _centre(target, share)
+    return fit.scale * centred + target_mean
+
+
+def _centre(values: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+    """Return weighted mean and the rest; pixels of no share may hold anything finite."""
+    mean = (share * values).sum(dim=(1, 2), keepdim=True)
+    rest = values - mean
+    # Twice: the first mean of large values is only as exact as float32 is.
+    correction = (share * rest).sum(dim=(1, 2), keepdim=True)
+    return mean + correction, rest - correction
+
+
+def _length(vectors: Tensor) -> Tensor:
+    """Return lengths, (B, 3, H, W) -> (B, H, W), with gradient 0 (not NaN) at the zero vector."""
+    squared = vectors.square().sum(dim=1)
+    positive = squared > 0
+    return torch.where(positive, torch.where(positive, squared, torch.ones_like(squared)).sqrt(), squared)
+
+
+def _quantiles(depth_m: Tensor, valid: Tensor, fractions: tuple[float, ...]) -> Tensor:
+    """Return quantiles of the valid pixels, (Q, B, 1, 1); 0 for an image without any."""
+    values = torch.where(valid, depth_m, torch.full_like(depth_m, torch.nan)).flatten(1)  # (B, H * W)
+    # Some thousand pixels, evenly spread, are enough.
+    step = max(1, values.shape[1] // _QUANTILE_PIXELS)
+    step += step % 2 == 0  # an even step would walk down the same few columns
+    sparse = values[:, ::step]
+    sparse = torch.where(valid.flatten(1).any(dim=1, keepdim=True), sparse, torch.zeros_like(sparse))
+    quantiles = torch.nanquantile(sparse, sparse.new_tensor(fractions), dim=1)
+    return torch.nan_to_num(quantiles)[..., None, None]

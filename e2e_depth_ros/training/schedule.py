@@ -1,0 +1,33 @@
+"""The learning rate over the steps of a training."""
+
+from __future__ import annotations
+
+import math
+
+from e2e_depth_ros.training.recipe import OptimiserRecipe
+
+
+def learning_rate(step: int, recipe: OptimiserRecipe) -> float:
+    """Return the learning rate of a step: linear warm-up, constant, decay over the last steps.
+
+    The constant part makes a run prolongable: with more `steps` it goes on where it was. The paper's
+    schedule (E2E-FT: exponential from the end of the warm-up to 0.01 x) is `decay: exponential` with
+    `decay_steps` = `steps` - `warmup_steps`.
+
+    Args:
+        step: 0 for the first optimiser step.
+        recipe: The schedule.
+
+    Returns:
+        The learning rate, > 0.
+    """
+    rate = recipe.learning_rate * min(1.0, (step + 1) / max(1, recipe.warmup_steps))
+    begin = recipe.steps - recipe.decay_steps
+    if step < begin or recipe.decay_steps == 0:
+        return rate
+    fraction = min(1.0, (step - begin + 1) / recipe.decay_steps)
+    final = recipe.final_fraction
+    if recipe.decay == "exponential":
+        return float(rate * final**fraction)
+    remaining = 1 - fraction if recipe.decay == "linear" else (1 + math.cos(math.pi * fraction)) / 2
+    return rate * (final + (1 - final) * remaining)
