@@ -1,0 +1,222 @@
+"""The rooms look only down, ROS stays in its room, and nothing is in the repository that shouldn't be."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = "e2e_depth_ros"
+MODULES = sorted((ROOT / PACKAGE).rglob("*.py"))
+BLENDER = ROOT / PACKAGE / "training" / "blender"
+
+MAY_LOOK_INTO = {
+    "core": {"core"},
+    "model": {"core", "model"},
+    "alignment": {"core", "alignment"},
+    "ros": {"core", "model", "alignment", "ros"},
+    "training": {"core", "model", "training"},
+    "evaluation": {"core", "model", "alignment", "evaluation"},
+    "cli": {"core", "model", "alignment", "training", "evaluation", "ros", "cli"},
+}
+CORE_MAY_IMPORT = {"numpy", "torch", "cv2", "yaml"}
+ALIGNMENT_MAY_NOT_IMPORT = {"diffusers", "transformers", "safetensors"}
+ROS_PACKAGES = {"rclpy", "tf2_ros", "cv_bridge", "sensor_msgs_py", "rosbags", "ament_index_python", "launch"}
+ROS_SUFFIXES = ("_msgs", "_srvs", "_interfaces", "_ros")
+
+MAX_LINES = 400
+MAX_BYTES = 25 * 2**20
+NOT_TEXT = {".png", ".jpg", ".npz", ".safetensors", ".ply"}
+# Written in two parts, so that this file does not contain them.
+MACHINE_PATHS = ["/" + "work/", "/" + "root/", "file:" + "///"]
+REGISTRY_HOSTS = [name + ".org" for name in ("pypi", "pythonhosted", "download.pytorch", "npmjs")]
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import, wherever in the module it stands."""
+
+    module: str
+    line: int
+    lazy: bool
+
+    @property
+    def top(self) -> str:
+        return self.module.split(".")[0]
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = {name_of(path) for path in MODULES}
+
+
+def imports_in(node: ast.AST, path: Path, *, lazy: bool = False) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            for alias in child.names:
+                yield Import(alias.name, child.lineno, lazy)
+        elif isinstance(child, ast.ImportFrom):
+            base = child.module or ""
+            if child.level:
+                package = path.parent.relative_to(ROOT).parts
+                base = ".".join([*package[: len(package) - child.level + 1], *filter(None, [base])])
+            for alias in child.names:
+                submodule = f"{base}.{alias.name}"
+                yield Import(submodule if submodule in NAMES else base, child.lineno, lazy)
+        else:
+            inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from imports_in(child, path, lazy=lazy or inside)
+
+
+def imports_of(path: Path) -> list[Import]:
+    return list(imports_in(ast.parse(path.read_text(encoding="utf-8")), path))
+
+
+def room_of(path: Path) -> str | None:
+    parts = path.relative_to(ROOT / PACKAGE).parts
+    return parts[0] if len(parts) > 1 else None
+
+
+def is_ros(name: str) -> bool:
+    return name in ROS_PACKAGES or (name.endswith(ROS_SUFFIXES) and name != PACKAGE)
+
+
+def defines(path: Path, function: str) -> bool:
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return any(isinstance(node, ast.FunctionDef) and node.name == function for node in body)
+
+
+def at(path: Path, found: Import) -> str:
+    return f"{path.relative_to(ROOT)}:{found.line} imports {found.module}"
+
+
+def test_the_reader_of_imports_reads_them_all() -> None:
+    """The tests below would pass in silence if it did not."""
+    source = """
+import torch.nn as nn
+from e2e_depth_ros.core import camera, errors
+from . import checkpoint
+from ..core.maps import DepthMap
+def late():
+    if True:
+        import rclpy
+"""
+    found = list(imports_in(ast.parse(source), ROOT / PACKAGE / "model" / "some.py"))
+    assert [(entry.module, entry.lazy) for entry in found] == [
+        ("torch.nn", False),
+        ("e2e_depth_ros.core.camera", False),
+        ("e2e_depth_ros.core.errors", False),
+        ("e2e_depth_ros.model.checkpoint", False),
+        ("e2e_depth_ros.core.maps", False),
+        ("rclpy", True),
+    ]
+    assert len(MODULES) > 10
+
+
+def test_rooms_look_only_down() -> None:
+    wrong = []
+    for path in MODULES:
+        room = room_of(path)
+        allowed = MAY_LOOK_INTO[room] if room else set()
+        for found in imports_of(path):
+            parts = found.module.split(".")
+            if parts[0] == PACKAGE and len(parts) > 1 and parts[1] not in allowed:
+                wrong.append(at(path, found))
+    assert not wrong
+
+
+def test_core_stays_light() -> None:
+    allowed = sys.stdlib_module_names | CORE_MAY_IMPORT | {PACKAGE}
+    for path in MODULES:
+        if room_of(path) == "core":
+            assert not [at(path, found) for found in imports_of(path) if found.top not in allowed]
+        if room_of(path) == "alignment":
+            heavy = [found for found in imports_of(path) if found.top in ALIGNMENT_MAY_NOT_IMPORT]
+            assert not [at(path, found) for found in heavy]
+
+
+def test_only_ros_and_the_command_line_know_ros() -> None:
+    wrong = []
+    for path in MODULES:
+        if room_of(path) not in {"ros", "cli"}:
+            wrong += [at(path, found) for found in imports_of(path) if is_ros(found.top)]
+    assert not wrong
+
+
+def test_every_command_starts_without_ros() -> None:
+    """Only once a command runs may it find ROS missing, and say so."""
+    paths = {name_of(path): path for path in MODULES}
+    commands = [path for path in MODULES if room_of(path) == "cli" and defines(path, "add_parser")]
+    assert len(commands) > 1
+    for command in [*commands, ROOT / PACKAGE / "cli" / "main.py"]:
+        seen, ahead = set(), [name_of(command)]
+        while ahead:
+            name = ahead.pop()
+            if name in seen or name not in paths:
+                continue
+            seen.add(name)
+            ahead += [name.rpartition(".")[0]]  # Python runs a package before its modules
+            eager = [found for found in imports_of(paths[name]) if not found.lazy]
+            assert not [at(paths[name], found) for found in eager if is_ros(found.top)], (
+                f"needed by {command}"
+            )
+            ahead += [found.module for found in eager]
+
+
+def test_the_blender_scripts_stand_alone() -> None:
+    """Blender's own Python runs them; the package is not installed there."""
+    wrong = [at(p, found) for p in BLENDER.rglob("*.py") for found in imports_of(p) if found.top == PACKAGE]
+    assert not wrong
+
+
+def test_no_circles() -> None:
+    graph = {
+        name_of(path): {
+            found.module for found in imports_of(path) if not found.lazy and found.module in NAMES
+        }
+        for path in MODULES
+    }
+    try:
+        tuple(graphlib.TopologicalSorter(graph).static_order())
+    except graphlib.CycleError as error:
+        pytest.fail(f"circular import: {' <- '.join(error.args[1])}")
+
+
+def test_files_stay_short() -> None:
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert not {str(path): length for path, length in lengths.items() if length > MAX_LINES}
+
+
+@pytest.fixture(scope="module")
+def tracked_files() -> list[Path]:
+    try:
+        listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    paths = [ROOT / name for name in listing.stdout.decode().split("\0") if name]
+    return [path for path in paths if path.is_file()]
+
+
+def test_repository_stays_small(tracked_files: list[Path]) -> None:
+    assert not {str(path): path.stat().st_size for path in tracked_files if path.stat().st_size > MAX_BYTES}
+
+
+def test_repository_names_no_machine_and_no_registry(tracked_files: list[Path]) -> None:
+    wrong = []
+    for path in tracked_files:
+        if path.suffix in NOT_TEXT:
+            continue
+        text = path.read_text(encoding="utf-8")
+        words = MACHINE_PATHS + REGISTRY_HOSTS
+        wrong += [f"{path.relative_to(ROOT)} contains {word!r}" for word in words if word in text]
+    assert not wrong
