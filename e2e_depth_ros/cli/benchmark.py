@@ -95,8 +95,8 @@ def summarise(laps: Sequence[Mapping[str, float]]) -> dict[str, Any]:
         laps: For each frame the seconds of each stage.
 
     Returns:
-        `stages_ms`: fastest, median and 95th percentile of each stage, of the `total`, and of what is left of it
-        without the network; `frames_per_s`.
+        `stages_ms`: fastest, median and 95th percentile of each stage, of the `total`, and of what is
+        left of it without the network; `frames_per_s`.
     """
     import numpy as np  # noqa: PLC0415
 

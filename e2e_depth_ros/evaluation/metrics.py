@@ -41,7 +41,7 @@ def delta1(prediction: NDArray[Any], target: NDArray[Any]) -> float:
 def _check(prediction: NDArray[Any], target: NDArray[Any]) -> None:
     if prediction.shape != target.shape or prediction.size == 0:
         raise InvalidInputError(
-            f"expected prediction and target of one shape and not empty, got {prediction.shape} and {target.shape}"
+            f"expected two equal shapes, not empty, got {prediction.shape} and {target.shape}"
         )
     if not (target > 0).all():
         raise InvalidInputError(f"expected positive targets, got {float(np.min(target))}")

@@ -1,0 +1,60 @@
+import json
+
+import numpy as np
+import pytest
+
+from e2e_depth_ros.cli import benchmark
+from e2e_depth_ros.cli.main import main
+
+
+def test_summary_separates_the_network_from_the_rest():
+    laps = [{"read": 0.001 * k, "encode": 0.01, "denoise": 0.02, "decode": 0.03} for k in (1, 2, 3, 4, 90)]
+    summary = benchmark.summarise(laps)
+    stages = summary["stages_ms"]
+    assert stages["read"] == {"fastest": 1.0, "median": 3.0, "p95": pytest.approx(72.8)}
+    assert stages[benchmark.WITHOUT_NETWORK]["median"] == pytest.approx(3.0)
+    assert stages[benchmark.TOTAL]["median"] == pytest.approx(63.0)
+    assert summary["frames_per_s"] == pytest.approx(1 / 0.08)
+
+
+def test_camera_image_is_the_same_each_time_and_has_structure():
+    first, second = benchmark.camera_image((36, 52)), benchmark.camera_image((36, 52))
+    assert first.shape == (36, 52, 3)
+    np.testing.assert_array_equal(first, second)
+    assert first.std() > 10
+
+
+def test_report_as_json(tiny_checkpoint, capsys):
+    model = str(tiny_checkpoint("embedded"))
+    capsys.readouterr()
+    assert main(["benchmark", "--model", model, "--size", "60x100", "--frames", "2", "--json", "-"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["image size"] == [60, 100]
+    assert report["memory MB"]["process, peak"] > 10
+    cases = report["cases"]
+    assert set(cases) >= {"network, depth", "network, depth and normals"}
+    for case in cases.values():
+        stages = {name: times["median"] for name, times in case["stages_ms"].items()}
+        assert 0 < stages[benchmark.WITHOUT_NETWORK] < stages[benchmark.TOTAL]
+
+
+def test_node_cases_time_every_message(tiny_checkpoint):
+    pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+    from e2e_depth_ros.cli.node_timing import SUBSCRIPTIONS, NodeTimer
+    from e2e_depth_ros.model.estimator import Estimator
+    from e2e_depth_ros.ros.outputs import Output
+
+    timer = NodeTimer(Estimator.load(tiny_checkpoint("embedded")), benchmark.camera_image((60, 100)))
+    few = timer.time(SUBSCRIPTIONS["depth/image_rect subscribed"], range(2))
+    everything = timer.time(SUBSCRIPTIONS["every output subscribed"], range(3))
+    assert len(everything) == 3
+    for lap in everything:
+        assert {output.value for output in Output} <= set(lap)
+    assert Output.POINTS.value not in few[0]
+    assert {"rectify", "align", Output.DEPTH.value} <= set(few[0])
+
+
+@pytest.mark.parametrize("size", ["640", "0x640", "480x", "axb", "-4x5"])
+def test_wrong_size_is_named(size, capsys):
+    assert main(["benchmark", f"--size={size}"]) == 2
+    assert size in capsys.readouterr().err
