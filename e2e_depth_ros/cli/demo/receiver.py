@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -10,7 +10,6 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from numpy.typing import NDArray
 from rclpy.node import Node
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from e2e_depth_ros.cli.demo.pictures import ColoredCloud, Rgb
@@ -29,6 +28,8 @@ NORMALS: Final = "normals/image"
 POINTS: Final = "points"
 
 _QUEUE: Final = 5
+_NODE: Final = "depth"
+_STAGE: Final = "stage_ms/"
 
 
 @dataclass
@@ -76,11 +77,18 @@ class _Unscored:
 
 
 class Receiver:
-    """Subscribes to the camera and to every output of the node; sorts all by scene."""
+    """Subscribes to the camera and to every output of the node; sorts all by scene.
+
+    Attributes:
+        records: What was received of each scene, by its frame id.
+        diagnostics: The node's last diagnostics, by status and key.
+        stages_ms: Latency of each stage as the node reported it, a number for each second.
+    """
 
     def __init__(self, node: Node, scenes: list[Scene]) -> None:
         self.records = {scene.frame_id: SceneRecord(scene) for scene in scenes}
-        self.diagnostics: dict[str, str] = {}
+        self.diagnostics: dict[str, dict[str, str]] = {}
+        self.stages_ms: defaultdict[str, list[float]] = defaultdict(list)
         self._node = node
         self._current: SceneRecord | None = None
         self._unscored: dict[int, _Unscored] = {}
@@ -143,8 +151,8 @@ class Receiver:
 
     def _on_relative(self, message: Image) -> None:
         if record := self._count(RELATIVE, message):
-            age = self._node.get_clock().now() - Time.from_msg(message.header.stamp)
-            record.latencies_s.append(age.nanoseconds * 1e-9)
+            age_ns = self._node.get_clock().now().nanoseconds - stamp_ns(message.header)
+            record.latencies_s.append(age_ns * 1e-9)
 
     def _on_color(self, message: Image) -> None:
         if record := self._count(COLOR, message):
@@ -165,8 +173,11 @@ class Receiver:
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if "depth" in status.name:
-                self.diagnostics.update(_entries(status))
+            if status.name.startswith(_NODE):
+                entries = _entries(status)
+                for key in [key for key in entries if key.startswith(_STAGE)]:
+                    self.stages_ms[key.removeprefix(_STAGE)].append(float(entries.pop(key)))
+                self.diagnostics[status.name] = entries
 
 
 def _entries(status: DiagnosticStatus) -> dict[str, str]:

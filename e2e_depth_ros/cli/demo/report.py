@@ -29,10 +29,16 @@ def summarise(outcome: Outcome) -> dict[str, Any]:
     """Gather the numbers of a run.
 
     Returns:
-        A JSON object: `scenes`, a list in order of publishing, and `diagnostics`, the node's last ones.
+        A JSON object: `scenes`, a list in order of publishing; `stages_ms`, the median of what the node
+        reported each second; `diagnostics`, its last ones.
     """
     scenes = [_scene_summary(record, outcome.published) for record in outcome.receiver.records.values()]
-    return {"scenes": scenes, "diagnostics": dict(outcome.receiver.diagnostics)}
+    receiver = outcome.receiver
+    return {
+        "scenes": scenes,
+        "stages_ms": {stage: float(np.median(times)) for stage, times in receiver.stages_ms.items()},
+        "diagnostics": dict(receiver.diagnostics),
+    }
 
 
 def print_summary(summary: Mapping[str, Any], console: Console) -> None:
@@ -59,10 +65,20 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
             _number(scene["delta1"]),
         )
     console.print(table)
-    details = Table(title="The node's diagnostics at the end", show_header=False)
-    for key, value in sorted(summary["diagnostics"].items()):
-        details.add_row(key, value)
-    console.print(details)
+    stages = Table(title="The node's stages", caption="means of a second each, their median")
+    stages.add_column("stage")
+    stages.add_column("ms", justify="right")
+    for stage, milliseconds in summary["stages_ms"].items():
+        stages.add_row(stage, f"{milliseconds:.2f}")
+    console.print(stages)
+    counts = Table(title="The node's counts")
+    counts.add_column("of")
+    counts.add_column("number", justify="right")
+    for entries in summary["diagnostics"].values():
+        for key, value in entries.items():
+            if key.startswith(("images_", "refused/", "non_finite")):
+                counts.add_row(key, value)
+    console.print(counts)
 
 
 def write_results(outcome: Outcome, summary: Mapping[str, Any], output: Path) -> list[Path]:
