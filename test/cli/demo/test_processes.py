@@ -17,7 +17,7 @@ def run_module(tmp_path, monkeypatch, code):
 
 
 def test_process_is_interrupted_at_the_end(tmp_path, monkeypatch):
-    code = "import time\ntry:\n print('up', flush=True); time.sleep(60)\nexcept KeyboardInterrupt: print('bye')\n"
+    code = "import time\nprint('up', flush=True)\ntry: time.sleep(60)\nexcept KeyboardInterrupt: print('bye')"
     with run_module(tmp_path, monkeypatch, code) as child:
         while "up" not in child.log.read_text(encoding="utf-8"):
             child.check_alive()
