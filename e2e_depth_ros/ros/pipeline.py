@@ -79,6 +79,7 @@ class Pipeline:
         *,
         transforms: Transforms | None = None,
         image_topic: str = "image_raw",
+        node_name: str = "depth",
     ) -> None:
         """Make a pipeline.
 
@@ -87,10 +88,12 @@ class Pipeline:
             parameters: By default all defaults.
             transforms: By default none are known.
             image_topic: Full name; images of one that contains "image_rect" count as rectified.
+            node_name: Under which the alignment's status is reported.
         """
         self.parameters = parameters or Parameters()
         self.sparse = SparseInputs(transforms or Transforms())
         self._estimator = estimator
+        self._node_name = node_name
         self._comes_rectified = "image_rect" in image_topic
         self._view_finder = ViewFinder()
         self._tracker = AlignmentTracker(TrackerSettings(hold_duration_s=self.parameters.hold_duration))
@@ -120,14 +123,15 @@ class Pipeline:
         clock = _Clock()
         rgb = rgb_from_message(image)
         clock.lap("read")
-        products = Products(image.header, self._view(rgb, camera_info, parameters, refusals))
+        view = self._view(rgb, camera_info, parameters, refusals)
+        products = Products(image.header, view, node_name=self._node_name)
         clock.lap("rectify")
-        estimate = self._estimate(products.view, wanted, refusals)
+        estimate = self._estimate(view, wanted, refusals)
         clock.add(estimate.durations_s)
         products = replace(
             products,
-            relative=_depth_shown(estimate.depth, products.view.valid),
-            normals=_normals_shown(estimate.normals, products.view.valid),
+            relative=_depth_shown(estimate.depth, view.valid),
+            normals=_normals_shown(estimate.normals, view.valid),
         )
         if not ALIGNED_OUTPUTS.isdisjoint(wanted):
             alignment = self._align(products, parameters, refusals)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
@@ -15,12 +15,12 @@ from e2e_depth_ros.core.geometry import points_from_depth
 from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
 from e2e_depth_ros.ros.camera_info import message_from_camera
 from e2e_depth_ros.ros.clouds import allocate_cloud
+from e2e_depth_ros.ros.diagnostics import make_status
 from e2e_depth_ros.ros.images import message_from_array
 from e2e_depth_ros.ros.outputs import Output
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.view import View
 
-STATUS_NAME: Final = "depth: alignment"
 _COLORMAPS: Final = {
     "turbo": cv2.COLORMAP_TURBO,
     "magma": cv2.COLORMAP_MAGMA,
@@ -46,6 +46,7 @@ class Products:
         relative: (H, W), the network's depth; None where no output needs it.
         normals: (H, W, 3); None where no output needs them.
         alignment: None where no output needs it.
+        node_name: Whose status it is.
     """
 
     header: Any
@@ -53,6 +54,7 @@ class Products:
     relative: DepthMap | None = None
     normals: NormalMap | None = None
     alignment: Alignment | None = None
+    node_name: str = "depth"
 
     @property
     def metric(self) -> DepthMap | None:
@@ -114,7 +116,9 @@ def _confidence(products: Products, _: Parameters) -> Any | None:
 
 
 def _status(products: Products, _: Parameters) -> Any | None:
-    return None if products.alignment is None else status_from_alignment(products.alignment)
+    if products.alignment is None:
+        return None
+    return status_from_alignment(products.alignment, products.node_name)
 
 
 def _normals(products: Products, _: Parameters) -> Any | None:
@@ -176,12 +180,12 @@ def farness_from_relative(depth: DepthMap, *, stretch: bool) -> NDArray[np.float
     return values
 
 
-def status_from_alignment(alignment: Alignment, name: str = STATUS_NAME) -> DiagnosticStatus:
+def status_from_alignment(alignment: Alignment, node_name: str) -> DiagnosticStatus:
     """Describe an alignment, for alignment/status and /diagnostics alike.
 
     Args:
         alignment: Of the last frame.
-        name: Unique among all that /diagnostics carries.
+        node_name: Whose alignment it is.
     """
     level = _LEVELS[alignment.state]
     if alignment.state is AlignmentState.LOST and np.isinf(alignment.age_s):
@@ -191,17 +195,13 @@ def status_from_alignment(alignment: Alignment, name: str = STATUS_NAME) -> Diag
         "source": alignment.source,
         "scale": f"{alignment.scale:.6g}",
         "shift_m": f"{alignment.shift_m:.6g}",
-        "samples_used": str(alignment.samples_used),
-        "samples_dropped": str(sum(alignment.samples_dropped.values())),
-        **{f"samples_dropped/{reason}": str(count) for reason, count in alignment.samples_dropped.items()},
+        "samples_used": alignment.samples_used,
+        "samples_dropped": sum(alignment.samples_dropped.values()),
+        **{f"samples_dropped/{reason}": count for reason, count in alignment.samples_dropped.items()},
         "inlier_ratio": f"{alignment.inlier_ratio:.3f}",
         "residual": f"{alignment.residual:.4g}",
         "condition": f"{alignment.condition:.4g}",
         "age_s": f"{alignment.age_s:.3f}",
     }
-    return DiagnosticStatus(
-        level=level,
-        name=name,
-        message=f"{alignment.state.value}: {alignment.reason}",
-        values=[KeyValue(key=key, value=value) for key, value in values.items()],
-    )
+    message = f"{alignment.state.value}: {alignment.reason}"
+    return make_status(f"{node_name}: alignment", level, message, values)

@@ -1,0 +1,97 @@
+"""The process of the node: `depth_node`.
+
+Nothing heavy is imported here at the top, so that signals are in hand within milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+_CHECK_PERIOD_S = 0.1
+
+
+class _StoppedError(BaseException):
+    """A signal came while the node was still starting."""
+
+
+class _StopSignals:
+    """SIGINT and SIGTERM, in place of rclpy's handlers.
+
+    While the node starts, a signal ends whatever is being imported or loaded. Later it only sets a flag, and
+    the executor's loop ends between two callbacks: an exception could strike anywhere, even in a lock.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self.starting = True
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, _: int, __: Any) -> None:
+        if self.requested:
+            return
+        self.requested = True
+        if self.starting:
+            raise _StoppedError
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until SIGINT, SIGTERM or the end of its ROS context.
+
+    Args:
+        args: ROS arguments; by default the command line's.
+
+    Returns:
+        0 after a stop by signal; 1 if it could not start on its own; 2 for a bad parameter.
+    """
+    try:
+        return _run(args, _StopSignals())
+    except _StoppedError:
+        # Interpreters that tear down half-imported extension modules may crash.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _run(args: Sequence[str] | None, signals: _StopSignals) -> int:
+    import rclpy  # noqa: PLC0415
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: PLC0415
+    from rclpy.lifecycle import TransitionCallbackReturn  # noqa: PLC0415
+    from rclpy.signals import SignalHandlerOptions  # noqa: PLC0415
+
+    from e2e_depth_ros.core.errors import E2EDepthError  # noqa: PLC0415
+    from e2e_depth_ros.ros.node import DepthNode  # noqa: PLC0415
+
+    node = None
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        node = DepthNode()
+        if node.parameters.autostart:
+            for trigger in (node.trigger_configure, node.trigger_activate):
+                if trigger() != TransitionCallbackReturn.SUCCESS:
+                    return 1
+        signals.starting = False
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        while not signals.requested and rclpy.ok():
+            executor.spin_once(timeout_sec=_CHECK_PERIOD_S)
+        executor.shutdown()
+    except E2EDepthError as error:
+        sys.stderr.write(f"depth_node: {error}\n")
+        return 2
+    except ExternalShutdownException:
+        pass
+    finally:
+        signals.starting = False
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
