@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the demo and report.
 
     Returns:
-        0 when every scene gave depth, else 1.
+        0 when every scene gave depth, and every measured one metric depth; else 1.
     """
     from e2e_depth_ros.cli.demo.processes import (  # noqa: PLC0415
         DemoSettings,
@@ -75,4 +75,8 @@ def run(args: argparse.Namespace) -> int:
     print_summary(summary, console)
     for path in write_results(outcome, summary, args.output):
         console.print(f"wrote {path}")
-    return 0 if all(scene["relative_depth_received"] for scene in summary["scenes"]) else 1
+    complete = all(
+        scene["relative_depth_received"] and (scene["metric_depth_received"] or not scene["measured"])
+        for scene in summary["scenes"]
+    )
+    return 0 if complete else 1

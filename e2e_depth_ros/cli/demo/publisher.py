@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -28,7 +29,12 @@ from e2e_depth_ros.ros.images import message_from_array
 
 _DISCOVERY_S: Final = 120.0  # the node loads its model before it subscribes
 _LISTENERS: Final = 2  # the node and the receiver
+_ANSWER_S: Final = 60.0  # a slow machine may take long for its first frame
 _DRAIN_S: Final = 1.0  # lets the node finish a scene before the next begins
+
+
+_ANSWERS: Final = {False: "depth/image_relative", True: "depth/image_rect"}
+"""Where the node answers a frame without and with a calibrated camera and sparse points."""
 
 
 class ScenePublisher:
@@ -41,6 +47,9 @@ class ScenePublisher:
         self._infos = node.create_publisher(CameraInfo, "camera_info", 2)
         self._points = node.create_publisher(PointCloud2, "sparse_points", 2)
         self._reset = node.create_client(Trigger, "depth/reset_alignment")
+        self._answered: set[tuple[str, str]] = set()  # topic and frame id of what the node made of our frames
+        for topic in _ANSWERS.values():
+            node.create_subscription(Image, topic, partial(self._on_answer, topic), 1)
 
     def wait_for_listeners(self) -> None:
         """Return once the node and the receiver listen.
@@ -59,25 +68,38 @@ class ScenePublisher:
                 f"expected {_LISTENERS} listeners to image_raw and sparse_points, got {counts}"
             )
 
-    def publish(self, scene: Scene, frames: int, rate_hz: float, points: int) -> None:
+    def publish(self, scene: Scene, frames: int, rate_hz: float, points: int) -> int:
         """Publish a scene's frame again and again, each time with other points.
 
         Args:
             scene: What to publish.
-            frames: How often.
+            frames: How often at least; it goes on until the node has answered one, for up to a minute.
             rate_hz: Frames a second.
             points: Sparse points a frame, drawn anew from the measured ones.
+
+        Returns:
+            How many frames were published.
         """
         # Another scene is another place: what was learnt about the scale of the last one is void.
         rclpy.spin_until_future_complete(
             self._node, self._reset.call_async(Trigger.Request()), timeout_sec=5.0
         )
-        due = time.monotonic()
-        for _ in range(frames):
+        answer = (_ANSWERS[scene.camera is not None], scene.frame_id)
+        start = time.monotonic()
+        published = 0
+        while published < frames or (answer not in self._answered and time.monotonic() < start + _ANSWER_S):
             self._publish_once(scene, points)
-            due += 1.0 / rate_hz
-            time.sleep(max(0.0, due - time.monotonic()))
-        time.sleep(_DRAIN_S)
+            published += 1
+            self._spin_until(max(start + published / rate_hz, time.monotonic()))
+        self._spin_until(time.monotonic() + _DRAIN_S)
+        return published
+
+    def _on_answer(self, topic: str, message: Image) -> None:
+        self._answered.add((topic, message.header.frame_id))
+
+    def _spin_until(self, end: float) -> None:
+        while (left := end - time.monotonic()) > 0:
+            rclpy.spin_once(self._node, timeout_sec=left)
 
     def _publish_once(self, scene: Scene, points: int) -> None:
         header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id=scene.frame_id)
@@ -111,15 +133,16 @@ def main(argv: list[str] | None = None) -> int:
     try:
         publisher = ScenePublisher(node, args.seed)
         publisher.wait_for_listeners()
-        for scene in scenes:
-            publisher.publish(scene, args.frames, args.rate, args.points)
+        published = {
+            scene.name: publisher.publish(scene, args.frames, args.rate, args.points) for scene in scenes
+        }
     except E2EDepthError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
-    print(json.dumps({scene.name: args.frames for scene in scenes}), flush=True)  # noqa: T201
+    print(json.dumps(published), flush=True)  # noqa: T201
     return 0
 
 

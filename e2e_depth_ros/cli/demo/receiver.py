@@ -28,7 +28,6 @@ NORMALS: Final = "normals/image"
 POINTS: Final = "points"
 
 _QUEUE: Final = 5
-_NODE: Final = "depth"
 _STAGE: Final = "stage_ms/"
 
 
@@ -43,7 +42,8 @@ class SceneRecord:
         abs_rels: AbsRel of each received metric depth image, at points that were not samples.
         delta1s: delta1 of the same.
         image: The last image, RGB.
-        color: The last coloured depth, RGB.
+        color: The last coloured relative depth, RGB.
+        depth_m: The last metric depth, (H, W), NaN where invalid.
         normals: The last normals, (H, W, 3), optical frame.
         cloud: The last cloud.
         alignment: The last alignment status while this scene was on, key by key.
@@ -56,6 +56,7 @@ class SceneRecord:
     delta1s: list[float] = field(default_factory=list)
     image: Rgb | None = None
     color: Rgb | None = None
+    depth_m: NDArray[np.float32] | None = None
     normals: NDArray[np.float32] | None = None
     cloud: ColoredCloud | None = None
     alignment: dict[str, str] = field(default_factory=dict)
@@ -90,6 +91,7 @@ class Receiver:
         self.diagnostics: dict[str, dict[str, str]] = {}
         self.stages_ms: defaultdict[str, list[float]] = defaultdict(list)
         self._node = node
+        self._sender = f"{node.get_namespace()}/depth".lstrip("/")
         self._current: SceneRecord | None = None
         self._unscored: dict[int, _Unscored] = {}
         for message_type, topic, callback in (
@@ -131,7 +133,8 @@ class Receiver:
         self._score(_Unscored(info=message), message)
 
     def _on_metric(self, message: Image) -> None:
-        if self._count(METRIC, message):
+        if record := self._count(METRIC, message):
+            record.depth_m = np.asarray(depth_from_message(message), np.float32)
             self._score(_Unscored(depth=message), message)
 
     def _score(self, part: _Unscored, message: Any) -> None:
@@ -173,7 +176,7 @@ class Receiver:
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name.startswith(_NODE):
+            if status.name.partition(":")[0] == self._sender:
                 entries = _entries(status)
                 for key in [key for key in entries if key.startswith(_STAGE)]:
                     self.stages_ms[key.removeprefix(_STAGE)].append(float(entries.pop(key)))

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from e2e_depth_ros.cli.demo.pictures import (
+    color_from_depth,
     color_from_normals,
     labelled_row,
     stacked,
@@ -29,11 +30,11 @@ def summarise(outcome: Outcome) -> dict[str, Any]:
     """Gather the numbers of a run.
 
     Returns:
-        A JSON object: `scenes`, a list in order of publishing; `stages_ms`, the median of what the node
+        A JSON object: `scenes`, a list, measured ones first; `stages_ms`, the median of what the node
         reported each second; `diagnostics`, its last ones.
     """
-    scenes = [_scene_summary(record, outcome.published) for record in outcome.receiver.records.values()]
     receiver = outcome.receiver
+    scenes = [_scene_summary(record, outcome.published) for record in _measured_first(outcome)]
     return {
         "scenes": scenes,
         "stages_ms": {stage: float(np.median(times)) for stage, times in receiver.stages_ms.items()},
@@ -43,28 +44,36 @@ def summarise(outcome: Outcome) -> dict[str, Any]:
 
 def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     """Print the numbers of a run as tables."""
-    table = Table(title="Received", caption="AbsRel and delta1: at measured pixels that were not samples")
-    for column in ("scene", "size", "frames", "relative", "metric", "clouds", "latency ms (p95)"):
-        table.add_column(column, justify="left" if column == "scene" else "right")
-    for column in ("alignment", "scale", "shift m", "AbsRel", "delta1"):
-        table.add_column(column, justify="right")
+    received = Table(title="Received", caption="latency: from an image's stamp to the receipt of its depth")
+    accuracy = Table(title="Accuracy", caption="at measured pixels that were not samples")
+    for table, columns in (
+        (received, ("images sent", "relative depth", "metric depth", "clouds", "latency ms (p95)")),
+        (accuracy, ("alignment", "scale", "shift m", "depth images", "AbsRel", "delta1")),
+    ):
+        table.add_column("scene")
+        for column in columns:
+            table.add_column(column, justify="right")
     for scene in summary["scenes"]:
-        alignment, latency = scene["alignment"], scene["latency_ms"]
-        table.add_row(
+        latency, alignment = scene["latency_ms"], scene["alignment"]
+        received.add_row(
             scene["scene"],
-            "{1}x{0}".format(*scene["size"]),
-            f"{scene['frames_published']}",
-            f"{scene['relative_depth_received']}",
-            f"{scene['metric_depth_received']}",
-            f"{scene['clouds_received']}",
+            str(scene["frames_published"]),
+            str(scene["relative_depth_received"]),
+            str(scene["metric_depth_received"]),
+            str(scene["clouds_received"]),
             f"{latency['median']:.0f} ({latency['p95']:.0f})" if latency else "-",
+        )
+        accuracy.add_row(
+            scene["scene"],
             alignment.get("state", "-"),
             alignment.get("scale", "-"),
             alignment.get("shift_m", "-"),
+            str(scene["frames_scored"]),
             _number(scene["abs_rel"]),
             _number(scene["delta1"]),
         )
-    console.print(table)
+    console.print(received)
+    console.print(accuracy)
     stages = Table(title="The node's stages", caption="means of a second each, their median")
     stages.add_column("stage")
     stages.add_column("ms", justify="right")
@@ -89,7 +98,7 @@ def write_results(outcome: Outcome, summary: Mapping[str, Any], output: Path) ->
     """
     written = [output / "demo.json", output / "demo.png"]
     written[0].write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    records = outcome.receiver.records.values()
+    records = _measured_first(outcome)
     rows = [row for record in records if (row := _panels(record))]
     if rows:
         write_picture(written[1], stacked([labelled_row(row) for row in rows]))
@@ -103,13 +112,22 @@ def write_results(outcome: Outcome, summary: Mapping[str, Any], output: Path) ->
     return written
 
 
+def _measured_first(outcome: Outcome) -> list[SceneRecord]:
+    records = outcome.receiver.records.values()
+    return sorted(records, key=lambda record: (record.scene.camera is None, record.scene.name))
+
+
 def _panels(record: SceneRecord) -> list[tuple[str, Any]]:
     panels: list[tuple[str, Any]] = []
     if record.image is not None:
         panels.append((record.scene.name, record.image))
-    if record.color is not None:
-        metric = record.counts[METRIC] > 0
-        panels.append(("metric depth" if metric else "relative depth", record.color))
+    if record.depth_m is not None:
+        near, far = np.nanpercentile(record.depth_m, [2, 98])
+        panels.append((f"depth, {near:.2f} to {far:.2f} m", color_from_depth(record.depth_m, near, far)))
+        if record.scene.depth_m is not None:
+            panels.append(("measured", color_from_depth(record.scene.depth_m, near, far)))
+    elif record.color is not None:
+        panels.append(("relative depth", record.color))
     if record.normals is not None:
         panels.append(("normals", color_from_normals(record.normals)))
     if record.cloud is not None:
@@ -129,6 +147,7 @@ def _scene_summary(record: SceneRecord, published: Mapping[str, int]) -> dict[st
         "metric_depth_received": record.counts[METRIC],
         "clouds_received": record.counts[POINTS],
         "latency_ms": _latencies_ms(record),
+        "measured": record.scene.camera is not None,
         "alignment": record.alignment,
         "abs_rel": _mean(record.abs_rels),
         "delta1": _mean(record.delta1s),

