@@ -1,7 +1,8 @@
 """End-to-end losses on decoded images: affine-invariant depth, and the angle between normals.
 
 Both are means over the valid pixels of the whole batch. An image without valid pixels contributes exactly
-nothing, and no gradient. Everything here runs in float32, whatever the network ran in.
+nothing, and no gradient. Everything here runs in float32 (float64 where it is handed in), whatever the
+network ran in.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def fit_scale_and_shift(
         target: (B, H, W); finite where the weight is not 0.
         weight: (B, H, W), >= 0; 0 leaves a pixel out.
         min_variance: Smaller variances of the prediction count as this one, so that a constant prediction
-            has scale 0, the target's mean as shift, and a finite gradient.
+            has scale 0, the target's mean as shift, and a gradient that is finite (and 0: scale and what
+            it multiplies both are).
 
     Returns:
         Scale and shift; 0 and 0 for an image without any weight. Gradients flow through both.
@@ -69,10 +71,10 @@ def depth_loss(decoded: Tensor, depth_m: Tensor, recipe: DepthLossRecipe) -> Ten
         A scalar; 0 without any valid pixel.
     """
     with torch.autocast(decoded.device.type, enabled=False):
-        prediction = decoded.float().mean(dim=1)
-        depth_m = depth_m.float()
+        prediction = _precise(decoded).mean(dim=1)
+        depth_m = depth_m.to(prediction.dtype)
         valid = depth_m > 0
-        weight = valid.float()
+        weight = valid.to(prediction.dtype)
         count = weight.sum().clamp(min=1)
         if recipe.clamp_prediction:
             prediction = prediction.clamp(-1, 1)
@@ -94,7 +96,7 @@ def depth_loss(decoded: Tensor, depth_m: Tensor, recipe: DepthLossRecipe) -> Ten
             loss = loss + recipe.gradient_matching * gradient_matching(capped, weight)
         if recipe.far > 0:
             # Only images that have depth at all have a fit that says what far means.
-            sky = (~valid & valid.any(dim=2, keepdim=True).any(dim=1, keepdim=True)).float()
+            sky = (~valid & valid.any(dim=2, keepdim=True).any(dim=1, keepdim=True)).to(fitted.dtype)
             loss = loss + recipe.far * (functional.relu(1 - fitted) * sky).sum() / sky.numel()
     return loss
 
@@ -119,9 +121,9 @@ def normals_loss(decoded: Tensor, normals: Tensor, recipe: NormalsLossRecipe | N
         A scalar; 0 without any valid pixel.
     """
     with torch.autocast(decoded.device.type, enabled=False):
-        decoded, normals = decoded.float(), normals.float()
-        valid = normals.square().sum(dim=1) > 0.25
-        weight = valid.float()
+        decoded = _precise(decoded)
+        normals = normals.to(decoded.dtype)
+        weight = (normals.square().sum(dim=1) > 0.25).to(decoded.dtype)
         count = weight.sum().clamp(min=1)
         loss = (angle_between(decoded, normals) * weight).sum() / count
         if recipe is not None and recipe.length > 0:
@@ -201,6 +203,10 @@ def gradient_matching(error: Tensor, weight: Tensor) -> Tensor:
             both = weight.narrow(dim, step, length) * weight.narrow(dim, 0, length)
             loss = loss + ((ahead - behind).abs() * both).sum() / count
     return loss
+
+
+def _precise(values: Tensor) -> Tensor:
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def _fitted(prediction: Tensor, target: Tensor, weight: Tensor, fit: AffineFit) -> Tensor:

@@ -186,7 +186,7 @@ class AugmentationRecipe:
 
     @classmethod
     def none(cls) -> AugmentationRecipe:
-        """Leave images as they are: the largest crop at the centre of what a batch's size allows."""
+        """Leave images as they are, but for cutting them to the batch's size: the largest crop, anywhere."""
         off = {f.name: 0.0 for f in dataclasses.fields(cls)}
         return cls(**{**off, "min_zoom": 1.0})
 

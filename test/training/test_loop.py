@@ -1,0 +1,307 @@
+"""The loop: it learns, it continues bit for bit, it ends cleanly, and it says what went wrong."""
+
+import dataclasses
+import json
+import os
+import signal
+import threading
+import time
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
+from e2e_depth_ros.model.checkpoint import load_checkpoint
+from e2e_depth_ros.model.task import Task
+from e2e_depth_ros.training import loop
+from e2e_depth_ros.training.loop import LOG, STATE, TrainingError, train
+from e2e_depth_ros.training.recipe import Recipe
+from e2e_depth_ros.training.recipe_file import read_recipe, recipe_from_mapping
+from e2e_depth_ros.training.shards import Sample, write_shard
+
+SIZE = (48, 64)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def scene(seed):
+    """A floor, a wall and some boxes in front, shaded by what they are: enough to be learnt by heart."""
+    rng = np.random.default_rng(seed)
+    height, width = SIZE
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    horizon = rng.uniform(0.3, 0.6) * height
+    floor = 1.2 * 40 / np.maximum(y - horizon, 1e-3)
+    wall_m = rng.uniform(3, 8)
+    depth_m = np.minimum(floor, wall_m).astype(np.float32)
+    normals = np.where((floor < wall_m)[..., None], np.float32([0, -1, 0]), np.float32([0, 0, -1]))
+    image = np.where((floor < wall_m)[..., None], rng.integers(60, 200, 3), rng.integers(60, 200, 3)).astype(
+        float
+    )
+    for _ in range(2):
+        top, left = rng.integers(4, height - 20), rng.integers(4, width - 20)
+        box = (slice(top, top + rng.integers(8, 16)), slice(left, left + rng.integers(8, 16)))
+        depth_m[box] = rng.uniform(1, 2.5)
+        normals[box] = (0, 0, -1)
+        image[box] = rng.integers(0, 255, 3)
+    image = image * (1 - 0.3 * x[..., None] / width)
+    return Sample(np.rint(image).astype(np.uint8), depth_m, normals.astype(np.float32), 40.0, "room", seed)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shards")
+    write_shard(folder / "train.npz", [scene(seed) for seed in range(16)])
+    return folder
+
+
+def small_recipe(shards, **optimiser):
+    mapping = {
+        "seed": 3,
+        "model": {
+            "name": "small",
+            "processing_resolution": 64,
+            "autoencoder": {"channels": [16] * 3, "blocks": [0, 1, 1], "latent_channels": 8},
+            "unet": {
+                "channels": [16, 32],
+                "attention": [False, False],
+                "heads": [1, 1],
+                "prompt_channels": 16,
+                "norm_groups": 4,
+            },
+        },
+        "data": {
+            "train": [{"shards": str(shards / "*.npz")}],
+            "validation": [{"shards": str(shards / "*.npz"), "limit": 4}],
+            "sizes": [{"height": 48, "width": 64}, {"height": 32, "width": 48}],
+            "batch_size": 2,
+            "workers": 0,
+        },
+        "loss": {
+            "depth": {
+                "target": "quantiles",
+                "clamp_prediction": False,
+                "anchor": 0.4,
+                "gradient_matching": 0.5,
+            },
+            "normals": {"weight": 0.5, "length": 0.05},
+        },
+        "optimiser": {"steps": 8, "learning_rate": 2e-3, "warmup_steps": 3, "ema": 0.9, **optimiser},
+        "run": {"device": "cpu", "threads": 1, "log_seconds": 0.0, "checkpoint_minutes": 60.0},
+    }
+    return recipe_from_mapping(mapping)
+
+
+def interrupt_after(monkeypatch, steps, number=signal.SIGTERM):
+    """Send this process a signal while it is in the given step."""
+    original, count = loop.batch_losses, [0]
+
+    def losses(*args):
+        count[0] += 1
+        if count[0] == steps:
+            os.kill(os.getpid(), number)
+        return original(*args)
+
+    monkeypatch.setattr(loop, "batch_losses", losses)
+
+
+def assert_same_weights(one, other, keys=None):
+    one, other = load_file(one), load_file(other)
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path, shards, monkeypatch, number):
+    recipe = small_recipe(shards)
+    whole = train(recipe, tmp_path / "whole")
+    assert (whole.finished, whole.stopped_by, whole.steps) == (True, "", 8)
+
+    with monkeypatch.context() as context:
+        interrupt_after(context, 3, number)
+        first = train(recipe, tmp_path / "parts")
+    assert (first.finished, first.stopped_by, first.steps) == (False, number.name, 3)
+    second = train(recipe, tmp_path / "parts", resume=True)
+    assert (second.finished, second.steps) == (True, 8)
+
+    assert_same_weights(tmp_path / "whole" / STATE, tmp_path / "parts" / STATE)
+    for weights in sorted((tmp_path / "whole" / "checkpoint").rglob("*.safetensors")):
+        assert_same_weights(weights, tmp_path / "parts" / weights.relative_to(tmp_path / "whole"))
+    assert second.scores == whole.scores
+
+
+def test_handlers_are_back_afterwards(tmp_path, shards, monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    interrupt_after(monkeypatch, 1)
+    train(small_recipe(shards), tmp_path)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_workers_survive_a_signal_to_the_group(tmp_path, shards, monkeypatch):
+    recipe = small_recipe(shards)
+    recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, workers=1))
+    original = loop.batch_losses
+
+    def losses(*args):
+        for process in torch.multiprocessing.active_children():
+            os.kill(process.pid, signal.SIGTERM)
+            os.kill(process.pid, signal.SIGINT)
+        return original(*args)
+
+    monkeypatch.setattr(loop, "batch_losses", losses)
+    assert train(recipe, tmp_path).finished
+    deadline = time.monotonic() + 20
+    while torch.multiprocessing.active_children() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not torch.multiprocessing.active_children()
+
+
+def test_learns_sixteen_scenes_by_heart(tmp_path, shards):
+    recipe = small_recipe(shards, steps=700, learning_rate=4e-3, warmup_steps=30, decay_steps=400, ema=0.95)
+    size = dataclasses.replace(recipe.data.sizes[0], height=48, width=64)
+    validation = (dataclasses.replace(recipe.data.validation[0], limit=0),)
+    recipe = dataclasses.replace(
+        recipe,
+        data=dataclasses.replace(recipe.data, sizes=(size,), validation=validation, batch_size=8),
+        augmentation=recipe.augmentation.none(),
+        run=dataclasses.replace(recipe.run, log_seconds=5.0),
+    )
+    scores = train(recipe, tmp_path).scores["validation"]
+    assert scores.images == 16
+    assert scores.abs_rel < 0.05 < scores.row_abs_rel
+    assert scores.delta1 > 0.97
+    assert scores.normals_deg < 10
+
+
+def test_writes_what_it_promises(tmp_path, shards):
+    result = train(small_recipe(shards), tmp_path / "new" / "folder")
+    folder = tmp_path / "new" / "folder"
+    checkpoint = load_checkpoint(result.checkpoint)
+    assert checkpoint.facts.tasks == {Task.DEPTH, Task.NORMALS}
+    assert checkpoint.facts.processing_resolution == 64
+    # What is shipped are the averaged weights, in half precision.
+    averaged = load_file(folder / STATE)
+    name = "unet.conv_in.weight"
+    shipped = load_file(next((result.checkpoint / "unet").glob("*.safetensors")))["conv_in.weight"]
+    torch.testing.assert_close(shipped, averaged[f"averaged.{name}"].half(), rtol=0, atol=0)
+    assert not torch.equal(averaged[f"averaged.{name}"], averaged[f"model.{name}"])
+    assert read_recipe(folder / "recipe.yaml") == small_recipe(shards)
+    # 4 rows of 48 x 64 tiles, 5 abreast.
+    assert cv2.imread(str(folder / "samples.png")).shape == (4 * 52, 5 * 64 + 4 * 4, 3)
+    assert cv2.imread(str(folder / "curves.png")) is not None
+    entries = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+    steps = [entry for entry in entries if "depth_loss" in entry]
+    assert [entry["step"] for entry in steps] == list(range(1, 9))
+    assert all(np.isfinite(entry["depth_loss"]) and entry["depth_loss"] > 0 for entry in steps)
+    assert entries[-1]["validation"]["validation"]["images"] == 4
+
+
+def test_log_of_a_resumed_run_has_each_step_once(tmp_path, shards, monkeypatch):
+    recipe = small_recipe(shards)
+    with monkeypatch.context() as context:
+        interrupt_after(context, 4)
+        train(recipe, tmp_path)
+    with (tmp_path / LOG).open("a") as log:
+        log.write('{"step": 6, "depth_loss": 1.0, "normals_loss": 1.0}\n')  # a crash after the last state
+    train(recipe, tmp_path, resume=True)
+    entries = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
+    assert [entry["step"] for entry in entries if "depth_loss" in entry] == list(range(1, 9))
+
+
+def test_prolonged_by_more_steps(tmp_path, shards):
+    train(small_recipe(shards, steps=4), tmp_path)
+    result = train(small_recipe(shards, steps=6), tmp_path, resume=True)
+    assert (result.steps, result.finished) == (6, True)
+
+
+def test_ends_when_its_time_is_over(tmp_path, shards):
+    recipe = small_recipe(shards, steps=100_000)
+    recipe = dataclasses.replace(recipe, run=dataclasses.replace(recipe.run, max_minutes=0.01))
+    result = train(recipe, tmp_path)
+    assert not result.finished
+    assert result.stopped_by == "0.01 minutes"
+    assert (result.checkpoint / "model_index.json").exists()
+
+
+def test_bad_steps_change_nothing_and_are_counted(tmp_path, shards, monkeypatch):
+    original, count = loop.batch_losses, [0]
+
+    def losses(*args):
+        count[0] += 1
+        result = original(*args)
+        return (
+            dataclasses.replace(result, total=result.total * float("nan")) if count[0] in (2, 5) else result
+        )
+
+    recipe = small_recipe(shards)
+    monkeypatch.setattr(loop, "batch_losses", losses)
+    result = train(recipe, tmp_path)
+    assert (result.bad_steps, result.steps, result.finished) == (2, 8, True)
+    assert all(torch.isfinite(tensor).all() for tensor in load_file(tmp_path / STATE).values())
+    last = json.loads((tmp_path / LOG).read_text().splitlines()[-2])
+    assert (last["step"], last["bad_steps"]) == (8, 2)
+
+
+def test_gives_up_when_nothing_is_finite_any_more(tmp_path, shards, monkeypatch):
+    original = loop.batch_losses
+    monkeypatch.setattr(
+        loop,
+        "batch_losses",
+        lambda *args: dataclasses.replace(original(*args), total=original(*args).total * float("inf")),
+    )
+    recipe = small_recipe(shards)
+    recipe = dataclasses.replace(recipe, run=dataclasses.replace(recipe.run, max_bad_steps=2))
+    with pytest.raises(TrainingError, match="the 3 steps up to step 3"):
+        train(recipe, tmp_path)
+
+
+def test_one_task_alone(tmp_path, shards):
+    recipe = small_recipe(shards, steps=2)
+    loss = dataclasses.replace(recipe.loss, normals=dataclasses.replace(recipe.loss.normals, weight=0.0))
+    result = train(dataclasses.replace(recipe, loss=loss), tmp_path)
+    assert load_checkpoint(result.checkpoint).facts.tasks == {Task.DEPTH}
+
+
+def test_refuses_to_overwrite_and_to_resume_nothing(tmp_path, shards):
+    recipe = small_recipe(shards, steps=1)
+    with pytest.raises(InvalidInputError, match="expected a training to resume"):
+        train(recipe, tmp_path / "out", resume=True)
+    train(recipe, tmp_path / "out")
+    with pytest.raises(InvalidInputError, match="found one"):
+        train(recipe, tmp_path / "out")
+
+
+def test_refuses_the_state_of_another_network(tmp_path, shards):
+    recipe = small_recipe(shards, steps=1)
+    train(recipe, tmp_path)
+    unet = dataclasses.replace(recipe.model.unet, channels=(16, 48))
+    other = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, unet=unet))
+    with pytest.raises(CheckpointError, match=r"another network"):
+        train(other, tmp_path, resume=True)
+    (tmp_path / STATE).write_bytes(b"half a file")
+    with pytest.raises(CheckpointError, match=r"state\.safetensors"):
+        train(recipe, tmp_path, resume=True)
+
+
+def test_runs_outside_of_the_main_thread(tmp_path, shards):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(train(small_recipe(shards, steps=1), tmp_path)))
+    thread.start()
+    thread.join()
+    assert results[0].finished
+
+
+def test_recipe_is_hashable_and_frozen(shards):
+    recipe = small_recipe(shards)
+    assert isinstance(recipe, Recipe)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        recipe.seed = 4

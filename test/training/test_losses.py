@@ -1,0 +1,278 @@
+"""Losses: values worked out by hand, gradients against finite differences, masks that hold."""
+
+import math
+
+import pytest
+import torch
+
+from e2e_depth_ros.training.losses import (
+    angle_between,
+    depth_loss,
+    fit_scale_and_shift,
+    gradient_matching,
+    near_weights,
+    normals_loss,
+    quantile_target,
+)
+from e2e_depth_ros.training.recipe import DepthLossRecipe, NormalsLossRecipe
+
+PAPER = DepthLossRecipe()
+EVERY_TERM = DepthLossRecipe(
+    target="quantiles",
+    clamp_prediction=False,
+    near_weighting=0.7,
+    anchor=0.4,
+    gradient_matching=0.5,
+    far=0.15,
+)
+
+
+def scene(batch=3, height=9, width=14, seed=0):
+    """Depth in metres with a few holes, and a prediction that isn't an affine image of it."""
+    generator = torch.Generator().manual_seed(seed)
+    depth_m = 1 + 6 * torch.rand(batch, height, width, generator=generator)
+    depth_m[torch.rand(batch, height, width, generator=generator) < 0.2] = 0
+    decoded = 1.6 * torch.rand(batch, 3, height, width, generator=generator) - 0.8
+    return decoded, depth_m
+
+
+def least_squares(prediction, target, weight):
+    root = weight.double().sqrt()
+    design = torch.stack([prediction.double() * root, root], dim=1)
+    return torch.linalg.lstsq(design, (target.double() * root)[:, None]).solution[:, 0]
+
+
+def test_fit_is_the_least_squares_solution():
+    decoded, depth_m = scene()
+    prediction, weight = decoded.mean(1), (depth_m > 0).float() * torch.linspace(0.1, 2, 14)
+    fit = fit_scale_and_shift(prediction, depth_m, weight)
+    assert fit.scale.shape == fit.shift.shape == (3, 1, 1)
+    for index in range(3):
+        scale, shift = least_squares(prediction[index].ravel(), depth_m[index].ravel(), weight[index].ravel())
+        assert fit.scale[index].item() == pytest.approx(scale.item(), rel=1e-4)
+        assert fit.shift[index].item() == pytest.approx(shift.item(), rel=1e-4)
+
+
+def test_fit_survives_large_offsets_in_float32():
+    # n * sum(p^2) - sum(p)^2 loses every digit here.
+    shape = torch.linspace(0, 1, 12 * 17).reshape(1, 12, 17)
+    fit = fit_scale_and_shift(1e4 + shape, 3 * shape + 500, torch.ones_like(shape))
+    assert fit.scale.item() == pytest.approx(3, rel=2e-2)  # 1e4 + shape itself keeps 1e-3 in float32
+    decoded = (50 + shape)[:, None].repeat(1, 3, 1, 1)
+    recipe = DepthLossRecipe(clamp_prediction=False)
+    assert depth_loss(decoded, 3 * shape + 500, recipe).item() == pytest.approx(0, abs=1e-3)
+
+
+def test_fit_without_weight_is_zero():
+    fit = fit_scale_and_shift(torch.randn(2, 4, 5), torch.randn(2, 4, 5), torch.zeros(2, 4, 5))
+    assert fit.scale.tolist() == fit.shift.tolist() == [[[0.0]], [[0.0]]]
+
+
+def test_paper_loss_is_the_mean_error_in_metres_over_the_batch():
+    decoded, depth_m = scene()
+    prediction = decoded.mean(1).clamp(-1, 1)
+    errors = []
+    for one, truth in zip(prediction, depth_m, strict=True):
+        known = truth > 0
+        scale, shift = least_squares(one[known], truth[known], torch.ones(int(known.sum())))
+        errors.append((scale * one[known] + shift - truth[known]).abs())
+    # All pixels of the batch pooled: not the mean of the images' means.
+    assert depth_loss(decoded, depth_m, PAPER).item() == pytest.approx(
+        torch.cat(errors).mean().item(), rel=1e-5
+    )
+
+
+def test_depth_loss_ignores_scale_and_shift():
+    _, depth_m = scene()
+    decoded = (depth_m / 20 - 0.4)[:, None].repeat(1, 3, 1, 1)
+    assert depth_loss(decoded, depth_m, PAPER).item() == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("recipe", [PAPER, EVERY_TERM], ids=["paper", "every term"])
+def test_depth_gradient_agrees_with_finite_differences(recipe):
+    decoded, depth_m = scene(batch=2, height=5, width=7)
+    assert_gradient(lambda x: depth_loss(x, depth_m, recipe), decoded)
+
+
+@pytest.mark.parametrize("recipe", [PAPER, EVERY_TERM], ids=["paper", "every term"])
+@pytest.mark.parametrize("value", [0.0, 0.3])
+def test_gradient_of_constant_predictions_is_finite_and_right(recipe, value):
+    _, depth_m = scene(batch=2, height=5, width=7)
+    decoded = torch.full((2, 3, 5, 7), value)
+    loss = depth_loss(decoded.requires_grad_(), depth_m, recipe)
+    loss.backward()
+    assert torch.isfinite(decoded.grad).all()
+    # Up to scale and shift a constant is a saddle; only the anchor shows a way out.
+    assert (decoded.grad.abs().max() > 0) == (recipe is EVERY_TERM)
+    if recipe is PAPER:
+        known = depth_m > 0
+        errors = [(d[k] - d[k].mean()).abs() for d, k in zip(depth_m, known, strict=True)]
+        assert loss.item() == pytest.approx(torch.cat(errors).mean().item(), rel=1e-5)
+    assert_gradient(lambda x: depth_loss(x, depth_m, recipe), decoded.detach())
+
+
+@pytest.mark.parametrize("recipe", [PAPER, EVERY_TERM], ids=["paper", "every term"])
+def test_one_valid_pixel_teaches_nothing_of_shape(recipe):
+    decoded, depth_m = scene(batch=1)
+    depth_m[:] = 0
+    depth_m[0, 4, 5] = 3.0
+    decoded.requires_grad_()
+    loss = depth_loss(decoded, depth_m, recipe)
+    loss.backward()
+    assert torch.isfinite(decoded.grad).all()
+    if recipe is PAPER:
+        assert loss.item() == pytest.approx(0, abs=1e-6)
+        assert decoded.grad.abs().max().item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("recipe", [PAPER, EVERY_TERM], ids=["paper", "every term"])
+def test_image_without_valid_pixels_contributes_exactly_nothing(recipe):
+    decoded, depth_m = scene(batch=2)
+    alone = depth_loss(decoded[:1], depth_m[:1], recipe)
+    depth_m[1] = 0
+    decoded.requires_grad_()
+    both = depth_loss(decoded, depth_m, recipe)
+    both.backward()
+    if recipe is PAPER:
+        assert both.item() == alone.item()
+    assert decoded.grad[1].abs().max().item() == 0
+    assert decoded.grad[0].abs().max().item() > 0
+
+
+@pytest.mark.parametrize("recipe", [PAPER, EVERY_TERM], ids=["paper", "every term"])
+def test_batch_without_valid_pixels_is_zero(recipe):
+    decoded, depth_m = scene(batch=2)
+    decoded.requires_grad_()
+    loss = depth_loss(decoded, torch.zeros_like(depth_m), recipe)
+    loss.backward()
+    assert loss.item() == 0
+    assert decoded.grad.abs().max().item() == 0
+
+
+def test_invalid_pixels_have_no_gradient():
+    decoded, depth_m = scene()
+    decoded.requires_grad_()
+    depth_loss(decoded, depth_m, PAPER).backward()
+    assert (decoded.grad.mean(1)[depth_m == 0] == 0).all()
+
+
+def test_losses_are_float32_within_autocast():
+    decoded, depth_m = scene()
+    expected = depth_loss(decoded, depth_m, PAPER)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert depth_loss(decoded, depth_m, PAPER).item() == expected.item()
+
+
+def test_anchor_fixes_the_sign():
+    _, depth_m = scene()
+    target = quantile_target(depth_m, depth_m > 0)[:, None].repeat(1, 3, 1, 1)
+    recipe = DepthLossRecipe(target="quantiles", clamp_prediction=False, anchor=0.5)
+    right, wrong = (depth_loss(sign * target, depth_m, recipe).item() for sign in (1, -1))
+    assert right == pytest.approx(0, abs=1e-5)
+    assert wrong > 0.1
+
+
+def test_far_term_pushes_sky_away():
+    _, depth_m = scene(batch=1)
+    depth_m[:, :3] = 0
+    target = quantile_target(depth_m, depth_m > 0)
+    recipe = DepthLossRecipe(target="quantiles", clamp_prediction=False, far=0.5)
+    sky_near, sky_far = target.clone(), target.clone()
+    sky_near[depth_m == 0], sky_far[depth_m == 0] = -1, 1.05
+    near, far = (depth_loss(t[:, None].repeat(1, 3, 1, 1), depth_m, recipe) for t in (sky_near, sky_far))
+    assert far.item() == pytest.approx(0, abs=1e-5)
+    assert near.item() > 0.1
+
+
+def test_quantile_target_maps_percentiles_and_clamps():
+    depth_m = torch.linspace(2, 4, 21 * 33).reshape(1, 21, 33)
+    depth_m[0, 0, 0] = 500
+    target = quantile_target(depth_m, depth_m > 0)
+    assert target[0, 0, 0].item() == pytest.approx(1.15)
+    assert target[0, 10, 16].item() == pytest.approx(0, abs=0.02)
+    assert target[0, 20, 32].item() == pytest.approx(1, abs=0.06)
+
+
+def test_near_weights_have_mean_one_and_favour_the_near():
+    _, depth_m = scene()
+    depth_m[0] *= 30
+    weights = near_weights(depth_m, depth_m > 0, 1.0)
+    for weight, depth in zip(weights, depth_m, strict=True):
+        assert weight[depth > 0].mean().item() == pytest.approx(1, rel=1e-5)
+        assert (weight[depth == 0] == 0).all()
+        known = depth > 0
+        assert weight[known][depth[known].argmin()] > 2 * weight[known][depth[known].argmax()]
+    flat = near_weights(depth_m, depth_m > 0, 0.0)
+    torch.testing.assert_close(flat, (depth_m > 0).float())
+
+
+def test_gradient_matching_by_hand():
+    error = torch.tensor([[[0.0, 0.0, 1.0]]])
+    # Distance 1: |0 - 0| and |1 - 0|; distance 2: |1 - 0|; of three valid pixels.
+    assert gradient_matching(error, torch.ones_like(error)).item() == pytest.approx(2 / 3)
+    assert gradient_matching(error + 5, torch.ones_like(error)).item() == pytest.approx(2 / 3)
+    assert gradient_matching(error, torch.tensor([[[1.0, 0.0, 1.0]]])).item() == pytest.approx(1 / 2)
+
+
+@pytest.mark.parametrize("angle_deg", [0.0, 1e-3, 30.0, 90.0, 179.99, 180.0])
+@pytest.mark.parametrize("length", [0.01, 1.0, 7.0])
+def test_angle_is_exact_and_its_gradient_finite(angle_deg, length):
+    angle = math.radians(angle_deg)
+    vector = length * torch.tensor([math.cos(angle), math.sin(angle), 0.0])
+    if angle_deg == 180:
+        vector = length * torch.tensor([-1.0, 0.0, 0.0])
+    vector = vector.view(1, 3, 1, 1).requires_grad_()
+    direction = torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1)
+    result = angle_between(vector, direction)
+    assert result.item() == pytest.approx(angle, abs=1e-6)
+    result.sum().backward()
+    assert torch.isfinite(vector.grad).all()
+    # On the unit sphere the angle's gradient has length 1, but for the kinks.
+    expected = 0.0 if angle_deg in (0, 180) else 1 / length
+    assert vector.grad.norm().item() == pytest.approx(expected, rel=1e-3)
+
+
+def test_zero_vector_is_turned_the_right_way():
+    direction = torch.tensor([0.6, 0.0, -0.8]).view(1, 3, 1, 1)
+    vector = torch.zeros(1, 3, 1, 1, requires_grad=True)
+    result = angle_between(vector, direction)
+    assert result.item() == pytest.approx(math.pi / 2)
+    result.sum().backward()
+    torch.testing.assert_close(-vector.grad / vector.grad.norm(), direction)
+
+
+def test_normals_gradient_agrees_with_finite_differences():
+    generator = torch.Generator().manual_seed(1)
+    decoded = torch.randn(2, 3, 4, 6, generator=generator)
+    normals = torch.nn.functional.normalize(torch.randn(2, 3, 4, 6, generator=generator), dim=1)
+    normals[:, :, 1, 2] = 0
+    assert_gradient(lambda x: normals_loss(x, normals, NormalsLossRecipe(length=0.3)), decoded)
+
+
+def test_normals_loss_masks():
+    generator = torch.Generator().manual_seed(1)
+    decoded = torch.randn(2, 3, 4, 6, generator=generator)
+    normals = torch.nn.functional.normalize(torch.randn(2, 3, 4, 6, generator=generator), dim=1)
+    alone = normals_loss(decoded[:1], normals[:1])
+    normals[1] = 0
+    decoded.requires_grad_()
+    both = normals_loss(decoded, normals)
+    both.backward()
+    assert both.item() == pytest.approx(alone.item(), rel=1e-6)
+    assert decoded.grad[1].abs().max().item() == 0
+    nothing = normals_loss(decoded, torch.zeros_like(normals), NormalsLossRecipe(length=1))
+    assert nothing.item() == 0
+
+
+def assert_gradient(loss, point, step=1e-6, count=12):
+    """Compare the float32 gradient with float64 central differences along random directions."""
+    point = point.clone().requires_grad_()
+    loss(point).backward()
+    generator = torch.Generator().manual_seed(5)
+    for _ in range(count):
+        direction = torch.randn(point.shape, generator=generator, dtype=torch.float64)
+        direction /= direction.norm()
+        with torch.no_grad():
+            ahead, behind = (loss(point.double() + sign * step * direction) for sign in (1, -1))
+        numeric = (ahead - behind).item() / (2 * step)
+        assert (point.grad * direction).sum().item() == pytest.approx(numeric, rel=1e-3, abs=1e-5)

@@ -1,0 +1,96 @@
+"""Recipes: what is written is what is read, and nothing else is accepted."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+import e2e_depth_ros.training
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.training.recipe import DepthLossRecipe
+from e2e_depth_ros.training.recipe_file import mapping_from_recipe, read_recipe, recipe_from_mapping
+
+RECIPES = Path(e2e_depth_ros.training.__file__).parent / "recipes"
+SMALLEST = {"data": {"train": [{"shards": "a/*.npz"}]}, "optimiser": {"steps": 5}}
+
+
+def with_key(path, value):
+    content = yaml.safe_load(yaml.safe_dump(SMALLEST))
+    place = content
+    *parents, last = path.split(".")
+    for name in parents:
+        place = place.setdefault(name, {})
+    place[last] = value
+    return content
+
+
+def test_embedded_recipe_is_valid():
+    recipe = read_recipe(RECIPES / "embedded.yaml")
+    assert recipe.model.autoencoder.down_factor == 8
+    assert recipe.loss.depth.target == "quantiles"
+
+
+def test_defaults_are_the_papers_losses():
+    recipe = recipe_from_mapping(SMALLEST)
+    assert recipe.loss.depth == DepthLossRecipe(
+        weight=1,
+        target="metres",
+        clamp_prediction=True,
+        near_weighting=0,
+        anchor=0,
+        gradient_matching=0,
+        far=0,
+    )
+    assert recipe.loss.normals.length == 0
+    assert (recipe.optimiser.learning_rate, recipe.optimiser.betas) == (3e-5, (0.9, 0.999))
+
+
+def test_mapping_round_trip_through_yaml():
+    recipe = read_recipe(RECIPES / "embedded.yaml")
+    text = yaml.safe_dump(mapping_from_recipe(recipe))
+    assert recipe_from_mapping(yaml.safe_load(text)) == recipe
+
+
+def test_number_without_a_dot_is_a_number():
+    # YAML 1.1 reads 1e-3 as text.
+    content = yaml.safe_load("{data: {train: [{shards: a}]}, optimiser: {steps: 5, learning_rate: 1e-3}}")
+    assert recipe_from_mapping(content).optimiser.learning_rate == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("optimizer", {}, "unknown key optimizer"),
+        ("optimiser.lr", 1, r"unknown key optimiser\.lr: expected .*learning_rate"),
+        ("data.train", [{"weight": 2}], r"missing key data\.train\[0\]\.shards"),
+        ("data.train", [], "train: expected at least one source"),
+        ("data.train", "a", r"data\.train: expected a list, got 'a'"),
+        ("data.train", [{"shards": "a", "weight": 0}], r"data\.train\[0\]\.weight: expected > 0, got 0"),
+        ("optimiser.steps", 1.5, r"optimiser\.steps: expected int, got 1\.5"),
+        ("optimiser.steps", True, r"optimiser\.steps: expected int, got True"),
+        ("optimiser.steps", 0, r"optimiser\.steps: expected > 0, got 0"),
+        ("optimiser.learning_rate", "fast", r"learning_rate: expected float, got 'fast'"),
+        ("optimiser.betas", [0.9], r"betas: expected 2 entries, got 1"),
+        ("optimiser.decay", "sudden", r"decay: expected linear or cosine or exponential, got 'sudden'"),
+        ("run.channels_last", 1, r"channels_last: expected bool, got 1"),
+        ("augmentation.flip", 1.5, r"flip: expected in 0\.\.1, got 1\.5"),
+        ("loss.depth.anchor", 1.0, r"loss\.depth\.anchor and far: expected 0 with target metres"),
+        ("model.autoencoder.channels", [8, 16, 16, 16], "equal widths"),
+        ("model.unet.heads", [1], r"heads: expected one entry for each of channels"),
+        ("data.sizes", [{"height": 96, "width": 100}], r"factor 8, got 96 x 100"),
+        ("model", None, r"expected keys and values under model, got None"),
+    ],
+)
+def test_wrong_keys_and_values_are_named(path, value, message):
+    with pytest.raises(InvalidInputError, match=message):
+        recipe_from_mapping(with_key(path, value))
+
+
+@pytest.mark.parametrize("text", ["", "- a", "a: [", "seed: 1"])
+def test_files_that_are_no_recipe(tmp_path, text):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    with pytest.raises(InvalidInputError, match=r"recipe\.yaml"):
+        read_recipe(path)
+    with pytest.raises(InvalidInputError, match="missing.yaml"):
+        read_recipe(tmp_path / "missing.yaml")
