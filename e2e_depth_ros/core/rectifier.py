@@ -40,8 +40,7 @@ class Rectifier:
             # Far outside and NaN alike become "outside"; pixels beside the border still blend with it.
             outside = ~((u > -2) & (u < width + 1) & (v > -2) & (v < height + 1))
         u[outside], v[outside] = -2, -2
-        self._linear = cv2.convertMaps(u, v, cv2.CV_16SC2)
-        self._nearest = cv2.convertMaps(u, v, cv2.CV_16SC2, nninterpolation=True)
+        self._maps = cv2.convertMaps(u, v, cv2.CV_16SC2)
 
     def __call__(self, image: _Image) -> _Image:
         """Rectify an image, bilinearly. Black where the raw image shows nothing.
@@ -58,7 +57,7 @@ class Rectifier:
         self._check(image)
         if self._unchanged:
             return image
-        rectified: _Image = cv2.remap(image, *self._linear, cv2.INTER_LINEAR)
+        rectified: _Image = cv2.remap(image, *self._maps, cv2.INTER_LINEAR)
         return rectified
 
     def nearest(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -78,7 +77,7 @@ class Rectifier:
         self._check(values)
         if self._unchanged:
             return values
-        rectified = cv2.remap(values, *self._nearest, cv2.INTER_NEAREST, borderValue=float("nan"))
+        rectified = cv2.remap(values, *self._maps, cv2.INTER_NEAREST, borderValue=float("nan"))
         return np.asarray(rectified, dtype=np.float32)
 
     def _check(self, image: _Image) -> None:

@@ -70,12 +70,11 @@ def test_undistort_is_the_inverse(model: DistortionModel, coefficients: tuple[fl
 
 
 def test_undistort_says_where_no_ray_leads() -> None:
-    # The largest image radius of this lens is 2 / 3 * sqrt(1 / 0.9) = 0.70.
-    x_ray, y_ray = undistort(
-        np.array([0.3, 0.8]), np.array([0.1, 0.2]), DistortionModel.PLUMB_BOB, (-0.3, 0, 0, 0)
-    )
-    assert np.isfinite([x_ray[0], y_ray[0]]).all()
-    assert np.isnan([x_ray[1], y_ray[1]]).all()
+    """This lens reaches an image radius of 2 / 3 * sqrt(1 / 0.9) = 0.703 and no more."""
+    radius = np.array([0.3, 0.69, 0.71, 0.75, 0.8, 0.9, 1.0, 2.0])
+    x_ray, y_ray = undistort(0.6 * radius, 0.8 * radius, DistortionModel.PLUMB_BOB, (-0.3, 0, 0, 0))
+    assert np.isfinite(x_ray).tolist() == [True] * 2 + [False] * 6
+    assert np.isfinite(y_ray).tolist() == [True] * 2 + [False] * 6
 
 
 def test_points_beyond_the_fold_are_not_in_the_image() -> None:

@@ -20,7 +20,8 @@ TARGETS = [(None, 8), (0, 16), (96, 8), (130, 16), (128, 1)]
     [(size, *target) for size in SIZES for target in TARGETS] + [((2160, 3840), 130, 16)],
 )
 def test_equals_the_oracle(size: tuple[int, int], resolution: int | None, multiple: int) -> None:
-    images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    batch = 1 if max(size) > 1000 else 2
+    images = torch.rand(batch, 3, *size, generator=torch.Generator().manual_seed(0))
     oracle = MarigoldImageProcessor(vae_scale_factor=multiple)
     expected, padding, native_size = oracle.preprocess(images, processing_resolution=resolution)
     framing = framing_for(size, resolution, multiple)
@@ -28,11 +29,11 @@ def test_equals_the_oracle(size: tuple[int, int], resolution: int | None, multip
     assert fitted.shape == expected.shape
     assert (fitted - expected).abs().max() <= 1e-6
 
-    maps = torch.rand(2, 2, *framing.padded_size, generator=torch.Generator().manual_seed(1))
+    maps = torch.rand(batch, 2, *framing.padded_size, generator=torch.Generator().manual_seed(1))
     unpadded = oracle.unpad_image(maps, padding)
     expected = oracle.resize_antialias(unpadded, native_size, "bilinear", is_aa=False)
     restored = framing.invert(maps)
-    assert tuple(restored.shape) == (2, 2, *size)
+    assert tuple(restored.shape) == (batch, 2, *size)
     assert (restored - expected).abs().max() <= 1e-6
 
 
