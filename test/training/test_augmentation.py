@@ -155,7 +155,7 @@ def test_grayscale_has_no_colour():
 
 @pytest.mark.parametrize("size", [(8, 8), (8, 24), (96, 128)])
 def test_everything_on_any_size_and_repeatable(size):
-    everything = AugmentationRecipe(**{name: 1.0 for name in CAMERA_CHANGES}, flip=1.0, roll=1.0)
+    everything = AugmentationRecipe(**dict.fromkeys(CAMERA_CHANGES, 1.0), flip=1.0, roll=1.0)
     view = plane_view([0.3, -0.1, -1])
     one, other = (augment(view, size, everything, np.random.default_rng(5)) for _ in range(2))
     assert one.image.shape == (*size, 3)

@@ -113,7 +113,7 @@ def interrupt_after(monkeypatch, steps, number=signal.SIGTERM):
     monkeypatch.setattr(loop, "batch_losses", losses)
 
 
-def assert_same_weights(one, other, keys=None):
+def assert_same_weights(one, other):
     one, other = load_file(one), load_file(other)
     assert one.keys() == other.keys()
     for name, tensor in one.items():

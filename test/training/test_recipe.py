@@ -92,5 +92,5 @@ def test_files_that_are_no_recipe(tmp_path, text):
     path.write_text(text)
     with pytest.raises(InvalidInputError, match=r"recipe\.yaml"):
         read_recipe(path)
-    with pytest.raises(InvalidInputError, match="missing.yaml"):
+    with pytest.raises(InvalidInputError, match=r"missing\.yaml"):
         read_recipe(tmp_path / "missing.yaml")

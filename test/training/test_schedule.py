@@ -1,5 +1,7 @@
 """The learning rate, step by step."""
 
+import itertools
+
 import pytest
 
 from e2e_depth_ros.training.recipe import OptimiserRecipe
@@ -23,7 +25,7 @@ def test_decay_ends_at_the_final_fraction(decay):
     rate = rates(decay=decay, decay_steps=40, final_fraction=0.01)
     assert rate[59] == pytest.approx(2.0)
     assert rate[60] < 2.0
-    assert all(later < earlier for earlier, later in zip(rate[59:], rate[60:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(rate[59:]))
     assert rate[99] == pytest.approx(0.02)
 
 
