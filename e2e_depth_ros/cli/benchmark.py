@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from e2e_depth_ros.cli.model_arguments import add_model_arguments, load_estimator
 from e2e_depth_ros.core.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -30,24 +31,18 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "benchmark",
         help="latency of each stage, throughput and memory on this machine",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
-        "--model", default="embedded", help="embedded, a folder, or a hub id org/name[@revision]"
+        "--size",
+        default="480x640",
+        metavar="HxW",
+        help="size of the camera's image, pixels (default: 480x640)",
     )
-    parser.add_argument("--size", default="480x640", metavar="HxW", help="size of the camera's image, pixels")
-    parser.add_argument("--frames", type=int, default=50, help="frames to time")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--dtype", default="auto", choices=["auto", "float32", "float16", "bfloat16"])
-    parser.add_argument(
-        "--num-threads", type=int, help="CPU threads of the network; torch's choice if not given"
-    )
-    parser.add_argument(
-        "--processing-resolution", type=int, help="longer edge at the network; the checkpoint's if not given"
-    )
+    parser.add_argument("--frames", type=int, default=50, help="frames to time (default: 50)")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write the numbers there too; - for stdout alone"
     )
+    add_model_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,15 +50,7 @@ def run(args: argparse.Namespace) -> int:
     size = _size(args.size)
     if args.frames < 1:
         raise InvalidInputError(f"expected at least 1 frame, got {args.frames}")
-    from e2e_depth_ros.model.estimator import Estimator  # noqa: PLC0415
-
-    estimator = Estimator.load(
-        args.model,
-        device=args.device,
-        dtype=args.dtype,
-        processing_resolution=args.processing_resolution,
-        num_threads=args.num_threads,
-    )
+    estimator = load_estimator(args)
     import torch  # noqa: PLC0415
 
     cases = {**_time_network(estimator, size, args.frames), **_time_node(estimator, size, args.frames)}
