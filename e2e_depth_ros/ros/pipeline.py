@@ -123,7 +123,7 @@ class Pipeline:
         clock = _Clock()
         rgb = rgb_from_message(image)
         clock.lap("read")
-        view = self._view(rgb, camera_info, parameters, refusals)
+        view = self._view(rgb, image.header, camera_info, parameters, refusals)
         products = Products(image.header, view, node_name=self._node_name)
         clock.lap("rectify")
         estimate = self._estimate(view, wanted, refusals)
@@ -149,6 +149,7 @@ class Pipeline:
     def _view(
         self,
         rgb: NDArray[np.uint8],
+        header: Any,
         camera_info: Any | None,
         parameters: Parameters,
         refusals: list[RefusedMessageError],
@@ -156,7 +157,12 @@ class Pipeline:
         if camera_info is None:
             return View(rgb)
         rectify = parameters.rectify == "on" or (parameters.rectify == "auto" and not self._comes_rectified)
+        frames = header.frame_id, camera_info.header.frame_id
         try:
+            if all(frames) and frames[0] != frames[1]:
+                raise RefusedMessageError(  # noqa: TRY301 - it joins those of the view
+                    "camera_info: frame", f"expected the image's frame_id {frames[0]!r}, got {frames[1]!r}"
+                )
             return self._view_finder.view(rgb, camera_info, rectify=rectify)
         except RefusedMessageError as refusal:
             refusals.append(refusal)

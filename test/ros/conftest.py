@@ -17,7 +17,7 @@ os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config" / "fastdds_shm.xml")
 
-START_S = 90  # a loaded machine imports torch slowly
+START_S = 300  # a loaded machine imports torch slowly
 
 
 def until(condition, timeout_s, spin):

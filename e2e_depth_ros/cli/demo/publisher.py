@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 import rclpy
 from numpy.typing import NDArray
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
@@ -28,7 +29,6 @@ from e2e_depth_ros.ros.clouds import allocate_cloud
 from e2e_depth_ros.ros.images import message_from_array
 
 _DISCOVERY_S: Final = 120.0  # the node loads its model before it subscribes
-_LISTENERS: Final = 2  # the node and the receiver
 _ANSWER_S: Final = 60.0  # a slow machine may take long for its first frame
 _DRAIN_S: Final = 1.0  # lets the node finish a scene before the next begins
 
@@ -51,22 +51,20 @@ class ScenePublisher:
         for topic in _ANSWERS.values():
             node.create_subscription(Image, topic, partial(self._on_answer, topic), 1)
 
-    def wait_for_listeners(self) -> None:
-        """Return once the node and the receiver listen.
+    def wait_for_listeners(self, count: int) -> None:
+        """Return once so many listen to images and points: the node, and whoever looks on.
 
         Raises:
             E2EDepthError: They do not within two minutes.
         """
         publishers = (self._images, self._points)
         ready = _wait_until(
-            lambda: all(publisher.get_subscription_count() >= _LISTENERS for publisher in publishers),
+            lambda: all(publisher.get_subscription_count() >= count for publisher in publishers),
             _DISCOVERY_S,
         )
         if not ready or not self._reset.wait_for_service(timeout_sec=_DISCOVERY_S):
             counts = [publisher.get_subscription_count() for publisher in publishers]
-            raise E2EDepthError(
-                f"expected {_LISTENERS} listeners to image_raw and sparse_points, got {counts}"
-            )
+            raise E2EDepthError(f"expected {count} listeners to image_raw and sparse_points, got {counts}")
 
     def publish(self, scene: Scene, frames: int, rate_hz: float, points: int) -> int:
         """Publish a scene's frame again and again, each time with other points.
@@ -126,16 +124,23 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, required=True)
     parser.add_argument("--points", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--listeners", type=int, default=2, help="wait for so many; 2: node and receiver")
+    parser.add_argument("--repeat", action="store_true", help="begin again after the last scene, for ever")
     args = parser.parse_args(argv)
     scenes = load_scenes()
     rclpy.init(args=[])
     node = rclpy.create_node("camera", namespace=args.namespace)
     try:
         publisher = ScenePublisher(node, args.seed)
-        publisher.wait_for_listeners()
-        published = {
-            scene.name: publisher.publish(scene, args.frames, args.rate, args.points) for scene in scenes
-        }
+        publisher.wait_for_listeners(args.listeners)
+        while True:
+            published = {
+                scene.name: publisher.publish(scene, args.frames, args.rate, args.points) for scene in scenes
+            }
+            if not args.repeat:
+                break
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 0
     except E2EDepthError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
