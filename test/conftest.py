@@ -7,7 +7,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+import yaml
 
 
 @pytest.fixture(scope="session")
@@ -27,5 +30,36 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
             folder = tmp_path_factory.mktemp("checkpoints") / f"{layout.replace('_', '-')}-{seed}"
             folders[layout, seed] = tiny.write_tiny_checkpoint(folder, layout, seed)
         return folders[layout, seed]
+
+    return write
+
+
+@pytest.fixture
+def write_frame() -> Callable[..., Path]:
+    """`write_frame(folder, depth=None, points=None, ...)`: a frame folder of 40 x 56 pixels, and its path.
+
+    The image is red on the left and blue on the right; the camera has fx = 50, fy = 46, cx = 29, cy = 18.
+    """
+
+    def write(folder: Path, *, depth=None, points=None, camera_from_points=None, distortion=()) -> Path:
+        folder.mkdir(parents=True)
+        bgr = np.zeros((40, 56, 3), np.uint8)
+        bgr[:, :28], bgr[:, 28:] = (20, 30, 200), (210, 40, 10)
+        assert cv2.imwrite(str(folder / "image.png"), bgr)
+        calibration = {
+            "image_height": 40,
+            "image_width": 56,
+            "camera_matrix": {"data": [50.0, 0.0, 29.0, 0.0, 46.0, 18.0, 0.0, 0.0, 1.0]},
+            "distortion_model": "plumb_bob",
+            "distortion_coefficients": {"data": list(distortion)},
+        }
+        (folder / "camera_info.yaml").write_text(yaml.safe_dump(calibration), encoding="utf-8")
+        if depth is not None:
+            np.savez(folder / "depth.npz", depth=np.asarray(depth, np.float32))
+        if points is not None:
+            pose = np.eye(4) if camera_from_points is None else np.asarray(camera_from_points)
+            points = np.asarray(points, np.float32)
+            np.savez(folder / "points.npz", points=points, camera_from_points=pose)
+        return folder
 
     return write

@@ -1,0 +1,235 @@
+"""Images and frames on disk: what to predict, and what was measured there.
+
+A frame folder holds `image.jpg` or `image.png` and, as far as they are known,
+    `camera_info.yaml`  calibration, as ROS's camera_calibration writes it,
+    `depth.npz`         key `depth`: (H, W), float32, metres along Z, NaN = no measurement, registered to
+                        the image,
+    `points.npz`        key `points`: (N, 3), float32, metres, in the frame of the sensor; key
+                        `camera_from_points`: (4, 4), float64.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.errors import InvalidInputError
+
+IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
+
+_CAMERA, _DEPTH, _POINTS = "camera_info.yaml", "depth.npz", "points.npz"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image, and the folder with its calibration and measurements if it has one.
+
+    Attributes:
+        image_path: The image.
+        name: Path of the frame folder, or of the image without suffix, relative to what was searched.
+        group: The set that it belongs to: the folder around it.
+        folder: The frame folder; None for a plain image.
+    """
+
+    image_path: Path
+    name: str
+    group: str
+    folder: Path | None = None
+
+    def read_image(self) -> NDArray[np.uint8]:
+        """Read the image, (H, W, 3), uint8, RGB. Plain photos are turned upright, as their tags say.
+
+        Raises:
+            InvalidInputError: It can't be read whole.
+        """
+        return read_image(self.image_path, upright=self.folder is None)
+
+    def read_camera(self) -> Camera | None:
+        """Read the calibration; None where there is none.
+
+        Raises:
+            InvalidInputError: It can't be read.
+        """
+        path = self._path(_CAMERA)
+        return Camera.from_yaml(path) if path else None
+
+    def read_depth(self) -> NDArray[np.float32] | None:
+        """Read the measured depth, (H, W), metres, NaN where there is none; None without such a file.
+
+        Raises:
+            InvalidInputError: It can't be read or is not a depth image.
+        """
+        path = self._path(_DEPTH)
+        if path is None:
+            return None
+        depth = _read_array(path, "depth")
+        if depth.ndim != 2 or depth.size == 0:
+            raise InvalidInputError(f"expected depth of shape (H, W) in {path}, got {depth.shape}")
+        depth = depth.astype(np.float32)
+        return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(np.nan))
+
+    def read_points(self) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
+        """Read the measured points.
+
+        Returns:
+            Points (N, 3), metres, in the sensor's frame, and `camera_from_points` (4, 4), which takes them to
+            the camera's raw optical frame; None without such a file.
+
+        Raises:
+            InvalidInputError: The file can't be read or holds something else.
+        """
+        path = self._path(_POINTS)
+        if path is None:
+            return None
+        points, pose = _read_array(path, "points"), _read_array(path, "camera_from_points")
+        if points.ndim != 2 or points.shape[1] != 3:
+            raise InvalidInputError(f"expected points of shape (N, 3) in {path}, got {points.shape}")
+        if pose.shape != (4, 4) or not np.isfinite(pose).all():
+            raise InvalidInputError(
+                f"expected a finite camera_from_points (4, 4) in {path}, got {pose.shape}"
+            )
+        return points.astype(np.float32), pose.astype(np.float64)
+
+    def _path(self, name: str) -> Path | None:
+        path = self.folder / name if self.folder else None
+        return path if path and path.is_file() else None
+
+
+def find_frames(inputs: Iterable[Path | str], *, exclude: Path | None = None) -> list[Frame]:
+    """Find images, frame folders, and whatever of both lies below folders.
+
+    Names are relative to the input that the image was found in. Where several inputs would give the same
+    name twice, they begin with the name of the input folder.
+
+    Args:
+        inputs: Images, frame folders, or folders of them at any depth.
+        exclude: A folder to leave out, say the output of an earlier run.
+
+    Returns:
+        The frames, in the order of the inputs and of their names.
+
+    Raises:
+        InvalidInputError: An input does not exist, there is no image, or two would have one name.
+    """
+    skipped = exclude.resolve() if exclude else None
+    frames: list[Frame] = []
+    prefixed: list[Frame] = []
+    for given in map(Path, inputs):
+        if given.is_file():
+            if given.suffix.lower() not in IMAGE_SUFFIXES:
+                raise InvalidInputError(f"expected an image or a folder, got {given}")
+            found = [Frame(given, given.stem, given.resolve().parent.name)]
+            prefixed += found
+        elif given.is_dir():
+            found = list(_walk(given, given, skipped, set()))
+            if not found:
+                raise InvalidInputError(f"expected images or frame folders in {given}, found none")
+            prefixed += [replace(one, name=f"{given.resolve().name}/{one.name}") for one in found]
+        else:
+            raise InvalidInputError(f"expected an image or a folder, but {given} does not exist")
+        frames += found
+    if len({frame.name for frame in frames}) == len(frames):
+        return frames
+    _check_names(prefixed)
+    return prefixed
+
+
+def read_image(path: Path, *, upright: bool = True) -> NDArray[np.uint8]:
+    """Read an image file of any usual format.
+
+    Args:
+        path: The file.
+        upright: Whether to follow its orientation tag; a calibration describes the rows as they are stored.
+
+    Returns:
+        (H, W, 3), uint8, RGB.
+
+    Raises:
+        InvalidInputError: It does not exist, is truncated, or is no image.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error
+    if _is_truncated_jpeg(data):
+        raise InvalidInputError(f"expected a whole image, but {path} is truncated")
+    flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except cv2.error as error:
+        raise InvalidInputError(f"cannot read {path}: {error.err}") from error
+    if bgr is None:
+        raise InvalidInputError(f"expected an image that OpenCV reads, got {len(data)} bytes in {path}")
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _walk(folder: Path, root: Path, skipped: Path | None, seen: set[Path]) -> Iterator[Frame]:
+    resolved = folder.resolve()
+    if resolved == skipped or resolved in seen:  # links may lead in circles
+        return
+    seen.add(resolved)
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    images = [e for e in entries if e.suffix.lower() in IMAGE_SUFFIXES and e.is_file()]
+    own = [image for image in images if image.stem == "image"]
+    has_more = any((folder / name).is_file() for name in (_CAMERA, _DEPTH, _POINTS))
+    if has_more and (own or not images):
+        image = own[0] if own else folder / "image.png"  # that it is missing is told when it is read
+        if folder == root:
+            yield Frame(image, resolved.name, resolved.parent.name, folder)
+        else:
+            yield Frame(image, *_name_and_group(folder, root), folder)
+        return
+    for image in images:
+        yield Frame(image, *_name_and_group(image.with_suffix(""), root))
+    for entry in entries:
+        if entry.is_dir():
+            yield from _walk(entry, root, skipped, seen)
+
+
+def _name_and_group(path: Path, root: Path) -> tuple[str, str]:
+    relative = path.relative_to(root)
+    group = relative.parent.as_posix()
+    return relative.as_posix(), root.resolve().name if group == "." else group
+
+
+def _check_names(frames: list[Frame]) -> None:
+    first: dict[str, Frame] = {}
+    for frame in frames:
+        other = first.setdefault(frame.name, frame)
+        if other is not frame:
+            raise InvalidInputError(
+                f"expected images of different names, but {other.image_path} and {frame.image_path} "
+                f"would both be {frame.name}"
+            )
+
+
+def _read_array(path: Path, key: str) -> NDArray[Any]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays: dict[str, NDArray[Any]] = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise InvalidInputError(f"cannot read {path}: {error}") from error
+    if key not in arrays:
+        raise InvalidInputError(f"expected an array {key!r} in {path}, got {', '.join(arrays)}")
+    array = arrays[key]
+    if not np.issubdtype(array.dtype, np.number):
+        raise InvalidInputError(f"expected numbers as {key!r} in {path}, got {array.dtype}")
+    return array
+
+
+def _is_truncated_jpeg(data: bytes) -> bool:
+    """Whether a JPEG stops before its end marker; libjpeg would fill the rest with gray and say nothing."""
+    if not data.startswith(b"\xff\xd8"):
+        return False
+    at = 2  # of the next segment: 0xff, kind, length (2 bytes, counting itself)
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return b"\xff\xd9" not in data[at:]

@@ -1,0 +1,104 @@
+import cv2
+import numpy as np
+import pytest
+
+from e2e_depth_ros.cli.main import main
+from e2e_depth_ros.model.estimator import Estimator
+from e2e_depth_ros.model.task import Task
+
+
+@pytest.fixture
+def inputs(tmp_path, write_frame):
+    write_frame(tmp_path / "data" / "set" / "0", depth=np.ones((40, 56)))
+    photos = tmp_path / "data" / "photos"
+    photos.mkdir()
+    rng = np.random.default_rng(0)
+    cv2.imwrite(str(photos / "odd.jpg"), rng.integers(0, 255, (37, 23, 3), dtype=np.uint8))
+    return tmp_path / "data"
+
+
+def test_results_mirror_the_inputs(inputs, tmp_path, tiny_checkpoint, capsys):
+    out = tmp_path / "out"
+    assert main(["predict", str(inputs), "--output", str(out), "--model", str(tiny_checkpoint())]) == 0
+    for name, size in (("set/0", (40, 56)), ("photos/odd", (37, 23))):
+        assert sorted(path.name for path in (out / name).iterdir()) == ["depth.npy", "preview.png"]
+        depth = np.load(out / name / "depth.npy")
+        assert (depth.shape, depth.dtype) == (size, np.float32)
+        assert depth.min() >= 0
+        assert depth.max() <= 1
+        assert cv2.imread(str(out / name / "preview.png")).shape == (size[0], 2 * size[1], 3)
+    assert "2 of 2 images" in capsys.readouterr().err
+
+
+def test_depth_and_normals_are_those_of_the_estimator(inputs, tmp_path, tiny_checkpoint):
+    out, model = tmp_path / "out", str(tiny_checkpoint())
+    arguments = ["--output", str(out), "--model", model, "--normals", "--processing-resolution", "48"]
+    assert main(["predict", str(inputs / "set" / "0"), *arguments]) == 0
+    rgb = cv2.cvtColor(cv2.imread(str(inputs / "set" / "0" / "image.png")), cv2.COLOR_BGR2RGB)
+    estimate = Estimator.load(model, processing_resolution=48).estimate(rgb, tasks=(Task.DEPTH, Task.NORMALS))
+    np.testing.assert_allclose(np.load(out / "0" / "depth.npy"), estimate.depth.values, atol=1e-5)
+    normals = np.load(out / "0" / "normals.npy")
+    assert (normals.shape, normals.dtype) == ((40, 56, 3), np.float32)
+    np.testing.assert_allclose(normals, estimate.normals.values, atol=1e-4)
+    preview = cv2.imread(str(out / "0" / "preview.png"))
+    assert preview.shape == (40, 3 * 56, 3)
+    np.testing.assert_array_equal(preview[:, :56], cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+
+
+def test_preview_is_bright_where_near():
+    from e2e_depth_ros.cli.predict import _color_from_farness
+
+    color = _color_from_farness(np.array([[0.2, 0.7, np.nan]], np.float32))
+    assert color[0, 0].sum() > 400
+    assert color[0, 1].sum() < 20
+    assert color[0, 2].sum() == 0
+
+
+def test_broken_images_are_told_and_the_rest_goes_on(inputs, tmp_path, tiny_checkpoint, capsys):
+    (inputs / "photos" / "broken.png").write_bytes(b"not a picture")
+    (inputs / "photos" / "empty.jpg").write_bytes(b"")
+    out = tmp_path / "out"
+    assert main(["predict", str(inputs), "--output", str(out), "--model", str(tiny_checkpoint())]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    for name in ("broken.png", "empty.jpg"):
+        assert sum(name in line for line in lines) == 1
+    assert any("2 of 4 images" in line for line in lines)
+    assert (out / "photos" / "odd" / "depth.npy").is_file()
+    assert not (out / "photos" / "broken").exists()
+
+
+def test_disparity_is_turned_round():
+    from e2e_depth_ros.cli.predict import _farness
+    from e2e_depth_ros.core.maps import DepthKind, DepthMap
+
+    values, valid = np.array([[0.1, 0.9]], np.float32), np.ones((1, 2), bool)
+    np.testing.assert_allclose(_farness(DepthMap(values, valid, DepthKind.AFFINE_INVARIANT)), [[0.1, 0.9]])
+    disparity = DepthMap(values, valid, DepthKind.AFFINE_INVARIANT_DISPARITY)
+    np.testing.assert_allclose(_farness(disparity), [[0.9, 0.1]], rtol=1e-6)
+
+
+def test_normals_need_a_checkpoint_that_has_them(inputs, tmp_path, tiny_checkpoint, capsys):
+    arguments = ["--output", str(tmp_path / "out"), "--model", str(tiny_checkpoint("marigold_depth"))]
+    assert main(["predict", str(inputs), *arguments, "--normals"]) == 2
+    assert "has none" in capsys.readouterr().err
+
+
+def test_normals_checkpoint_writes_normals(inputs, tmp_path, tiny_checkpoint):
+    out = tmp_path / "out"
+    model = str(tiny_checkpoint("marigold_normals"))
+    assert main(["predict", str(inputs / "set"), "--output", str(out), "--model", model]) == 0
+    assert sorted(path.name for path in (out / "0").iterdir()) == ["normals.npy", "preview.png"]
+
+
+def test_wrong_input_is_one_line(tmp_path, capsys):
+    assert main(["predict", str(tmp_path / "nowhere"), "--output", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "nowhere" in error
+
+
+def test_output_that_cannot_be_written_is_one_line(inputs, tmp_path, tiny_checkpoint, capsys):
+    (tmp_path / "out").write_text("a file")
+    arguments = ["--output", str(tmp_path / "out"), "--model", str(tiny_checkpoint())]
+    assert main(["predict", str(inputs), *arguments]) == 2
+    assert "cannot write" in capsys.readouterr().err
