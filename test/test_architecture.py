@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import subprocess
 import sys
@@ -78,8 +79,9 @@ def imports_in(node: ast.AST, path: Path, *, lazy: bool = False) -> Iterator[Imp
             yield from imports_in(child, path, lazy=lazy or inside)
 
 
-def imports_of(path: Path) -> list[Import]:
-    return list(imports_in(ast.parse(path.read_text(encoding="utf-8")), path))
+@functools.cache
+def imports_of(path: Path) -> tuple[Import, ...]:
+    return tuple(imports_in(ast.parse(path.read_text(encoding="utf-8")), path))
 
 
 def room_of(path: Path) -> str | None:
