@@ -58,6 +58,14 @@ def source_files(folder):
     return [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 
 
+def run_time_nodes(node):
+    """Walk a syntax tree, but not into `if TYPE_CHECKING:`."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and getattr(child.test, "id", "") == "TYPE_CHECKING"):
+            yield from run_time_nodes(child)
+
+
 def names_of(requirements):
     return {re.match(r"[\w.-]+", line).group() for line in requirements if line.strip()}
 
@@ -118,7 +126,7 @@ def test_every_import_is_declared(manifest, setup_arguments, config):
     declared = {IMPORTED_AS.get(name, name) for name in requirements} | ros_packages
     undeclared = {}
     for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in run_time_nodes(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and not node.level:
                 names = [node.module]
