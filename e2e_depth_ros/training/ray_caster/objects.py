@@ -12,6 +12,9 @@ from e2e_depth_ros.training.ray_caster.solids import Solid
 
 Rng = np.random.Generator
 
+_DETAIL_M = 50.0
+"""Small parts are left out at this distance from the world's origin, near which the camera stands."""
+
 
 def person(rng: Rng, at: ArrayLike, yaw: float) -> list[Solid]:
     """Someone who stands or walks."""
@@ -162,44 +165,30 @@ def house(rng: Rng, at: ArrayLike, yaw: float, size: tuple[float, float, float])
         rise = rng.uniform(0.25, 0.5) * depth
         eaves = 0.4
         if rng.random() < 0.6:  # the ridge runs along the street
-            ridge = turned(np.pi / 2)
             outline = [(-depth / 2 - eaves, 0), (depth / 2 + eaves, 0), (0, rise)]
-            thing.solids.append(
-                prism(
-                    thing.point(0, 0, height),
-                    outline,
-                    length + eaves,
-                    [roof, roof, roof, side, side],
-                    thing.rotation @ ridge,
-                )
-            )
+            faces, rotation = [roof, roof, roof, side, side], thing.rotation @ turned(np.pi / 2)
+            thing.solids.append(prism(thing.point(0, 0, height), outline, length + eaves, faces, rotation))
         else:
-            thing.prism(
-                (0, 0, height),
-                [(-length / 2, 0), (length / 2, 0), (0, rise)],
-                depth + eaves,
-                [side, roof, roof, front, front],
-            )
+            outline = [(-length / 2, 0), (length / 2, 0), (0, rise)]
+            thing.prism((0, 0, height), outline, depth + eaves, [side, roof, roof, front, front])
     elif rng.random() < 0.5:
         thing.box((0, 0, height - 0.2), (length + 0.3, depth + 0.3, 0.5), roof)
-    if rng.random() < 0.7:  # the ground floor
-        base, door = (
-            any_material(rng, "stone", "concrete", "paint", "wood"),
-            material(rng, "glass"),
-        )
-        thing.box((0, -0.1, 0), (length + 0.02, depth, rng.uniform(0.4, 3.2)), base)
-        for x in np.arange(-length / 2 + 1.2, length / 2 - 0.8, rng.uniform(1.8, 4)):
-            wide = rng.uniform(0.9, 1.7)
-            thing.box(
-                (float(x), -depth / 2 - 0.12, 0.05),
-                (wide, 0.06, rng.uniform(2, 2.6)),
-                door if rng.random() < 0.7 else material(rng, "wood"),
-            )
+    if rng.random() < 0.7:
+        _ground_floor(rng, thing, size)
     if rng.random() < 0.35:  # an awning or balcony
-        reach, z = rng.uniform(0.6, 1.6), rng.uniform(2.6, 3.4)
-        thing.box(
-            (rng.uniform(-0.2, 0.2) * length, -depth / 2 - reach / 2, z),
-            (length * rng.uniform(0.2, 0.8), reach, 0.18),
-            material(rng, "fabric"),
-        )
+        reach, wide = rng.uniform(0.6, 1.6), length * rng.uniform(0.2, 0.8)
+        base = (rng.uniform(-0.2, 0.2) * length, -depth / 2 - reach / 2, rng.uniform(2.6, 3.4))
+        thing.box(base, (wide, reach, 0.18), material(rng, "fabric"))
     return thing.solids
+
+
+def _ground_floor(rng: Rng, thing: Placer, size: tuple[float, float, float]) -> None:
+    length, depth, _ = size
+    base = any_material(rng, "stone", "concrete", "paint", "wood")
+    thing.box((0, -0.1, 0), (length + 0.02, depth, rng.uniform(0.4, 3.2)), base)
+    if np.hypot(*thing.at[:2]) > _DETAIL_M:
+        return
+    glass, wood = material(rng, "glass"), material(rng, "wood")
+    for x in np.arange(-length / 2 + 1.2, length / 2 - 0.8, rng.uniform(1.8, 4)):
+        door = (rng.uniform(0.9, 1.7), 0.06, rng.uniform(2, 2.6))
+        thing.box((float(x), -depth / 2 - 0.12, 0.05), door, glass if rng.random() < 0.7 else wood)

@@ -151,16 +151,12 @@ def _frontage(rng: Rng, side: int, begin: float, length: float) -> list[Solid]:
         elif rng.random() < 0.7:
             for _ in range(int(rng.integers(1, 4))):
                 at = [middle + rng.uniform(-0.5, 0.5) * wide, side * (begin + rng.uniform(1, 9)), 0]
-                solids += (
-                    objects.tree(rng, at, rng.uniform(0, 2 * np.pi))
-                    if rng.random() < 0.75
-                    else objects.bush(rng, at, rng.uniform(0, 2 * np.pi))
-                )
+                make = objects.tree if rng.random() < 0.75 else objects.bush
+                solids += make(rng, at, rng.uniform(0, 2 * np.pi))
         if is_open and rng.random() < 0.5:
             solids += _wall(rng, point(middle, side * (begin + 0.2), 0), 0, wide)
-        x += wide * (1 if not is_open else rng.uniform(1, 1.5)) + (
-            rng.uniform(0, 5) if rng.random() < 0.2 else 0
-        )
+        gap = rng.uniform(0, 0.5) * wide if is_open else rng.uniform(0, 5) * (rng.random() < 0.2)
+        x += wide + gap
     return solids
 
 
@@ -172,11 +168,8 @@ def _parked(rng: Rng, side: int, edge: float, length: float) -> list[Solid]:
     x = rng.uniform(-3, 6)
     while x < min(length, 75):
         if rng.random() < density:
-            yaw = (
-                (np.pi / 2 if is_crosswise else 0)
-                + (np.pi if rng.random() < 0.5 else 0)
-                + rng.normal(0, 0.03)
-            )
+            turn = np.pi / 2 if is_crosswise else 0.0
+            yaw = turn + np.pi * rng.integers(2) + rng.normal(0, 0.03)
             y = side * (edge + 1.2 if is_crosswise else edge - 1.05)
             solids += vehicles.car(rng, [x, y, 0], yaw)
         x += (2.8 if is_crosswise else 5.4) + rng.uniform(0, 1)

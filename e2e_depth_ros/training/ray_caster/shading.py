@@ -130,9 +130,9 @@ def _seen_by_light(
     where = np.full(height * width, -1, np.int64)
     where[hits.pixel] = np.arange(len(hits.pixel))
     coarse = where.reshape(height, width)[::2, ::2]
-    wanted = coarse >= 0
-    if toward_sun is not None:  # what faces away is dark anyway
-        wanted &= (toward_sun @ hits.normals > 0)[coarse]
+    toward = toward_sun[:, None] if toward_sun is not None else np.asarray(lamp)[:, None] - hits.points
+    faces_light = (toward * hits.normals).sum(axis=0) > 0
+    wanted = (coarse >= 0) & faces_light[coarse]  # what faces away is dark anyway
     chosen = coarse[wanted]
     lift = (0.004 + 0.0008 * hits.depth_m[chosen]).astype(np.float32)
     points = hits.points[:, chosen] + hits.normals[:, chosen] * lift

@@ -176,19 +176,20 @@ def sunlit(solids: list[Solid], points: Array, toward_sun: Array) -> Array:
 def lamplit(solids: list[Solid], points: Array, lamp: Array) -> Array:
     """Return 1 where a point sees the lamp (3,) and 0 where something is in between."""
     lit = np.ones(points.shape[1], np.float32)
+    casters = [one for one in solids if one.corners is not None and not getattr(one, "is_hollow", False)]
+    if not casters:
+        return lit
     origin = lamp.reshape(3, 1).astype(np.float32)
     rays = points - origin
     unit = rays / np.maximum(np.sqrt((rays * rays).sum(axis=0)), 1e-6)
-    for one in solids:
-        if one.corners is None or getattr(one, "is_hollow", False):
-            continue
-        middle = one.corners.mean(axis=1) - lamp
-        distance = float(np.linalg.norm(middle))
-        radius = float(np.linalg.norm(one.corners[:, 0] - one.corners[:, 7])) / 2
-        if radius < distance:
-            chosen = np.flatnonzero(middle @ unit > np.sqrt(distance**2 - radius**2))
-        else:
-            chosen = np.arange(len(lit))
+    corners = np.stack([np.asarray(one.corners) for one in casters])  # (C, 3, 8)
+    middle = corners.mean(axis=2) - lamp
+    squared_radius = ((corners[:, :, 0] - corners[:, :, 7]) ** 2).sum(axis=1) / 4
+    # A ray passes a ball if it is close enough in direction; any may pass if the lamp is inside of it.
+    tangent = (middle**2).sum(axis=1) - squared_radius
+    limit = np.where(tangent > 0, np.sqrt(np.maximum(tangent, 0)), -np.inf)
+    for one, passes in zip(casters, middle @ unit > limit[:, None], strict=True):
+        chosen = np.flatnonzero(passes)
         if len(chosen):
             t = one.intersect(origin, rays[:, chosen])
             lit[chosen[t < 0.995]] = 0
