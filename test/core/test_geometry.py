@@ -224,6 +224,16 @@ class TestEdges:
         assert not depth_edges(np.ones((1, 1))).any()
         assert depth_edges(np.array([[1.0, 3.0]])).shape == (1, 2)
 
+    @pytest.mark.parametrize("unknown", [np.s_[:, :9], np.s_[:, 15:], np.s_[:, 10:11], np.s_[:, :7:2]])
+    def test_edges_beside_unknown_depth(self, unknown: tuple[slice, slice]) -> None:
+        depth = np.full((20, 60), 5.0)
+        depth[:, 12:] = 2.0
+        depth[unknown] = np.nan
+        expected = np.zeros((20, 60), dtype=np.bool_)
+        expected[:, 11:13] = True
+        np.testing.assert_array_equal(depth_edges(depth), expected)
+        np.testing.assert_array_equal(depth_edges(depth.T), expected.T)
+
     def test_refuses_impossible_parameters(self) -> None:
         with pytest.raises(InvalidInputError, match="relative_threshold"):
             depth_edges(np.ones(SIZE), relative_threshold=0)
