@@ -24,6 +24,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--frames", type=int, default=30, help="frames of each scene")
     parser.add_argument("--rate", type=float, default=8.0, help="frames a second")
     parser.add_argument("--points", type=int, default=500, help="sparse metric points a frame")
+    parser.add_argument(
+        "--patience", type=float, default=60.0, help="seconds to go on with a scene without an answer"
+    )
     parser.add_argument("--seed", type=int, default=0, help="chooses the points")
 
 
@@ -62,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
         frames=args.frames,
         rate_hz=args.rate,
         points=args.points,
+        patience_s=args.patience,
         seed=args.seed,
     )
     console = Console()

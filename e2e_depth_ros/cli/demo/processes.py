@@ -41,6 +41,7 @@ class DemoSettings:
         frames: Frames of each scene.
         rate_hz: Frames a second.
         points: Sparse points a frame.
+        patience_s: How long to go on with a scene that the node has not answered yet.
         seed: Chooses the points.
     """
 
@@ -50,6 +51,7 @@ class DemoSettings:
     frames: int = 30
     rate_hz: float = 8.0
     points: int = 500
+    patience_s: float = 60.0
     seed: int = 0
 
 
@@ -131,7 +133,7 @@ def run_processes(settings: DemoSettings, scenes: list[Scene], on_image: Callabl
                 [
                     *("--namespace", _NAMESPACE, "--frames", str(settings.frames)),
                     *("--rate", str(settings.rate_hz), "--points", str(settings.points)),
-                    *("--seed", str(settings.seed)),
+                    *("--patience", str(settings.patience_s), "--seed", str(settings.seed)),
                 ],
                 settings.output / "camera.log",
             )

@@ -29,7 +29,6 @@ from e2e_depth_ros.ros.clouds import allocate_cloud
 from e2e_depth_ros.ros.images import message_from_array
 
 _DISCOVERY_S: Final = 120.0  # the node loads its model before it subscribes
-_ANSWER_S: Final = 60.0  # a slow machine may take long for its first frame
 _DRAIN_S: Final = 1.0  # lets the node finish a scene before the next begins
 
 
@@ -66,14 +65,15 @@ class ScenePublisher:
             counts = [publisher.get_subscription_count() for publisher in publishers]
             raise E2EDepthError(f"expected {count} listeners to image_raw and sparse_points, got {counts}")
 
-    def publish(self, scene: Scene, frames: int, rate_hz: float, points: int) -> int:
+    def publish(self, scene: Scene, frames: int, rate_hz: float, points: int, patience_s: float) -> int:
         """Publish a scene's frame again and again, each time with other points.
 
         Args:
             scene: What to publish.
-            frames: How often at least; it goes on until the node has answered one, for up to a minute.
+            frames: How often at least; it goes on until the node has answered one.
             rate_hz: Frames a second.
             points: Sparse points a frame, drawn anew from the measured ones.
+            patience_s: After this time it goes on no longer; a slow machine needs it for its first frame.
 
         Returns:
             How many frames were published.
@@ -85,7 +85,7 @@ class ScenePublisher:
         answer = (_ANSWERS[scene.camera is not None], scene.frame_id)
         start = time.monotonic()
         published = 0
-        while published < frames or (answer not in self._answered and time.monotonic() < start + _ANSWER_S):
+        while published < frames or (answer not in self._answered and time.monotonic() < start + patience_s):
             self._publish_once(scene, points)
             published += 1
             self._spin_until(max(start + published / rate_hz, time.monotonic()))
@@ -123,6 +123,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--frames", type=int, required=True)
     parser.add_argument("--rate", type=float, required=True)
     parser.add_argument("--points", type=int, required=True)
+    parser.add_argument("--patience", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--listeners", type=int, default=2, help="wait for so many; 2: node and receiver")
     parser.add_argument("--repeat", action="store_true", help="begin again after the last scene, for ever")
@@ -135,7 +136,8 @@ def main(argv: list[str] | None = None) -> int:
         publisher.wait_for_listeners(args.listeners)
         while True:
             published = {
-                scene.name: publisher.publish(scene, args.frames, args.rate, args.points) for scene in scenes
+                scene.name: publisher.publish(scene, args.frames, args.rate, args.points, args.patience)
+                for scene in scenes
             }
             if not args.repeat:
                 break
