@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 _CHECK_PERIOD_S = 0.1
 
@@ -39,22 +39,23 @@ class _StopSignals:
             raise _StoppedError
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the node until SIGINT, SIGTERM or the end of its ROS context.
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the node until SIGINT, SIGTERM or the end of its ROS context, then end the process.
+
+    Its exit code is 0 after a stop, 1 if the node could not start on its own, 2 for a bad parameter.
 
     Args:
         args: ROS arguments; by default the command line's.
-
-    Returns:
-        0 after a stop by signal; 1 if it could not start on its own; 2 for a bad parameter.
     """
     try:
-        return _run(args, _StopSignals())
+        code = _run(args, _StopSignals())
     except _StoppedError:
-        # Interpreters that tear down half-imported extension modules may crash.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+        code = 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # All that is ROS is shut down by now. To tear down the interpreter would take seconds with torch in it,
+    # and may crash where a signal left an extension module half imported.
+    os._exit(code)
 
 
 def _run(args: Sequence[str] | None, signals: _StopSignals) -> int:
@@ -94,4 +95,4 @@ def _run(args: Sequence[str] | None, signals: _StopSignals) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

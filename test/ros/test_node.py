@@ -102,6 +102,20 @@ def listen_until_all(robot, outputs, **frame):
     assert done, f"expected {set(outputs) - set(robot.received)}; {robot.statuses}"
 
 
+def falls_silent(robot, output, silence_s=1.5, **frame):
+    """Tell whether an output stops, though frames go on."""
+    robot.received.pop(output, None)  # frames that were under way may still come
+
+    def is_silent():
+        nonlocal since, count
+        if len(robot.received.get(output, [])) > count:
+            since, count = time.monotonic(), len(robot.received[output])
+        return time.monotonic() - since > silence_s
+
+    since, count = time.monotonic(), 0
+    return robot.stream_until(is_silent, timeout_s=20, **frame)
+
+
 def test_without_samples_only_relative_topics_publish_and_the_status_says_so(camera):
     camera.listen(*Output)
     free = set(Output) - METRIC_OUTPUTS
@@ -209,10 +223,9 @@ def test_reset_forgets_the_scale(camera, true_depth):
     assert until(lambda: Output.DEPTH in camera.received, 30, send)
     reply = camera.call(Trigger, "/depth/reset_alignment")
     assert (reply.success, reply.message) == (True, "alignment starts anew")
-    camera.spin(1.0)  # frames that were under way
+    assert falls_silent(camera, Output.DEPTH)
     camera.received.clear()
-    assert camera.stream_until(lambda: len(camera.received.get(Output.STATUS, [])) >= 2, header=camera.header)
-    assert Output.DEPTH not in camera.received
+    assert camera.stream_until(lambda: Output.STATUS in camera.received)
     assert camera.received[Output.STATUS][-1].message.startswith("lost: no alignment yet")
 
 
@@ -232,11 +245,22 @@ def test_nothing_is_computed_that_no_one_subscribes_to(camera):
 
 
 def test_only_what_is_subscribed_is_computed(camera):
-    listen_until_all(camera, [Output.NORMALS])
-    camera.stream_until(lambda: False, timeout_s=2.5)
-    stages = {key.removeprefix("stage_ms/") for key in camera.frames() if key.startswith("stage_ms/")}
-    assert {"read", "rectify", "encode", "denoise", "decode", "normals/image"} <= stages
-    assert stages.isdisjoint({"align", *(output.value for output in set(Output) - {Output.NORMALS})})
+    def stages():
+        return {key.removeprefix("stage_ms/") for key in camera.frames() if key.startswith("stage_ms/")}
+
+    expected = {
+        "read",
+        "rectify",
+        "preprocess",
+        "encode",
+        "denoise",
+        "decode",
+        "postprocess",
+        "normals/image",
+    }
+    camera.listen(Output.NORMALS)
+    assert camera.stream_until(lambda: stages() == expected), stages()
+    assert Output.NORMALS in camera.received
 
 
 def test_disabled_node_rests_until_enabled(camera):
@@ -244,10 +268,7 @@ def test_disabled_node_rests_until_enabled(camera):
     reply = camera.call(SetBool, "/depth/set_enabled", SetBool.Request(data=False))
     assert reply.success
     assert "disabled" in reply.message
-    camera.spin(1.0)
-    camera.received.clear()
-    camera.stream_until(lambda: False, timeout_s=1.5)
-    assert not camera.received
+    assert falls_silent(camera, Output.RELATIVE)
     camera.call(SetBool, "/depth/set_enabled", SetBool.Request(data=True))
     listen_until_all(camera, [Output.RELATIVE])
 
@@ -289,7 +310,7 @@ def test_parameters_change_live(camera):
         ("max_depth", 1e9, ["max_depth", "1000000000", "10000"]),
         ("min_depth", 90.0, ["min_depth", "90", "max_depth 80"]),
         ("rectify", "perhaps", ["rectify", "perhaps", "auto, on, off"]),
-        ("min_depth", "near", ["DOUBLE", "STRING"]),
+        ("min_depth", "near", ["Wrong parameter type"]),
         ("model", "other", ["model", "unconfigured"]),
         ("sparse_extrinsics", [1.0, 2.0], ["sparse_extrinsics", "length 7", "[1.0, 2.0]"]),
     ],
@@ -405,10 +426,7 @@ def test_malformed_cloud_is_counted_and_named_by_the_status(camera, true_depth, 
 def test_lifecycle_and_compressed_images(camera, process):
     listen_until_all(camera, [Output.RELATIVE])
     assert change_state(camera, Transition.TRANSITION_DEACTIVATE)
-    camera.spin(0.5)
-    camera.received.clear()
-    camera.stream_until(lambda: False, timeout_s=1)
-    assert not camera.received
+    assert falls_silent(camera, Output.RELATIVE)
     assert change_state(camera, Transition.TRANSITION_CLEANUP)
     assert state(camera) == State.PRIMARY_STATE_UNCONFIGURED
 

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+
+pytest.importorskip("diagnostic_msgs", reason="ROS 2 message packages are not installed")
+
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from e2e_depth_ros.alignment.result import Alignment, AlignmentState
+from e2e_depth_ros.ros.diagnostics import Statistics
+from e2e_depth_ros.ros.products import status_from_alignment
+from e2e_depth_ros.ros.refusal import RefusedMessageError
+
+
+def report(statistics, **options):
+    status = statistics.status("depth: frames", **{"dropped": 0, **options})
+    return status, {entry.key: entry.value for entry in status.values}
+
+
+def test_counts_last_and_rates_begin_anew():
+    statistics = Statistics()
+    for _ in range(3):
+        statistics.received()
+    statistics.processed(["a", "b"], {"read": 0.002}, 0.05, 0)
+    statistics.processed(["a"], {"read": 0.004}, 0.25, 7)
+    statistics.skipped()
+    status, values = report(statistics, dropped=5)
+    assert status.level == DiagnosticStatus.OK
+    assert (values["images_received"], values["images_processed"], values["images_dropped"]) == (
+        "3",
+        "2",
+        "5",
+    )
+    assert (values["published/a"], values["published/b"]) == ("2", "1")
+    assert values["stage_ms/read"] == "3.00"
+    assert values["age_max_ms"] == "250.0"
+    assert values["non_finite_pixels"] == "7"
+    assert values["images_without_subscriber"] == "1"
+    _, values = report(statistics)
+    assert (values["images_received"], values["rate_in_hz"], values["rate_out_hz"]) == ("3", "0.00", "0.00")
+    assert "stage_ms/read" not in values
+
+
+def test_refusals_warn_and_are_counted_by_reason():
+    statistics = Statistics()
+    for reason in ("image: step", "image: step", "cloud: fields"):
+        statistics.refused(RefusedMessageError(reason, "expected 1, got 2"))
+    status, values = report(statistics)
+    assert status.level == DiagnosticStatus.WARN
+    assert status.message == "refused 3: cloud: fields: expected 1, got 2"
+    assert (values["refused/image: step"], values["refused/cloud: fields"]) == ("2", "1")
+    status, values = report(statistics)
+    assert status.level == DiagnosticStatus.OK
+    assert values["last_refusal"] == "cloud: fields: expected 1, got 2"
+
+
+def test_unexpected_error_is_an_error():
+    statistics = Statistics()
+    statistics.failed(ValueError("boom"))
+    status, values = report(statistics)
+    assert (status.level, status.message) == (DiagnosticStatus.ERROR, "ValueError: boom")
+    assert values["refused/internal error"] == "1"
+
+
+def test_silence_is_told_only_when_nothing_came():
+    statistics = Statistics()
+    assert report(statistics, silence="no image on /x")[0].message == "no image on /x"
+    statistics.received()
+    assert report(statistics, silence="no image on /x")[0].level == DiagnosticStatus.OK
+
+
+@pytest.mark.parametrize(
+    ("state", "age_s", "level"),
+    [
+        (AlignmentState.FRESH, 0.0, DiagnosticStatus.OK),
+        (AlignmentState.HELD, 1.0, DiagnosticStatus.WARN),
+        (AlignmentState.DEGRADED, 0.0, DiagnosticStatus.WARN),
+        (AlignmentState.LOST, 9.0, DiagnosticStatus.ERROR),
+        (AlignmentState.LOST, np.inf, DiagnosticStatus.WARN),
+    ],
+)
+def test_status_tells_state_and_reason(state, age_s, level):
+    alignment = Alignment(
+        depth=None,
+        log_std=None,
+        scale=2.5,
+        shift_m=0.75,
+        state=state,
+        reason="because",
+        source="sparse_points",
+        samples_used=80,
+        samples_dropped={"behind_camera": 3, "out_of_range": 4},
+        inlier_ratio=0.9,
+        age_s=age_s,
+    )
+    status = status_from_alignment(alignment, "front/depth")
+    values = {entry.key: entry.value for entry in status.values}
+    assert (status.level, status.name) == (level, "front/depth: alignment")
+    assert status.message == f"{state.value}: because"
+    assert (values["scale"], values["shift_m"], values["inlier_ratio"]) == ("2.5", "0.75", "0.900")
+    assert (values["samples_used"], values["samples_dropped"]) == ("80", "7")
+    assert values["samples_dropped/behind_camera"] == "3"

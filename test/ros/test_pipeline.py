@@ -1,0 +1,319 @@
+"""The pipeline with a network whose answer is known; messages in, messages out."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sensor_msgs", reason="ROS 2 message packages are not installed")
+
+from builtin_interfaces.msg import Time
+from std_msgs.msg import Header
+
+from e2e_depth_ros.alignment.result import AlignmentState
+from e2e_depth_ros.core.camera import Camera, DistortionModel
+from e2e_depth_ros.core.errors import KindError
+from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
+from e2e_depth_ros.model.estimator import Estimate
+from e2e_depth_ros.model.task import Task
+from e2e_depth_ros.ros.camera_info import message_from_camera
+from e2e_depth_ros.ros.clouds import allocate_cloud, points_from_message
+from e2e_depth_ros.ros.images import depth_from_message, message_from_array, rgb_from_message
+from e2e_depth_ros.ros.outputs import METRIC_OUTPUTS, Output
+from e2e_depth_ros.ros.parameters import Parameters
+from e2e_depth_ros.ros.pipeline import Pipeline
+from e2e_depth_ros.ros.products import Products, farness_from_relative, message_for
+from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.ros.view import View
+
+SIZE = (30, 44)
+CAMERA = Camera(SIZE, np.array([[50.0, 0, 20], [0, 52, 16], [0, 0, 1]]))
+ROW, COLUMN = np.mgrid[0 : SIZE[0], 0 : SIZE[1]].astype(np.float32)
+RELATIVE = (0.1 + 0.8 * (0.7 * ROW / SIZE[0] + 0.3 * COLUMN / SIZE[1])).astype(np.float32)
+SCALE, SHIFT_M = 4.0, 1.5
+TRUE_DEPTH = SHIFT_M + SCALE * RELATIVE
+RGB = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+
+
+class KnownEstimator:
+    tasks = frozenset(Task)
+
+    def __init__(self, kind=DepthKind.AFFINE_INVARIANT):
+        self.kind = kind
+        self.asked = []
+
+    def estimate(self, rgb, *, tasks):
+        self.asked.append(set(tasks))
+        assert rgb.shape == (*SIZE, 3)
+        valid = np.ones(SIZE, bool)
+        normals = np.broadcast_to(np.float32([0, 0, -1]), (*SIZE, 3))
+        return Estimate(
+            DepthMap(RELATIVE, valid, self.kind) if Task.DEPTH in tasks else None,
+            NormalMap(normals, valid) if Task.NORMALS in tasks else None,
+            {"encode": 0.001},
+            3,
+        )
+
+
+def header(index=0, frame_id="camera"):
+    return Header(stamp=Time(sec=100, nanosec=index * 30_000_000), frame_id=frame_id)
+
+
+def frame(index=0, camera=CAMERA):
+    head = header(index)
+    return message_from_array(RGB, "rgb8", head), message_from_camera(camera, head)
+
+
+def depth_samples(index=0, count=200):
+    chosen = np.random.default_rng(index).permutation(TRUE_DEPTH.size).reshape(SIZE) < count
+    return message_from_array(np.where(chosen, TRUE_DEPTH, np.float32(0)), "32FC1", header(index))
+
+
+def point_samples(index=0, frame_id="camera"):
+    cloud, points = allocate_cloud(np.zeros((*SIZE, 3), np.uint8), header(index, frame_id))
+    points[..., 0] = (COLUMN - CAMERA.cx) / CAMERA.fx * TRUE_DEPTH
+    points[..., 1] = (ROW - CAMERA.cy) / CAMERA.fy * TRUE_DEPTH
+    points[..., 2] = TRUE_DEPTH
+    return cloud
+
+
+def test_nothing_wanted_nothing_computed():
+    estimator = KnownEstimator()
+    result = Pipeline(estimator).process(*frame(), set())
+    assert not result.messages
+    assert not estimator.asked
+    assert result.alignment is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "tasks"),
+    [
+        ({Output.NORMALS}, [{Task.NORMALS}]),
+        ({Output.RELATIVE}, [{Task.DEPTH}]),
+        ({Output.STATUS}, [{Task.DEPTH}]),
+        ({Output.COLOR, Output.NORMALS}, [{Task.DEPTH, Task.NORMALS}]),
+        ({Output.DEPTH_INFO}, []),
+    ],
+)
+def test_network_is_asked_only_for_what_is_wanted(wanted, tasks):
+    estimator = KnownEstimator()
+    result = Pipeline(estimator).process(*frame(), wanted)
+    assert estimator.asked == tasks
+    assert set(result.messages) == wanted
+
+
+def test_without_samples_metric_outputs_are_missing():
+    result = Pipeline(KnownEstimator()).process(*frame(), set(Output))
+    assert set(result.messages) == set(Output) - METRIC_OUTPUTS
+    assert result.alignment.state is AlignmentState.LOST
+    assert "no samples from sparse_points or sparse_depth" in result.alignment.reason
+    assert result.non_finite == 3
+
+
+@pytest.mark.parametrize("sensor", ["points", "depth", "both"])
+def test_samples_make_every_output(sensor):
+    pipeline = Pipeline(KnownEstimator())
+    if sensor != "depth":
+        pipeline.sparse.points.put(point_samples())
+    if sensor != "points":
+        pipeline.sparse.depth.put(depth_samples())
+    result = pipeline.process(*frame(), set(Output))
+    assert not result.refusals
+    assert set(result.messages) == set(Output)
+    assert result.alignment.scale == pytest.approx(SCALE, rel=0.01)
+    assert result.alignment.shift_m == pytest.approx(SHIFT_M, rel=0.01)
+    expected = {
+        "points": "sparse_points",
+        "depth": "sparse_depth",
+        "both": "sparse_points + sparse_depth",
+    }
+    assert result.alignment.source == expected[sensor]
+    depth_m = depth_from_message(result.messages[Output.DEPTH])
+    np.testing.assert_allclose(depth_m, TRUE_DEPTH, rtol=0.01)
+    points = points_from_message(result.messages[Output.POINTS]).reshape(*SIZE, 3)
+    np.testing.assert_allclose(points[..., 0], (COLUMN - 20) / 50 * depth_m, atol=1e-5)
+    np.testing.assert_allclose(points[..., 1], (ROW - 16) / 52 * depth_m, atol=1e-5)
+    np.testing.assert_array_equal(points[..., 2], depth_m)
+    confidence = depth_from_message(result.messages[Output.CONFIDENCE])
+    assert ((confidence > 0.5) & (confidence <= 1)).all()
+    for output, message in result.messages.items():
+        if output is not Output.STATUS:
+            assert message.header == header()
+
+
+def test_each_stage_is_timed():
+    pipeline = Pipeline(KnownEstimator())
+    pipeline.sparse.depth.put(depth_samples())
+    result = pipeline.process(*frame(), {Output.DEPTH, Output.POINTS})
+    assert list(result.durations_s) == ["read", "rectify", "encode", "align", "depth/image_rect", "points"]
+    assert all(seconds >= 0 for seconds in result.durations_s.values())
+
+
+def test_a_measurement_serves_one_frame_and_holds_for_the_next():
+    pipeline = Pipeline(KnownEstimator())
+    pipeline.sparse.depth.put(depth_samples())
+    first = pipeline.process(*frame(0), {Output.DEPTH}).alignment
+    second = pipeline.process(*frame(1), {Output.DEPTH}).alignment
+    assert (first.age_s, second.age_s) == (0, pytest.approx(0.03))
+    assert second.depth is not None
+
+
+def test_reset_forgets_alignment_and_waiting_samples():
+    pipeline = Pipeline(KnownEstimator())
+    pipeline.sparse.depth.put(depth_samples())
+    pipeline.process(*frame(0), {Output.DEPTH})
+    pipeline.sparse.depth.put(depth_samples(1))
+    pipeline.reset_alignment()
+    assert pipeline.process(*frame(1), {Output.DEPTH}).alignment.state is AlignmentState.LOST
+
+
+def test_samples_of_another_time_are_refused():
+    pipeline = Pipeline(KnownEstimator())
+    pipeline.sparse.depth.put(depth_samples(0))
+    result = pipeline.process(*frame(20), {Output.DEPTH, Output.STATUS})
+    assert [refusal.reason for refusal in result.refusals] == ["sparse: stale stamp"]
+    assert "sparse: stale stamp" in result.messages[Output.STATUS].message
+
+
+def test_extrinsics_parameter_moves_points():
+    pipeline = Pipeline(KnownEstimator())
+    pipeline.sparse.points.put(point_samples(0, "lidar"))
+    refused = pipeline.process(*frame(0), {Output.DEPTH})
+    assert [refusal.reason for refusal in refused.refusals] == ["sparse_points: transform"]
+    # half a metre ahead: what the sensor sees at z is at z + 0.5 for the camera
+    pipeline.parameters = Parameters(sparse_extrinsics=(0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 1.0))
+    pipeline.sparse.points.put(point_samples(1, "lidar"))
+    result = pipeline.process(*frame(1), {Output.DEPTH})
+    centre = depth_from_message(result.messages[Output.DEPTH])[16, 20]
+    assert centre == pytest.approx(TRUE_DEPTH[16, 20] + 0.5, rel=0.03)
+
+
+def test_points_need_a_calibration_and_relative_depth_does_not():
+    pipeline = Pipeline(KnownEstimator())
+    pipeline.sparse.points.put(point_samples())
+    image, _ = frame()
+    result = pipeline.process(image, None, set(Output))
+    assert [refusal.reason for refusal in result.refusals] == ["sparse_points: camera_info"]
+    assert set(result.messages) == {Output.RELATIVE, Output.COLOR, Output.NORMALS, Output.STATUS}
+
+
+def test_registered_depth_needs_no_calibration_but_the_cloud_does():
+    pipeline = Pipeline(KnownEstimator())
+    pipeline.sparse.depth.put(depth_samples())
+    image, _ = frame()
+    messages = pipeline.process(image, None, set(Output)).messages
+    assert Output.DEPTH in messages
+    assert Output.POINTS not in messages
+
+
+@pytest.mark.parametrize("kind", ["size", "frame"])
+def test_foreign_calibration_is_refused_and_the_frame_goes_on(kind):
+    image, info = frame()
+    if kind == "size":
+        info.width += 1
+    else:
+        info.header = header(0, "another")
+    result = Pipeline(KnownEstimator()).process(image, info, {Output.RELATIVE, Output.DEPTH_INFO})
+    assert [refusal.reason for refusal in result.refusals] == [f"camera_info: {kind}"]
+    assert set(result.messages) == {Output.RELATIVE}
+
+
+def test_broken_image_is_refused():
+    image, info = frame()
+    image.step = 1
+    with pytest.raises(RefusedMessageError):
+        Pipeline(KnownEstimator()).process(image, info, {Output.RELATIVE})
+
+
+def test_pixels_without_image_are_invalid_everywhere():
+    pincushion = Camera(SIZE, CAMERA.intrinsics, DistortionModel.PLUMB_BOB, (0.6, 0.2, 0.0, 0.0, 0.0))
+    pipeline = Pipeline(KnownEstimator())
+    pipeline.sparse.depth.put(depth_samples())
+    messages = pipeline.process(*frame(0, pincushion), set(Output)).messages
+    for output in (Output.DEPTH, Output.RELATIVE):
+        assert np.isnan(depth_from_message(messages[output])[0, 0])
+        assert np.isfinite(depth_from_message(messages[output])[15, 20])
+    normals = np.frombuffer(messages[Output.NORMALS].data, np.float32).reshape(*SIZE, 3)
+    assert np.isnan(normals[0, 0]).all()
+    assert np.isnan(points_from_message(messages[Output.POINTS])[0]).all()
+    assert depth_from_message(messages[Output.CONFIDENCE])[0, 0] == 0
+    assert not rgb_from_message(messages[Output.COLOR])[0, 0].any()
+
+
+@pytest.mark.parametrize(
+    ("rectify", "topic", "rectified"),
+    [
+        ("auto", "/camera/image_raw", True),
+        ("auto", "/camera/image_rect_color", False),
+        ("on", "/camera/image_rect", True),
+        ("off", "/camera/image_raw", False),
+    ],
+)
+def test_when_images_are_rectified(rectify, topic, rectified):
+    projection = np.array([[40.0, 0, 21], [0, 41, 15], [0, 0, 1]])
+    lens = Camera(
+        SIZE, CAMERA.intrinsics, DistortionModel.PLUMB_BOB, (-0.3, 0.0, 0.0, 0.0, 0.0), projection=projection
+    )
+    seen = []
+    estimator = SimpleNamespace(
+        tasks=frozenset(Task),
+        estimate=lambda rgb, tasks: seen.append(rgb) or KnownEstimator().estimate(rgb, tasks=tasks),
+    )
+    pipeline = Pipeline(estimator, Parameters(rectify=rectify), image_topic=topic)
+    result = pipeline.process(*frame(0, lens), {Output.RELATIVE, Output.DEPTH_INFO})
+    assert np.array_equal(seen[0], RGB) is not rectified
+    assert list(result.messages[Output.DEPTH_INFO].k[[0, 2, 4, 5]]) == [40, 21, 41, 15]
+
+
+def test_points_out_of_range_are_left_out_but_stay_in_depth():
+    pipeline = Pipeline(KnownEstimator(), Parameters(min_depth=2.5, max_depth=4.0))
+    pipeline.sparse.depth.put(depth_samples(0, 800))
+    messages = pipeline.process(*frame(), {Output.DEPTH, Output.POINTS}).messages
+    depth_m = depth_from_message(messages[Output.DEPTH])
+    z = points_from_message(messages[Output.POINTS])[:, 2].reshape(SIZE)
+    inside = (depth_m >= 2.5) & (depth_m <= 4)
+    assert 0 < inside.sum() < inside.size
+    np.testing.assert_array_equal(np.isfinite(z), inside)
+    assert np.isfinite(depth_m).all()
+
+
+def test_model_without_normals_is_told():
+    estimator = KnownEstimator()
+    estimator.tasks = frozenset({Task.DEPTH})
+    result = Pipeline(estimator).process(*frame(), {Output.NORMALS, Output.RELATIVE})
+    assert set(result.messages) == {Output.RELATIVE}
+    assert [refusal.reason for refusal in result.refusals] == ["model: task"]
+
+
+def test_relative_depth_never_reaches_a_metric_topic():
+    """Even if an alignment claimed it: the type refuses."""
+    relative = DepthMap(RELATIVE, np.ones(SIZE, bool), DepthKind.AFFINE_INVARIANT)
+    lie = SimpleNamespace(depth=relative, log_std=RELATIVE, state=AlignmentState.FRESH)
+    products = Products(header(), View(RGB, CAMERA), relative=relative, alignment=lie)
+    for output in METRIC_OUTPUTS:
+        with pytest.raises(KindError):
+            message_for(output, products, Parameters())
+
+
+def test_relative_is_zero_near_for_every_kind():
+    valid = np.ones(SIZE, bool)
+    far = farness_from_relative(DepthMap(RELATIVE, valid, DepthKind.AFFINE_INVARIANT), stretch=False)
+    np.testing.assert_array_equal(far, RELATIVE)
+    disparity = DepthMap(RELATIVE, valid, DepthKind.AFFINE_INVARIANT_DISPARITY)
+    np.testing.assert_allclose(farness_from_relative(disparity, stretch=False), 1 - RELATIVE)
+    stretched = farness_from_relative(disparity, stretch=True)
+    assert (stretched.min(), stretched.max()) == (0, 1)
+
+
+@pytest.mark.parametrize("colormap", ["turbo", "gray"])
+def test_colours_are_bright_near(colormap):
+    pipeline = Pipeline(KnownEstimator(), Parameters(colormap=colormap))
+    message = pipeline.process(*frame(), {Output.COLOR}).messages[Output.COLOR]
+    rgb = rgb_from_message(message).astype(int)
+    near, far = rgb[np.unravel_index(RELATIVE.argmin(), SIZE)], rgb[np.unravel_index(RELATIVE.argmax(), SIZE)]
+    if colormap == "gray":
+        assert near[0] > 200
+        assert far[0] < 50
+    else:  # turbo runs from blue to red
+        assert near[0] > near[2]
+        assert far[2] > far[0]
