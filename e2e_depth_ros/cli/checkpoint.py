@@ -7,10 +7,10 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from e2e_depth_ros.cli.model_arguments import MODEL_HELP
+
 if TYPE_CHECKING:
     from e2e_depth_ros.model.checkpoint import CheckpointFacts
-
-_MODEL_HELP = "embedded, a folder, or a hub id org/name[@revision]"
 
 
 def add_parser(subparsers: Any) -> None:
@@ -24,7 +24,7 @@ def add_parser(subparsers: Any) -> None:
     )
     verify = actions.add_parser("verify", help="load it and check every tensor")
     for action in (inspect, verify):
-        action.add_argument("model", help=_MODEL_HELP)
+        action.add_argument("model", help=MODEL_HELP)
         action.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from e2e_depth_ros.model.estimator import Estimator
 
-MODEL_HELP = "embedded, a folder, or a hub id org/name[@revision] (default: embedded)"
+MODEL_HELP = "embedded, a folder, or a hub id org/name[@revision]"
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add --model, --revision, --device, --dtype, --processing-resolution and --threads."""
     group = parser.add_argument_group("model")
-    group.add_argument("--model", default="embedded", help=MODEL_HELP)
+    group.add_argument("--model", default="embedded", help=f"{MODEL_HELP} (default: embedded)")
     group.add_argument("--revision", help="of a hub id: a branch, tag or commit")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     group.add_argument("--dtype", default="auto", help="auto, float32, float16 or bfloat16 (default: auto)")

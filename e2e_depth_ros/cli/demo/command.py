@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from e2e_depth_ros.cli.model_arguments import MODEL_HELP
 from e2e_depth_ros.core.errors import InvalidInputError
 
 
@@ -17,9 +18,7 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for pictures, clouds and numbers")
-    parser.add_argument(
-        "--model", default="embedded", help="embedded, a folder, or a hub id org/name[@revision]"
-    )
+    parser.add_argument("--model", default="embedded", help=MODEL_HELP)
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument("--frames", type=int, default=30, help="frames of each scene")
     parser.add_argument("--rate", type=float, default=8.0, help="frames a second")
