@@ -1,4 +1,4 @@
-"""Training recipes as YAML: every key checked, unknown ones refused."""
+"""Recipes as YAML: every key checked, unknown ones refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,16 @@ T = TypeVar("T")
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a recipe file.
+    """Read a training recipe.
+
+    Raises:
+        InvalidInputError: It can't be read, or a key is unknown, missing, or of the wrong type or range.
+    """
+    return read_yaml(path, Recipe)
+
+
+def read_yaml(path: Path, cls: type[T]) -> T:
+    """Read a file into a dataclass, whose fields are the file's keys.
 
     Raises:
         InvalidInputError: It can't be read, or a key is unknown, missing, or of the wrong type or range.
@@ -27,7 +36,7 @@ def read_recipe(path: Path) -> Recipe:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InvalidInputError(f"expected a recipe in YAML, got {path}: {error}") from error
     try:
-        return recipe_from_mapping(content)
+        return _parse(cls, content, "")
     except InvalidInputError as error:
         raise InvalidInputError(f"{path}: {error}") from error
 

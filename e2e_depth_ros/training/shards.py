@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,16 @@ class Shard(Sequence[Sample]):
             scene=int(arrays["scene"][index]),
             world_from_camera=pose if np.isfinite(pose).all() else None,
         )
+
+    @property
+    def scenes(self) -> set[int]:
+        """The numbers of the scenes, without decoding a sample."""
+        return {int(scene) for scene in self._arrays["scene"]}
+
+    @property
+    def kinds(self) -> Counter[str]:
+        """How many samples there are of each kind, without decoding one."""
+        return Counter(str(self._arrays["kind_names"][int(kind)]) for kind in self._arrays["kind"])
 
     def _decode(self, name: str, index: int) -> NDArray[Any]:
         ends = self._arrays[f"{name}_ends"]

@@ -43,6 +43,7 @@ BUILDERS: dict[str, Callable[[Stage], Plan]] = {
     "yard": yards.build,
 }
 MIX = "room=0.40,tabletop=0.20,corridor=0.12,street=0.20,yard=0.08"
+MEMORY = "/dev/shm"  # noqa: S108 - a private folder is made in it
 OPTICAL_FROM_BLENDER = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
@@ -59,8 +60,7 @@ def main() -> None:
     print(f"models {furniture.roles()} panoramas {[path.stem for path in skies.paths]}", file=log, flush=True)
     stage = Stage(rng, furniture, skies)
     kinds, weights = zip(*options.mix.items(), strict=True)
-    shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=shared) as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as folder:
         for seed in range(options.seed, options.seed + options.scenes):
             path = options.output / f"{seed:08d}.npz"
             if path.exists():
@@ -115,7 +115,7 @@ def _render(
 
 
 def _quiet_blender() -> TextIO:
-    """Send what Blender's own code prints (a line for each picture and more) nowhere; return the real output."""
+    """Send what Blender itself prints (a line for each picture and more) nowhere; return the real output."""
     log = os.fdopen(os.dup(1), "w")
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
@@ -131,9 +131,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--samples", type=int, default=4, help="light paths for each pixel")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--split", choices=("train", "validation"), default="train")
-    parser.add_argument("--mix", type=_mix, default=_mix(MIX), help="share of each kind, say room=0.7,street=0.3")
+    parser.add_argument(
+        "--mix", type=_mix, default=_mix(MIX), help="share of each kind, say room=0.7,street=0.3"
+    )
     parser.add_argument("--furniture", type=Path, nargs="*", default=[], help="catalogues (.sh3f)")
-    parser.add_argument("--panoramas", type=Path, nargs="*", default=[], help="further panoramas (.exr, .hdr)")
+    parser.add_argument(
+        "--panoramas", type=Path, nargs="*", default=[], help="further panoramas (.exr, .hdr)"
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder for the scenes' files")
     return parser.parse_args(sys.argv[1:])
 

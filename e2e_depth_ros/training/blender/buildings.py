@@ -15,7 +15,9 @@ from stage import Stage, frame
 Box = tuple[Point, Point]
 
 
-def block(stage: Stage, paints: Palette, base: Matrix, size: tuple[float, float, float], *, near: bool) -> None:
+def block(
+    stage: Stage, paints: Palette, base: Matrix, size: tuple[float, float, float], *, near: bool
+) -> None:
     """A building of length, depth and height.
 
     Args:
@@ -37,7 +39,9 @@ def block(stage: Stage, paints: Palette, base: Matrix, size: tuple[float, float,
             _door(stage, paints, base @ frame(stage.rng.uniform(-0.4, 0.4) * length, 0))
     if stage.chance(0.4):
         trim = stage.rng.choice(paints)
-        stage.box(trim, (-length / 2 - 0.1, -0.25, height), (length / 2 + 0.1, depth, height + 0.35), base=base)
+        stage.box(
+            trim, (-length / 2 - 0.1, -0.25, height), (length / 2 + 0.1, depth, height + 0.35), base=base
+        )
 
 
 def house(stage: Stage, paints: Palette, base: Matrix, size: tuple[float, float, float]) -> None:
@@ -56,7 +60,12 @@ def house(stage: Stage, paints: Palette, base: Matrix, size: tuple[float, float,
     if stage.chance(0.4):
         low = (length / 2 + 0.1, rng.uniform(0, 2), 0)
         stage.box(stage.paints.make("facade"), low, (length / 2 + 3.3, depth, 2.6), base=base)
-        stage.box(rng.choice(paints), (length / 2 + 0.5, low[1] - 0.05, 0), (length / 2 + 2.9, low[1], 2.1), base=base)
+        stage.box(
+            rng.choice(paints),
+            (length / 2 + 0.5, low[1] - 0.05, 0),
+            (length / 2 + 2.9, low[1], 2.1),
+            base=base,
+        )
 
 
 def _windows(stage: Stage, paints: Palette, base: Matrix, length: float, height: float, start: float) -> None:
@@ -76,12 +85,17 @@ def _windows(stage: Stage, paints: Palette, base: Matrix, length: float, height:
             half = width / 2
             frames.append(((x - half - 0.09, -0.06, z - 0.09), (x + half + 0.09, 0, z + tall + 0.09)))
             frames.append(((x - half - 0.15, -0.16, z - 0.14), (x + half + 0.15, 0, z - 0.06)))
-            panes += [((x - half, -0.075, z), (x - 0.03, -0.01, z + tall)), ((x + 0.03, -0.075, z), (x + half, -0.01, z + tall))]
+            panes += [
+                ((x - half, -0.075, z), (x - 0.03, -0.01, z + tall)),
+                ((x + 0.03, -0.075, z), (x + half, -0.01, z + tall)),
+            ]
             if balconies and row > 0:
                 frames.append(((x - half - 0.4, -1.1, z - sill - 0.1), (x + half + 0.4, 0, z - sill)))
                 frames.append(((x - half - 0.4, -1.12, z - sill), (x + half + 0.4, -1.08, z - sill + 0.95)))
     if frames:
-        stage.put_once(meshes.boxes(frames), rng.choice([*paints[-4:], stage.paints.make("marking")]), base=base)
+        stage.put_once(
+            meshes.boxes(frames), rng.choice([*paints[-4:], stage.paints.make("marking")]), base=base
+        )
         stage.put_once(meshes.boxes(panes), stage.paints.pane(), base=base)
 
 
@@ -101,7 +115,9 @@ def _shop(stage: Stage, paints: Palette, base: Matrix, length: float) -> None:
     if stage.chance(0.4):
         reach, drop = rng.uniform(0.8, 1.6), rng.uniform(0.2, 0.6)
         low, high = 0.4 - length / 2, length / 2 - 0.4
-        awning = meshes.sheet([[(low, 0, 2.75), (high, 0, 2.75)], [(low, -reach, 2.75 - drop), (high, -reach, 2.75 - drop)]])
+        awning = meshes.sheet(
+            [[(low, 0, 2.75), (high, 0, 2.75)], [(low, -reach, 2.75 - drop), (high, -reach, 2.75 - drop)]]
+        )
         stage.put_once(awning, stage.paints.make("fabric"), base=base)
 
 

@@ -31,10 +31,14 @@ def build(stage: Stage) -> Plan:
         side = rng.choice([1, 3])
         base, length = shell.wall(side)
         place = base @ frame(rng.uniform(-0.45, 0.45) * length, -0.3, turn=pi)
-        if not (stage.chance(0.7) and stage.model(rng.choice(["floor", "storage", "plant", "seat"]), place, 1.5)):
+        if not (
+            stage.chance(0.7) and stage.model(rng.choice(["floor", "storage", "plant", "seat"]), place, 1.5)
+        ):
             _simple(stage, paints, place)
     for _ in range(rng.randint(0, 3)):
-        place = frame(rng.uniform(-0.3, 0.3) * width, rng.uniform(-0.4, 0.45) * shell.depth, turn=rng.uniform(0, 6))
+        place = frame(
+            rng.uniform(-0.3, 0.3) * width, rng.uniform(-0.4, 0.45) * shell.depth, turn=rng.uniform(0, 6)
+        )
         objects.figure(stage, paints, place)
     for _ in range(rng.randint(0, 5)):
         place = frame(rng.uniform(-0.4, 0.4) * width, rng.uniform(-0.4, 0.45) * shell.depth)
@@ -74,7 +78,10 @@ def _racks(stage: Stage, paints: objects.Palette, shell: Shell) -> None:
                     size, tall = rng.uniform(0.25, 0.8), rng.uniform(0.3, 0.9) * step
                     if stage.chance(0.75):
                         inset = rng.uniform(0, 0.25) * deep
-                        low, high = (x - deep / 2 + inset, along, z), (x + deep / 2 - inset, along + size, z + tall)
+                        low, high = (
+                            (x - deep / 2 + inset, along, z),
+                            (x + deep / 2 - inset, along + size, z + tall),
+                        )
                         stage.box(rng.choice(cartons), low, high)
                     along += size + rng.uniform(0.02, 0.2)
             for corner in (-deep / 2, deep / 2):

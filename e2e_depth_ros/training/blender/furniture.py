@@ -122,9 +122,7 @@ STORAGE = _named(
     r"oven|washing|dryer|stove|cooker|piano|fireplace|box$|rack|cooler|crate|container"
 )
 PLANT = _named(r"plant|ficus|bamboo|flower|yucca|cactus|orchid|tulip|lily|bonsai|christmas tree|spathi")
-TREE = _named(
-    r"acacia|ficus|bamboo|pine|coconut|beech|cypress|maple|poplar|palm|peach|snow$|bush|hedge"
-)
+TREE = _named(r"acacia|ficus|bamboo|pine|coconut|beech|cypress|maple|poplar|palm|peach|snow$|bush|hedge")
 STREET = _named(
     r"bench|bank|trash|hydrant|mailbox|letters box|lamppost|street l|park light|cone|railing|fence|barrel|"
     r"pallet|bin\b|crate|container|rock|lantern|flower box|plant box|concrete|wheelbarrow|swing|umbrella|box$"
@@ -152,11 +150,15 @@ ROLES: dict[str, Callable[[Model], bool]] = {
     "animal": lambda m: m.category == "Characters" and not PERSON(m),
     "car": lambda m: m.category == "Vehicles" and 2.4 < m.length_m < 6.5 and m.size_m[2] < 3.6,
     "truck": lambda m: m.category == "Vehicles" and m.length_m >= 6.5,
-    "cycle": lambda m: m.category in ("Vehicles", "Exterior") and bool(_named(r"bike|cycle|scooter|yamaha")(m)),
+    "cycle": lambda m: (
+        m.category in ("Vehicles", "Exterior") and bool(_named(r"bike|cycle|scooter|yamaha")(m))
+    ),
     "tree": lambda m: TREE(m) and m.category == "Exterior" and m.size_m[2] > 2.4,
     "bush": lambda m: TREE(m) and m.category == "Exterior" and m.size_m[2] <= 2.4,
     "street": lambda m: STREET(m) and m.category in ("Exterior", "Lights", "Miscellaneous") and _stands(m),
-    "garden": lambda m: m.category == "Exterior" and _stands(m) and 0.3 < m.length_m < 4 and m.size_m[2] > 0.2,
+    "garden": lambda m: (
+        m.category == "Exterior" and _stands(m) and 0.3 < m.length_m < 4 and m.size_m[2] > 0.2
+    ),
 }
 
 
@@ -170,7 +172,9 @@ class Furniture:
         self._meshes: dict[str, bpy.types.Mesh | None] = {}
         self.used: Counter[str] = Counter()
         models = [model for path in catalogues for model in read_catalogue(path)]
-        self.models = [m for m in models if belongs(f"model {m.identifier}", split) and m.bytes <= MAX_OBJ_BYTES]
+        self.models = [
+            m for m in models if belongs(f"model {m.identifier}", split) and m.bytes <= MAX_OBJ_BYTES
+        ]
         self._roles = {role: [m for m in self.models if fits(m)] for role, fits in ROLES.items()}
 
     def roles(self) -> dict[str, int]:

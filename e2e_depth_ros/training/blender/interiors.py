@@ -60,7 +60,9 @@ def build_shell(stage: Stage, shell: Shell, paints: Palette, windows: float, doo
             continue
         stage.box(material, (-length / 2 - t, 0, 0), (length / 2 + t, t, shell.height), base=base)
         if stage.chance(0.6):
-            stage.box(skirting, (-length / 2, -0.015, 0), (length / 2, 0, stage.rng.uniform(0.06, 0.15)), base=base)
+            stage.box(
+                skirting, (-length / 2, -0.015, 0), (length / 2, 0, stage.rng.uniform(0.06, 0.15)), base=base
+            )
         _hang_on_wall(stage, paints, base, length, shell.height, doors)
     return glazed
 

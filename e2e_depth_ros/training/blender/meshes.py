@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from itertools import pairwise
 
 import bmesh
 import bpy
@@ -64,9 +65,7 @@ def box(bevel: float) -> bpy.types.Mesh:
     shape = bmesh.new()
     bmesh.ops.create_cube(shape, size=1)
     if bevel:
-        bmesh.ops.bevel(
-            shape, geom=list(shape.edges), offset=bevel, segments=3, affect="EDGES", profile=0.5
-        )
+        bmesh.ops.bevel(shape, geom=list(shape.edges), offset=bevel, segments=3, affect="EDGES", profile=0.5)
     return _mesh(shape, smooth=bevel > 0.08)
 
 
@@ -124,10 +123,8 @@ def turned(profile: list[tuple[float, float]]) -> bpy.types.Mesh:
     """A vessel turned on a lathe; `profile` holds (radius, height) from the middle of the foot."""
     shape = bmesh.new()
     points = [shape.verts.new((radius, 0, z)) for radius, z in profile]
-    edges = [shape.edges.new(pair) for pair in zip(points, points[1:], strict=False)]
-    bmesh.ops.spin(
-        shape, geom=points + edges, axis=(0, 0, 1), cent=(0, 0, 0), steps=28, angle=2 * math.pi
-    )
+    edges = [shape.edges.new(pair) for pair in pairwise(points)]
+    bmesh.ops.spin(shape, geom=points + edges, axis=(0, 0, 1), cent=(0, 0, 0), steps=28, angle=2 * math.pi)
     bmesh.ops.remove_doubles(shape, verts=list(shape.verts), dist=1e-4)
     bmesh.ops.recalc_face_normals(shape, faces=list(shape.faces))
     return _mesh(shape, smooth=True)
@@ -158,7 +155,9 @@ def vase(rng: random.Random) -> bpy.types.Mesh:
     return turned([(0, 0), (rng.uniform(0.15, 0.3), 0), *belly, (rng.uniform(0.1, 0.3), 1), (0.1, 0.98)])
 
 
-def blob(rng: random.Random, divisions: int, amplitude: float, frequency: float, *, smooth: bool = True):
+def blob(
+    rng: random.Random, divisions: int, amplitude: float, frequency: float, *, smooth: bool = True
+) -> bpy.types.Mesh:
     """A ball, dented by noise."""
     shape = bmesh.new()
     bmesh.ops.create_icosphere(shape, subdivisions=divisions, radius=0.5)

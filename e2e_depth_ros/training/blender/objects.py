@@ -60,7 +60,9 @@ def books(stage: Stage, paints: Palette, base: Matrix, scale: float) -> None:
     for _ in range(rng.randint(2, 6)):
         height = rng.uniform(0.015, 0.05) * scale
         size = (rng.uniform(0.15, 0.26) * scale, rng.uniform(0.11, 0.2) * scale, height)
-        stage.shape("box", rng.choice(paints), (0, 0, z + height / 2), size, base=base, turn=rng.uniform(-0.3, 0.3))
+        stage.shape(
+            "box", rng.choice(paints), (0, 0, z + height / 2), size, base=base, turn=rng.uniform(-0.3, 0.3)
+        )
         z += height
 
 
@@ -201,7 +203,14 @@ def figure(stage: Stage, paints: Palette, base: Matrix) -> None:
     for side in (-1, 1):
         lean = Euler((side * step, 0, 0))
         leg = stage.shapes.pick("pole")
-        stage.put(leg, trousers, (0.09 * side, 0, 0.25 * height), (0.15, 0.17, 0.5 * height), base=base, rotation=lean)
+        stage.put(
+            leg,
+            trousers,
+            (0.09 * side, 0, 0.25 * height),
+            (0.15, 0.17, 0.5 * height),
+            base=base,
+            rotation=lean,
+        )
         arm = (0.24 * side, 0, 0.66 * height)
         stage.put(leg, coat, arm, (0.1, 0.1, 0.36 * height), base=base, rotation=Euler((-side * step, 0, 0)))
     stage.shape("cushion", coat, (0, 0, 0.65 * height), (0.42, 0.26, 0.38 * height), base=base)
@@ -219,7 +228,14 @@ def tree(stage: Stage, base: Matrix) -> None:
     for _ in range(rng.randint(2, 5)):
         size = rng.uniform(1.6, 3.6)
         place = (rng.gauss(0, 0.6), rng.gauss(0, 0.6), trunk + rng.uniform(0, 2))
-        stage.shape("crown", leaf, place, (size, size, size * rng.uniform(0.7, 1.3)), base=base, turn=rng.uniform(0, 6))
+        stage.shape(
+            "crown",
+            leaf,
+            place,
+            (size, size, size * rng.uniform(0.7, 1.3)),
+            base=base,
+            turn=rng.uniform(0, 6),
+        )
 
 
 def bush(stage: Stage, base: Matrix) -> None:
@@ -237,4 +253,3 @@ def bush(stage: Stage, base: Matrix) -> None:
 def carton_paints(stage: Stage) -> Palette:
     """Materials for cartons and crates."""
     return [*stage.paints.many("wood", 2), *stage.paints.many("thing", 2), stage.paints.make("metal")]
-

@@ -51,7 +51,7 @@ def set_up(size: tuple[int, int], samples: int, threads: int) -> bpy.types.Scene
     cycles.use_denoising, cycles.denoiser = True, "OPENIMAGEDENOISE"
     cycles.denoising_input_passes, cycles.denoising_prefilter = "RGB_ALBEDO_NORMAL", "NONE"
     cycles.denoising_quality = "FAST"
-    cycles.max_bounces, cycles.diffuse_bounces = 4, 3
+    cycles.max_bounces, cycles.diffuse_bounces = 3, 2
     cycles.glossy_bounces = cycles.transmission_bounces = 2
     cycles.transparent_max_bounces = 6
     cycles.caustics_reflective = cycles.caustics_refractive = False
@@ -138,13 +138,19 @@ def develop(radiance: NDArray[np.float32], rng: random.Random) -> NDArray[np.uin
     """
     luminance = radiance @ np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
     middle = float(np.exp(np.log(luminance + 1e-4).mean()))
-    grey = rng.uniform(0.1, 0.3) if rng.random() < 0.86 else rng.choice([rng.uniform(0.02, 0.1), rng.uniform(0.3, 0.6)])
+    grey = (
+        rng.uniform(0.1, 0.3)
+        if rng.random() < 0.86
+        else rng.choice([rng.uniform(0.02, 0.1), rng.uniform(0.3, 0.6)])
+    )
     gain = min(grey / max(middle, 1e-4), 2.5 / max(float(np.quantile(luminance, 0.9)), 1e-4))
     light = np.clip(radiance * gain, 0, None)
     knee = rng.uniform(0.6, 0.9)
     soft = knee + (1 - knee) * (1 - np.exp(-(light - knee) / (1 - knee)))
     light = np.clip(np.where(light > knee, soft, light), 0, 1)
-    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 1e-6) ** (1 / 2.4) - 0.055)
+    encoded = np.where(
+        light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 1e-6) ** (1 / 2.4) - 0.055
+    )
     return np.rint(encoded * 255).astype(np.uint8)
 
 

@@ -189,7 +189,9 @@ def _view(stage: Stage, shell: Shell, ground: Ground) -> View:
         if ground.free(x, y):
             break
         x, y = _inside(stage, shell, 0.25)
-    z = min(rng.choice([rng.uniform(0.12, 0.6), rng.uniform(0.5, 1.3), rng.uniform(1.0, 1.9)]), shell.height - 0.3)
+    z = min(
+        rng.choice([rng.uniform(0.12, 0.6), rng.uniform(0.5, 1.3), rng.uniform(1.0, 1.9)]), shell.height - 0.3
+    )
     if ground.taken and stage.chance(0.45):
         x0, x1, y0, y1 = rng.choice(ground.taken)
         return towards(rng, (x, y, z), ((x0 + x1) / 2, (y0 + y1) / 2, rng.uniform(0.2, 1)))

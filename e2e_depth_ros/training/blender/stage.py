@@ -138,7 +138,14 @@ class Stage:
         return model
 
     def lamp(
-        self, kind: str, location: Point, strength: float, size: float, *, tilt: float = 0.0, turn: float = 0.0
+        self,
+        kind: str,
+        location: Point,
+        strength: float,
+        size: float,
+        *,
+        tilt: float = 0.0,
+        turn: float = 0.0,
     ) -> None:
         """Place a light; area lights and the sun shine down, tilted by `tilt` radians."""
         light = add_lamp(kind, strength, size, lamplight(self.rng))

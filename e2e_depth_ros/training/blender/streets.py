@@ -2,49 +2,24 @@
 # This folder imports bpy, which is GPL. It runs only as a process of its own: it imports nothing of the
 # package around it, and nothing of that package imports it. Its pictures are not covered by the GPL.
 
-"""Streets: carriageway, kerbs, pavements, buildings, parked and moving cars, people, trees and poles."""
+"""Streets: buildings along a road, parked and moving cars, people, trees and poles."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import pi
 
 import buildings
-import meshes
 import objects
+import roads
 from cameras import Clearance, View, draw_fov, draw_roll
 from mathutils import Euler, Matrix
-from meshes import Point
 from objects import Palette
+from roads import BEHIND_M, Layout
 from stage import Plan, Stage, frame
 
 CLEARANCE = Clearance(nearest_m=0.25, median_m=1.2, share_of_sky=0.6)
-BEHIND_M, AHEAD_M = -45.0, 150.0
+AHEAD_M = 150.0
 NEAR_M = 40.0  # nearer buildings have real windows
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A street along y, its middle at x = 0; metres.
-
-    Attributes:
-        half: Half the width of the carriageway.
-        pavement: Width of the pavement on each side.
-        setback: Distance from the pavement to the buildings.
-        style: "urban", "suburban" or "open".
-        parking: Whether cars park along the kerb.
-    """
-
-    half: float
-    pavement: float
-    setback: float
-    style: str
-    parking: bool
-
-    @property
-    def line(self) -> float:
-        """Distance of the buildings from the middle."""
-        return self.half + self.pavement + self.setback
 
 
 def build(stage: Stage) -> Plan:
@@ -59,7 +34,7 @@ def build(stage: Stage) -> Plan:
         parking=stage.chance(0.7) and style != "open",
     )
     paints = objects.palette(stage, 6)
-    _ground(stage, layout)
+    roads.build(stage, layout)
     for side in (-1, 1):
         _line_of_buildings(stage, paints, layout, side)
         _pavement_things(stage, paints, layout, side)
@@ -70,44 +45,6 @@ def build(stage: Stage) -> Plan:
     if stage.chance(0.75):
         stage.sun(1, 8)
     return Plan(lambda: _view(stage, layout), CLEARANCE)
-
-
-def _ground(stage: Stage, layout: Layout) -> None:
-    """Land, carriageway with markings and patches, kerbs and pavements."""
-    rng = stage.rng
-    stage.box(stage.paints.make(rng.choice(["grass", "grass", "soil", "pavement"])), (-450, -450, -0.3), (450, 450, -0.02))
-    stage.box(stage.paints.make("asphalt"), (-layout.half, -200, -0.3), (layout.half, 400, 0))
-    height = rng.uniform(0.06, 0.17)
-    kerb, pavement = stage.paints.make("concrete"), stage.paints.make("pavement")
-    for side in (-1, 1):
-        inner, outer = side * (layout.half + 0.15), side * (layout.half + layout.pavement)
-        stage.box(kerb, (side * layout.half, -200, -0.2), (inner, 400, height))
-        stage.box(pavement, (inner, -200, -0.2), (outer, 400, height - 0.005))
-        if layout.setback and layout.style != "open":
-            stage.box(stage.paints.make(rng.choice(["grass", "grass", "pavement"])), (outer, -200, -0.2), (side * (layout.line + 30), 400, height - 0.01))
-    white = stage.paints.make("marking")
-    marks: list[tuple[Point, Point]] = []
-    if stage.chance(0.75):
-        dash, gap = rng.choice([(3.0, 3.0), (3.0, 6.0), (6.0, 3.0), (400.0, 1.0)])
-        lanes = [0.0] if layout.half < 6 else [-layout.half / 2, 0.0, layout.half / 2]
-        for x in lanes:
-            y = BEHIND_M
-            while y < 200:
-                marks.append(((x - 0.07, y, 0), (x + 0.07, min(y + dash, 300), 0.004)))
-                y += dash + gap
-    if stage.chance(0.5):
-        marks += [((side * (layout.half - 0.4), BEHIND_M, 0), (side * (layout.half - 0.28), 300, 0.004)) for side in (-1, 1)]
-    if stage.chance(0.35):  # a zebra crossing
-        y, x = rng.uniform(4, 30), 0.3 - layout.half
-        while x < layout.half - 0.5:
-            marks.append(((x, y, 0), (x + 0.5, y + 3, 0.004)))
-            x += 1.0
-    if marks:
-        stage.put_once(meshes.boxes(marks), white)
-    patch = stage.paints.make("asphalt")
-    for _ in range(rng.randint(0, 5)):
-        x, y = rng.uniform(-0.8, 0.8) * layout.half, rng.uniform(-5, 35)
-        stage.box(patch, (x, y, -0.01), (x + rng.uniform(0.5, 2), y + rng.uniform(0.5, 5), 0.002))
 
 
 def _line_of_buildings(stage: Stage, paints: Palette, layout: Layout, side: int) -> None:
@@ -169,7 +106,13 @@ def _pavement_things(stage: Stage, paints: Palette, layout: Layout, side: int) -
             _sign(stage, paints, place)
         elif draw < 0.85:
             tall, thick = rng.uniform(0.6, 1.1), rng.uniform(0.08, 0.3)
-            stage.shape(rng.choice(["round", "pole", "box"]), rng.choice(paints), (0, 0, tall / 2), (thick, thick, tall), base=place)
+            stage.shape(
+                rng.choice(["round", "pole", "box"]),
+                rng.choice(paints),
+                (0, 0, tall / 2),
+                (thick, thick, tall),
+                base=place,
+            )
         else:
             objects.bush(stage, place)
 
@@ -189,7 +132,9 @@ def _sign(stage: Stage, paints: Palette, base: Matrix) -> None:
     plate = rng.choice(paints)
     if stage.chance(0.5):
         facing = Euler((0, pi / 2, 0))
-        stage.put(stage.shapes.pick("round"), plate, (0, 0, height), (size, size, 0.03), base=base, rotation=facing)
+        stage.put(
+            stage.shapes.pick("round"), plate, (0, 0, height), (size, size, 0.03), base=base, rotation=facing
+        )
     else:
         stage.shape("box", plate, (0, 0, height), (0.03, size, size * rng.uniform(0.6, 1.3)), base=base)
 
@@ -234,7 +179,14 @@ def plain_car(stage: Stage, base: Matrix) -> float:
     for x in (-0.8, 0.8):
         for y in (-0.6 * half, 0.6 * half):
             on_side = Euler((0, pi / 2, 0))
-            stage.put(stage.shapes.pick("round"), tyre, (x, y, 0.32), (0.64, 0.64, 0.22), base=base, rotation=on_side)
+            stage.put(
+                stage.shapes.pick("round"),
+                tyre,
+                (x, y, 0.32),
+                (0.64, 0.64, 0.22),
+                base=base,
+                rotation=on_side,
+            )
     return length
 
 
@@ -245,7 +197,9 @@ def _people(stage: Stage, paints: Palette, layout: Layout) -> None:
         x = side * (layout.half + rng.uniform(0.3, max(0.4, layout.pavement)))
         if stage.chance(0.2):
             x = rng.uniform(-0.8, 0.8) * layout.half
-        place = frame(x, rng.uniform(1, 40) if stage.chance(0.8) else rng.uniform(-12, 0), turn=rng.uniform(0, 6.3))
+        place = frame(
+            x, rng.uniform(1, 40) if stage.chance(0.8) else rng.uniform(-12, 0), turn=rng.uniform(0, 6.3)
+        )
         objects.figure(stage, paints, place)
 
 
@@ -255,7 +209,9 @@ def _closing(stage: Stage, layout: Layout) -> None:
     if layout.style == "urban" and stage.chance(0.6):
         for x in (-24, 0, 24):
             wall = stage.paints.windowed()
-            stage.box(wall, (x - 12, AHEAD_M + rng.uniform(0, 20), 0), (x + 12, AHEAD_M + 40, rng.uniform(8, 30)))
+            stage.box(
+                wall, (x - 12, AHEAD_M + rng.uniform(0, 20), 0), (x + 12, AHEAD_M + 40, rng.uniform(8, 30))
+            )
     for _ in range(rng.randint(0, 10)):
         x, y = rng.uniform(-150, 150), rng.choice([rng.uniform(160, 350), rng.uniform(-250, -80)])
         if abs(x) > layout.line + 5:

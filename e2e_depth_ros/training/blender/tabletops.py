@@ -29,7 +29,9 @@ def build(stage: Stage) -> Plan:
     top = frame(0, 0, height)
     if stage.chance(0.2):
         cloth = stage.paints.make("fabric")
-        stage.shape("box", cloth, (0, 0, height + 0.003), (width * rng.uniform(0.5, 1.05), depth * 1.02, 0.006))
+        stage.shape(
+            "box", cloth, (0, 0, height + 0.003), (width * rng.uniform(0.5, 1.05), depth * 1.02, 0.006)
+        )
     objects.litter(stage, paints, top, (width, depth), rng.randint(5, 22))
     if stage.chance(0.25):
         _bin(stage, paints)

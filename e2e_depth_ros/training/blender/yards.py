@@ -24,7 +24,11 @@ def build(stage: Stage) -> Plan:
     rng = stage.rng
     kind = rng.choice(["yard", "park", "field", "car park"])
     paints = objects.palette(stage, 6)
-    role = {"yard": rng.choice(["pavement", "concrete", "grass"]), "park": "grass", "field": rng.choice(["grass", "soil"])}
+    role = {
+        "yard": rng.choice(["pavement", "concrete", "grass"]),
+        "park": "grass",
+        "field": rng.choice(["grass", "soil"]),
+    }
     bumpy = kind in ("park", "field")
     _land(stage, role.get(kind, "asphalt"), rng.uniform(0.2, 1.2) if bumpy else 0.0)
     if kind == "park" or stage.chance(0.3):
@@ -33,30 +37,37 @@ def build(stage: Stage) -> Plan:
         _enclosure(stage, paints, rng.uniform(7, 40))
     if kind == "car park":
         _cars(stage)
-    plants = {"yard": 4, "park": 22, "field": 16, "car park": 6}[kind]
-    for _ in range(rng.randint(plants // 3, plants)):
-        place = _spot(stage, 4, 45)
-        if stage.chance(0.5):
-            objects.tree(stage, place)
-        else:
-            objects.bush(stage, place)
+    _plants(stage, {"yard": 4, "park": 22, "field": 16, "car park": 6}[kind])
     for _ in range(rng.randint(2, 12)):
-        draw, place = rng.random(), _spot(stage, 1.5, 14)
-        if draw < 0.2:
-            objects.figure(stage, paints, place)
-        elif draw < 0.75:
-            stage.model(rng.choice(["garden", "street", "cycle", "animal", "garden"]), place, 4)
-        elif draw < 0.85:
-            objects.boxes_pile(stage, paints, place)
-        else:
-            size = rng.uniform(0.2, 1.2)
-            stage.shape("rock", stage.paints.make("concrete"), (0, 0, 0.2 * size), (size, size, size), base=place)
+        _something(stage, paints, _spot(stage, 1.5, 14))
     if bumpy:
         _tufts(stage)
     stage.skies.surround(outdoor=True, strength=1.0)
     if stage.chance(0.75):
         stage.sun(1, 8)
     return Plan(lambda: _view(stage), CLEARANCE)
+
+
+def _plants(stage: Stage, most: int) -> None:
+    """Trees and bushes around the camera."""
+    for _ in range(stage.rng.randint(most // 3, most)):
+        grow = objects.tree if stage.chance(0.5) else objects.bush
+        grow(stage, _spot(stage, 4, 45))
+
+
+def _something(stage: Stage, paints: Palette, place: Matrix) -> None:
+    """A person, an animal, a thing or a stone."""
+    rng = stage.rng
+    draw = rng.random()
+    if draw < 0.2:
+        objects.figure(stage, paints, place)
+    elif draw < 0.75:
+        stage.model(rng.choice(["garden", "street", "cycle", "animal", "garden"]), place, 4)
+    elif draw < 0.85:
+        objects.boxes_pile(stage, paints, place)
+    else:
+        size = rng.uniform(0.2, 1.2)
+        stage.shape("rock", stage.paints.make("concrete"), (0, 0, 0.2 * size), (size, size, size), base=place)
 
 
 def _spot(stage: Stage, near: float, far: float) -> Matrix:
@@ -89,8 +100,12 @@ def _path(stage: Stage) -> None:
     """A straight or bent path."""
     rng = stage.rng
     half, bend, x0 = rng.uniform(0.5, 1.8), rng.uniform(-0.01, 0.01), rng.uniform(-2, 2)
-    rows = [[(x0 + bend * y * y + s * half, y, 0.06) for s in (-1, -0.5, 0, 0.5, 1)] for y in range(-40, 60, 2)]
-    stage.put_once(meshes.sheet(rows), stage.paints.make(rng.choice(["soil", "pavement", "asphalt", "concrete"])))
+    rows = [
+        [(x0 + bend * y * y + s * half, y, 0.06) for s in (-1, -0.5, 0, 0.5, 1)] for y in range(-40, 60, 2)
+    ]
+    stage.put_once(
+        meshes.sheet(rows), stage.paints.make(rng.choice(["soil", "pavement", "asphalt", "concrete"]))
+    )
 
 
 def _enclosure(stage: Stage, paints: Palette, reach: float) -> None:
@@ -103,7 +118,9 @@ def _enclosure(stage: Stage, paints: Palette, reach: float) -> None:
             size = (reach * rng.uniform(1, 2.4), 10, rng.uniform(3.2, 14))
             buildings.block(stage, paints, base, size, near=reach < 25)
         elif draw < 0.6:
-            buildings.house(stage, paints, base, (rng.uniform(7, 12), rng.uniform(6, 10), rng.uniform(2.8, 6)))
+            buildings.house(
+                stage, paints, base, (rng.uniform(7, 12), rng.uniform(6, 10), rng.uniform(2.8, 6))
+            )
         elif draw < 0.85:
             wall = stage.paints.make(rng.choice(["wood", "facade", "concrete", "leaf"]))
             stage.box(wall, (-1.5 * reach, 0, 0), (1.5 * reach, 0.2, rng.uniform(0.9, 2.4)), base=base)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# This folder imports bpy, which is GPL. It runs only as a process of its own: it imports nothing of the
+# package around it, and nothing of that package imports it. Its pictures are not covered by the GPL.
+
+"""The ground of a street: carriageway, markings, kerbs and pavements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import meshes
+from meshes import Point
+from stage import Stage
+
+BEHIND_M = -45.0
+Marks = list[tuple[Point, Point]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A street along y, its middle at x = 0; metres.
+
+    Attributes:
+        half: Half the width of the carriageway.
+        pavement: Width of the pavement on each side.
+        setback: Distance from the pavement to the buildings.
+        style: "urban", "suburban" or "open".
+        parking: Whether cars park along the kerb.
+    """
+
+    half: float
+    pavement: float
+    setback: float
+    style: str
+    parking: bool
+
+    @property
+    def line(self) -> float:
+        """Distance of the buildings from the middle."""
+        return self.half + self.pavement + self.setback
+
+
+def build(stage: Stage, layout: Layout) -> None:
+    """Build land, carriageway with markings and patches, kerbs and pavements; the road's surface is z = 0."""
+    rng = stage.rng
+    land = stage.paints.make(rng.choice(["grass", "grass", "soil", "pavement"]))
+    stage.box(land, (-450, -450, -0.3), (450, 450, -0.02))
+    stage.box(stage.paints.make("asphalt"), (-layout.half, -200, -0.3), (layout.half, 400, 0))
+    height = rng.uniform(0.06, 0.17)
+    kerb, pavement = stage.paints.make("concrete"), stage.paints.make("pavement")
+    for side in (-1, 1):
+        inner, outer = side * (layout.half + 0.15), side * (layout.half + layout.pavement)
+        stage.box(kerb, (side * layout.half, -200, -0.2), (inner, 400, height))
+        stage.box(pavement, (inner, -200, -0.2), (outer, 400, height - 0.005))
+        if layout.setback and layout.style != "open":
+            garden = stage.paints.make(rng.choice(["grass", "grass", "pavement"]))
+            stage.box(garden, (outer, -200, -0.2), (side * (layout.line + 30), 400, height - 0.01))
+    marks = [*_lines(stage, layout), *_crossing(stage, layout)]
+    if marks:
+        stage.put_once(meshes.boxes(marks), stage.paints.make("marking"))
+    patch = stage.paints.make("asphalt")
+    for _ in range(rng.randint(0, 5)):
+        x, y = rng.uniform(-0.8, 0.8) * layout.half, rng.uniform(-5, 35)
+        stage.box(patch, (x, y, -0.01), (x + rng.uniform(0.5, 2), y + rng.uniform(0.5, 5), 0.002))
+
+
+def _lines(stage: Stage, layout: Layout) -> Marks:
+    """Lines between the lanes and along the edges."""
+    marks: Marks = []
+    if stage.chance(0.75):
+        dash, gap = stage.rng.choice([(3.0, 3.0), (3.0, 6.0), (6.0, 3.0), (400.0, 1.0)])
+        for x in [0.0] if layout.half < 6 else [-layout.half / 2, 0.0, layout.half / 2]:
+            y = BEHIND_M
+            while y < 200:
+                marks.append(((x - 0.07, y, 0), (x + 0.07, min(y + dash, 300), 0.004)))
+                y += dash + gap
+    if stage.chance(0.5):
+        inner, outer = layout.half - 0.4, layout.half - 0.28
+        marks += [((side * inner, BEHIND_M, 0), (side * outer, 300, 0.004)) for side in (-1, 1)]
+    return marks
+
+
+def _crossing(stage: Stage, layout: Layout) -> Marks:
+    """Now and then a zebra crossing."""
+    marks: Marks = []
+    if stage.chance(0.35):
+        y, x = stage.rng.uniform(4, 30), 0.3 - layout.half
+        while x < layout.half - 0.5:
+            marks.append(((x, y, 0), (x + 0.5, y + 3, 0.004)))
+            x += 1.0
+    return marks

@@ -1,0 +1,67 @@
+"""Render recipes: what to render, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.training.shards import MAX_SAMPLES
+
+
+@dataclass(frozen=True)
+class SceneMix:
+    """The share of each kind of scene; they need not add up to 1."""
+
+    room: float = 0.40
+    tabletop: float = 0.20
+    corridor: float = 0.12
+    street: float = 0.20
+    yard: float = 0.08
+
+
+@dataclass(frozen=True)
+class RenderRecipe:
+    """What to render; a YAML file has the same keys.
+
+    Attributes:
+        source: "blender", or "ray_caster" (simpler scenes, many times faster, nothing to install).
+        images: How many images to keep; renderers stop when they are there.
+        size: (H, W), pixels.
+        first_seed: Seed of the first scene; scenes are numbered from here.
+        processes: How many renderers run at once, each on one core.
+        shard_size: Images in one file.
+        split: "train" or "validation"; they share no model and no panorama (Blender).
+        views: Views of each scene (Blender).
+        samples: Light paths for each pixel (Blender).
+        scenes_per_process: After so many scenes a process is replaced, for its memory grows (Blender).
+        mix: Share of each kind of scene (Blender).
+        furniture: Catalogues of Sweet Home 3D, `.sh3f`; patterns allowed (Blender).
+        panoramas: Panoramas beside those of Blender, `.exr` or `.hdr`; patterns allowed (Blender).
+    """
+
+    source: str
+    images: int
+    size: tuple[int, int] = (144, 192)
+    first_seed: int = 0
+    processes: int = 1
+    shard_size: int = 500
+    split: str = "train"
+    views: int = 5
+    samples: int = 4
+    scenes_per_process: int = 400
+    mix: SceneMix = field(default_factory=SceneMix)
+    furniture: tuple[str, ...] = ()
+    panoramas: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.source not in ("blender", "ray_caster"):
+            raise InvalidInputError(f"source: expected blender or ray_caster, got {self.source!r}")
+        if self.split not in ("train", "validation"):
+            raise InvalidInputError(f"split: expected train or validation, got {self.split!r}")
+        if self.shard_size > MAX_SAMPLES:
+            raise InvalidInputError(f"shard_size: expected at most {MAX_SAMPLES}, got {self.shard_size}")
+        for name in ("images", "processes", "shard_size", "views", "samples", "scenes_per_process"):
+            if getattr(self, name) < 1:
+                raise InvalidInputError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if min(self.size) < 16:
+            raise InvalidInputError(f"size: expected [height, width] of at least 16, got {list(self.size)}")

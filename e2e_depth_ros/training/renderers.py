@@ -1,0 +1,226 @@
+"""Where rendered images come from: Blender processes, or a pool of ray casters.
+
+The Blender generator is a program of its own (`training/blender/`, with its own licence) that runs in
+Blender's Python; this package only starts it and reads the files that it leaves.
+"""
+
+from __future__ import annotations
+
+import glob
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Generator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from e2e_depth_ros.core.errors import InvalidInputError, MissingDependencyError
+from e2e_depth_ros.training.packing import Packer
+from e2e_depth_ros.training.render_recipe import RenderRecipe
+from e2e_depth_ros.training.shards import Sample
+
+GENERATOR = Path(__file__).parent / "blender"
+BLENDER_PYTHON_VARIABLE = "E2E_DEPTH_BLENDER_PYTHON"
+INSTALL_BLENDER = (
+    "python3.11 -m venv .venv-blender && .venv-blender/bin/pip install bpy==5.0.1 OpenEXR==3.5.3 'numpy<2', "
+    f"then set {BLENDER_PYTHON_VARIABLE}=.venv-blender/bin/python"
+)
+SPOOL = "spool"
+LOG_FILE = "blender.log"
+MAX_BARREN_STARTS = 3
+
+
+def find_blender_python() -> Path:
+    """Return the Python that has bpy.
+
+    Raises:
+        MissingDependencyError: The environment does not name one, or it is not there.
+    """
+    name = os.environ.get(BLENDER_PYTHON_VARIABLE)
+    if name and Path(name).is_file():
+        return Path(name)
+    if importlib.util.find_spec("bpy"):
+        return Path(sys.executable)
+    found = f"{BLENDER_PYTHON_VARIABLE}={name}" if name else f"no {BLENDER_PYTHON_VARIABLE}"
+    raise MissingDependencyError(f"expected a Python with Blender, got {found}; install: {INSTALL_BLENDER}")
+
+
+def read_scene(path: Path) -> list[Sample]:
+    """Read the views of one scene as the Blender generator leaves them.
+
+    Raises:
+        InvalidInputError: The file is not such a scene.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as scene:
+            return [
+                Sample(
+                    image=image,
+                    depth_m=depth_m,
+                    normals=normals,
+                    focal_px=float(focal_px),
+                    kind=str(scene["kind"]),
+                    scene=int(scene["seed"]),
+                    world_from_camera=pose,
+                )
+                for image, depth_m, normals, focal_px, pose in zip(
+                    scene["image"],
+                    scene["depth_m"],
+                    scene["normals"],
+                    scene["focal_px"],
+                    scene["world_from_camera"],
+                    strict=True,
+                )
+            ]
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise InvalidInputError(f"expected a rendered scene, got {path}: {error}") from error
+
+
+def blender_samples(
+    recipe: RenderRecipe, output: Path, packer: Packer, blender_python: Path
+) -> Generator[Sample]:
+    """Yield, without end, what the renderers leave in the spool.
+
+    The file of a scene goes when a shard holds it: what an interrupted run has rendered is not lost, but for
+    views of the one scene that was being packed.
+    """
+    spool = output / SPOOL
+    spool.mkdir(exist_ok=True)
+    command = _blender_command(recipe, spool, blender_python)
+    taken = [int(path.stem) for path in spool.glob("*.npz")]
+    first = max([recipe.first_seed - 1, *packer.packed_scenes, *taken]) + 1
+    renderers = _Renderers(command, first, recipe, output / LOG_FILE)
+    read: list[Path] = []
+    try:
+        while True:
+            renderers.keep_running(packer, scenes=len(read) + len(packer.packed_scenes))
+            for path in sorted(set(spool.glob("*.npz")) - set(read)):
+                shards = packer.shards
+                if int(path.stem) not in packer.packed_scenes:
+                    yield from read_scene(path)
+                read.append(path)
+                if packer.shards > shards:
+                    _remove(read[:-1])  # the last one's views may still wait for the next shard
+                    read = read[-1:]
+            time.sleep(0.5)
+    finally:
+        renderers.stop()
+        packer.flush()
+        _remove([*read, *spool.glob("*.part")])
+
+
+class _Renderers:
+    """Blender processes; each is replaced when its scenes are done, or when it died."""
+
+    def __init__(self, command: list[str], first_seed: int, recipe: RenderRecipe, log: Path) -> None:
+        self._command = command
+        self._next_seed = first_seed
+        self._recipe = recipe
+        self._log = log
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._barren_starts = 0
+        self._scenes = 0
+
+    def keep_running(self, packer: Packer, scenes: int) -> None:
+        """Replace processes that have ended; `scenes` were made so far.
+
+        Raises:
+            InvalidInputError: Processes end again and again without a scene.
+        """
+        for process in [process for process in self._running if process.poll() is not None]:
+            self._running.remove(process)
+            if process.returncode:
+                packer.dropped[f"renderer ended with {process.returncode}"] += 1
+            self._barren_starts = 0 if scenes > self._scenes else self._barren_starts + 1
+            self._scenes = scenes
+        if self._barren_starts >= MAX_BARREN_STARTS:
+            lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            last = " | ".join(lines[-3:])
+            raise InvalidInputError(
+                f"expected scenes from Blender, got none in {self._barren_starts} starts: {last}"
+            )
+        while len(self._running) < self._recipe.processes:
+            command = ["nice", *self._command, "--seed", str(self._next_seed)]
+            self._next_seed += self._recipe.scenes_per_process
+            with self._log.open("ab") as log:
+                # A session of its own: Ctrl-C reaches the parent alone, which then ends them in order.
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env={**os.environ, "OMP_NUM_THREADS": "1"},
+                    start_new_session=True,
+                )
+            self._running.append(process)
+
+    def stop(self) -> None:
+        """End all processes; an unfinished scene leaves no file."""
+        for process in self._running:
+            process.terminate()
+        for process in self._running:
+            process.wait()
+        self._running.clear()
+
+
+def _blender_command(recipe: RenderRecipe, spool: Path, blender_python: Path) -> list[str]:
+    height, width = recipe.size
+    command = [str(blender_python), str(GENERATOR), "--output", str(spool), "--size", f"{height}x{width}"]
+    command += ["--split", recipe.split, "--views", str(recipe.views), "--samples", str(recipe.samples)]
+    command += ["--threads", "1", "--scenes", str(recipe.scenes_per_process)]
+    command += ["--mix", ",".join(f"{kind}={share}" for kind, share in asdict(recipe.mix).items())]
+    for option, patterns in (("--furniture", recipe.furniture), ("--panoramas", recipe.panoramas)):
+        paths = [path for pattern in patterns for path in _expand(pattern)]
+        command += [option, *paths] if paths else []
+    return command
+
+
+def _expand(pattern: str) -> list[str]:
+    paths = sorted(glob.glob(str(Path(pattern).expanduser())))  # noqa: PTH207 - patterns may be absolute
+    if not paths:
+        raise InvalidInputError(f"expected files for {pattern}, found none")
+    return paths
+
+
+def _remove(paths: list[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def ray_caster_samples(recipe: RenderRecipe, packer: Packer) -> Generator[Sample]:
+    """Yield scenes of the ray caster, computed by a pool of processes, in the order of their seeds."""
+    seed = max([recipe.first_seed - 1, *packer.packed_scenes]) + 1
+    with ProcessPoolExecutor(recipe.processes) as pool:
+        waiting: dict[Future[Sample], int] = {}
+        try:
+            while True:
+                while len(waiting) < 4 * recipe.processes:
+                    waiting[pool.submit(_cast_one, seed, recipe.size)] = seed
+                    seed += 1
+                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in sorted(done, key=waiting.__getitem__):
+                    del waiting[future]
+                    yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _cast_one(seed: int, size: tuple[int, int]) -> Sample:
+    from e2e_depth_ros.training.ray_caster import render_scene  # noqa: PLC0415 - only the pool needs it
+
+    sample = render_scene(np.random.default_rng(seed), size)
+    return Sample(
+        image=sample.image,
+        depth_m=sample.depth_m,
+        normals=sample.normals,
+        focal_px=sample.focal_px,
+        kind=sample.kind,
+        scene=seed,
+        world_from_camera=sample.world_from_camera,
+    )
