@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 
 from e2e_depth_ros import __version__
 from e2e_depth_ros.core.errors import E2EDepthError
@@ -30,9 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"e2e_depth_ros {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in SUBCOMMANDS:
-        module = f"e2e_depth_ros.cli.{name}"
-        if find_spec(module):
-            import_module(module).add_parser(subparsers)
+        import_module(f"e2e_depth_ros.cli.{name}").add_parser(subparsers)
     return parser
 
 

@@ -20,7 +20,6 @@ def command(monkeypatch):
         fake = SimpleNamespace(add_parser=add_parser, run=run)
         monkeypatch.setattr(cli, "SUBCOMMANDS", ("checkpoint",))
         monkeypatch.setattr(cli, "import_module", {"e2e_depth_ros.cli.checkpoint": fake}.__getitem__)
-        monkeypatch.setattr(cli, "find_spec", lambda name: name)
 
     return install
 
