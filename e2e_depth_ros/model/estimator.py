@@ -25,6 +25,7 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 """What the dtype argument may be, besides "auto"."""
 
 _MIN_LENGTH = 1e-6  # of a vector that has a direction
+_MIN_RANGE = 1e-6  # of depth that isn't constant: less is rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,8 +264,12 @@ class _Clock:
 
 def _stretched(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Map the finite values to 0..1; a constant becomes 0."""
-    low, high = (np.nanmin(values), np.nanmax(values)) if not np.isnan(values).all() else (0.0, 0.0)
-    return np.asarray((values - low) / (high - low if high > low else 1), dtype=np.float32)
+    if np.isnan(values).all():
+        return values
+    low, high = np.nanmin(values), np.nanmax(values)
+    if high - low < _MIN_RANGE:
+        return np.where(np.isnan(values), values, np.float32(0))
+    return np.asarray((values - low) / (high - low), dtype=np.float32)
 
 
 def _device(name: str) -> torch.device:

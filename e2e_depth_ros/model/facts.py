@@ -214,12 +214,12 @@ def _tasks(index: Mapping[str, Any], name: str) -> frozenset[Task]:
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"{name}: expected tasks like ['depth'], got {index['tasks']!r}") from error
     kind = index.get("prediction_type")
+    if kind not in {None, "depth", "disparity", "normals"}:
+        raise CheckpointError(f"{name}: expected prediction_type depth, disparity or normals, got {kind!r}")
     if kind == "normals" or index.get("use_full_z_range") is not None:
         return frozenset({Task.NORMALS})
-    if kind in {"depth", "disparity"} or index.get("scale_invariant") is not None:
+    if kind is not None or index.get("scale_invariant") is not None:
         return frozenset({Task.DEPTH})
-    if kind is not None:
-        raise CheckpointError(f"{name}: expected prediction_type depth, disparity or normals, got {kind!r}")
     return frozenset({Task.NORMALS if "normal" in name.lower() else Task.DEPTH})
 
 

@@ -165,7 +165,8 @@ def _vae(spec: _Layout) -> AutoencoderKL | AutoencoderTiny:
         norm_num_groups=4,
         sample_size=64,
     )
-    _amplify(vae.decoder.conv_out, 3.0)
+    with torch.no_grad():  # decoded vectors far from zero: the direction of a short one is all rounding
+        vae.decoder.conv_out.bias.copy_(torch.tensor([0.2, -0.3, 0.8]))
     return vae.eval()
 
 

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.maps import DepthKind
+from e2e_depth_ros.model.estimator import Estimator
+from e2e_depth_ros.model.task import Task
+
+_BOTH = (Task.DEPTH, Task.NORMALS)
+
+
+@pytest.fixture(scope="module")
+def estimator(tiny_checkpoint: Callable[..., Path]) -> Estimator:
+    return Estimator.load(tiny_checkpoint("embedded"), device="cpu", processing_resolution=32)
+
+
+def _image(size: tuple[int, int] = (21, 34), seed: int = 0) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+
+
+def test_both_tasks_together_equal_each_alone(estimator: Estimator) -> None:
+    both = estimator.estimate(_image(), tasks=_BOTH)
+    depth = estimator.estimate(_image()).depth
+    normals = estimator.estimate(_image(), tasks=[Task.NORMALS]).normals
+    assert both.depth is not None
+    assert both.normals is not None
+    assert depth is not None
+    assert normals is not None
+    np.testing.assert_allclose(both.depth.values, depth.values, atol=1e-4)
+    np.testing.assert_allclose(both.normals.values, normals.values, atol=1e-3)
+
+
+def test_a_batch_equals_its_images(estimator: Estimator) -> None:
+    images = [_image(seed=seed) for seed in range(3)]
+    for image, estimate in zip(images, estimator.estimate_batch(images, tasks=_BOTH), strict=True):
+        alone = estimator.estimate(image, tasks=_BOTH)
+        assert estimate.depth is not None
+        assert alone.depth is not None
+        np.testing.assert_allclose(estimate.depth.values, alone.depth.values, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (17, 5), (120, 7)])
+def test_maps_have_the_size_of_the_image(estimator: Estimator, size: tuple[int, int]) -> None:
+    estimate = estimator.estimate(_image(size), tasks=_BOTH)
+    assert estimate.depth is not None
+    assert estimate.normals is not None
+    assert estimate.depth.size == estimate.normals.size == size
+    assert estimate.depth.kind is DepthKind.AFFINE_INVARIANT
+    lengths = np.linalg.norm(estimate.normals.values[estimate.normals.valid], axis=-1)
+    np.testing.assert_allclose(lengths, 1, atol=1e-5)
+
+
+def test_reads_images_that_are_views_or_read_only(estimator: Estimator) -> None:
+    image = _image()
+    flipped = np.ascontiguousarray(image[:, ::-1])
+    frozen = image.copy()
+    frozen.flags.writeable = False
+    expected = estimator.estimate(flipped).depth
+    assert expected is not None
+    found = estimator.estimate(image[:, ::-1]).depth
+    assert found is not None
+    np.testing.assert_allclose(found.values, expected.values, atol=1e-5)
+    unfrozen, from_frozen = estimator.estimate(image).depth, estimator.estimate(frozen).depth
+    assert unfrozen is not None
+    assert from_frozen is not None
+    np.testing.assert_allclose(from_frozen.values, unfrozen.values, atol=1e-5)
+
+
+def test_the_network_s_range_is_kept_unless_stretching_is_asked_for(estimator: Estimator) -> None:
+    plain, stretched = estimator.estimate(_image()).depth, estimator.estimate(_image(), stretch=True).depth
+    assert plain is not None
+    assert stretched is not None
+    assert 0 < plain.values.min() < plain.values.max() < 1
+    assert (stretched.values.min(), stretched.values.max()) == (0, 1)
+    scale = plain.values.max() - plain.values.min()
+    np.testing.assert_allclose(stretched.values * scale + plain.values.min(), plain.values, atol=1e-5)
+
+
+def test_stretching_a_constant_gives_zeros(estimator: Estimator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimator.model, "decode", lambda latents: torch.zeros(len(latents), 3, 20, 32))
+    depth = estimator.estimate(_image(), stretch=True).depth
+    assert depth is not None
+    assert not depth.values.any()
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_invalid_and_counted(
+    estimator: Estimator, monkeypatch: pytest.MonkeyPatch, broken: float
+) -> None:
+    def decode(latents: torch.Tensor) -> torch.Tensor:
+        decoded = torch.full((len(latents), 3, 20, 32), 0.25)
+        decoded[0, 1, 4, 7] = broken
+        return decoded
+
+    monkeypatch.setattr(estimator.model, "decode", decode)
+    estimate, untouched = estimator.estimate_batch([_image((20, 32)), _image((20, 32))])
+    assert estimate.depth is not None
+    assert np.argwhere(~estimate.depth.valid).tolist() == [[4, 7]]
+    assert (estimate.non_finite, untouched.non_finite) == (1, 0)
+    normals = estimator.estimate(_image((20, 32)), tasks=[Task.NORMALS])
+    assert normals.normals is not None
+    assert np.argwhere(~normals.normals.valid).tolist() == [[4, 7]]
+    assert normals.non_finite == 1
+
+
+def test_stages_are_timed(estimator: Estimator) -> None:
+    durations = estimator.estimate(_image(), synchronize=True).durations_s
+    assert list(durations) == ["preprocess", "encode", "denoise", "decode", "postprocess"]
+    assert all(duration > 0 for duration in durations.values())
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_stays_close(
+    tiny_checkpoint: Callable[..., Path], estimator: Estimator, dtype: str
+) -> None:
+    half = Estimator.load(tiny_checkpoint("embedded"), device="cpu", dtype=dtype, processing_resolution=32)
+    assert half.dtype is getattr(torch, dtype)
+    found, expected = half.estimate(_image()).depth, estimator.estimate(_image()).depth
+    assert found is not None
+    assert expected is not None
+    assert np.abs(found.values - expected.values).mean() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((4, 5, 3), np.float32), "uint8.*float32"),
+        (np.zeros((4, 5), np.uint8), r"\(H, W, 3\), got \(4, 5\)"),
+        (np.zeros((4, 5, 4), np.uint8), r"got \(4, 5, 4\)"),
+        (np.zeros((0, 5, 3), np.uint8), r"got \(0, 5, 3\)"),
+        ("image.png", "uint8.*str"),
+    ],
+)
+def test_refuses_what_is_no_rgb_image(estimator: Estimator, image: NDArray[np.uint8], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        estimator.estimate(image)
+
+
+def test_refuses_batches_that_are_none(estimator: Estimator) -> None:
+    with pytest.raises(InvalidInputError, match="at least one image"):
+        estimator.estimate_batch([])
+    with pytest.raises(InvalidInputError, match=r"one size, got \(21, 34\) and \(34, 21\)"):
+        estimator.estimate_batch([_image(), _image((34, 21))])
+    with pytest.raises(InvalidInputError, match="at least one task"):
+        estimator.estimate(_image(), tasks=[])
+
+
+def test_refuses_a_task_of_another_checkpoint(tiny_checkpoint: Callable[..., Path]) -> None:
+    normals = Estimator.load(tiny_checkpoint("marigold_normals"), device="cpu")
+    with pytest.raises(InvalidInputError, match="predicts normals; depth was asked for"):
+        normals.estimate(_image())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"device": "tpu"}, "auto, cuda, cuda:N or cpu, got 'tpu'"),
+        ({"device": "cuda:99"}, "that is there, got 'cuda:99'"),
+        ({"dtype": "int8"}, "got 'int8'"),
+        ({"processing_resolution": -1}, ">= 0, got -1"),
+        ({"num_threads": 0}, "at least 1 thread, got 0"),
+    ],
+)
+def test_refuses_bad_arguments(
+    tiny_checkpoint: Callable[..., Path], arguments: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        Estimator.load(tiny_checkpoint("embedded"), **arguments)

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+import torch
+
+from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
+from e2e_depth_ros.model.locate import _wanted, find_checkpoint
+
+_COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the hub, with the network switched off."""
+    cache = tmp_path / "hub"
+    cache.mkdir()
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    return cache
+
+
+def _cached(cache: Path, source: Path, revision: str = "main") -> Path:
+    repository = cache / "models--org--tiny"
+    snapshot = repository / "snapshots" / _COMMIT
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / revision).write_text(_COMMIT)
+    return shutil.copytree(source, snapshot)
+
+
+def test_finds_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_checkpoint(tmp_path) == tmp_path
+    (tmp_path / "org" / "name").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert find_checkpoint("org/name") == Path("org/name")  # a folder goes before a hub id
+
+
+def test_finds_what_the_hub_s_cache_holds(hub_cache: Path, tiny_checkpoint: Callable[..., Path]) -> None:
+    snapshot = _cached(hub_cache, tiny_checkpoint("marigold_depth"))
+    assert find_checkpoint("org/tiny") == snapshot
+    assert find_checkpoint("org/tiny", revision=_COMMIT) == snapshot
+    assert find_checkpoint(f"org/tiny@{_COMMIT}") == snapshot
+
+
+def test_a_revision_that_is_not_cached_is_not_replaced(
+    hub_cache: Path, tiny_checkpoint: Callable[..., Path]
+) -> None:
+    _cached(hub_cache, tiny_checkpoint("marigold_depth"))
+    with pytest.raises(CheckpointError, match="isn't in the cache, and downloads are switched off"):
+        find_checkpoint("org/tiny@v2")
+
+
+def test_half_of_a_download_is_not_used(hub_cache: Path, tiny_checkpoint: Callable[..., Path]) -> None:
+    snapshot = _cached(hub_cache, tiny_checkpoint("marigold_depth"))
+    (snapshot / "vae" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"vae: expected diffusion_pytorch_model\.safetensors"):
+        find_checkpoint("org/tiny")
+
+
+@pytest.mark.parametrize("name", ["no_such_name", "/no/such/folder", "a/b/c", "org/name@"])
+def test_refuses_what_is_neither_folder_nor_hub_id(name: str) -> None:
+    with pytest.raises(CheckpointError, match="'embedded', a folder, or a hub id"):
+        find_checkpoint(name)
+
+
+def test_refuses_a_revision_twice_or_of_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="got 'a' and 'b'"):
+        find_checkpoint("org/name@a", revision="b")
+    with pytest.raises(InvalidInputError, match="only with a hub id"):
+        find_checkpoint(tmp_path, revision="a")
+
+
+def test_downloads_one_variant_and_no_pickle() -> None:
+    files = [
+        "README.md",
+        "model_index.json",
+        "scheduler/scheduler_config.json",
+        "tokenizer/merges.txt",
+        "text_encoder/model.safetensors",
+        "text_encoder/pytorch_model.bin",
+        "unet/config.json",
+        "unet/diffusion_pytorch_model.bin",
+        "unet/diffusion_pytorch_model.safetensors",
+        "unet/diffusion_pytorch_model.fp16.safetensors",
+        "vae/diffusion_pytorch_model.safetensors.index.json",
+        "vae/diffusion_pytorch_model-00001-of-00002.safetensors",
+        "vae/diffusion_pytorch_model-00002-of-00002.safetensors",
+        "vae/diffusion_pytorch_model-00001-of-00002.fp16.safetensors",
+        "safety_checker/model.safetensors",
+    ]
+    both = {
+        "model_index.json",
+        "scheduler/scheduler_config.json",
+        "tokenizer/merges.txt",
+        "text_encoder/model.safetensors",
+        "unet/config.json",
+        "vae/diffusion_pytorch_model.safetensors.index.json",
+        "vae/diffusion_pytorch_model-00001-of-00002.safetensors",
+        "vae/diffusion_pytorch_model-00002-of-00002.safetensors",
+    }
+    single, half = _wanted(files, torch.float32), _wanted(files, torch.float16)
+    assert set(single) == both | {"unet/diffusion_pytorch_model.safetensors"}
+    assert set(half) == both | {"unet/diffusion_pytorch_model.fp16.safetensors"}
