@@ -10,7 +10,7 @@ from e2e_depth_ros.training.shards import MAX_SAMPLES
 
 @dataclass(frozen=True)
 class SceneMix:
-    """The share of each kind of scene; they need not add up to 1."""
+    """The share of each kind of scene; they need not add up to 1, and a kind not named keeps its share."""
 
     room: float = 0.40
     tabletop: float = 0.20

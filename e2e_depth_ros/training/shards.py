@@ -189,7 +189,10 @@ def read_shard(path: Path) -> Shard:
         ShardError: The file is truncated, corrupt, or of another format.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ShardError(f"expected a shard, got a single array in {path}")
+        with archive:
             missing = [name for name in _FIELDS if name not in archive.files]
             if missing:
                 raise ShardError(f"expected the arrays of a shard in {path}, missing {', '.join(missing)}")

@@ -131,27 +131,26 @@ def merge_normals(
 
 
 def develop(radiance: NDArray[np.float32], rng: random.Random) -> NDArray[np.uint8]:
-    """Expose as an automatic camera does, sometimes wrongly, and return sRGB.
+    """Balance and expose as an automatic camera does, sometimes wrongly, and return sRGB.
 
-    The exposure brings the middle of the picture to a drawn grey; one picture in seven is much too dark or
-    too bright.
+    White balance brings the mean colour part of the way to grey. The exposure brings the middle of the
+    picture to a drawn grey; one picture in seven is much too dark or too bright.
     """
+    mean = np.minimum(radiance, 4 * np.median(radiance) + 1e-4).mean(axis=(0, 1)) + 1e-4
+    balance = np.clip(mean.mean() / mean, 0.4, 2.5) ** rng.uniform(0.3, 0.9)
+    radiance = radiance * balance.astype(np.float32)
     luminance = radiance @ np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
     middle = float(np.exp(np.log(luminance + 1e-4).mean()))
-    grey = (
-        rng.uniform(0.1, 0.3)
-        if rng.random() < 0.86
-        else rng.choice([rng.uniform(0.02, 0.1), rng.uniform(0.3, 0.6)])
-    )
+    grey = rng.uniform(0.1, 0.3)
+    if rng.random() < 0.14:
+        grey = rng.choice([rng.uniform(0.02, 0.1), rng.uniform(0.3, 0.6)])
     gain = min(grey / max(middle, 1e-4), 2.5 / max(float(np.quantile(luminance, 0.9)), 1e-4))
     light = np.clip(radiance * gain, 0, None)
     knee = rng.uniform(0.6, 0.9)
     soft = knee + (1 - knee) * (1 - np.exp(-(light - knee) / (1 - knee)))
     light = np.clip(np.where(light > knee, soft, light), 0, 1)
-    encoded = np.where(
-        light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 1e-6) ** (1 / 2.4) - 0.055
-    )
-    return np.rint(encoded * 255).astype(np.uint8)
+    curve = 1.055 * np.maximum(light, 1e-6) ** (1 / 2.4) - 0.055
+    return np.rint(np.where(light <= 0.0031308, 12.92 * light, curve) * 255).astype(np.uint8)
 
 
 def focal_px(scene: bpy.types.Scene) -> float:

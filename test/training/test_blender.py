@@ -1,0 +1,113 @@
+"""The real Blender: depth and normals are exact, scenes repeat, splits share nothing."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from e2e_depth_ros.training.renderers import BLENDER_PYTHON_VARIABLE, GENERATOR, read_scene
+
+BLENDER = os.environ.get(BLENDER_PYTHON_VARIABLE)
+pytestmark = pytest.mark.skipif(
+    not BLENDER, reason=f"needs Blender: set {BLENDER_PYTHON_VARIABLE} to a Python with bpy and OpenEXR"
+)
+
+
+def run(*arguments: object) -> str:
+    done = subprocess.run(
+        [BLENDER, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=250
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_a_known_plane_and_sphere_reproject_within_a_tenth_of_a_millimetre(tmp_path: Path) -> None:
+    run(Path(__file__).parent / "blender_plane_and_sphere.py", GENERATOR, tmp_path / "scene.npz")
+    with np.load(tmp_path / "scene.npz") as found:
+        depth_m, normals = found["depth_m"].astype(np.float64), found["normals"].astype(np.float64)
+        focal_px, pose = float(found["focal_px"]), found["world_from_camera"].astype(np.float64)
+    height, width = depth_m.shape
+    v, u = np.mgrid[:height, :width]
+    rays = np.stack(
+        [(u - (width - 1) / 2) / focal_px, (v - (height - 1) / 2) / focal_px, np.ones((height, width))], -1
+    )
+    origin, directions = pose[:3, 3], rays @ pose[:3, :3].T
+    # The plane z = 0, and the sphere of radius 0.5 around `centre`, in closed form.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        plane = np.where(directions[..., 2] < 0, -origin[2] / directions[..., 2], np.inf)
+        plane = np.where(np.abs(origin + plane[..., None] * directions).max(-1) < 15, plane, np.inf)
+    centre = np.array([0.3, 2.0, 0.7])
+    a, b = (directions**2).sum(-1), directions @ (origin - centre)
+    root = b**2 - a * (((origin - centre) ** 2).sum() - 0.25)
+    with np.errstate(invalid="ignore"):
+        sphere = np.where(root > 0, (-b - np.sqrt(root)) / a, np.inf)
+    expected = np.minimum(plane, sphere)  # rays have z = 1, so their parameter is depth
+    # Not at outlines, where a hundredth of a pixel decides what is hit.
+    outline = np.zeros((height, width), dtype=bool)
+    for axis in (0, 1):
+        for shift in (-1, 1):
+            outline |= (sphere < plane) != np.roll(sphere < plane, shift, axis)
+            outline |= np.isinf(expected) != np.roll(np.isinf(expected), shift, axis)
+    on_plane, on_sphere = (sphere > plane) & ~outline, (sphere < plane) & ~outline
+    assert on_plane.sum() > 1000
+    assert on_sphere.sum() > 300
+    np.testing.assert_array_equal((depth_m == 0)[~outline], np.isinf(expected)[~outline])
+    points = origin + depth_m[..., None] * directions
+    near = on_plane & (expected < 10)
+    np.testing.assert_allclose(points[near][:, 2], 0, atol=1e-4)
+    radius = np.linalg.norm(points - centre, axis=-1)[on_sphere]
+    np.testing.assert_allclose(radius, 0.5, atol=1e-4)
+    known = np.abs(normals).sum(-1) > 0
+    for where, truth in (
+        (near & known, np.broadcast_to([0.0, 0, 1], points.shape)),
+        (on_sphere & known, (points - centre) / 0.5),
+    ):
+        world = normals @ pose[:3, :3].T
+        angle = np.degrees(np.arccos(np.clip((world * truth).sum(-1)[where], -1, 1)))
+        assert where.sum() > 250
+        # A normal is the mean of four places in its pixel, and one pixel covers up to 4 degrees of this ball.
+        assert np.median(angle) < 1
+        assert angle.max() < 6
+    assert ((normals * rays).sum(-1)[known] < 0).all()
+
+
+def test_a_scene_depends_on_its_seed_and_a_second_start_skips_it(tmp_path: Path) -> None:
+    arguments = [
+        "--seed",
+        3,
+        "--scenes",
+        1,
+        "--views",
+        2,
+        "--size",
+        "36x52",
+        "--samples",
+        1,
+        "--mix",
+        "street=1",
+    ]
+    for folder in ("a", "b"):
+        assert "scene 3 street" in run(GENERATOR, *arguments, "--output", tmp_path / folder)
+    a, b = (read_scene(tmp_path / folder / "00000003.npz") for folder in ("a", "b"))
+    assert [sample.image.shape for sample in a] == [(36, 52, 3)] * len(a)
+    assert 1 <= len(a) == len(b) <= 2
+    for one, other in zip(a, b, strict=True):
+        np.testing.assert_array_equal(one.depth_m, other.depth_m)
+        np.testing.assert_array_equal(one.world_from_camera, other.world_from_camera)
+        assert one.focal_px == other.focal_px
+        length = np.linalg.norm(one.normals, axis=-1)
+        np.testing.assert_allclose(length[length > 0], 1, atol=1e-5)
+    assert "scene 3" not in run(GENERATOR, *arguments, "--output", tmp_path / "a")
+
+
+def test_the_splits_share_no_panorama() -> None:
+    program = (
+        f"import sys; sys.path.insert(0, {str(GENERATOR)!r}); import random; from pathlib import Path; "
+        "import lights, split; names = [f'{i}.exr' for i in range(400)]; "
+        "sets = [{p.name for p in lights.Skies([Path(n) for n in names], s, random.Random(0)).paths} "
+        "for s in ('train', 'validation')]; "
+        "assert not sets[0] & sets[1] and len(sets[0] | sets[1]) == 400; print(len(sets[1]))"
+    )
+    assert 20 <= int(run("-c", program).split()[-1]) <= 60
