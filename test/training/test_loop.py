@@ -165,23 +165,6 @@ def test_workers_survive_a_signal_to_the_group(tmp_path, shards, monkeypatch):
     assert not torch.multiprocessing.active_children()
 
 
-def test_learns_sixteen_scenes_by_heart(tmp_path, shards):
-    recipe = small_recipe(shards, steps=700, learning_rate=4e-3, warmup_steps=30, decay_steps=400, ema=0.95)
-    size = dataclasses.replace(recipe.data.sizes[0], height=48, width=64)
-    validation = (dataclasses.replace(recipe.data.validation[0], limit=0),)
-    recipe = dataclasses.replace(
-        recipe,
-        data=dataclasses.replace(recipe.data, sizes=(size,), validation=validation, batch_size=8),
-        augmentation=recipe.augmentation.none(),
-        run=dataclasses.replace(recipe.run, log_seconds=5.0),
-    )
-    scores = train(recipe, tmp_path).scores["validation"]
-    assert scores.images == 16
-    assert scores.abs_rel < 0.05 < scores.row_abs_rel
-    assert scores.delta1 > 0.97
-    assert scores.normals_deg < 10
-
-
 def test_writes_what_it_promises(tmp_path, shards):
     result = train(small_recipe(shards), tmp_path / "new" / "folder")
     folder = tmp_path / "new" / "folder"
