@@ -21,8 +21,8 @@ class OffsetPrior:
     The default holds for indoor and outdoor scenes alike: near end over the depth behind it.
     """
 
-    mean: float = 0.45
-    log_std: float = 0.8
+    mean: float = 0.3
+    log_std: float = 1.0
 
 
 _OFFSETS = np.exp(np.linspace(np.log(0.01), np.log(12.0), 25))  # starting points
@@ -30,6 +30,7 @@ _MAX_FITTED = 2048  # samples in the iterations; the result changes by far less 
 _MAX_STARTS = 128  # samples that judge the starting points
 _TUKEY = 4.685  # tuning constant of Tukey's biweight: 95 % efficiency on normal errors
 _LEAST_SIGMA = 0.01  # no sensor and network agree better than this
+_MOST_SIGMA = 0.3  # with a wider one even gross outliers would count
 _FEW = 12  # below this many samples their scatter says little about their error
 _FEW_SIGMA = 0.05  # so this much is assumed
 _GATE_SIGMAS = 4.0
@@ -37,8 +38,9 @@ _GATE_SIGMAS = 4.0
 _LEAST_SAMPLES = 5  # below this an outlier can't be told
 _LEAST_JUDGED = 8  # below this rank correlation and cost ratio are chance
 _LEAST_SPREAD = 0.1
-_MOST_COST_RATIO = 0.85
-_LEAST_RANK_CORRELATION = 0.3
+_MOST_COST_RATIO = 0.87  # all outliers: 0.95 to 1.3; 30 % outliers: 0.4 to 0.7
+_DOUBTFUL_COST_RATIO = 0.7  # from here on the ranks must agree as well
+_LEAST_RANK_CORRELATION = 0.25
 _ONE_DEPTH_LOG_STD = 0.1
 
 
@@ -107,6 +109,7 @@ def fit_affine(
     *,
     value_range: tuple[float, float] | None = None,
     prior: OffsetPrior | None = None,
+    trust: ArrayLike | None = None,
 ) -> AffineFit:
     """Fit scale > 0 and shift, robustly, in the space that the model predicts.
 
@@ -122,6 +125,7 @@ def fit_affine(
         kind: What the relative values are. For SCALE_INVARIANT and METRIC maps the shift is 0.
         value_range: 1 % and 99 % quantile of the whole map; by default the ends of the samples' own range.
         prior: What is known of the offset beforehand.
+        trust: (N,), weight of each sample beforehand, 0..1; by default all 1.
 
     Returns:
         The fit, its `case` and its quality.
@@ -146,7 +150,9 @@ def fit_affine(
 
     order = _canonical_order(r, log_y)
     r_fit, y_fit = r[order], log_y[order]
-    model = _refined(_start(r_fit, y_fit, low, high, kind, prior), r_fit, y_fit, prior)
+    weight = np.ones(len(order)) if trust is None else np.asarray(trust, dtype=np.float64)[order]
+    model = _start(r_fit, y_fit, weight, low, high, kind, prior)
+    model = _refined(model, r_fit, y_fit, weight, prior)
 
     error = log_y - sign * model.log_depth(r)
     sigma = max(_scatter(error), 1e-12)
@@ -168,6 +174,7 @@ def fit_affine(
 def _start(
     r: NDArray[np.float64],
     log_y: NDArray[np.float64],
+    trust: NDArray[np.float64],
     low: float,
     high: float,
     kind: DepthKind,
@@ -176,21 +183,22 @@ def _start(
     """Choose the best of a grid of offsets, each with its median extent and its half-sample mode."""
     if len(r) > _MAX_STARTS:  # sorted by r, so this keeps their distribution
         chosen = np.linspace(0, len(r) - 1, _MAX_STARTS).astype(int)
-        r, log_y = r[chosen], log_y[chosen]
+        r, log_y, trust = r[chosen], log_y[chosen], trust[chosen]
     offsets = _OFFSETS if kind_has_shift(kind) else np.zeros(1)
     t = (r - low) / (high - low)
     log_ratio = log_y - np.log(np.maximum(t + offsets[:, None], 1e-3))  # (offsets, N)
     ranked = np.sort(log_ratio, axis=1)
     count = len(t)
-    half = count // 2
-    median = 0.5 * (ranked[:, (count - 1) // 2] + ranked[:, half])
-    first = np.argmin(ranked[:, half:] - ranked[:, : count - half], axis=1)
+    median = 0.5 * (ranked[:, (count - 1) // 2] + ranked[:, count // 2])
+    third = int(0.35 * count)
+    first = np.argmin(ranked[:, third:] - ranked[:, : count - third], axis=1)
     rows = np.arange(len(offsets))
-    mode = 0.5 * (ranked[rows, first] + ranked[rows, first + half])
+    mode = 0.5 * (ranked[rows, first] + ranked[rows, first + third])
     centre = np.stack([median, mode])  # (2, offsets)
     error = np.abs(log_ratio - centre[..., None])  # (2, offsets, N)
-    sigma = np.clip(1.4826 * np.median(error, axis=2).min(), 0.05, 0.3)
-    cost = 0.5 * np.square(np.minimum(error / sigma, 2.5)).sum(axis=2)
+    scatter = np.partition(error, third, axis=2)[..., third].min() / 0.454
+    sigma = np.clip(scatter, 0.05, 0.3)
+    cost = 0.5 * np.square(np.minimum(error / sigma, 2.5)) @ trust
     if kind_has_shift(kind):
         cost += 0.5 * np.square(np.log(offsets / prior.mean) / prior.log_std)
     which, best = np.unravel_index(int(np.argmin(cost)), cost.shape)
@@ -198,15 +206,19 @@ def _start(
 
 
 def _refined(
-    model: AffineModel, r: NDArray[np.float64], log_y: NDArray[np.float64], prior: OffsetPrior
+    model: AffineModel,
+    r: NDArray[np.float64],
+    log_y: NDArray[np.float64],
+    trust: NDArray[np.float64],
+    prior: OffsetPrior,
 ) -> AffineModel:
     """Take Gauss-Newton steps on the log residual, with Tukey weights and the prior on the offset."""
     sign = -1.0 if model.is_disparity else 1.0
     for _ in range(20):
         error = log_y - sign * model.log_depth(r)
-        scatter = max(_scatter(error), _FEW_SIGMA if len(r) < _FEW else 0.0)
+        scatter = min(max(_scatter(error), _FEW_SIGMA if len(r) < _FEW else 0.0), _MOST_SIGMA)
         width = _TUKEY * max(scatter, _LEAST_SIGMA)
-        weight = np.square(np.maximum(0.0, 1 - np.square(error / width)))
+        weight = trust * np.square(np.maximum(0.0, 1 - np.square(error / width)))
         slope = model.offset_sensitivity(r)
         s0, s1, s2 = weight.sum(), weight @ slope, weight @ np.square(slope)
         b0, b1 = weight @ error, weight @ (slope * error)
@@ -264,8 +276,12 @@ def _canonical_order(r: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[
 
 
 def _scatter(error: NDArray[np.float64]) -> float:
-    """Robust standard deviation about 0 (scaled median absolute deviation)."""
-    return 1.4826 * float(np.median(np.abs(error))) if len(error) else 0.0
+    """Robust standard deviation about 0 that up to half of the errors being gross changes little."""
+    size = np.abs(error)
+    # First from the smallest third, which holds no gross errors; then from all that are alike.
+    third = float(np.partition(size, int(0.35 * len(size)))[int(0.35 * len(size))]) / 0.454
+    alike = size[size <= 3 * third]
+    return 1.4826 * float(np.median(alike)) if len(alike) else third
 
 
 def _cost_ratio(error: NDArray[np.float64], log_y: NDArray[np.float64]) -> float:
@@ -302,7 +318,9 @@ def _judge(
     elif has_shift and count >= _LEAST_JUDGED:
         if correlation < -_LEAST_RANK_CORRELATION:
             case = FitCase.FLIPPED
-        elif cost_ratio > _MOST_COST_RATIO or correlation < _LEAST_RANK_CORRELATION:
+        elif cost_ratio > _MOST_COST_RATIO or (
+            cost_ratio > _DOUBTFUL_COST_RATIO and correlation < _LEAST_RANK_CORRELATION
+        ):
             # One constant depth does as well: because that is what was measured, or because of outliers?
             one_depth = _scatter(log_y - np.median(log_y)) < _ONE_DEPTH_LOG_STD
             case = FitCase.NO_SPREAD if one_depth else FitCase.OUTLIERS

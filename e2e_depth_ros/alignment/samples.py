@@ -283,6 +283,16 @@ def thin(samples: Samples, count: int) -> Samples:
     return samples.select(chosen_by_hash(samples.u_px, samples.v_px, count / len(samples)), "surplus")
 
 
+def nearest_pixels(
+    u_px: NDArray[Any], v_px: NDArray[Any], size: tuple[int, ...]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns (N,) of the pixels nearest to places in an image of `size` (H, W)."""
+    height, width = size
+    rows: NDArray[np.intp] = np.clip(np.rint(v_px), 0, height - 1).astype(np.intp)
+    columns: NDArray[np.intp] = np.clip(np.rint(u_px), 0, width - 1).astype(np.intp)
+    return rows, columns
+
+
 def chosen_by_hash(
     first: NDArray[np.float32], second: NDArray[np.float32], share: float
 ) -> NDArray[np.bool_]:

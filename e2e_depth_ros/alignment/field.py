@@ -1,0 +1,290 @@
+"""Local correction: what one scale and shift leave, interpolated between the samples.
+
+The log ratio of true to fitted depth is a Gaussian process over image column, image row and log depth: a
+Matern-3/2 kernel over the image times one over log depth. Its mean is 0, so it shrinks to nothing where there
+is no evidence; distance in log depth keeps it from reaching across depth edges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from e2e_depth_ros.alignment.grid import GridLayout
+
+MIN_SAMPLES = 8
+"""Fewer samples than this can't tell a local error from noise."""
+
+_MAX_PSEUDO = 400  # a Gaussian process costs the cube of its points
+_MAX_TUNING = 150  # points that choose the kernel
+_MIN_FINE = 150  # samples from which there is something left for the fine step
+_CELL = (0.04, 0.15)  # smallest cell that samples are merged in: image widths, log depth
+_REACHES = (0.06, 0.12, 0.25, 0.5)  # of the kernel over the image, image widths
+_DEPTH_REACHES = (0.8, 0.3, 2.5)  # of the kernel over log depth; the first is tried with every reach
+_NOISES = (0.02, 0.1, 0.4)  # variance of the noise over that of the field
+_JITTER = 1e-4  # 1 % noise of the sensor
+_LAYER_STEP = 0.1
+_SPACING = 0.025
+_FINE_NOISE = 0.03**2  # variance at which a sample's doubt halves its weight in the fine step
+_MOST = 1.5  # of the log ratio: a factor of 4.5
+
+
+@dataclass(frozen=True, eq=False)
+class _Points:
+    """Places and log ratios that the process is conditioned on.
+
+    Attributes:
+        place: (N, 3), column and row in image widths, log depth.
+        value: (N,), log(measured / fitted).
+        doubt: (N,), variance of the value that is known beforehand.
+        count: (N,), how many samples each stands for.
+    """
+
+    place: NDArray[np.float64]
+    value: NDArray[np.float64]
+    doubt: NDArray[np.float64]
+    count: NDArray[np.float64]
+
+    def at(self, chosen: NDArray[np.intp]) -> _Points:
+        """Select some of the points."""
+        return _Points(self.place[chosen], self.value[chosen], self.doubt[chosen], self.count[chosen])
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    """variance * matern(image distance / reach) * matern(log depth distance / depth_reach)."""
+
+    variance: float
+    reach: float
+    depth_reach: float
+    noise: float
+
+    def between(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Covariance of the field at N and M places, (N, M)."""
+        over_image = _matern(_image_distance(a, b) / self.reach)
+        over_depth = _matern(np.abs(a[:, 2:] - b[:, 2]) / self.depth_reach)
+        return np.asarray(self.variance * over_image * over_depth, dtype=np.float64)
+
+    def noise_of(self, points: _Points) -> NDArray[np.float64]:
+        """Variance of the noise of each point."""
+        return (self.variance * self.noise + points.doubt) / np.minimum(points.count, 4) + _JITTER
+
+
+@dataclass(frozen=True, eq=False)
+class LocalField:
+    """A correction of log depth over a bilateral grid, with its uncertainty.
+
+    Attributes:
+        layout: The grid.
+        mean: (layers, rows, columns), float32, to be added to the log of the fitted depth.
+    """
+
+    layout: GridLayout
+    mean: NDArray[np.float32]
+    _kernel: _Kernel
+    _place: NDArray[np.float64]
+    _precision: NDArray[np.float64]
+
+    def correction(self, log_depth: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Log of the factor that corrects each pixel, (H, W), given the log of the fitted depth."""
+        return self.layout.read(self.mean, log_depth)
+
+    def variance(self, log_depth: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Variance of what the correction still leaves, (H, W), in log depth squared.
+
+        It is the process' own where no sample is near.
+        """
+        coarse = self.layout.refined(2 * _SPACING)
+        node = np.stack(
+            np.meshgrid(coarse.log_depth_nodes, coarse.row_nodes, coarse.column_nodes, indexing="ij"), axis=-1
+        ).reshape(-1, 3)[:, ::-1]
+        covariance = self._kernel.between(node, self._place)
+        known = np.einsum("ij,ij->i", covariance @ self._precision, covariance)
+        left = np.maximum(self._kernel.variance - known, 0) + self._kernel.variance * self._kernel.noise
+        return coarse.read(left.reshape(coarse.shape).astype(np.float32), log_depth)
+
+    def blended(self, previous: LocalField | None, share: float) -> LocalField:
+        """Move only by `share` from an earlier field of the same layout towards this one."""
+        if previous is None or share >= 1 or previous.layout != self.layout:
+            return self
+        return replace(self, mean=previous.mean + np.float32(share) * (self.mean - previous.mean))
+
+    def faded(self, share: float) -> LocalField:
+        """Return the correction reduced to a share of itself, as its evidence grows old."""
+        return replace(self, mean=self.mean * np.float32(share))
+
+
+def fit_field(
+    u_px: NDArray[Any],
+    v_px: NDArray[Any],
+    log_depth: NDArray[np.float64],
+    log_ratio: NDArray[np.float64],
+    doubt: NDArray[np.float64],
+    size: tuple[int, int],
+    log_depth_range: tuple[float, float],
+) -> LocalField | None:
+    """Condition the process on samples.
+
+    Many samples are first merged to cell medians. Reach and noise are those of the largest marginal
+    likelihood; samples that the others contradict (by leave-one-out residual) have their noise raised.
+    Dense samples then add what the process left, by a Gaussian-weighted mean over their own spacing.
+
+    Args:
+        u_px: (N,), columns.
+        v_px: (N,), rows.
+        log_depth: (N,), log of the fitted depth there.
+        log_ratio: (N,), log(measured / fitted), without gross outliers.
+        doubt: (N,), variance of the log ratio that is known beforehand, as `edge_doubt` gives it.
+        size: (H, W) of the image.
+        log_depth_range: Log of the fitted depth at the ends of the whole map.
+
+    Returns:
+        The field; None with fewer than `MIN_SAMPLES` samples.
+    """
+    if len(log_ratio) < MIN_SAMPLES:
+        return None
+    order = np.lexsort((log_ratio, v_px, u_px))  # so that the order of the samples can't matter
+    place = np.stack([u_px / size[1], v_px / size[1], log_depth], axis=1)[order]
+    samples = _Points(place, log_ratio[order], doubt[order], np.ones(len(order)))
+    points = _merged(samples, _MAX_PSEUDO)
+    kernel = _tuned_kernel(points)
+    precision, weights = _conditioned(points, kernel)
+    layout = GridLayout.covering(size, _SPACING, log_depth_range, _LAYER_STEP)
+    mean = _mean_at_nodes(layout, points.place, weights, kernel)
+    if len(order) >= _MIN_FINE:
+        layout, mean = _with_fine_step(layout, mean, samples)
+    return LocalField(
+        layout, np.clip(mean, -_MOST, _MOST).astype(np.float32), kernel, points.place, precision
+    )
+
+
+def _merged(samples: _Points, most: int) -> _Points:
+    """Replace samples by the medians of cells, large enough that at most `most` are left."""
+    image_cell, depth_cell = _CELL
+    if len(samples.value) <= most:
+        return samples
+    while True:
+        cell = np.floor(samples.place / [image_cell, image_cell, depth_cell]).astype(np.int64)
+        cell -= cell.min(axis=0)
+        key = (cell[:, 0] * 4096 + cell[:, 1]) * 4096 + cell[:, 2]
+        _, group, count = np.unique(key, return_inverse=True, return_counts=True)
+        if len(count) <= most:
+            break
+        image_cell, depth_cell = image_cell * 1.2, depth_cell * 1.1
+    group = group.reshape(-1)
+    order = np.lexsort((samples.value, group))
+    first = np.cumsum(count) - count
+    ranked = samples.value[order]
+    median = 0.5 * (ranked[first + (count - 1) // 2] + ranked[first + count // 2])
+    place = np.stack([np.bincount(group, samples.place[:, axis]) / count for axis in range(3)], axis=1)
+    doubt = np.bincount(group, samples.doubt) / count
+    return _Points(place, median, doubt, count.astype(np.float64))
+
+
+def _tuned_kernel(points: _Points) -> _Kernel:
+    """Choose reach and noise by marginal likelihood, with weak priors on the reaches."""
+    scatter = max(1.4826 * float(np.median(np.abs(points.value))), 0.01)
+    variance = max(float(np.mean(np.square(np.clip(points.value, -3 * scatter, 3 * scatter)))), 0.02**2)
+    if len(points.value) > _MAX_TUNING:  # merged points lie in the order of their cells
+        chosen = np.linspace(0, len(points.value) - 1, _MAX_TUNING).astype(int)
+        points = points.at(chosen)
+    image_distance = _image_distance(points.place, points.place)
+    depth_distance = np.abs(points.place[:, 2:] - points.place[:, 2])
+    over_image = {reach: _matern(image_distance / reach) for reach in _REACHES}
+
+    def likelihood(kernel: _Kernel, over_depth: NDArray[np.float64]) -> float:
+        # The last row of the factor of [[K, y], [y', c]] is the whitened y, so that one factor gives both
+        # terms of the likelihood.
+        bordered = np.empty((len(points.value) + 1, len(points.value) + 1))
+        np.multiply(over_image[kernel.reach], kernel.variance * over_depth, out=bordered[:-1, :-1])
+        np.einsum("ii->i", bordered)[:-1] += kernel.noise_of(points)
+        bordered[-1, :-1] = bordered[:-1, -1] = points.value
+        bordered[-1, -1] = 1e12
+        factor = torch.linalg.cholesky(torch.from_numpy(bordered)).numpy()
+        whitened = factor[-1, :-1]
+        fit = -0.5 * whitened @ whitened - np.log(np.diag(factor)[:-1]).sum()
+        prior = (np.log(kernel.reach / 0.3) / 0.7) ** 2 + (np.log(kernel.depth_reach / 0.8) / 0.8) ** 2
+        return float(fit - 0.5 * prior)
+
+    over_depth = {reach: _matern(depth_distance / reach) for reach in _DEPTH_REACHES}
+    first = [_Kernel(variance, reach, _DEPTH_REACHES[0], noise) for reach in _REACHES for noise in _NOISES]
+    scores = [likelihood(kernel, over_depth[kernel.depth_reach]) for kernel in first]
+    best = first[int(np.argmax(scores))]
+    rest = [replace(best, depth_reach=reach) for reach in _DEPTH_REACHES[1:]]
+    scores = [max(scores)] + [likelihood(kernel, over_depth[kernel.depth_reach]) for kernel in rest]
+    return [best, *rest][int(np.argmax(scores))]
+
+
+def _conditioned(points: _Points, kernel: _Kernel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Invert the covariance of the points, with the noise of contradicted ones raised.
+
+    Returns:
+        Precision (N, N), and the weights (N,) that the field's mean is a sum of kernels with.
+    """
+    covariance = kernel.between(points.place, points.place)
+    noise = kernel.noise_of(points)
+    inflation = np.ones(len(noise))
+    for last in (False, False, True):
+        noisy = covariance.copy()
+        np.einsum("ii->i", noisy)[:] += noise * inflation
+        precision = torch.cholesky_inverse(torch.linalg.cholesky(torch.from_numpy(noisy))).numpy()
+        weights = precision @ points.value
+        if not last:
+            # The residual of each point if it were left out (Rasmussen and Williams, 2006, eq. 5.12).
+            left_out = weights / np.diag(precision)
+            scatter = max(1.4826 * float(np.median(np.abs(left_out))), 0.01)
+            inflation = np.clip(0.5 * np.square(1 + np.square(left_out / (2 * scatter))), 1, 1e4)
+    return precision, weights
+
+
+def _mean_at_nodes(
+    layout: GridLayout, place: NDArray[np.float64], weights: NDArray[np.float64], kernel: _Kernel
+) -> NDArray[np.float64]:
+    """The field's mean at every node; as a product of kernels it is one matrix product."""
+    row, column = np.meshgrid(layout.row_nodes, layout.column_nodes, indexing="ij")
+    nodes = np.stack([column.ravel(), row.ravel()], axis=1).astype(np.float32)
+    over_image = _matern(_image_distance(nodes, place.astype(np.float32)) / np.float32(kernel.reach))
+    over_depth = _matern(np.abs(layout.log_depth_nodes[:, None] - place[:, 2]) / kernel.depth_reach)
+    mean = (over_depth * (kernel.variance * weights)).astype(np.float32) @ over_image.T
+    return np.asarray(mean.reshape(layout.shape), dtype=np.float64)
+
+
+def _with_fine_step(
+    layout: GridLayout, mean: NDArray[np.float64], samples: _Points
+) -> tuple[GridLayout, NDArray[np.float64]]:
+    """Add a local mean of what is left at the samples, over about the distance between them."""
+    reach = float(np.clip(0.8 / np.sqrt(len(samples.value)), 0.008, 0.07))
+    if reach < _SPACING:
+        finer = layout.refined(max(reach, 0.01))
+        layout, mean = finer, layout.moved_to(finer, mean)
+    corners = layout.corners(*samples.place.T)
+    left = samples.value - layout.interpolated(mean, corners)
+    agree = np.abs(left) < 4 * max(1.4826 * float(np.median(np.abs(left))), 0.01)
+    in_columns = reach / layout.column_nodes[1]
+    deviations = (0.15 / layout.layer_step, reach / layout.row_nodes[1], in_columns)
+    trust = np.where(agree, _FINE_NOISE / (_FINE_NOISE + samples.doubt), 0.0)
+    total = layout.blur(layout.splat(corners, trust * left), deviations)
+    weight = layout.blur(layout.splat(corners, trust), deviations)
+    return layout, mean + total / (weight + 0.3)
+
+
+def _matern(distance: NDArray[Any]) -> NDArray[Any]:
+    """Matern kernel of smoothness 3/2 at a distance over its reach; of the type of its input."""
+    scaled = distance * distance.dtype.type(-np.sqrt(3.0))
+    result: NDArray[Any] = np.exp(scaled)
+    np.subtract(1, scaled, out=scaled)
+    result *= scaled
+    return result
+
+
+def _image_distance(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    column, row = a[:, :1] - b[:, 0], a[:, 1:2] - b[:, 1]
+    column *= column
+    row *= row
+    column += row
+    result: NDArray[Any] = np.sqrt(column, out=column)
+    return result

@@ -1,0 +1,139 @@
+"""Which samples the local correction may believe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.alignment.affine import AffineModel
+from e2e_depth_ros.alignment.samples import nearest_pixels
+
+_GLOBAL_SIGMAS = 4.0
+_LEAST_LOG = 0.05
+_NEIGHBOURS = 8
+_NEIGHBOUR_SIGMAS = 3.0
+_POOR_SIGMA = 0.15  # with a network this poor, neighbours differ for good reasons
+_MOST_COMPARED = 600  # beyond this, medians of cells do the work of the neighbours
+_EDGE_PX = 15  # at a width of 640: how far past an edge a sensor beside the camera may see
+_DOUBTFUL_SHARE = 0.4  # of the change of log depth over 4 pixels at a width of 640
+_EDGE_STEP = 4  # pixels between those at which edges are looked for
+
+
+@dataclass(frozen=True, eq=False)
+class GateResult:
+    """Which of N samples are believed, and why not the others.
+
+    Attributes:
+        keep: (N,), bool.
+        gross: Number that disagree with the global fit.
+        occluded: Number that measured the background of what the camera sees there.
+        lonely: Number that their neighbours contradict.
+    """
+
+    keep: NDArray[np.bool_]
+    gross: int
+    occluded: int
+    lonely: int
+
+
+def edge_doubt(
+    u_px: NDArray[np.float32], v_px: NDArray[np.float32], relative: NDArray[np.float32], model: AffineModel
+) -> NDArray[np.float64]:
+    """Variance that an error of place of a pixel or two gives the log depth of a sample: large at edges.
+
+    Args:
+        u_px: (N,), columns.
+        v_px: (N,), rows.
+        relative: (H, W), relative depth; NaN where invalid.
+        model: From relative to metric, roughly; its extent doesn't matter.
+
+    Returns:
+        (N,), in log depth squared.
+    """
+    height, width = relative.shape
+    step = max(1, round(2 * width / 640))
+    rows, columns = nearest_pixels(u_px, v_px, relative.shape)
+    above, below = np.maximum(rows - step, 0), np.minimum(rows + step, height - 1)
+    left, right = np.maximum(columns - step, 0), np.minimum(columns + step, width - 1)
+    around = np.stack(
+        [relative[above, columns], relative[below, columns], relative[rows, left], relative[rows, right]]
+    )
+    log_depth = model.log_depth(around.astype(np.float64))
+    change = np.maximum(np.abs(log_depth[1] - log_depth[0]), np.abs(log_depth[3] - log_depth[2]))
+    doubt: NDArray[np.float64] = np.square(_DOUBTFUL_SHARE * np.nan_to_num(change, nan=1.0))
+    return doubt
+
+
+def gate_samples(
+    u_px: NDArray[np.float32],
+    v_px: NDArray[np.float32],
+    log_depth: NDArray[np.float64],
+    log_ratio: NDArray[np.float64],
+    sigma: float,
+    log_depth_map: NDArray[np.float32],
+) -> GateResult:
+    """Drop samples that the fit, the image or their neighbours contradict.
+
+    Args:
+        u_px: (N,), columns.
+        v_px: (N,), rows.
+        log_depth: (N,), log of the fitted depth.
+        log_ratio: (N,), log(measured / fitted).
+        sigma: Robust relative error of the fit.
+        log_depth_map: (H, W), log of the fitted depth at every pixel; NaN where invalid.
+    """
+    keep = np.abs(log_ratio) < max(_GLOBAL_SIGMAS * sigma, _LEAST_LOG)
+    gross = int(np.count_nonzero(~keep))
+    occluded = lonely = 0
+    believed = np.flatnonzero(keep)
+    if 12 <= len(believed) <= _MOST_COMPARED and sigma < _POOR_SIGMA:
+        width = log_depth_map.shape[1]
+        place = np.stack([u_px / width, v_px / width, 0.25 * log_depth], axis=1)
+        around, spread = _neighbours(place[believed], log_ratio[believed])
+        off = log_ratio[believed] - around
+        behind = _behind_edge(u_px[believed], v_px[believed], log_depth[believed], off, sigma, log_depth_map)
+        typical = 0.5 * float(np.median(np.abs(off))) + 0.02
+        alone = ~behind & (np.abs(off) > _NEIGHBOUR_SIGMAS * np.maximum(spread, typical))
+        occluded, lonely = int(np.count_nonzero(behind)), int(np.count_nonzero(alone))
+        keep[believed[behind | alone]] = False
+    return GateResult(keep, gross, occluded, lonely)
+
+
+def _neighbours(
+    place: NDArray[np.float64], log_ratio: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Median log ratio of each sample's nearest others, and their robust deviation about it."""
+    squared = np.square(place).sum(axis=1).astype(np.float32)
+    compact = place.astype(np.float32)
+    distance = squared[:, None] + squared - 2 * (compact @ compact.T)
+    np.einsum("ii->i", distance)[:] = np.inf
+    count = min(_NEIGHBOURS, len(place) - 1)
+    nearest = np.argpartition(distance, count - 1, axis=1)[:, :count]
+    ratios = log_ratio[nearest]
+    median = np.median(ratios, axis=1)
+    return median, 1.4826 * np.median(np.abs(ratios - median[:, None]), axis=1)
+
+
+def _behind_edge(
+    u_px: NDArray[np.float32],
+    v_px: NDArray[np.float32],
+    log_depth: NDArray[np.float64],
+    off: NDArray[np.float64],
+    sigma: float,
+    log_depth_map: NDArray[np.float32],
+) -> NDArray[np.bool_]:
+    """Samples too far for their pixel, but right for the farther side of a depth edge near by."""
+    width = log_depth_map.shape[1]
+    small = log_depth_map[::_EDGE_STEP, ::_EDGE_STEP]
+    small = np.where(np.isfinite(small), small, np.float32(-1e3))
+    reach = max(1, round(_EDGE_PX * width / 640 / _EDGE_STEP))
+    farthest = cv2.dilate(small, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    rows, columns = nearest_pixels(u_px / _EDGE_STEP, v_px / _EDGE_STEP, small.shape)
+    step = farthest[rows, columns] - log_depth
+    behind: NDArray[np.bool_] = (
+        (step > 0.12) & (off > max(1.5 * sigma, 0.06)) & (np.abs(off - step) < 0.6 * off)
+    )
+    return behind
