@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from diffusers.models.autoencoders.vae import AutoencoderTinyBlock
 from torch import nn
 
 from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER, denoising_step
@@ -49,6 +50,7 @@ def build_autoencoder(recipe: AutoencoderRecipe) -> nn.Module:
             latent_channels=recipe.latent_channels,
             scaling_factor=1.0,
         )
+        _keep_signal(tiny)
         return tiny
     kl: nn.Module = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * len(channels),
@@ -61,6 +63,25 @@ def build_autoencoder(recipe: AutoencoderRecipe) -> nn.Module:
         scaling_factor=1.0,
     )
     return kl
+
+
+def _keep_signal(autoencoder: nn.Module) -> None:
+    """Draw weights so that what differs between images survives the layers.
+
+    AutoencoderTiny has no norms: with torch's default weights each layer shrinks the image to a third,
+    the biases rule, and the network sits at the mean of all images for hundreds of steps. He et al.
+    (arXiv 1502.01852) keep the signal's size through ReLUs; residual branches and the output start small.
+    """
+    for module in autoencoder.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    with torch.no_grad():
+        for module in autoencoder.modules():
+            if isinstance(module, AutoencoderTinyBlock):
+                module.conv[-1].weight.mul_(0.3)
+        autoencoder.decoder.layers[-1].weight.mul_(0.3)  # type: ignore[union-attr,index]
 
 
 def build_unet(recipe: UNetRecipe, latent_channels: int) -> nn.Module:
