@@ -23,8 +23,8 @@ _MAX_PSEUDO = 400  # a Gaussian process costs the cube of its points
 _MAX_TUNING = 150  # points that choose the kernel
 _MIN_FINE = 150  # samples from which there is something left for the fine step
 _CELL = (0.04, 0.15)  # smallest cell that samples are merged in: image widths, log depth
-_REACHES = (0.06, 0.12, 0.25, 0.5)  # of the kernel over the image, image widths
-_DEPTH_REACHES = (0.8, 0.3, 2.5)  # of the kernel over log depth; the first is tried with every reach
+_REACHES = (0.06, 0.12, 0.2, 0.35)  # of the kernel over the image, image widths
+_DEPTH_REACHES = (0.6, 0.25, 1.3)  # of the kernel over log depth; the first is tried with every reach
 _NOISES = (0.02, 0.1, 0.4)  # variance of the noise over that of the field
 _JITTER = 1e-4  # 1 % noise of the sensor
 _LAYER_STEP = 0.1
@@ -151,7 +151,7 @@ def fit_field(
     place = np.stack([u_px / size[1], v_px / size[1], log_depth], axis=1)[order]
     samples = _Points(place, log_ratio[order], doubt[order], np.ones(len(order)))
     points = _merged(samples, _MAX_PSEUDO)
-    kernel = _tuned_kernel(points)
+    kernel = _likeliest_kernel(points)
     precision, weights = _conditioned(points, kernel)
     layout = GridLayout.covering(size, _SPACING, log_depth_range, _LAYER_STEP)
     mean = _mean_at_nodes(layout, points.place, weights, kernel)
@@ -185,7 +185,7 @@ def _merged(samples: _Points, most: int) -> _Points:
     return _Points(place, median, doubt, count.astype(np.float64))
 
 
-def _tuned_kernel(points: _Points) -> _Kernel:
+def _likeliest_kernel(points: _Points) -> _Kernel:
     """Choose reach and noise by marginal likelihood, with weak priors on the reaches."""
     scatter = max(1.4826 * float(np.median(np.abs(points.value))), 0.01)
     variance = max(float(np.mean(np.square(np.clip(points.value, -3 * scatter, 3 * scatter)))), 0.02**2)
@@ -211,12 +211,13 @@ def _tuned_kernel(points: _Points) -> _Kernel:
         return float(fit - 0.5 * prior)
 
     over_depth = {reach: _matern(depth_distance / reach) for reach in _DEPTH_REACHES}
-    first = [_Kernel(variance, reach, _DEPTH_REACHES[0], noise) for reach in _REACHES for noise in _NOISES]
-    scores = [likelihood(kernel, over_depth[kernel.depth_reach]) for kernel in first]
-    best = first[int(np.argmax(scores))]
-    rest = [replace(best, depth_reach=reach) for reach in _DEPTH_REACHES[1:]]
-    scores = [max(scores)] + [likelihood(kernel, over_depth[kernel.depth_reach]) for kernel in rest]
-    return [best, *rest][int(np.argmax(scores))]
+    kernels = [_Kernel(variance, reach, _DEPTH_REACHES[0], noise) for reach in _REACHES for noise in _NOISES]
+    scores = [likelihood(kernel, over_depth[kernel.depth_reach]) for kernel in kernels]
+    best = kernels[int(np.argmax(scores))]
+    others = [replace(best, depth_reach=reach) for reach in _DEPTH_REACHES[1:]]
+    kernels += others
+    scores += [likelihood(kernel, over_depth[kernel.depth_reach]) for kernel in others]
+    return kernels[int(np.argmax(scores))]
 
 
 def _conditioned(points: _Points, kernel: _Kernel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
