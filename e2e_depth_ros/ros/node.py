@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -77,14 +78,7 @@ class DepthNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model and offer the outputs."""
-        try:
-            self._load()
-        except E2EDepthError as error:
-            self.get_logger().error(f"cannot configure: {error}")
-            self._unload()
-            return TransitionCallbackReturn.FAILURE
-        except Exception as error:  # noqa: BLE001 - whatever a driver or library raises on loading
-            self.get_logger().error(f"cannot configure: {type(error).__name__}: {error}")
+        if not self._succeeds(self._load, "configure"):
             self._unload()
             return TransitionCallbackReturn.FAILURE
         return super().on_configure(state)
@@ -92,9 +86,10 @@ class DepthNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and start to work."""
         result = super().on_activate(state)
-        if result == TransitionCallbackReturn.SUCCESS:
-            self._worker = Worker(self._process, self._on_failure)
-            self._subscribe()
+        if result == TransitionCallbackReturn.SUCCESS and not self._succeeds(self._start, "activate"):
+            self._stop()
+            super().on_deactivate(state)
+            return TransitionCallbackReturn.FAILURE
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -124,6 +119,18 @@ class DepthNode(LifecycleNode):
         """Stop the worker before the node goes."""
         self._stop()
         super().destroy_node()
+
+    def _succeeds(self, step: Callable[[], None], verb: str) -> bool:
+        """Tell in one line why a transition fails: rclpy itself would say nothing."""
+        try:
+            step()
+        except E2EDepthError as error:
+            self.get_logger().error(f"cannot {verb}: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever a driver or library raises
+            self.get_logger().error(f"cannot {verb}: {type(error).__name__}: {error}")
+        else:
+            return True
+        return False
 
     def _load(self) -> None:
         # Torch takes seconds to import: not before a model is wanted.
@@ -174,7 +181,8 @@ class DepthNode(LifecycleNode):
         self._pipeline = self._alignment = None
         self._model = {}
 
-    def _subscribe(self) -> None:
+    def _start(self) -> None:
+        self._worker = Worker(self._process, self._on_failure)
         wanted = self.parameters
         image_type = CompressedImage if wanted.image_transport == "compressed" else Image
         sparse = self._pipeline.sparse

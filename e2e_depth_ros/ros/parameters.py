@@ -106,8 +106,7 @@ class Parameters:
     hold_duration: float = parameter(
         3.0,
         "How long, in seconds, the last scale serves after the last samples; then metric topics fall silent.",
-        changes=Changes.UNCONFIGURED,
-        bounds=(0.0, 3600.0),
+        bounds=(0.01, 3600.0),
     )
     max_image_age: float = parameter(
         0.0,

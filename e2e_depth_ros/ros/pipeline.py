@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.result import Alignment
-from e2e_depth_ros.alignment.tracker import AlignmentTracker, TrackerSettings
+from e2e_depth_ros.alignment.tracker import AlignmentTracker
 from e2e_depth_ros.core.maps import DepthMap, NormalMap
 from e2e_depth_ros.model.estimator import Estimate
 from e2e_depth_ros.model.task import Task
@@ -96,7 +96,7 @@ class Pipeline:
         self._node_name = node_name
         self._comes_rectified = "image_rect" in image_topic
         self._view_finder = ViewFinder()
-        self._tracker = AlignmentTracker(TrackerSettings(hold_duration_s=self.parameters.hold_duration))
+        self._tracker = AlignmentTracker()
         self._reset = threading.Event()
 
     def reset_alignment(self) -> None:
@@ -188,6 +188,9 @@ class Pipeline:
         if self._reset.is_set():
             self._reset.clear()
             self._tracker.reset()
+        hold_s = parameters.hold_duration
+        if self._tracker.settings.hold_duration_s != hold_s:
+            self._tracker.settings = replace(self._tracker.settings, hold_duration_s=hold_s)
         samples, refused = self.sparse.samples_for(products.header, products.view, parameters)
         refusals.extend(refused)
         absence = str(refused[-1]) if refused else "no samples from sparse_points or sparse_depth"

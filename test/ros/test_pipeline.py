@@ -167,6 +167,15 @@ def test_reset_forgets_alignment_and_waiting_samples():
     assert pipeline.process(*frame(1), {Output.DEPTH}).alignment.state is AlignmentState.LOST
 
 
+def test_scale_is_held_as_long_as_the_parameter_says():
+    pipeline = Pipeline(KnownEstimator())
+    pipeline.sparse.depth.put(depth_samples())
+    pipeline.process(*frame(0), {Output.DEPTH})
+    assert Output.DEPTH in pipeline.process(*frame(10), {Output.DEPTH}).messages
+    pipeline.parameters = Parameters(hold_duration=0.2)
+    assert Output.DEPTH not in pipeline.process(*frame(11), {Output.DEPTH}).messages
+
+
 def test_samples_of_another_time_are_refused():
     pipeline = Pipeline(KnownEstimator())
     pipeline.sparse.depth.put(depth_samples(0))
