@@ -19,12 +19,15 @@ from e2e_depth_ros.training.renderers import (
     find_blender_python,
     ray_caster_samples,
 )
+from e2e_depth_ros.training.stopping import StopRequest
 
 
 def render(
     recipe: RenderRecipe, output: Path, *, blender_python: Path | None = None, show_progress: bool = True
 ) -> dict[str, object]:
-    """Render until the recipe's images are in the output folder; an interrupted run goes on where it was.
+    """Render until the recipe's images are in the output folder, or a signal asks to stop.
+
+    SIGINT and SIGTERM end the run in order: what is rendered is packed. Called again, it goes on from there.
 
     Args:
         recipe: What to render.
@@ -40,21 +43,21 @@ def render(
         InvalidInputError: A pattern of the recipe matches no file, or the renderer fails again and again.
     """
     packer = Packer(output, recipe.shard_size)
-    if recipe.source == "blender":
-        source = blender_samples(recipe, output, packer, blender_python or find_blender_python())
-    else:
-        source = ray_caster_samples(recipe, packer)
+    python = blender_python
+    if recipe.source == "blender" and python is None:
+        python = find_blender_python()
     columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with (
-        contextlib.closing(source),
-        Progress(*columns, console=Console(stderr=True), disable=not show_progress) as progress,
-    ):
+    console = Console(stderr=True)
+    with StopRequest() as stop, Progress(*columns, console=console, disable=not show_progress) as progress:
         task = progress.add_task("images", total=recipe.images, completed=packer.images)
-        for sample in source:
-            packer.add(sample)
-            progress.update(task, completed=min(packer.images, recipe.images))
-            if packer.images >= recipe.images:
-                break
+        if python is not None:
+            source = blender_samples(recipe, output, packer, python, stop)
+        else:
+            source = ray_caster_samples(recipe, packer, stop)
+        with contextlib.closing(source):
+            while packer.images < recipe.images and (sample := next(source, None)) is not None:
+                packer.add(sample)
+                progress.update(task, completed=packer.images)
     packer.flush()
     return packer.statistics()
 
@@ -77,9 +80,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Render, and print what was made."""
-    statistics = render(read_yaml(args.recipe, RenderRecipe), args.output, blender_python=args.blender_python)
+    recipe = read_yaml(args.recipe, RenderRecipe)
+    statistics = render(recipe, args.output, blender_python=args.blender_python)
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{statistics['images']} images of {statistics['scenes']} scenes in {args.output}")
+    console.print(
+        f"{statistics['images']} of {recipe.images} images, {statistics['scenes']} scenes, in {args.output}"
+    )
     console.print(f"kinds: {statistics['kinds']}")
     console.print(f"dropped: {statistics['dropped'] or 'none'}")
     return 0

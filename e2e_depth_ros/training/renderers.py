@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ from e2e_depth_ros.core.errors import InvalidInputError, MissingDependencyError
 from e2e_depth_ros.training.packing import Packer
 from e2e_depth_ros.training.render_recipe import RenderRecipe
 from e2e_depth_ros.training.shards import Sample
+from e2e_depth_ros.training.stopping import StopRequest
 
 GENERATOR = Path(__file__).parent / "blender"
 BLENDER_PYTHON_VARIABLE = "E2E_DEPTH_BLENDER_PYTHON"
@@ -83,9 +85,9 @@ def read_scene(path: Path) -> list[Sample]:
 
 
 def blender_samples(
-    recipe: RenderRecipe, output: Path, packer: Packer, blender_python: Path
+    recipe: RenderRecipe, output: Path, packer: Packer, blender_python: Path, stop: StopRequest
 ) -> Generator[Sample]:
-    """Yield, without end, what the renderers leave in the spool.
+    """Yield what the renderers leave in the spool, until `stop`.
 
     The file of a scene goes when a shard holds it: what an interrupted run has rendered is not lost, but for
     views of the one scene that was being packed.
@@ -98,7 +100,7 @@ def blender_samples(
     renderers = _Renderers(command, first, recipe, output / LOG_FILE)
     read: list[Path] = []
     try:
-        while True:
+        while not stop.reason:
             renderers.keep_running(packer, scenes=len(read) + len(packer.packed_scenes))
             for path in sorted(set(spool.glob("*.npz")) - set(read)):
                 shards = packer.shards
@@ -193,13 +195,15 @@ def _remove(paths: list[Path]) -> None:
         path.unlink(missing_ok=True)
 
 
-def ray_caster_samples(recipe: RenderRecipe, packer: Packer) -> Generator[Sample]:
-    """Yield scenes of the ray caster, computed by a pool of processes, in the order of their seeds."""
+def ray_caster_samples(recipe: RenderRecipe, packer: Packer, stop: StopRequest) -> Generator[Sample]:
+    """Yield scenes of the ray caster, computed by a pool of processes, until `stop`."""
     seed = max([recipe.first_seed - 1, *packer.packed_scenes]) + 1
-    with ProcessPoolExecutor(recipe.processes) as pool:
+    # Ctrl-C reaches the whole pool: only this process may react.
+    ignore = (signal.SIGINT, signal.SIG_IGN)
+    with ProcessPoolExecutor(recipe.processes, initializer=signal.signal, initargs=ignore) as pool:
         waiting: dict[Future[Sample], int] = {}
         try:
-            while True:
+            while not stop.reason:
                 while len(waiting) < 4 * recipe.processes:
                     waiting[pool.submit(_cast_one, seed, recipe.size)] = seed
                     seed += 1

@@ -113,6 +113,22 @@ def test_a_renderer_that_never_works_is_an_error(tmp_path: Path, monkeypatch: py
         render(RECIPE, tmp_path / "out", blender_python=python, show_progress=False)
 
 
+@pytest.mark.parametrize("source", ["blender", "ray_caster"])
+def test_a_signal_ends_the_run_in_order(tmp_path: Path, python: Path, source: str) -> None:
+    import os
+    import signal
+    import threading
+
+    recipe = RenderRecipe(**{**RECIPE.__dict__, "source": source, "images": 10**6, "scenes_per_process": 5})
+    timer = threading.Timer(4, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.start()
+    found = render(recipe, tmp_path / "out", blender_python=python, show_progress=False)
+    timer.join()
+    samples = samples_in(tmp_path / "out")
+    assert 0 < len(samples) == found["images"] < 10**6
+    assert found["scenes"] == len({sample.scene for sample in samples})
+
+
 def test_without_blender_the_message_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,4 +193,4 @@ def test_command_prints_what_it_made(
     (tmp_path / "r.yaml").write_text("{source: blender, images: 3, size: [24, 40], views: 2}")
     arguments = [str(tmp_path / "r.yaml"), "--output", str(tmp_path / "out"), "--blender-python", str(python)]
     assert main(arguments) == 0
-    assert "3 images of 3 scenes" in capsys.readouterr().out
+    assert "3 of 3 images, 3 scenes" in capsys.readouterr().out

@@ -13,6 +13,7 @@ from meshes import Point
 from stage import Stage
 
 BEHIND_M = -45.0
+BACK_M, FRONT_M = -200.0, 400.0
 Marks = list[tuple[Point, Point]]
 
 
@@ -26,6 +27,7 @@ class Layout:
         setback: Distance from the pavement to the buildings.
         style: "urban", "suburban" or "open".
         parking: Whether cars park along the kerb.
+        crossing: Where another street crosses, from y to y; None without one.
     """
 
     half: float
@@ -33,11 +35,23 @@ class Layout:
     setback: float
     style: str
     parking: bool
+    crossing: tuple[float, float] | None
 
     @property
     def line(self) -> float:
         """Distance of the buildings from the middle."""
         return self.half + self.pavement + self.setback
+
+    @property
+    def stretches(self) -> list[tuple[float, float]]:
+        """The parts of the street beside the crossing, from y to y."""
+        if self.crossing is None:
+            return [(BACK_M, FRONT_M)]
+        return [(BACK_M, self.crossing[0]), (self.crossing[1], FRONT_M)]
+
+    def crosses(self, y: float, margin: float = 0.0) -> bool:
+        """Whether the other street passes within `margin` of y."""
+        return self.crossing is not None and self.crossing[0] - margin < y < self.crossing[1] + margin
 
 
 def build(stage: Stage, layout: Layout) -> None:
@@ -45,16 +59,21 @@ def build(stage: Stage, layout: Layout) -> None:
     rng = stage.rng
     land = stage.paints.make(rng.choice(["grass", "grass", "soil", "pavement"]))
     stage.box(land, (-450, -450, -0.3), (450, 450, -0.02))
-    stage.box(stage.paints.make("asphalt"), (-layout.half, -200, -0.3), (layout.half, 400, 0))
+    asphalt = stage.paints.make("asphalt")
+    stage.box(asphalt, (-layout.half, BACK_M, -0.3), (layout.half, FRONT_M, 0))
+    if layout.crossing:
+        near, far = layout.crossing
+        stage.box(asphalt, (-300, near, -0.3), (300, far, -0.001))
     height = rng.uniform(0.06, 0.17)
     kerb, pavement = stage.paints.make("concrete"), stage.paints.make("pavement")
+    garden = stage.paints.make(rng.choice(["grass", "grass", "pavement"]))
     for side in (-1, 1):
         inner, outer = side * (layout.half + 0.15), side * (layout.half + layout.pavement)
-        stage.box(kerb, (side * layout.half, -200, -0.2), (inner, 400, height))
-        stage.box(pavement, (inner, -200, -0.2), (outer, 400, height - 0.005))
-        if layout.setback and layout.style != "open":
-            garden = stage.paints.make(rng.choice(["grass", "grass", "pavement"]))
-            stage.box(garden, (outer, -200, -0.2), (side * (layout.line + 30), 400, height - 0.01))
+        for y0, y1 in layout.stretches:
+            stage.box(kerb, (side * layout.half, y0, -0.2), (inner, y1, height))
+            stage.box(pavement, (inner, y0, -0.2), (outer, y1, height - 0.005))
+            if layout.setback and layout.style != "open":
+                stage.box(garden, (outer, y0, -0.2), (side * (layout.line + 30), y1, height - 0.01))
     marks = [*_lines(stage, layout), *_crossing(stage, layout)]
     if marks:
         stage.put_once(meshes.boxes(marks), stage.paints.make("marking"))

@@ -17,7 +17,7 @@ from objects import Palette
 from roads import BEHIND_M, Layout
 from stage import Plan, Stage, frame
 
-CLEARANCE = Clearance(nearest_m=0.25, median_m=1.2, share_of_sky=0.6)
+CLEARANCE = Clearance(nearest_m=0.3, median_m=2.0, share_of_sky=0.6)
 AHEAD_M = 150.0
 NEAR_M = 40.0  # nearer buildings have real windows
 
@@ -26,12 +26,14 @@ def build(stage: Stage) -> Plan:
     """Build a street."""
     rng = stage.rng
     style = rng.choice(["urban", "urban", "urban", "suburban", "suburban", "open"])
+    corner = rng.uniform(6, 60)
     layout = Layout(
-        half=rng.uniform(2.8, 7.5) if style != "open" else rng.uniform(3.5, 11),
+        half=rng.uniform(2.8, 9) if style != "open" else rng.uniform(3.5, 11),
         pavement=rng.uniform(1.2, 4.5) if style != "open" else rng.uniform(0.3, 1.5),
         setback={"urban": 0.0, "suburban": rng.uniform(2, 8), "open": rng.uniform(10, 40)}[style],
         style=style,
         parking=stage.chance(0.7) and style != "open",
+        crossing=(corner, corner + rng.uniform(6, 22)) if stage.chance(0.4) else None,
     )
     paints = objects.palette(stage, 6)
     roads.build(stage, layout)
@@ -57,6 +59,9 @@ def _line_of_buildings(stage: Stage, paints: Palette, layout: Layout, side: int)
         middle = y + length / 2
         base = frame(side * (layout.line + rng.uniform(0, 0.3)), middle, turn=-side * pi / 2)
         near = -15 < middle < NEAR_M
+        if layout.crosses(middle, length / 2 + 1.5):
+            y += 3
+            continue
         if suburban:
             base = base @ frame(0, rng.uniform(0, 3))
             if stage.chance(0.75 if layout.style == "suburban" else 0.35):
@@ -78,6 +83,9 @@ def _fence(stage: Stage, layout: Layout, side: int, far: float) -> None:
     y = BEHIND_M
     while y < far:
         length = rng.uniform(4, 14)
+        if layout.crosses(y + length / 2, length / 2 + 1):
+            y += 2
+            continue
         stage.box(material, (x - width / 2, y, 0), (x + width / 2, y + length, height))
         y += length + rng.uniform(1.2, 4)
 
@@ -90,8 +98,9 @@ def _pavement_things(stage: Stage, paints: Palette, layout: Layout, side: int) -
     if stage.chance(0.6):
         offset = rng.uniform(0, spacing)
         for index in range(int(90 / spacing)):
-            if stage.chance(0.85):
-                objects.tree(stage, frame(kerb + side * 0.2, BEHIND_M / 2 + offset + index * spacing))
+            y = BEHIND_M / 2 + offset + index * spacing
+            if stage.chance(0.85) and not layout.crosses(y, 1):
+                objects.tree(stage, frame(kerb + side * 0.2, y))
     if stage.chance(0.7):
         lamp, reach = rng.uniform(3.5, 8), rng.uniform(0, 2)
         for index in range(6):
@@ -146,7 +155,7 @@ def _vehicles(stage: Stage, layout: Layout, side: int) -> None:
         y, density = rng.uniform(-30, -20), rng.uniform(0.4, 1)
         while y < 70:
             length = 5.2
-            if stage.chance(density):
+            if stage.chance(density) and not layout.crosses(y, 6):
                 place = frame(side * (layout.half - 1.1 + rng.gauss(0, 0.1)), y, turn=rng.gauss(0, 0.03))
                 length = _vehicle(stage, place, "car") + rng.uniform(0.5, 1.5)
             y += length
@@ -226,17 +235,22 @@ def _closing(stage: Stage, layout: Layout) -> None:
 
 
 def _view(stage: Stage, layout: Layout) -> View:
-    """Draw a camera on the pavement or the carriageway, along the street more often than across."""
+    """Draw a camera: on the carriageway as a car's, or on the pavement as a delivery robot's."""
     rng = stage.rng
+    y = rng.uniform(-12, 14)
+    if stage.chance(0.4):
+        position = (rng.uniform(-0.7, 0.7) * layout.half, y, rng.uniform(1.1, 2.0))
+        heading = rng.gauss(0, 8) if stage.chance(0.6) else rng.choice([-1, 1]) * rng.uniform(20, 70)
+        return View(position, heading, rng.gauss(-2, 3), rng.gauss(0, 1.5), draw_fov(rng))
     walk = layout.half + layout.pavement * rng.uniform(0.2, 0.9)
-    x = rng.choice([-walk, walk]) if stage.chance(0.5) else rng.uniform(-0.8, 0.8) * layout.half
-    z = rng.uniform(1.2, 2.0) if stage.chance(0.5) else rng.uniform(0.25, 1.3)
+    x = rng.choice([-walk, walk]) if stage.chance(0.7) else rng.uniform(-0.8, 0.8) * layout.half
+    z = rng.uniform(1.2, 2.0) if stage.chance(0.4) else rng.uniform(0.25, 1.3)
     draw = rng.random()
-    if draw < 0.6:
+    if draw < 0.55:
         heading = rng.gauss(0, 12)
     elif draw < 0.85:
         heading = rng.choice([-1, 1]) * rng.uniform(15, 75)
     else:
         heading = rng.uniform(-180, 180)
     pitch = rng.gauss(-4, 5) if stage.chance(0.8) else rng.uniform(-30, 10)
-    return View((x, rng.uniform(-12, 14), z + 0.15), heading, pitch, draw_roll(rng), draw_fov(rng))
+    return View((x, y, z + 0.15), heading, pitch, draw_roll(rng), draw_fov(rng))
