@@ -121,6 +121,7 @@ class Pipeline:
         parameters = self.parameters
         refusals: list[RefusedMessageError] = []
         clock = _Clock()
+        self.sparse.expect_frame(image.header)
         rgb = rgb_from_message(image)
         clock.lap("read")
         view = self._view(rgb, image.header, camera_info, parameters, refusals)

@@ -39,6 +39,11 @@ class SparseInputs:
         self.depth: StampedBuffer = StampedBuffer()
         self._transforms = transforms
 
+    def expect_frame(self, header: Any) -> None:
+        """Keep what is closest to a frame whose way begins; `samples_for` asks for it at the end."""
+        self.points.keep_closest(stamp_ns(header))
+        self.depth.keep_closest(stamp_ns(header))
+
     def samples_for(
         self, header: Any, view: View, parameters: Parameters
     ) -> tuple[Samples | None, list[RefusedMessageError]]:

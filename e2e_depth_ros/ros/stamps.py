@@ -53,15 +53,34 @@ class StampedBuffer:
         """Make an empty buffer.
 
         Args:
-            capacity: Older messages than this many fall out.
+            capacity: Older messages than this many fall out, but for the one closest to the frame in work.
         """
         self._lock = threading.Lock()
-        self._messages: deque[Any] = deque(maxlen=capacity)
+        self._capacity = capacity
+        self._messages: deque[Any] = deque()
+        self._frame_in_work_ns: int | None = None
 
     def put(self, message: Any) -> None:
         """Store a message."""
         with self._lock:
             self._messages.append(message)
+            if len(self._messages) > self._capacity:
+                del self._messages[1 if self._oldest_is_awaited() else 0]
+
+    def keep_closest(self, frame_ns: int) -> None:
+        """Keep the message closest to a frame, however many come until the frame takes it.
+
+        A slow network works on a frame for longer than it takes a fast sensor to fill this buffer.
+        """
+        with self._lock:
+            self._frame_in_work_ns = frame_ns
+
+    def _oldest_is_awaited(self) -> bool:
+        frame_ns = self._frame_in_work_ns
+        if frame_ns is None or self._capacity < 2:
+            return False
+        first, second = (abs(stamp_ns(self._messages[index].header) - frame_ns) for index in (0, 1))
+        return first <= second
 
     def clear(self) -> None:
         """Forget all messages."""
@@ -103,7 +122,7 @@ class StampedBuffer:
                 for _ in range(best + 1):
                     self._messages.popleft()
                 return message
-            if max(offsets) > 0 and len(self._messages) < (self._messages.maxlen or 0):
+            if max(offsets) > 0 and len(self._messages) < self._capacity:
                 return None  # what is newer belongs to a frame that is yet to come
             self._messages.clear()
         age = f"{abs(offsets[best]) * 1e-9:.3f} s {'newer' if offsets[best] > 0 else 'older'}"

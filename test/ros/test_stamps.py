@@ -96,3 +96,24 @@ def test_message_from_the_far_future_is_forgotten_in_time():
     newer = message(1000)
     buffer.put(newer)
     assert buffer.take_closest(1010, 50) is newer
+
+
+def test_closest_message_outlives_a_slow_frame():
+    buffer = StampedBuffer(capacity=4)
+    for stamp in (100, 200, 300):
+        buffer.put(message(stamp))
+    buffer.keep_closest(210)
+    for stamp in range(400, 3000, 100):
+        buffer.put(message(stamp))
+    assert stamp_ns(buffer.take_closest(210, 50).header) == 200
+    # The newest ones were kept beside it, for the frames to come.
+    assert stamp_ns(buffer.take_closest(2890, 50).header) == 2900
+
+
+def test_message_that_comes_while_its_frame_is_in_work_is_kept():
+    buffer = StampedBuffer(capacity=3)
+    buffer.put(message(100))
+    buffer.keep_closest(1000)
+    for stamp in (990, 1100, 1200, 1300, 1400):
+        buffer.put(message(stamp))
+    assert stamp_ns(buffer.take_closest(1000, 50).header) == 990
