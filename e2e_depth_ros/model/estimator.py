@@ -75,6 +75,11 @@ class Estimator:
         )
         self.model = checkpoint.model.to(self.device).eval().requires_grad_(requires_grad=False)
         self.dtype: torch.dtype = next(self.model.unet.parameters()).dtype
+        if self.dtype != torch.float32:
+            # A quarter faster on a CPU. In float32 it gains little, and results would differ from
+            # diffusers' in the last bits.
+            for part in (self.model.unet, self.model.vae):
+                part.to(memory_format=torch.channels_last)
 
     @classmethod
     def load(
@@ -96,7 +101,9 @@ class Estimator:
             revision: Of a hub id.
             tasks: What the checkpoint predicts, where its configs and its name don't tell.
             device: "auto" (a GPU where there is one), "cuda", "cuda:1", "cpu".
-            dtype: "auto" (float16 on a GPU, float32 on a CPU), "float32", "float16", "bfloat16".
+            dtype: "auto" (float16 on a GPU, float32 on a CPU), "float32", "float16", "bfloat16". On a CPU
+                with AMX, bfloat16 takes two thirds of the time, but depth comes in steps of 0.2 to 0.4 %
+                of its range.
             processing_resolution: See the class.
             num_threads: Threads of torch on the CPU, for the whole process; None leaves them.
             padded_prompt: Ask by the empty prompt of 77 tokens instead of 2.

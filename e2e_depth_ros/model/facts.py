@@ -31,7 +31,7 @@ _CONFIGS = {
     "scheduler": "scheduler/scheduler_config.json",
 }
 # A UNet that has one of these wants inputs that nobody here would give it.
-_FOREIGN_INPUTS = ("class_embed_type", "addition_embed_type", "encoder_hid_dim", "time_cond_proj_dim")
+_FOREIGN_INPUTS = ("class_embed_type", "addition_embed_type", "encoder_hid_dim")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +49,7 @@ class CheckpointFacts:
         depth_kind: What its depth means.
         normals_axes: Where x, y and z of the normals it decodes point.
         full_z_range: False where it decodes the z of normals, never negative, as 2 z - 1.
+        step: From the UNet's output to the predicted latents; follows from `scheduler_config`.
     """
 
     name: str

@@ -203,7 +203,8 @@ def _read_tensors(
                     raise CheckpointError(
                         f"{file}: {name} has {count} of {stored.numel()} values that are not finite"
                     )
-                tensor = stored.to(dtype)
+                # A copy: what was read is a map of the file, unaligned, and gone if the file shrinks.
+                tensor = stored.to(dtype, copy=True)
                 if tensor.dtype == torch.float16 and not torch.isfinite(tensor).all():
                     raise CheckpointError(
                         f"{file}: {name} has values of up to {float(stored.abs().max()):.3g}, "
