@@ -122,10 +122,14 @@ def _panels(record: SceneRecord) -> list[tuple[str, Any]]:
     if record.image is not None:
         panels.append((record.scene.name, record.image))
     if record.depth_m is not None:
-        near, far = np.nanpercentile(record.depth_m, [2, 98])
-        panels.append((f"depth, {near:.2f} to {far:.2f} m", color_from_depth(record.depth_m, near, far)))
-        if record.scene.depth_m is not None:
-            panels.append(("measured", color_from_depth(record.scene.depth_m, near, far)))
+        measured = record.scene.depth_m
+        shown = [record.depth_m] if measured is None else [record.depth_m, measured]
+        ranges = np.array([np.nanpercentile(depth_m, [2, 98]) for depth_m in shown])
+        near, far = ranges[:, 0].min(), ranges[:, 1].max()
+        label = f"depth, {near:.2f} to {far:.2f} m"
+        panels.append((label, color_from_depth(record.depth_m, near, far)))
+        if measured is not None:
+            panels.append(("measured", color_from_depth(measured, near, far)))
     elif record.color is not None:
         panels.append(("relative depth", record.color))
     if record.normals is not None:
