@@ -56,6 +56,9 @@ def main() -> None:
     camera = cameras.new_camera(scene)
     rng = random.Random(options.seed)
     furniture = Furniture(options.furniture, options.split, rng)
+    if options.credits:
+        print("\n".join(furniture.credits()), file=log, flush=True)
+        return
     skies = Skies([*blender_surroundings(), *options.panoramas], options.split, rng)
     print(f"models {furniture.roles()} panoramas {[path.stem for path in skies.paths]}", file=log, flush=True)
     stage = Stage(rng, furniture, skies)
@@ -138,6 +141,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--panoramas", type=Path, nargs="*", default=[], help="further panoramas (.exr, .hdr)"
     )
+    parser.add_argument("--credits", action="store_true", help="only print the models' authors and licences")
     parser.add_argument("--output", type=Path, required=True, help="folder for the scenes' files")
     return parser.parse_args(sys.argv[1:])
 

@@ -170,7 +170,6 @@ class Furniture:
         self._folder = tempfile.TemporaryDirectory(prefix="furniture-")
         self._archives = {path: zipfile.ZipFile(path) for path in catalogues}
         self._meshes: dict[str, bpy.types.Mesh | None] = {}
-        self.used: Counter[str] = Counter()
         models = [model for path in catalogues for model in read_catalogue(path)]
         self.models = [
             m for m in models if belongs(f"model {m.identifier}", split) and m.bytes <= MAX_OBJ_BYTES
@@ -180,6 +179,11 @@ class Furniture:
     def roles(self) -> dict[str, int]:
         """How many models there are for each role."""
         return {role: len(models) for role, models in self._roles.items()}
+
+    def credits(self) -> list[str]:
+        """One line for each author: licence, catalogue, author and number of models, as the licences ask."""
+        found = Counter((model.licence, model.catalogue.stem, model.creator) for model in self.models)
+        return [" | ".join([*key, f"{count} models"]) for key, count in sorted(found.items())]
 
     def pick(self, role: str, max_length_m: float = 50.0) -> tuple[Model, bpy.types.Mesh] | None:
         """Pick a model for a role.
@@ -199,7 +203,6 @@ class Furniture:
         mesh = self._meshes[model.identifier]
         if mesh is None:
             return None
-        self.used[model.identifier] += 1
         return model, mesh
 
     def _import(self, model: Model) -> bpy.types.Mesh | None:
