@@ -29,6 +29,8 @@ _NOISES = (0.02, 0.1, 0.4)  # variance of the noise over that of the field
 _JITTER = 1e-4  # 1 % noise of the sensor
 _LAYER_STEP = 0.1
 _SPACING = 0.025
+_TREND_OFFSET = 0.3  # variance of the global part over that of the field, at the samples' mean log depth
+_TREND_SLOPE = 0.1  # and of its slope with log depth
 _FINE_NOISE = 0.03**2  # variance at which a sample's doubt halves its weight in the fine step
 _MOST = 1.5  # of the log ratio: a factor of 4.5
 
@@ -62,12 +64,23 @@ class _Kernel:
     reach: float
     depth_reach: float
     noise: float
+    middle: float
 
     def between(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
         """Covariance of the field at N and M places, (N, M)."""
         over_image = _matern(_image_distance(a, b) / self.reach)
         over_depth = _matern(np.abs(a[:, 2:] - b[:, 2]) / self.depth_reach)
-        return np.asarray(self.variance * over_image * over_depth, dtype=np.float64)
+        return np.asarray(self.variance * over_image * over_depth + self.trend(a[:, 2], b[:, 2]), np.float64)
+
+    def trend(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Covariance of the global part, which is linear in log depth: the error of scale and shift."""
+        offset, slope = self.variance * _TREND_OFFSET, self.variance * _TREND_SLOPE
+        return np.asarray(offset + slope * np.multiply.outer(a - self.middle, b - self.middle), np.float64)
+
+    def prior_variance(self, log_depth: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Variance of the field where nothing is known."""
+        around = np.square(log_depth - self.middle)
+        return np.asarray(self.variance * (1 + _TREND_OFFSET + _TREND_SLOPE * around), dtype=np.float64)
 
     def noise_of(self, points: _Points) -> NDArray[np.float64]:
         """Variance of the noise of each point."""
@@ -93,19 +106,24 @@ class LocalField:
         """Log of the factor that corrects each pixel, (H, W), given the log of the fitted depth."""
         return self.layout.read(self.mean, log_depth)
 
-    def variance(self, log_depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    def variance(self, log_depth: NDArray[np.float32], without: float) -> NDArray[np.float32]:
         """Variance of what the correction still leaves, (H, W), in log depth squared.
 
-        It is the process' own where no sample is near.
+        Args:
+            log_depth: (H, W), log of the fitted depth.
+            without: Variance of the fit without correction; it is what is left where no sample is near.
         """
         coarse = self.layout.refined(2 * _SPACING)
-        node = np.stack(
-            np.meshgrid(coarse.log_depth_nodes, coarse.row_nodes, coarse.column_nodes, indexing="ij"), axis=-1
-        ).reshape(-1, 3)[:, ::-1]
-        covariance = self._kernel.between(node, self._place)
+        depth, row, column = np.meshgrid(
+            coarse.log_depth_nodes, coarse.row_nodes, coarse.column_nodes, indexing="ij"
+        )
+        nodes = np.stack([column.ravel(), row.ravel(), depth.ravel()], axis=1)
+        covariance = self._kernel.between(nodes, self._place)
         known = np.einsum("ij,ij->i", covariance @ self._precision, covariance)
-        left = np.maximum(self._kernel.variance - known, 0) + self._kernel.variance * self._kernel.noise
-        return coarse.read(left.reshape(coarse.shape).astype(np.float32), log_depth)
+        own = self._kernel.prior_variance(coarse.log_depth_nodes)[:, None, None]
+        open_share = np.clip(1 - known.reshape(coarse.shape) / own, 0, 1)
+        left = max(without, self._kernel.variance) * open_share + self._kernel.variance * self._kernel.noise
+        return coarse.read(left.astype(np.float32), log_depth)
 
     def blended(self, previous: LocalField | None, share: float) -> LocalField:
         """Move only by `share` from an earlier field of the same layout towards this one."""
@@ -126,6 +144,8 @@ def fit_field(
     doubt: NDArray[np.float64],
     size: tuple[int, int],
     log_depth_range: tuple[float, float],
+    *,
+    like: LocalField | None = None,
 ) -> LocalField | None:
     """Condition the process on samples.
 
@@ -141,6 +161,7 @@ def fit_field(
         doubt: (N,), variance of the log ratio that is known beforehand, as `edge_doubt` gives it.
         size: (H, W) of the image.
         log_depth_range: Log of the fitted depth at the ends of the whole map.
+        like: An earlier field, whose layout is taken over if it serves, so that the two can be blended.
 
     Returns:
         The field; None with fewer than `MIN_SAMPLES` samples.
@@ -153,10 +174,12 @@ def fit_field(
     points = _merged(samples, _MAX_PSEUDO)
     kernel = _likeliest_kernel(points)
     precision, weights = _conditioned(points, kernel)
-    layout = GridLayout.covering(size, _SPACING, log_depth_range, _LAYER_STEP)
-    mean = _mean_at_nodes(layout, points.place, weights, kernel)
+    reach = float(np.clip(0.8 / np.sqrt(len(order)), 0.008, 0.07))  # about the distance between samples
+    layout = _layout(size, min(_SPACING, max(reach, 0.01)), log_depth_range, like)
+    coarse = layout.refined(_SPACING)
+    mean = coarse.moved_to(layout, _mean_at_nodes(coarse, points.place, weights, kernel))
     if len(order) >= _MIN_FINE:
-        layout, mean = _with_fine_step(layout, mean, samples)
+        mean += _fine_step(layout, mean, samples, reach)
     return LocalField(
         layout, np.clip(mean, -_MOST, _MOST).astype(np.float32), kernel, points.place, precision
     )
@@ -201,6 +224,7 @@ def _likeliest_kernel(points: _Points) -> _Kernel:
         # terms of the likelihood.
         bordered = np.empty((len(points.value) + 1, len(points.value) + 1))
         np.multiply(over_image[kernel.reach], kernel.variance * over_depth, out=bordered[:-1, :-1])
+        bordered[:-1, :-1] += trend
         np.einsum("ii->i", bordered)[:-1] += kernel.noise_of(points)
         bordered[-1, :-1] = bordered[:-1, -1] = points.value
         bordered[-1, -1] = 1e12
@@ -211,7 +235,11 @@ def _likeliest_kernel(points: _Points) -> _Kernel:
         return float(fit - 0.5 * prior)
 
     over_depth = {reach: _matern(depth_distance / reach) for reach in _DEPTH_REACHES}
-    kernels = [_Kernel(variance, reach, _DEPTH_REACHES[0], noise) for reach in _REACHES for noise in _NOISES]
+    middle = float(np.mean(points.place[:, 2]))
+    kernels = [
+        _Kernel(variance, reach, _DEPTH_REACHES[0], noise, middle) for reach in _REACHES for noise in _NOISES
+    ]
+    trend = kernels[0].trend(points.place[:, 2], points.place[:, 2])
     scores = [likelihood(kernel, over_depth[kernel.depth_reach]) for kernel in kernels]
     best = kernels[int(np.argmax(scores))]
     others = [replace(best, depth_reach=reach) for reach in _DEPTH_REACHES[1:]]
@@ -251,26 +279,37 @@ def _mean_at_nodes(
     over_image = _matern(_image_distance(nodes, place.astype(np.float32)) / np.float32(kernel.reach))
     over_depth = _matern(np.abs(layout.log_depth_nodes[:, None] - place[:, 2]) / kernel.depth_reach)
     mean = (over_depth * (kernel.variance * weights)).astype(np.float32) @ over_image.T
-    return np.asarray(mean.reshape(layout.shape), dtype=np.float64)
+    trend = kernel.trend(layout.log_depth_nodes, place[:, 2]) @ weights  # (layers,)
+    return np.asarray(mean.reshape(layout.shape) + trend[:, None, None], dtype=np.float64)
 
 
-def _with_fine_step(
-    layout: GridLayout, mean: NDArray[np.float64], samples: _Points
-) -> tuple[GridLayout, NDArray[np.float64]]:
-    """Add a local mean of what is left at the samples, over about the distance between them."""
-    reach = float(np.clip(0.8 / np.sqrt(len(samples.value)), 0.008, 0.07))
-    if reach < _SPACING:
-        finer = layout.refined(max(reach, 0.01))
-        layout, mean = finer, layout.moved_to(finer, mean)
+def _fine_step(
+    layout: GridLayout, mean: NDArray[np.float64], samples: _Points, reach: float
+) -> NDArray[np.float64]:
+    """Local mean, over `reach` image widths, of what the field's mean leaves at the samples."""
     corners = layout.corners(*samples.place.T)
     left = samples.value - layout.interpolated(mean, corners)
     agree = np.abs(left) < 4 * max(1.4826 * float(np.median(np.abs(left))), 0.01)
+    trust = np.where(agree, _FINE_NOISE / (_FINE_NOISE + samples.doubt), 0.0)
     in_columns = reach / layout.column_nodes[1]
     deviations = (0.15 / layout.layer_step, reach / layout.row_nodes[1], in_columns)
-    trust = np.where(agree, _FINE_NOISE / (_FINE_NOISE + samples.doubt), 0.0)
     total = layout.blur(layout.splat(corners, trust * left), deviations)
     weight = layout.blur(layout.splat(corners, trust), deviations)
-    return layout, mean + total / (weight + 0.3)
+    return np.asarray(total / (weight + 0.3), dtype=np.float64)
+
+
+def _layout(
+    size: tuple[int, int], spacing: float, log_depth_range: tuple[float, float], like: LocalField | None
+) -> GridLayout:
+    first, last = log_depth_range
+    if like is not None and like.layout.size == size:
+        old = like.layout
+        layers = old.log_depth_nodes
+        fits = layers[0] <= first and last <= layers[-1] and layers[-1] - layers[0] < last - first + 1
+        if fits and 0.7 < old.column_nodes[1] / spacing < 1.4:
+            return old
+    # A margin, so that a range that breathes from frame to frame still fits.
+    return GridLayout.covering(size, spacing, (first - 0.1, last + 0.1), _LAYER_STEP)
 
 
 def _matern(distance: NDArray[Any]) -> NDArray[Any]:

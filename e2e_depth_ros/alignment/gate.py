@@ -13,8 +13,9 @@ from e2e_depth_ros.alignment.samples import nearest_pixels
 
 _GLOBAL_SIGMAS = 4.0
 _LEAST_LOG = 0.05
-_NEIGHBOURS = 8
-_NEIGHBOUR_SIGMAS = 3.0
+_NEIGHBOURS = 5
+_NEIGHBOUR_SIGMAS = (6.0, 4.0)  # as long as few samples are gross, and where many are
+_MANY_GROSS = 0.03
 _POOR_SIGMA = 0.15  # with a network this poor, neighbours differ for good reasons
 _MOST_COMPARED = 600  # beyond this, medians of cells do the work of the neighbours
 _EDGE_PX = 15  # at a width of 640: how far past an edge a sensor beside the camera may see
@@ -73,7 +74,8 @@ def gate_samples(
     log_depth: NDArray[np.float64],
     log_ratio: NDArray[np.float64],
     sigma: float,
-    log_depth_map: NDArray[np.float32],
+    model: AffineModel,
+    relative: NDArray[np.float32],
 ) -> GateResult:
     """Drop samples that the fit, the image or their neighbours contradict.
 
@@ -83,20 +85,24 @@ def gate_samples(
         log_depth: (N,), log of the fitted depth.
         log_ratio: (N,), log(measured / fitted).
         sigma: Robust relative error of the fit.
-        log_depth_map: (H, W), log of the fitted depth at every pixel; NaN where invalid.
+        model: The fit.
+        relative: (H, W), relative depth; NaN where invalid.
     """
     keep = np.abs(log_ratio) < max(_GLOBAL_SIGMAS * sigma, _LEAST_LOG)
     gross = int(np.count_nonzero(~keep))
     occluded = lonely = 0
     believed = np.flatnonzero(keep)
     if 12 <= len(believed) <= _MOST_COMPARED and sigma < _POOR_SIGMA:
-        width = log_depth_map.shape[1]
+        width = relative.shape[1]
         place = np.stack([u_px / width, v_px / width, 0.25 * log_depth], axis=1)
         around, spread = _neighbours(place[believed], log_ratio[believed])
         off = log_ratio[believed] - around
-        behind = _behind_edge(u_px[believed], v_px[believed], log_depth[believed], off, sigma, log_depth_map)
+        behind = _behind_edge(
+            u_px[believed], v_px[believed], log_depth[believed], off, sigma, model, relative
+        )
         typical = 0.5 * float(np.median(np.abs(off))) + 0.02
-        alone = ~behind & (np.abs(off) > _NEIGHBOUR_SIGMAS * np.maximum(spread, typical))
+        sigmas = _NEIGHBOUR_SIGMAS[gross > _MANY_GROSS * len(keep)]
+        alone = ~behind & (np.abs(off) > sigmas * np.maximum(spread, typical))
         occluded, lonely = int(np.count_nonzero(behind)), int(np.count_nonzero(alone))
         keep[believed[behind | alone]] = False
     return GateResult(keep, gross, occluded, lonely)
@@ -123,11 +129,12 @@ def _behind_edge(
     log_depth: NDArray[np.float64],
     off: NDArray[np.float64],
     sigma: float,
-    log_depth_map: NDArray[np.float32],
+    model: AffineModel,
+    relative: NDArray[np.float32],
 ) -> NDArray[np.bool_]:
     """Samples too far for their pixel, but right for the farther side of a depth edge near by."""
-    width = log_depth_map.shape[1]
-    small = log_depth_map[::_EDGE_STEP, ::_EDGE_STEP]
+    width = relative.shape[1]
+    small = model.log_depth(relative[::_EDGE_STEP, ::_EDGE_STEP])
     small = np.where(np.isfinite(small), small, np.float32(-1e3))
     reach = max(1, round(_EDGE_PX * width / 640 / _EDGE_STEP))
     farthest = cv2.dilate(small, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,6 @@ class Alignment:
 
     Attributes:
         depth: (H, W), METRIC; None when lost.
-        log_std: (H, W), float32, standard deviation of log depth, about the relative error; None when lost.
         scale: Metres for each unit of relative depth before the local correction (for disparity 1 / metres);
             NaN when lost.
         shift_m: Metres at relative depth 0 (for disparity 1 / metres); NaN when lost.
@@ -44,10 +44,11 @@ class Alignment:
         residual: Robust relative error of the global fit at them; NaN without.
         condition: Their spread over the range of the relative map; below 0.1 the shift is not determined.
         age_s: Time since samples were last used, seconds; inf if never.
+        size: (H, W) of the frame.
+        uncertainty: Computes `log_std` when it is asked for; None when lost.
     """
 
     depth: DepthMap | None
-    log_std: NDArray[np.float32] | None
     scale: float
     shift_m: float
     state: AlignmentState
@@ -60,6 +61,15 @@ class Alignment:
     condition: float = float("nan")
     age_s: float = float("inf")
     size: tuple[int, int] = (0, 0)
+    uncertainty: Callable[[], NDArray[np.float32]] | None = None
+
+    @cached_property
+    def log_std(self) -> NDArray[np.float32] | None:
+        """(H, W), float32, standard deviation of log depth, about the relative error; None when lost.
+
+        It is computed when first asked for.
+        """
+        return None if self.uncertainty is None else self.uncertainty()
 
     @property
     def depth_m(self) -> NDArray[np.float32]:

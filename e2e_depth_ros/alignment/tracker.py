@@ -1,4 +1,4 @@
-"""Alignment over time: scale and shift with their uncertainty, and the state they are in."""
+"""Alignment over time: scale, shift and local correction, how certain they are, and their state."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel, value_range
+from e2e_depth_ros.alignment.correction import corrected_locally
+from e2e_depth_ros.alignment.field import LocalField
+from e2e_depth_ros.alignment.filtering import Estimate, change_between, thumbnail_of
 from e2e_depth_ros.alignment.fit import AffineFit, FitCase, OffsetPrior, fit_affine
+from e2e_depth_ros.alignment.gate import edge_doubt
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
-from e2e_depth_ros.alignment.samples import Samples
+from e2e_depth_ros.alignment.samples import Samples, nearest_pixels
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
 _PRIOR = OffsetPrior()
-_CHANGE_SIGMAS = 3.0  # a fit this far from the state is a real change and is followed at once
-_STILL = 0.01  # change of the relative map between frames, in parts of its range, that counts as motion
+_TRUSTED_DOUBT = 0.05**2  # variance of log depth at which a sample at an edge counts half in the fit
+_CERTAIN = 30  # samples from which the local correction may follow a poor fit
+_LEAST_SIGMA = 0.01
 
 
 @dataclass(frozen=True)
@@ -24,49 +29,74 @@ class TrackerSettings:
     """How alignment behaves over time.
 
     Attributes:
+        local: Whether to correct locally what scale and shift leave.
         fresh_duration_s: Without new samples the state stays fresh for this long, seconds; a sensor slower
             than the camera needs at least its period.
         hold_duration_s: Without new samples the alignment is lost after this long, seconds.
         reset_gap_s: A gap between stamps longer than this starts alignment anew, as going back in time does.
         drift: Standard deviation by which log scale and offset wander in one second of motion.
         still_drift: The same while the image stands still.
+        still_share: Share of a new local correction that is taken over while the image stands still.
         min_inlier_ratio: With a smaller share of agreeing samples the state is degraded.
         max_residual: With a larger relative error of the global fit the state is degraded.
-        local: Whether to correct locally what scale and shift leave.
     """
 
+    local: bool = True
     fresh_duration_s: float = 0.5
     hold_duration_s: float = 3.0
     reset_gap_s: float = 5.0
     drift: float = 0.05
-    still_drift: float = 0.005
+    still_drift: float = 0.01
+    still_share: float = 0.2
     min_inlier_ratio: float = 0.8
     max_residual: float = 0.35
-    local: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("fresh_duration_s", "hold_duration_s", "reset_gap_s", "drift", "still_drift"):
+        for name in (
+            "fresh_duration_s",
+            "hold_duration_s",
+            "reset_gap_s",
+            "drift",
+            "still_drift",
+            "still_share",
+        ):
             if not getattr(self, name) > 0:
                 raise InvalidInputError(f"expected {name} > 0, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, eq=False)
 class _Track:
-    """The state of the filter: a model with the covariance of its (log extent, log offset)."""
+    """What is remembered from frame to frame.
 
-    model: AffineModel
-    covariance: NDArray[np.float64]
+    Attributes:
+        estimate: Scale and shift with their uncertainty.
+        field: The local correction.
+        staleness: Seconds of motion since the field was last fitted.
+        thumbnail: Relative depth of the last frame, small.
+        stamp_ns: Of the last frame.
+        used_ns: Of the last frame with usable samples.
+        fit: To its samples.
+        source: What measured them.
+        samples_used: How many of them agreed.
+    """
+
+    estimate: Estimate
+    field: LocalField | None
+    staleness: float
     thumbnail: NDArray[np.float32]
     stamp_ns: int
     used_ns: int
-    case: FitCase
     fit: AffineFit
     source: str
     samples_used: int
 
 
 class AlignmentTracker:
-    """Follows the alignment of one camera's relative depth from frame to frame."""
+    """Follows the alignment of one camera's relative depth from frame to frame.
+
+    Attributes:
+        settings: Read anew at each frame; replace them to change them.
+    """
 
     def __init__(self, settings: TrackerSettings | None = None) -> None:
         self.settings = settings or TrackerSettings()
@@ -76,7 +106,6 @@ class AlignmentTracker:
     def reset(self) -> None:
         """Forget everything; the next samples start anew."""
         self._track = None
-        self._note = ""
 
     def update(
         self, relative: DepthMap, stamp_ns: int, samples: Samples | None, *, absence: str = "no samples"
@@ -92,73 +121,102 @@ class AlignmentTracker:
         Returns:
             Metric depth, if the state is not lost, and the state with its reason.
         """
-        self._note = self._reset_after_time_jump(stamp_ns)
-        low, high = value_range(relative)
-        self._predict(relative, stamp_ns, low, high)
+        self._note = ""
+        if not relative.valid.any():
+            return self._result(relative, stamp_ns, samples, None, "the image has no valid relative depth")
+        ends = value_range(relative)
+        motion = self._predict(relative, stamp_ns, ends)
         fit: AffineFit | None = None
         if samples is not None:
-            samples, values = _values_at(relative, samples)
-            prior = self._offset_prior()
-            fit = fit_affine(values, samples.depth_m, relative.kind, value_range=(low, high), prior=prior)
-            if not fit.case.is_rejected:
-                self._correct(fit, samples, relative, stamp_ns)
+            rows, columns = nearest_pixels(samples.u_px, samples.v_px, relative.size)
+            on_valid = relative.valid[rows, columns]
+            values = relative.values[rows, columns][on_valid].astype(np.float64)
+            samples = samples.select(on_valid, "no_relative_depth")
+            fit = self._fit(relative, samples, values, ends)
+            if fit.model is not None and not fit.case.is_rejected:
+                samples = self._correct(fit, fit.model, samples, values, relative, stamp_ns, motion)
         return self._result(relative, stamp_ns, samples, fit, absence)
 
-    def _reset_after_time_jump(self, stamp_ns: int) -> str:
-        if self._track is None:
-            return ""
-        step_s = (stamp_ns - self._track.stamp_ns) * 1e-9
-        if 0 <= step_s <= self.settings.reset_gap_s:
-            return ""
-        self._track = None
-        return f"time jumped by {step_s:+.1f} s, alignment started anew"
+    def _predict(self, relative: DepthMap, stamp_ns: int, ends: tuple[float, float]) -> float:
+        """Carry the track to this frame's time and range.
 
-    def _predict(self, relative: DepthMap, stamp_ns: int, low: float, high: float) -> None:
-        track = self._track
+        Returns:
+            How much the image changed: 0 still, 1 moved.
+        """
+        track, thumbnail = self._track, thumbnail_of(relative)
         if track is None:
-            return
-        if track.model.kind is not relative.kind:
-            self._track = None
-            self._note = f"kind of depth changed to {relative.kind.value}, alignment started anew"
-            return
-        model, jacobian = track.model.over(low, max(high, low + 1e-9))
-        thumbnail = _thumbnail(relative)
-        motion = _motion(track.thumbnail, thumbnail, high - low)
+            return 1.0
         elapsed_s = (stamp_ns - track.stamp_ns) * 1e-9
-        drift = self.settings.still_drift + (self.settings.drift - self.settings.still_drift) * motion
-        covariance = track.covariance * np.outer(jacobian, jacobian) + np.eye(2) * drift**2 * elapsed_s
+        if not 0 <= elapsed_s <= self.settings.reset_gap_s:
+            self._note = f"time jumped by {elapsed_s:+.1f} s, alignment started anew; "
+        elif track.estimate.model.kind is not relative.kind:
+            self._note = f"depth is now {relative.kind.value}, alignment started anew; "
+        if self._note:
+            self._track = None
+            return 1.0
+        motion = change_between(track.thumbnail, thumbnail, ends[1] - ends[0])
+        drift = self.settings.still_drift + motion * (self.settings.drift - self.settings.still_drift)
         self._track = replace(
-            track, model=model, covariance=covariance, thumbnail=thumbnail, stamp_ns=stamp_ns
+            track,
+            estimate=track.estimate.over(*ends).drifted(drift**2 * elapsed_s),
+            field=track.field if track.field is None or track.field.layout.size == relative.size else None,
+            staleness=track.staleness + motion * elapsed_s,
+            thumbnail=thumbnail,
+            stamp_ns=stamp_ns,
+        )
+        return motion
+
+    def _fit(
+        self, relative: DepthMap, samples: Samples, values: NDArray[np.float64], ends: tuple[float, float]
+    ) -> AffineFit:
+        # What the state knows about the offset helps samples that determine the scale only.
+        prior = self._track.estimate.offset_prior(_PRIOR) if self._track else _PRIOR
+        rough = AffineModel(ends[0], max(ends[1], ends[0] + 1e-9), 1.0, prior.mean, relative.kind)
+        doubt = edge_doubt(samples.u_px, samples.v_px, relative.values, rough)
+        return fit_affine(
+            values,
+            samples.depth_m,
+            relative.kind,
+            value_range=ends,
+            prior=prior,
+            trust=_TRUSTED_DOUBT / (_TRUSTED_DOUBT + doubt),
         )
 
-    def _offset_prior(self) -> OffsetPrior:
-        """What the state knows about the offset helps samples that determine the scale only."""
-        if self._track is None or self._track.model.offset <= 0:
-            return _PRIOR
-        log_std = float(np.clip(np.sqrt(self._track.covariance[1, 1]), 0.02, _PRIOR.log_std))
-        return OffsetPrior(self._track.model.offset, log_std)
-
-    def _correct(self, fit: AffineFit, samples: Samples, relative: DepthMap, stamp_ns: int) -> None:
-        if fit.model is None:
-            return
-        prior_information = np.diag([1e-6, 1 / _PRIOR.log_std**2])
+    def _correct(
+        self,
+        fit: AffineFit,
+        model: AffineModel,
+        samples: Samples,
+        values: NDArray[np.float64],
+        relative: DepthMap,
+        stamp_ns: int,
+        motion: float,
+    ) -> Samples:
+        """Take a usable fit over into the track; count the samples that the local correction refuses."""
         track = self._track
-        if track is None:
-            model = fit.model
-            covariance = np.asarray(np.linalg.inv(fit.information + prior_information), dtype=np.float64)
-        else:
-            model, covariance = _fused(track.model, track.covariance, fit.model, fit.information)
+        estimate, jumped = Estimate.start(model, fit.information, _PRIOR), True
+        if track is not None:
+            estimate, jumped = track.estimate.corrected(model, fit.information)
+        field = None
+        used = int(np.count_nonzero(fit.inliers))
+        if self.settings.local and (len(samples) >= _CERTAIN or fit.inlier_ratio > 0.75):
+            previous = track.field if track else None
+            field, samples, used = corrected_locally(estimate.model, fit, samples, values, relative, previous)
+            if field is not None and not jumped:
+                share = max(motion, self.settings.still_share)
+                field = field.blended(previous, share)
         self._track = _Track(
-            model=model,
-            covariance=covariance,
-            thumbnail=_thumbnail(relative),
+            estimate=estimate,
+            field=field,
+            staleness=0.0,
+            thumbnail=thumbnail_of(relative),
             stamp_ns=stamp_ns,
             used_ns=stamp_ns,
-            case=fit.case,
             fit=fit,
             source=samples.source,
-            samples_used=int(np.count_nonzero(fit.inliers)),
+            samples_used=used,
         )
+        return samples
 
     def _result(
         self,
@@ -170,18 +228,13 @@ class AlignmentTracker:
     ) -> Alignment:
         track = self._track
         state, reason = self._state(stamp_ns, fit, absence)
-        if self._note:
-            reason = f"{self._note}; {reason}"
-        lost = state is AlignmentState.LOST or track is None
-        depth, log_std = (None, None) if track is None or lost else _metric(relative, track)
         nan = float("nan")
-        return Alignment(
-            depth=depth,
-            log_std=log_std,
-            scale=nan if track is None or lost else track.model.scale,
-            shift_m=nan if track is None or lost else track.model.shift_m,
+        result = Alignment(
+            depth=None,
+            scale=nan,
+            shift_m=nan,
             state=state,
-            reason=reason,
+            reason=self._note + reason,
             source=track.source if track else (samples.source if samples is not None else "none"),
             samples_used=track.samples_used if track else 0,
             samples_dropped=dict(samples.dropped) if samples is not None else {},
@@ -190,6 +243,26 @@ class AlignmentTracker:
             condition=fit.spread if fit is not None else nan,
             age_s=(stamp_ns - track.used_ns) * 1e-9 if track else float("inf"),
             size=relative.size,
+        )
+        if track is None or state is AlignmentState.LOST:
+            return result
+        model = track.estimate.model
+        log_depth = model.log_depth(relative.values)
+        field = None if track.field is None else track.field.faded(float(np.exp(-track.staleness)))
+        metres = np.exp(log_depth if field is None else log_depth + field.correction(log_depth))
+
+        def uncertainty() -> NDArray[np.float32]:
+            variance = track.estimate.variance(relative.values)
+            left = max(track.fit.sigma, _LEAST_SIGMA) ** 2
+            variance += np.float32(left) if field is None else field.variance(log_depth, left)
+            return np.asarray(np.sqrt(variance), dtype=np.float32)
+
+        return replace(
+            result,
+            depth=DepthMap(metres, relative.valid, DepthKind.METRIC),
+            scale=model.scale,
+            shift_m=model.shift_m,
+            uncertainty=uncertainty,
         )
 
     def _state(self, stamp_ns: int, fit: AffineFit | None, absence: str) -> tuple[AlignmentState, str]:
@@ -215,70 +288,3 @@ class AlignmentTracker:
         if fit.sigma > self.settings.max_residual:
             return f"samples and image differ by {fit.sigma:.0%}"
         return ""
-
-
-def _fused(
-    model: AffineModel,
-    covariance: NDArray[np.float64],
-    measured: AffineModel,
-    information: NDArray[np.float64],
-) -> tuple[AffineModel, NDArray[np.float64]]:
-    """One Kalman step in information form, which takes a measurement of the scale alone as well."""
-    if not model.has_shift:
-        covariance, information = covariance.copy(), information.copy()
-        covariance[1, :] = covariance[:, 1] = information[1, :] = information[:, 1] = 0.0
-        covariance[1, 1] = 1.0
-        change = np.array([np.log(measured.extent / model.extent), 0.0])
-    else:
-        change = np.log([measured.extent / model.extent, measured.offset / model.offset])
-    # How far is the measurement off, in its own precision and the state's?
-    gain = covariance @ np.linalg.inv(np.eye(2) + information @ covariance) @ information
-    surprise = float(change @ information @ np.linalg.inv(np.eye(2) + covariance @ information) @ change)
-    if surprise > _CHANGE_SIGMAS**2:
-        covariance = covariance + np.outer(change, change) + 0.1 * np.eye(2) * float(change @ change)
-        gain = covariance @ np.linalg.inv(np.eye(2) + information @ covariance) @ information
-    step = gain @ change
-    fused = replace(
-        model,
-        extent=float(model.extent * np.exp(step[0])),
-        offset=float(model.offset * np.exp(step[1])) if model.has_shift else 0.0,
-    )
-    left = (np.eye(2) - gain) @ covariance
-    return fused, 0.5 * (left + left.T)
-
-
-def _metric(relative: DepthMap, track: _Track) -> tuple[DepthMap, NDArray[np.float32]]:
-    depth = np.exp(track.model.log_depth(relative.values))
-    slope = track.model.offset_sensitivity(relative.values).astype(np.float32)
-    cov = track.covariance
-    variance = np.float32(cov[0, 0]) + slope * (np.float32(2 * cov[0, 1]) + slope * np.float32(cov[1, 1]))
-    variance += np.float32(max(track.fit.sigma, 0.01) ** 2)
-    return DepthMap(depth, relative.valid, DepthKind.METRIC), np.sqrt(np.maximum(variance, 0))
-
-
-def _values_at(relative: DepthMap, samples: Samples) -> tuple[Samples, NDArray[np.float32]]:
-    """Relative value of the nearest pixel of each sample; those on invalid pixels are dropped."""
-    height, width = relative.size
-    rows = np.clip(np.rint(samples.v_px), 0, height - 1).astype(np.intp)
-    columns = np.clip(np.rint(samples.u_px), 0, width - 1).astype(np.intp)
-    valid = relative.valid[rows, columns]
-    values = relative.values[rows, columns][valid]
-    return samples.select(valid, "no_relative_depth"), values
-
-
-def _thumbnail(relative: DepthMap) -> NDArray[np.float32]:
-    height, width = relative.size
-    step = max(1, max(height, width) // 32)
-    thumbnail: NDArray[np.float32] = relative.values[step // 2 :: step, step // 2 :: step].copy()
-    return thumbnail
-
-
-def _motion(before: NDArray[np.float32], now: NDArray[np.float32], extent: float) -> float:
-    """Change between two relative maps, 0 when the image stands still to 1 when it moves."""
-    if before.shape != now.shape:
-        return 1.0
-    change = np.abs(now - before)
-    change = change[np.isfinite(change)]
-    if len(change) == 0:
-        return 1.0
-    return float(np.clip(np.median(change) / (_STILL * max(extent, 1e-9)), 0, 1))

@@ -81,7 +81,6 @@ def test_silence_is_told_only_when_nothing_came():
 def test_status_tells_state_and_reason(state, age_s, level):
     alignment = Alignment(
         depth=None,
-        log_std=None,
         scale=2.5,
         shift_m=0.75,
         state=state,

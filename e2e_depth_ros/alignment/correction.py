@@ -1,0 +1,59 @@
+"""From samples to the local correction: choose those to believe, and condition the field on them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.alignment.affine import AffineModel, value_range
+from e2e_depth_ros.alignment.field import LocalField, fit_field
+from e2e_depth_ros.alignment.fit import AffineFit
+from e2e_depth_ros.alignment.gate import edge_doubt, gate_samples
+from e2e_depth_ros.alignment.samples import Samples
+from e2e_depth_ros.core.maps import DepthMap
+
+
+def corrected_locally(
+    model: AffineModel,
+    fit: AffineFit,
+    samples: Samples,
+    values: NDArray[np.float64],
+    relative: DepthMap,
+    previous: LocalField | None,
+) -> tuple[LocalField | None, Samples, int]:
+    """Fit the local correction to the samples that are consistent.
+
+    Args:
+        model: From relative to metric; the correction is to what it gives.
+        fit: To the samples, which says how much they scatter.
+        samples: On valid pixels.
+        values: (N,), relative depth at them.
+        relative: The whole map.
+        previous: The field of an earlier frame, whose layout is taken over if it serves.
+
+    Returns:
+        The field, if there are enough samples for one; the samples, with those counted as dropped that it
+        refuses; and the number of those that it uses.
+    """
+    log_depth = model.log_depth(values)
+    log_ratio = np.log(samples.depth_m.astype(np.float64)) - log_depth
+    gate = gate_samples(samples.u_px, samples.v_px, log_depth, log_ratio, fit.sigma, model, relative.values)
+    u, v = samples.u_px[gate.keep], samples.v_px[gate.keep]
+    bounds = model.log_depth(np.array(value_range(relative)))
+    field = fit_field(
+        u,
+        v,
+        log_depth[gate.keep],
+        log_ratio[gate.keep],
+        edge_doubt(u, v, relative.values, model),
+        relative.size,
+        (float(bounds.min()), float(bounds.max())),
+        like=previous,
+    )
+    dropped = dict(samples.dropped)
+    for reason, count in (("disagree", gate.gross), ("occluded", gate.occluded), ("isolated", gate.lonely)):
+        if count:
+            dropped[reason] = dropped.get(reason, 0) + count
+    return field, replace(samples, dropped=dropped), int(np.count_nonzero(gate.keep))
