@@ -27,7 +27,7 @@ class _StopSignals:
 
     def __init__(self) -> None:
         self.requested = False
-        self.starting = True
+        self.starting = False
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
 
@@ -47,9 +47,14 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     Args:
         args: ROS arguments; by default the command line's.
     """
+    signals = _StopSignals()
     try:
-        code = _run(args, _StopSignals())
-    except _StoppedError:
+        code = _run(args, signals)
+    except (Exception, _StoppedError):
+        # Python wraps what is raised while a class is being made: then it is no _StoppedError any more.
+        if not signals.requested:
+            raise
+    if signals.requested:
         code = 0
     sys.stdout.flush()
     sys.stderr.flush()
@@ -59,6 +64,9 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(args: Sequence[str] | None, signals: _StopSignals) -> int:
+    signals.starting = True
+    if signals.requested:
+        return 0
     import rclpy  # noqa: PLC0415
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: PLC0415
     from rclpy.lifecycle import TransitionCallbackReturn  # noqa: PLC0415

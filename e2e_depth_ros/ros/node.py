@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
@@ -51,6 +52,7 @@ class DepthNode(LifecycleNode):
         self._model: dict[str, Any] = {}
         self._publishers_by_output: dict[Output, Any] = {}
         self._inputs: list[Any] = []
+        self._group: Any = None
         self._worker: Worker | None = None
         self._dropped = 0  # by workers of earlier activations
         self._enabled = True
@@ -161,6 +163,8 @@ class DepthNode(LifecycleNode):
             image_topic=self._image_topic(),
             node_name=self._name,
         )
+        # A group never forgets the entities that it had: with one for each configuration nothing piles up.
+        self._group = MutuallyExclusiveCallbackGroup()
         profile = QoSProfile(
             depth=wanted.output_queue_size, reliability=_RELIABILITY[wanted.output_reliability]
         )
@@ -169,6 +173,7 @@ class DepthNode(LifecycleNode):
                 output.message_type,
                 output.value,
                 profile,
+                callback_group=self._group,
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
         facts = ", ".join(f"{key} {value}" for key, value in self._model.items())
@@ -199,6 +204,7 @@ class DepthNode(LifecycleNode):
                     topic,
                     callback,
                     profile,
+                    callback_group=self._group,
                     qos_overriding_options=QoSOverridingOptions.with_default_policies(),
                 )
             )
