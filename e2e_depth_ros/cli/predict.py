@@ -84,17 +84,18 @@ def _write(folder: Path, rgb: Any, estimate: Estimate) -> None:
     import cv2  # noqa: PLC0415
     import numpy as np  # noqa: PLC0415
 
-    from e2e_depth_ros.cli.demo.pictures import color_from_normals  # noqa: PLC0415
+    from e2e_depth_ros.core.colours import colours_from_depth, colours_from_normals  # noqa: PLC0415
     from e2e_depth_ros.core.errors import E2EDepthError  # noqa: PLC0415
+    from e2e_depth_ros.core.maps import farness_from_relative  # noqa: PLC0415
 
     tiles = [rgb]
     arrays = {}
     if estimate.depth is not None:
-        arrays["depth.npy"] = _farness(estimate.depth)
-        tiles.append(_color_from_farness(arrays["depth.npy"]))
+        arrays["depth.npy"] = farness_from_relative(estimate.depth)
+        tiles.append(colours_from_depth(farness_from_relative(estimate.depth, stretch=True), 0.0, 1.0))
     if estimate.normals is not None:
         arrays["normals.npy"] = estimate.normals.values
-        tiles.append(color_from_normals(estimate.normals.values))
+        tiles.append(colours_from_normals(estimate.normals.values))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, array in arrays.items():
@@ -104,23 +105,3 @@ def _write(folder: Path, rgb: Any, estimate: Estimate) -> None:
             (folder / "preview.png").write_bytes(encoded.tobytes())
     except OSError as error:
         raise E2EDepthError(f"cannot write to {folder}: {error.strerror}") from error
-
-
-def _farness(depth: Any) -> Any:
-    """Return relative depth as 0 near .. 1 far, whatever the checkpoint predicts."""
-    from e2e_depth_ros.core.maps import DepthKind  # noqa: PLC0415
-
-    return 1 - depth.values if depth.kind is DepthKind.AFFINE_INVARIANT_DISPARITY else depth.values
-
-
-def _color_from_farness(farness: Any) -> Any:
-    """Colour relative depth over its own range: near is bright, black is invalid."""
-    import cv2  # noqa: PLC0415
-    import numpy as np  # noqa: PLC0415
-
-    valid = np.isfinite(farness)
-    low, high = (farness[valid].min(), farness[valid].max()) if valid.any() else (0, 1)
-    share = np.where(valid, 1 - (farness - low) / max(high - low, 1e-6), 0)
-    color = cv2.applyColorMap(np.rint(255 * share).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    color[~valid] = 0
-    return cv2.cvtColor(color, cv2.COLOR_BGR2RGB)

@@ -139,6 +139,31 @@ class NormalMap:
         return height, width
 
 
+def farness_from_relative(depth: DepthMap, *, stretch: bool = False) -> NDArray[np.float32]:
+    """Turn relative depth of any kind into 0 near .. 1 far.
+
+    Args:
+        depth: (H, W), 0..1 as a network predicts it; for disparity 0 is far.
+        stretch: Whether the nearest and farthest pixel of this image become 0 and 1. In a video it flickers
+            then.
+
+    Returns:
+        (H, W), float32, NaN where invalid; maybe the read-only values of the map itself.
+
+    Raises:
+        KindError: The depth is metric, which has no farthest.
+    """
+    if depth.kind is DepthKind.METRIC:
+        raise KindError(f"expected relative depth, got {depth.kind.value} depth")
+    values = depth.values
+    if depth.kind is DepthKind.AFFINE_INVARIANT_DISPARITY:
+        values = np.float32(1) - values
+    if stretch and depth.valid.any():
+        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+        values = (values - np.float32(low)) * np.float32(1 / max(high - low, 1e-6))
+    return values
+
+
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from e2e_depth_ros.core.colours import colours_from_depth, colours_from_normals
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.training.shards import (
     MAX_DEPTH_M,
@@ -158,14 +159,10 @@ def contact_sheet(samples: list[Sample]) -> NDArray[np.uint8]:
 
 
 def _triple(sample: Sample) -> NDArray[np.uint8]:
-    valid = sample.depth_m > 0
-    nearness = -np.log(np.where(valid, sample.depth_m, 1))
-    low, high = np.percentile(nearness[valid], [1, 99]) if valid.any() else (0.0, 1.0)
-    grey = np.clip((nearness - low) / max(high - low, 1e-6) * 255, 0, 255).astype(np.uint8)
-    depth = cv2.applyColorMap(grey, cv2.COLORMAP_TURBO)[..., ::-1] * valid[..., None]
-    known = (np.abs(sample.normals).sum(-1, keepdims=True) > 0).astype(np.float32)
-    normals = np.rint((127.5 + 127.5 * sample.normals * np.array([1, -1, -1])) * known).astype(np.uint8)
-    return np.hstack([sample.image, depth, normals]).astype(np.uint8)
+    depth_m = np.where(sample.depth_m > 0, sample.depth_m, np.nan)
+    near_m, far_m = np.nanpercentile(depth_m, [1, 99]) if (sample.depth_m > 0).any() else (1.0, 2.0)
+    depth = colours_from_depth(depth_m, near_m, far_m, colormap="turbo", logarithmic=True)
+    return np.hstack([sample.image, depth, colours_from_normals(sample.normals)])
 
 
 def _thinned(samples: list[Sample], count: int) -> list[Sample]:

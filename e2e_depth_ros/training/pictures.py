@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from e2e_depth_ros.core.colours import colours_from_depth, colours_from_normals
 from e2e_depth_ros.training.augmentation import View
 from e2e_depth_ros.training.validation import Predicted, fitted_depth
 
@@ -30,14 +30,13 @@ def write_samples(path: Path, views: Sequence[View], predicted: Sequence[Predict
         truth = view.depth_m
         fitted = fitted_depth(one.depth, torch.from_numpy(truth)).numpy()
         known = truth > 0
-        low, high = np.percentile(truth[known], (1, 99)) if known.any() else (1.0, 2.0)
-        normals = one.normals.numpy().transpose(1, 2, 0)
+        near_m, far_m = np.percentile(truth[known], (1, 99)) if known.any() else (1.0, 2.0)
         tiles = [
             view.image,
-            depth_colours(fitted, low, high),
-            np.where(known[..., None], depth_colours(truth, low, high), np.uint8(0)),
-            normal_colours(normals),
-            normal_colours(view.normals),
+            colours_from_depth(fitted, near_m, far_m, logarithmic=True),
+            colours_from_depth(np.where(known, truth, np.nan), near_m, far_m, logarithmic=True),
+            colours_from_normals(one.normals.numpy().transpose(1, 2, 0)),
+            colours_from_normals(view.normals),
         ]
         gap = np.full((truth.shape[0], _GAP, 3), 255, np.uint8)
         rows.append(np.concatenate([part for tile in tiles for part in (tile, gap)][:-1], axis=1))
@@ -47,21 +46,6 @@ def write_samples(path: Path, views: Sequence[View], predicted: Sequence[Predict
         for r in rows
     ]
     _write_png(path, np.concatenate(rows))
-
-
-def depth_colours(depth_m: NDArray[Any], low_m: float, high_m: float) -> NDArray[np.uint8]:
-    """Colour metres, evenly in log depth, (H, W) -> (H, W, 3) RGB; near is bright."""
-    low, high = max(low_m, 1e-3), max(high_m, 1.01 * low_m, 2e-3)
-    share = np.log(np.clip(depth_m, low, high) / low) / np.log(high / low)
-    colours = cv2.applyColorMap(np.rint(255 * (1 - share)).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    return np.asarray(cv2.cvtColor(colours, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-
-def normal_colours(normals: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Colour normals of the optical frame as is usual: right red, up green, towards the camera blue."""
-    known = np.abs(normals).sum(axis=-1, keepdims=True) > 0
-    usual = normals * np.array([1, -1, -1], np.float32)
-    return np.where(known, np.rint(127.5 * (usual + 1)), 0).astype(np.uint8)
 
 
 def write_curves(path: Path, log: Path) -> None:

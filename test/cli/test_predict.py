@@ -43,15 +43,10 @@ def test_depth_and_normals_are_those_of_the_estimator(inputs, tmp_path, tiny_che
     preview = cv2.imread(str(out / "0" / "preview.png"))
     assert preview.shape == (40, 3 * 56, 3)
     np.testing.assert_array_equal(preview[:, :56], cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
-
-
-def test_preview_is_bright_where_near():
-    from e2e_depth_ros.cli.predict import _color_from_farness
-
-    color = _color_from_farness(np.array([[0.2, 0.7, np.nan]], np.float32))
-    assert color[0, 0].sum() > 400
-    assert color[0, 1].sum() < 20
-    assert color[0, 2].sum() == 0
+    brightness = preview[:, 56:112].sum(axis=2, dtype=int)
+    nearest, farthest = (pick(estimate.depth.values) for pick in (np.argmin, np.argmax))
+    assert brightness.flat[nearest] > 400
+    assert brightness.flat[farthest] < 20
 
 
 def test_broken_images_are_told_and_the_rest_goes_on(inputs, tmp_path, tiny_checkpoint, capsys):
@@ -65,16 +60,6 @@ def test_broken_images_are_told_and_the_rest_goes_on(inputs, tmp_path, tiny_chec
     assert any("2 of 4 images" in line for line in lines)
     assert (out / "photos" / "odd" / "depth.npy").is_file()
     assert not (out / "photos" / "broken").exists()
-
-
-def test_disparity_is_turned_round():
-    from e2e_depth_ros.cli.predict import _farness
-    from e2e_depth_ros.core.maps import DepthKind, DepthMap
-
-    values, valid = np.array([[0.1, 0.9]], np.float32), np.ones((1, 2), bool)
-    np.testing.assert_allclose(_farness(DepthMap(values, valid, DepthKind.AFFINE_INVARIANT)), [[0.1, 0.9]])
-    disparity = DepthMap(values, valid, DepthKind.AFFINE_INVARIANT_DISPARITY)
-    np.testing.assert_allclose(_farness(disparity), [[0.9, 0.1]], rtol=1e-6)
 
 
 def test_normals_need_a_checkpoint_that_has_them(inputs, tmp_path, tiny_checkpoint, capsys):

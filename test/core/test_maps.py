@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError, KindError
-from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
+from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap, farness_from_relative
 
 VALUES = np.array([[1.5, np.nan, np.inf], [-2.0, 0.0, 3.0]], dtype=np.float32)
 TRUE = np.ones((2, 3), dtype=np.bool_)
@@ -99,3 +99,27 @@ def test_one_clause_catches_every_error_of_the_package() -> None:
     assert issubclass(KindError, TypeError)
     assert issubclass(InvalidInputError, E2EDepthError)
     assert issubclass(InvalidInputError, ValueError)
+
+
+def test_farness_is_zero_near_for_every_relative_kind() -> None:
+    values = np.array([[0.2, 0.5, np.nan], [0.9, 0.4, 0.3]], np.float32)
+    for kind in (DepthKind.AFFINE_INVARIANT, DepthKind.SCALE_INVARIANT):
+        np.testing.assert_array_equal(farness_from_relative(DepthMap(values, TRUE, kind)), values)
+    disparity = DepthMap(values, TRUE, DepthKind.AFFINE_INVARIANT_DISPARITY)
+    np.testing.assert_array_equal(farness_from_relative(disparity), np.float32(1) - values)
+
+
+def test_stretched_farness_reaches_from_the_nearest_to_the_farthest() -> None:
+    values = np.array([[0.2, 0.5, np.nan], [0.9, 0.4, 0.3]], np.float32)
+    disparity = DepthMap(values, TRUE, DepthKind.AFFINE_INVARIANT_DISPARITY)
+    expected = [[1, 4 / 7, np.nan], [0, 5 / 7, 6 / 7]]
+    np.testing.assert_allclose(farness_from_relative(disparity, stretch=True), expected, atol=1e-6)
+    nowhere = DepthMap(np.full((2, 3), np.nan), TRUE, DepthKind.AFFINE_INVARIANT)
+    assert np.isnan(farness_from_relative(nowhere, stretch=True)).all()
+    constant = DepthMap(np.full((2, 3), 0.5), TRUE, DepthKind.AFFINE_INVARIANT)
+    assert (farness_from_relative(constant, stretch=True) == 0).all()
+
+
+def test_metric_depth_has_no_farness() -> None:
+    with pytest.raises(KindError, match="expected relative depth, got metric depth"):
+        farness_from_relative(DepthMap(np.ones((2, 3)), TRUE, DepthKind.METRIC))

@@ -31,39 +31,6 @@ class ColoredCloud:
     rgb: Rgb
 
 
-def color_from_depth(depth_m: NDArray[np.float32], near_m: float, far_m: float) -> Rgb:
-    """Colour depth from red (near) to blue (far); black = none.
-
-    Args:
-        depth_m: (H, W), metres, NaN where unknown.
-        near_m: What is as near or nearer is red.
-        far_m: What is as far or farther is blue.
-
-    Returns:
-        (H, W, 3), RGB.
-    """
-    known = np.isfinite(depth_m)
-    nearness = (far_m - np.where(known, depth_m, far_m)) / max(far_m - near_m, 1e-6)
-    bgr = cv2.applyColorMap((255 * np.clip(nearness, 0, 1)).astype(np.uint8), cv2.COLORMAP_TURBO)
-    rgb: Rgb = np.where(known[..., None], bgr[..., ::-1], 0).astype(np.uint8)
-    return rgb
-
-
-def color_from_normals(normals: NDArray[np.float32]) -> Rgb:
-    """Colour normals in the usual way: red to the right, green up, blue towards the camera; black = none.
-
-    Args:
-        normals: (H, W, 3), unit vectors, optical frame (x right, y down, z forward); NaN where unknown.
-
-    Returns:
-        (H, W, 3), RGB.
-    """
-    upright = normals * np.array([1, -1, -1], np.float32)
-    color = np.nan_to_num(127.5 * (upright + 1.0), nan=0.0)
-    rgb: Rgb = np.clip(np.rint(color), 0, 255).astype(np.uint8)
-    return rgb
-
-
 def view_from_side(cloud: ColoredCloud, size: tuple[int, int], turn_deg: float = 35.0) -> Rgb:
     """Render a cloud as seen from the right of the camera and a little above.
 

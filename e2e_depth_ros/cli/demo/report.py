@@ -12,8 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from e2e_depth_ros.cli.demo.pictures import (
-    color_from_depth,
-    color_from_normals,
     labelled_row,
     stacked,
     view_from_side,
@@ -21,6 +19,7 @@ from e2e_depth_ros.cli.demo.pictures import (
     write_ply,
 )
 from e2e_depth_ros.cli.demo.receiver import METRIC, POINTS, RELATIVE, SceneRecord
+from e2e_depth_ros.core.colours import colours_from_depth, colours_from_normals
 
 if TYPE_CHECKING:
     from e2e_depth_ros.cli.demo.processes import Outcome
@@ -127,13 +126,14 @@ def _panels(record: SceneRecord) -> list[tuple[str, Any]]:
         ranges = np.array([np.nanpercentile(depth_m, [2, 98]) for depth_m in shown])
         near, far = ranges[:, 0].min(), ranges[:, 1].max()
         label = f"depth, {near:.2f} to {far:.2f} m"
-        panels.append((label, color_from_depth(record.depth_m, near, far)))
-        if measured is not None:
-            panels.append(("measured", color_from_depth(measured, near, far)))
+        panels += [
+            (name, colours_from_depth(depth_m, near, far, colormap="turbo"))
+            for name, depth_m in zip((label, "measured"), shown, strict=False)
+        ]
     elif record.color is not None:
         panels.append(("relative depth", record.color))
     if record.normals is not None:
-        panels.append(("normals", color_from_normals(record.normals)))
+        panels.append(("normals", colours_from_normals(record.normals)))
     if record.cloud is not None:
         panels.append(("points, from the side", view_from_side(record.cloud, record.scene.image.shape[:2])))
     return panels

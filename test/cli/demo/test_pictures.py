@@ -3,26 +3,6 @@ import numpy as np
 from e2e_depth_ros.cli.demo import pictures
 
 
-def test_normals_towards_the_camera_are_blue_up_is_green_right_is_red():
-    normals = np.zeros((1, 4, 3), np.float32)
-    normals[0, 0] = (0, 0, -1)  # optical frame: towards the camera
-    normals[0, 1] = (0, -1, 0)  # up
-    normals[0, 2] = (1, 0, 0)
-    normals[0, 3] = np.nan
-    color = pictures.color_from_normals(normals)[0]
-    np.testing.assert_array_equal(color[:3].argmax(axis=1), [2, 1, 0])
-    np.testing.assert_array_equal(color[3], 0)
-
-
-def test_near_is_red_far_is_blue_unknown_is_black():
-    color = pictures.color_from_depth(np.array([[0.5, 1.0, 3.0, 9.0, np.nan]], np.float32), 1.0, 3.0)[0]
-    np.testing.assert_array_equal(color[0], color[1])
-    np.testing.assert_array_equal(color[2], color[3])
-    assert color[1][0] > color[1][2]
-    assert color[2][2] > color[2][0]
-    np.testing.assert_array_equal(color[4], 0)
-
-
 def test_side_view_shows_the_cloud_and_hides_what_is_behind():
     rng = np.random.default_rng(0)
     far = np.c_[rng.uniform(-1, 1, (20000, 2)), np.full(20000, 3.0)].astype(np.float32)
