@@ -12,6 +12,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, cast, overload
 
@@ -230,10 +231,7 @@ def code_from_depth(depth_m: NDArray[np.float32]) -> NDArray[np.uint16]:
 
 def depth_from_code(code: NDArray[Any]) -> NDArray[np.float32]:
     """Decode what `code_from_depth` made: metres, 0 where invalid."""
-    steps = np.arange(65536, dtype=np.float64)
-    metres = MIN_DEPTH_M * np.exp((steps - 1) / 65534 * np.log(MAX_DEPTH_M / MIN_DEPTH_M))
-    metres[0] = 0
-    return np.asarray(metres.astype(np.float32)[code])
+    return np.asarray(_depth_table()[code])
 
 
 def code_from_normals(normals: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -260,6 +258,15 @@ def encode_png(code: NDArray[Any]) -> NDArray[np.uint8]:
     """Encode one or three channels as a PNG, the first channel as red."""
     channels = cv2.cvtColor(code, cv2.COLOR_RGB2BGR) if code.ndim == 3 else code
     return _encoded(".png", channels, [cv2.IMWRITE_PNG_COMPRESSION, 6])
+
+
+@cache
+def _depth_table() -> NDArray[np.float32]:
+    """Return the metres of each code, (65536,)."""
+    steps = np.arange(65536, dtype=np.float64)
+    metres = MIN_DEPTH_M * np.exp((steps - 1) / 65534 * np.log(MAX_DEPTH_M / MIN_DEPTH_M))
+    metres[0] = 0
+    return metres.astype(np.float32)
 
 
 def _encoded(suffix: str, image: NDArray[Any], options: list[int]) -> NDArray[np.uint8]:
