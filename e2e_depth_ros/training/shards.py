@@ -266,7 +266,7 @@ def _depth_table() -> NDArray[np.float32]:
     steps = np.arange(65536, dtype=np.float64)
     metres = MIN_DEPTH_M * np.exp((steps - 1) / 65534 * np.log(MAX_DEPTH_M / MIN_DEPTH_M))
     metres[0] = 0
-    return metres.astype(np.float32)
+    return np.asarray(metres, dtype=np.float32)
 
 
 def _encoded(suffix: str, image: NDArray[Any], options: list[int]) -> NDArray[np.uint8]:
