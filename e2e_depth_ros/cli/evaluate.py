@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from e2e_depth_ros.cli.evaluate_alignment import add_alignment_arguments, run_alignment_evaluation
 from e2e_depth_ros.cli.model_arguments import add_model_arguments, load_estimator
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--min-depth", type=float, metavar="M", help="metres (default: 0.001)")
     parser.add_argument("--max-depth", type=float, metavar="M", help="metres (default: 80)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all scores, of each frame too")
+    add_alignment_arguments(parser)
     add_model_arguments(parser)
 
 
@@ -51,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         E2EDepthError: An argument or the checkpoint is wrong, or no frame could be scored.
     """
+    if args.align:
+        return run_alignment_evaluation(args)
     from rich.console import Console  # noqa: PLC0415 - heavy imports wait until they are needed
     from rich.progress import track  # noqa: PLC0415
 

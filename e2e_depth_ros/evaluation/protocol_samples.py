@@ -15,6 +15,7 @@ _LIDAR_ELEVATION_DEG = {64: 22.5, 32: 20.0, 16: 15.0, 8: 10.0, 4: 5.0}
 _LIDAR_STEP_DEG = 0.35
 _NOISE = 0.01  # relative, of every measurement
 _OCCLUSION_PX = 15  # at a width of 640: how far from an edge a sensor beside the camera sees past it
+_SPARSE = 0.5  # share of pixels with depth, below which depth is not dense
 _OCCLUDED_SHARE = 0.15
 _KINDS = ("random", "lidar", "corners", "patch", "one-depth")
 
@@ -101,10 +102,12 @@ def draw_samples(
     if protocol.kind == "random":
         place = _chosen(np.flatnonzero(known), protocol.count, rng)
     elif protocol.kind == "lidar":
-        place = np.flatnonzero(_lidar_pixels(depth.shape, focal_px, protocol.count) & known)
+        lines = _lidar_pixels(depth.shape, focal_px, protocol.count)
+        if known.mean() < _SPARSE:  # the lines of a real LiDAR need a little width to meet simulated ones
+            lines = np.asarray(cv2.dilate(lines, np.ones((5, 1), np.uint8)), dtype=np.uint8)
+        place = np.flatnonzero((lines > 0) & known)
     elif protocol.kind == "corners":
-        place = _corner_pixels(image, protocol.count)
-        place = place[known.reshape(-1)[place]]
+        place = _nearest_known(_corner_pixels(image, protocol.count), known)
     elif protocol.kind == "patch":
         place = _chosen(np.flatnonzero(_patch(known, rng)), protocol.count, rng)
     else:
@@ -126,8 +129,8 @@ def _chosen(items: NDArray[np.intp], count: int, rng: np.random.Generator) -> ND
     return result
 
 
-def _lidar_pixels(size: tuple[int, ...], focal_px: float, lines: int) -> NDArray[np.bool_]:
-    """Pixels that the scan lines of a spinning LiDAR at the camera's place fall on."""
+def _lidar_pixels(size: tuple[int, ...], focal_px: float, lines: int) -> NDArray[np.uint8]:
+    """Pixels, marked 1, that the scan lines of a spinning LiDAR at the camera's place fall on."""
     height, width = size
     most = _LIDAR_ELEVATION_DEG.get(lines, 15.0)
     elevation = np.deg2rad(np.linspace(-most, most, lines) if lines > 1 else np.zeros(1))[:, None]
@@ -135,9 +138,23 @@ def _lidar_pixels(size: tuple[int, ...], focal_px: float, lines: int) -> NDArray
     u = np.rint((width - 1) / 2 + focal_px * np.tan(azimuth) + 0 * elevation).astype(int)
     v = np.rint((height - 1) / 2 - focal_px * np.tan(elevation) / np.cos(azimuth)).astype(int)
     inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
-    hit = np.zeros((height, width), dtype=np.bool_)
-    hit[v[inside], u[inside]] = True
+    hit = np.zeros((height, width), dtype=np.uint8)
+    hit[v[inside], u[inside]] = 1
     return hit
+
+
+def _nearest_known(place: NDArray[np.intp], known: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Keep the places with depth; where depth is sparse, move the others to the nearest depth close by."""
+    flat = known.reshape(-1)
+    if known.mean() >= _SPARSE or not known.any():
+        return place[flat[place]]
+    distance, label = cv2.distanceTransformWithLabels(
+        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    place_of_label = np.zeros(int(label.max()) + 1, dtype=np.intp)
+    place_of_label[label.reshape(-1)[flat]] = np.flatnonzero(flat)
+    near = place[distance.reshape(-1)[place] < 8 * known.shape[1] / 640]
+    return np.unique(place_of_label[label.reshape(-1)[near]])
 
 
 def _corner_pixels(image: NDArray[np.uint8], count: int) -> NDArray[np.intp]:
