@@ -103,6 +103,11 @@ class Parameters:
         "Pose of the sparse points' frame in the camera's optical frame: x y z in metres, quaternion x y z w."
         " All zero: ask TF.",
     )
+    local_correction: bool = parameter(
+        False,
+        "Whether to correct locally what one scale and shift leave: more exact near the samples, but tens of"
+        " milliseconds a frame.",
+    )
     hold_duration: float = parameter(
         3.0,
         "How long, in seconds, the last scale serves after the last samples; then metric topics fall silent.",

@@ -189,9 +189,11 @@ class Pipeline:
         if self._reset.is_set():
             self._reset.clear()
             self._tracker.reset()
-        hold_s = parameters.hold_duration
-        if self._tracker.settings.hold_duration_s != hold_s:
-            self._tracker.settings = replace(self._tracker.settings, hold_duration_s=hold_s)
+        self._tracker.settings = replace(
+            self._tracker.settings,
+            hold_duration_s=parameters.hold_duration,
+            local=parameters.local_correction,
+        )
         samples, refused = self.sparse.samples_for(products.header, products.view, parameters)
         refusals.extend(refused)
         absence = str(refused[-1]) if refused else "no samples from sparse_points or sparse_depth"
