@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
-_LEAST_LIFTED = 1e-3
+LEAST_LIFTED = 1e-3
 """Positions below the range that would come out at or behind the camera are held at this, times the range."""
 
 
@@ -85,9 +85,19 @@ class AffineModel:
             low = 0.0
         stretch = (high - low) / (self.high - self.low)
         lift = (low - self.low) / (self.high - self.low)
-        offset = max(self.offset + lift, _LEAST_LIFTED) if self.has_shift else 0.0
+        offset = max(self.offset + lift, LEAST_LIFTED) if self.has_shift else 0.0
         moved = AffineModel(low, high, self.extent * stretch, offset / stretch, self.kind)
         return moved, np.array([1.0, self.offset / offset if self.has_shift else 0.0])
+
+    def depth_m(self, relative: NDArray[Any]) -> NDArray[Any]:
+        """Depth in metres, positive; NaN stays NaN.
+
+        Args:
+            relative: Relative values of any shape; float32 stays float32.
+        """
+        values = self._lifted(relative)
+        values *= relative.dtype.type(self.extent)
+        return np.divide(1, values, out=values) if self.is_disparity else values
 
     def log_depth(self, relative: NDArray[Any]) -> NDArray[Any]:
         """Log of depth in metres; NaN stays NaN.
@@ -95,24 +105,23 @@ class AffineModel:
         Args:
             relative: Relative values of any shape; float32 stays float32.
         """
-        dtype = relative.dtype.type
-        scale, shift = (
-            dtype(1 / (self.high - self.low)),
-            dtype(self.offset - self.low / (self.high - self.low)),
-        )
-        lifted: NDArray[Any] = relative * scale
-        lifted += shift
-        np.maximum(lifted, dtype(_LEAST_LIFTED), out=lifted)
-        np.log(lifted, out=lifted)
-        lifted += dtype(np.log(self.extent))
-        if self.is_disparity:
-            np.negative(lifted, out=lifted)
+        values = self._lifted(relative)
+        np.log(values, out=values)
+        values += relative.dtype.type(np.log(self.extent))
+        return np.negative(values, out=values) if self.is_disparity else values
+
+    def _lifted(self, relative: NDArray[Any]) -> NDArray[Any]:
+        """Place in the range plus offset, positive."""
+        dtype, extent = relative.dtype.type, self.high - self.low
+        lifted: NDArray[Any] = relative * dtype(1 / extent)
+        lifted += dtype(self.offset - self.low / extent)
+        np.maximum(lifted, dtype(LEAST_LIFTED), out=lifted)
         return lifted
 
     def offset_sensitivity(self, relative: NDArray[Any]) -> NDArray[Any]:
         """Derivative of log y with respect to log offset: offset / (t + offset), in 0..1 inside the range."""
         t = (relative - self.low) / (self.high - self.low)
-        result: NDArray[Any] = self.offset / np.maximum(t + self.offset, _LEAST_LIFTED)
+        result: NDArray[Any] = self.offset / np.maximum(t + self.offset, LEAST_LIFTED)
         return result
 
 

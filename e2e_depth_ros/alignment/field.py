@@ -8,6 +8,7 @@ is no evidence; distance in log depth keeps it from reaching across depth edges.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ MIN_SAMPLES = 8
 
 _MAX_PSEUDO = 400  # a Gaussian process costs the cube of its points
 _MAX_TUNING = 150  # points that choose the kernel
+_ROUNDS = 2  # of raising the noise of contradicted points
 _MIN_FINE = 150  # samples from which there is something left for the fine step
 _CELL = (0.04, 0.15)  # smallest cell that samples are merged in: image widths, log depth
 _REACHES = (0.06, 0.12, 0.2, 0.35)  # of the kernel over the image, image widths
@@ -100,7 +102,7 @@ class LocalField:
     mean: NDArray[np.float32]
     _kernel: _Kernel
     _place: NDArray[np.float64]
-    _precision: NDArray[np.float64]
+    _noise: NDArray[np.float64]
 
     def correction(self, log_depth: NDArray[np.float32]) -> NDArray[np.float32]:
         """Log of the factor that corrects each pixel, (H, W), given the log of the fitted depth."""
@@ -113,17 +115,30 @@ class LocalField:
             log_depth: (H, W), log of the fitted depth.
             without: Variance of the fit without correction; it is what is left where no sample is near.
         """
-        coarse = self.layout.refined(2 * _SPACING)
+        noise = self._kernel.variance * self._kernel.noise
+        layout, open_share = self._open_share
+        left = layout.read(open_share, log_depth)
+        left *= np.float32(max(without, self._kernel.variance))
+        left += np.float32(noise)
+        return left
+
+    @cached_property
+    def _open_share(self) -> tuple[GridLayout, NDArray[np.float32]]:
+        """Share of the field's variance that the samples leave open, over a coarser grid."""
+        layers = self.layout.log_depth_nodes
+        layout = GridLayout.covering(self.layout.size, 0.08, (layers[0], layers[-1]), 0.3)
         depth, row, column = np.meshgrid(
-            coarse.log_depth_nodes, coarse.row_nodes, coarse.column_nodes, indexing="ij"
+            layout.log_depth_nodes, layout.row_nodes, layout.column_nodes, indexing="ij"
         )
         nodes = np.stack([column.ravel(), row.ravel(), depth.ravel()], axis=1)
-        covariance = self._kernel.between(nodes, self._place)
-        known = np.einsum("ij,ij->i", covariance @ self._precision, covariance)
-        own = self._kernel.prior_variance(coarse.log_depth_nodes)[:, None, None]
-        open_share = np.clip(1 - known.reshape(coarse.shape) / own, 0, 1)
-        left = max(without, self._kernel.variance) * open_share + self._kernel.variance * self._kernel.noise
-        return coarse.read(left.astype(np.float32), log_depth)
+        # Every k-th point, with a k-th of its noise, tells as much about the variance.
+        step = -(-len(self._place) // _MAX_TUNING)
+        place, noise = self._place[::step], self._noise[::step] / step
+        precision = _inverse(self._kernel.between(place, place), noise)
+        covariance = self._kernel.between(nodes, place)
+        known = np.einsum("ij,ij->i", covariance @ precision, covariance)
+        own = self._kernel.prior_variance(layout.log_depth_nodes)[:, None, None]
+        return layout, np.clip(1 - known.reshape(layout.shape) / own, 0, 1).astype(np.float32)
 
     def blended(self, previous: LocalField | None, share: float) -> LocalField:
         """Move only by `share` from an earlier field of the same layout towards this one."""
@@ -173,16 +188,14 @@ def fit_field(
     samples = _Points(place, log_ratio[order], doubt[order], np.ones(len(order)))
     points = _merged(samples, _MAX_PSEUDO)
     kernel = _likeliest_kernel(points)
-    precision, weights = _conditioned(points, kernel)
+    weights, noise = _conditioned(points, kernel)
     reach = float(np.clip(0.8 / np.sqrt(len(order)), 0.008, 0.07))  # about the distance between samples
     layout = _layout(size, min(_SPACING, max(reach, 0.01)), log_depth_range, like)
     coarse = layout.refined(_SPACING)
     mean = coarse.moved_to(layout, _mean_at_nodes(coarse, points.place, weights, kernel))
     if len(order) >= _MIN_FINE:
         mean += _fine_step(layout, mean, samples, reach)
-    return LocalField(
-        layout, np.clip(mean, -_MOST, _MOST).astype(np.float32), kernel, points.place, precision
-    )
+    return LocalField(layout, np.clip(mean, -_MOST, _MOST).astype(np.float32), kernel, points.place, noise)
 
 
 def _merged(samples: _Points, most: int) -> _Points:
@@ -249,25 +262,32 @@ def _likeliest_kernel(points: _Points) -> _Kernel:
 
 
 def _conditioned(points: _Points, kernel: _Kernel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Invert the covariance of the points, with the noise of contradicted ones raised.
+    """Condition the field on points, with the noise of contradicted ones raised.
 
     Returns:
-        Precision (N, N), and the weights (N,) that the field's mean is a sum of kernels with.
+        The weights (N,) that the field's mean is a sum of kernels with, and the noise (N,) in the end.
     """
     covariance = kernel.between(points.place, points.place)
     noise = kernel.noise_of(points)
     inflation = np.ones(len(noise))
-    for last in (False, False, True):
-        noisy = covariance.copy()
-        np.einsum("ii->i", noisy)[:] += noise * inflation
-        precision = torch.cholesky_inverse(torch.linalg.cholesky(torch.from_numpy(noisy))).numpy()
-        weights = precision @ points.value
-        if not last:
-            # The residual of each point if it were left out (Rasmussen and Williams, 2006, eq. 5.12).
-            left_out = weights / np.diag(precision)
-            scatter = max(1.4826 * float(np.median(np.abs(left_out))), 0.01)
-            inflation = np.clip(0.5 * np.square(1 + np.square(left_out / (2 * scatter))), 1, 1e4)
-    return precision, weights
+    for _ in range(_ROUNDS):
+        precision = _inverse(covariance, noise * inflation)
+        # The residual of each point if it were left out (Rasmussen and Williams, 2006, eq. 5.12).
+        left_out = (precision @ points.value) / np.diag(precision)
+        scatter = max(1.4826 * float(np.median(np.abs(left_out))), 0.01)
+        inflation = np.clip(0.5 * np.square(1 + np.square(left_out / (2 * scatter))), 1, 1e4)
+    noise = noise * inflation
+    np.einsum("ii->i", covariance)[:] += noise
+    factor = torch.linalg.cholesky(torch.from_numpy(covariance))
+    weights = torch.cholesky_solve(torch.from_numpy(points.value)[:, None], factor)
+    return weights[:, 0].numpy(), noise
+
+
+def _inverse(covariance: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inverse of a covariance (N, N) with noise (N,) added."""
+    noisy = torch.from_numpy(covariance + np.diag(noise))
+    inverse: NDArray[np.float64] = torch.cholesky_inverse(torch.linalg.cholesky(noisy)).numpy()
+    return inverse
 
 
 def _mean_at_nodes(

@@ -8,7 +8,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from e2e_depth_ros.alignment.affine import AffineModel, kind_has_shift
+from e2e_depth_ros.alignment.affine import LEAST_LIFTED, AffineModel, kind_has_shift
 from e2e_depth_ros.alignment.samples import chosen_by_hash
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
@@ -26,6 +26,7 @@ class OffsetPrior:
 
 
 _OFFSETS = np.exp(np.linspace(np.log(0.01), np.log(12.0), 25))  # starting points
+_LEAST_OFFSET = 5e-3
 _MAX_FITTED = 2048  # samples in the iterations; the result changes by far less than its error
 _MAX_STARTS = 128  # samples that judge the starting points
 _TUKEY = 4.685  # tuning constant of Tukey's biweight: 95 % efficiency on normal errors
@@ -186,7 +187,7 @@ def _start(
         r, log_y, trust = r[chosen], log_y[chosen], trust[chosen]
     offsets = _OFFSETS if kind_has_shift(kind) else np.zeros(1)
     t = (r - low) / (high - low)
-    log_ratio = log_y - np.log(np.maximum(t + offsets[:, None], 1e-3))  # (offsets, N)
+    log_ratio = log_y - np.log(np.maximum(t + offsets[:, None], LEAST_LIFTED))  # (offsets, N)
     ranked = np.sort(log_ratio, axis=1)
     count = len(t)
     median = 0.5 * (ranked[:, (count - 1) // 2] + ranked[:, count // 2])
@@ -213,33 +214,33 @@ def _refined(
     prior: OffsetPrior,
 ) -> AffineModel:
     """Take Gauss-Newton steps on the log residual, with Tukey weights and the prior on the offset."""
-    sign = -1.0 if model.is_disparity else 1.0
+    t = (r - model.low) / (model.high - model.low)
+    log_extent, offset = np.log(model.extent), model.offset
     for _ in range(20):
-        error = log_y - sign * model.log_depth(r)
+        lifted = np.maximum(t + offset, LEAST_LIFTED)
+        error = log_y - log_extent - np.log(lifted)
         scatter = min(max(_scatter(error), _FEW_SIGMA if len(r) < _FEW else 0.0), _MOST_SIGMA)
         width = _TUKEY * max(scatter, _LEAST_SIGMA)
         weight = trust * np.square(np.maximum(0.0, 1 - np.square(error / width)))
-        slope = model.offset_sensitivity(r)
-        s0, s1, s2 = weight.sum(), weight @ slope, weight @ np.square(slope)
-        b0, b1 = weight @ error, weight @ (slope * error)
+        s0, b0 = float(weight.sum()), float(weight @ error)
         if s0 <= 0:
             break
         if model.has_shift:
+            slope = offset / lifted  # d log y / d log offset
+            weighted = weight * slope
             # The prior is one more equation, whose weight is the scatter over the prior's width, squared.
             stiffness = (scatter / prior.log_std) ** 2
-            b1 -= stiffness * np.log(model.offset / prior.mean)
-            system = np.array([[s0, s1], [s1, s2 + stiffness + 1e-12 * s0]])
-            step = np.clip(np.linalg.solve(system, np.array([b0, b1])), -1.5, 1.5)
+            s1, s2 = float(weighted.sum()), float(weighted @ slope) + stiffness + 1e-12 * s0
+            b1 = float(weighted @ error) - stiffness * float(np.log(offset / prior.mean))
+            determinant = s0 * s2 - s1 * s1
+            steps = ((s2 * b0 - s1 * b1) / determinant, (s0 * b1 - s1 * b0) / determinant)
+            offset = float(np.clip(offset * np.exp(np.clip(steps[1], -1.5, 1.5)), _LEAST_OFFSET, 1e3))
         else:
-            step = np.array([b0 / s0, 0.0])
-        model = replace(
-            model,
-            extent=float(model.extent * np.exp(step[0])),
-            offset=float(np.clip(model.offset * np.exp(step[1]), 5e-3, 1e3)) if model.has_shift else 0.0,
-        )
-        if np.abs(step).max() < 1e-10:
+            steps = (b0 / s0, 0.0)
+        log_extent += float(np.clip(steps[0], -1.5, 1.5))
+        if max(map(abs, steps)) < 1e-3 * scatter + 1e-12:
             break
-    return model
+    return replace(model, extent=float(np.exp(log_extent)), offset=offset)
 
 
 def _information(
@@ -279,9 +280,11 @@ def _scatter(error: NDArray[np.float64]) -> float:
     """Robust standard deviation about 0 that up to half of the errors being gross changes little."""
     size = np.abs(error)
     # First from the smallest third, which holds no gross errors; then from all that are alike.
-    third = float(np.partition(size, int(0.35 * len(size)))[int(0.35 * len(size))]) / 0.454
+    rank = int(0.35 * len(size))
+    third = float(np.partition(size, rank)[rank]) / 0.454
     alike = size[size <= 3 * third]
-    return 1.4826 * float(np.median(alike)) if len(alike) else third
+    middle = len(alike) // 2
+    return 1.4826 * float(np.partition(alike, middle)[middle]) if len(alike) else third
 
 
 def _cost_ratio(error: NDArray[np.float64], log_y: NDArray[np.float64]) -> float:

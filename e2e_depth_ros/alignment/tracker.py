@@ -247,15 +247,19 @@ class AlignmentTracker:
         if track is None or state is AlignmentState.LOST:
             return result
         model = track.estimate.model
-        log_depth = model.log_depth(relative.values)
-        field = None if track.field is None else track.field.faded(float(np.exp(-track.staleness)))
-        metres = np.exp(log_depth if field is None else log_depth + field.correction(log_depth))
+        metres = model.depth_m(relative.values)
+        if track.field is not None:
+            field = track.field.faded(float(np.exp(-track.staleness)))
+            metres *= np.exp(field.correction(model.log_depth(relative.values)))
 
         def uncertainty() -> NDArray[np.float32]:
             variance = track.estimate.variance(relative.values)
             left = max(track.fit.sigma, _LEAST_SIGMA) ** 2
-            variance += np.float32(left) if field is None else field.variance(log_depth, left)
-            return np.asarray(np.sqrt(variance), dtype=np.float32)
+            if track.field is None:
+                variance += np.float32(left)
+            else:
+                variance += track.field.variance(model.log_depth(relative.values), left)
+            return np.sqrt(variance, out=variance)
 
         return replace(
             result,
