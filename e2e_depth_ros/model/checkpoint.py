@@ -122,11 +122,13 @@ def write_checkpoint(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
         scratch = Path(name)
         for component, module in (("unet", model.unet), ("vae", model.vae)):
-            module.save_config(scratch / component)
+            config = json.loads(module.to_json_string())
+            _write_json(scratch / component / "config.json", _without_derived(config))
             _write_weights(module, scratch / component, dtype)
         _write_json(scratch / "scheduler" / "scheduler_config.json", facts.scheduler_config)
         _write_json(scratch / "model_index.json", _index(facts, model))
         write_prompt_embeddings(scratch, {task: model.prompt_embedding(task) for task in facts.tasks})
+        _share_files(scratch)
         folder.mkdir(exist_ok=True)
         for path in scratch.iterdir():
             target = folder / path.name
@@ -144,12 +146,25 @@ def _empty_modules(facts: CheckpointFacts) -> tuple[nn.Module, nn.Module]:
     try:
         with torch.device("meta"):
             unet: nn.Module = UNet2DConditionModel.from_config(dict(facts.unet_config))
-            vae: nn.Module = vae_class.from_config(dict(facts.vae_config))
+            vae: nn.Module = vae_class.from_config(_without_derived(facts.vae_config))
     except (TypeError, ValueError, KeyError, NotImplementedError) as error:
         raise CheckpointError(
             f"{facts.name}: diffusers can't build the network of its configs ({error})"
         ) from error
     return unet, vae
+
+
+def _without_derived(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop what AutoencoderTiny adds to its config though it takes no such argument, and warns of."""
+    is_tiny = "encoder_block_out_channels" in config
+    return {key: value for key, value in config.items() if not (is_tiny and key == "block_out_channels")}
+
+
+def _share_files(folder: Path) -> None:
+    """Let others read the weights where the umask lets them read the configs: safetensors doesn't."""
+    mode = (folder / "model_index.json").stat().st_mode
+    for path in folder.rglob("*.safetensors"):
+        path.chmod(mode)
 
 
 def _write_weights(module: nn.Module, folder: Path, dtype: torch.dtype) -> None:

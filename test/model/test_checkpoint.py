@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from diffusers import MarigoldDepthPipeline, MarigoldNormalsPipeline
+from diffusers import AutoencoderTiny, MarigoldDepthPipeline, MarigoldNormalsPipeline
 from safetensors.torch import load_file, save_file
 
 from e2e_depth_ros.core.errors import CheckpointError
@@ -160,6 +162,37 @@ def test_diffusers_reads_what_is_written(tiny_checkpoint: Callable[..., Path], t
         pipeline = pipeline_class.from_pretrained(written, variant="fp16", text_encoder=None, tokenizer=None)
         assert pipeline.default_processing_resolution == 72
         assert pipeline.scheduler.config.timestep_spacing == "trailing"
+
+
+def test_whoever_the_umask_lets_may_read_what_is_written(
+    tiny_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    original = load_checkpoint(tiny_checkpoint("embedded"))
+    before = os.umask(0o027)
+    try:
+        folder = write_checkpoint(tmp_path / "written", original.model, original.facts)
+    finally:
+        os.umask(before)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert sum(path.suffix == ".safetensors" for path in files) == 3  # UNet, VAE, prompt
+    assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o640"}
+    assert {oct(path.stat().st_mode & 0o777) for path in folder.iterdir() if path.is_dir()} == {"0o750"}
+
+
+def test_loading_a_tiny_vae_warns_of_nothing(
+    tiny_checkpoint: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    diffusers_logger = logging.getLogger("diffusers")
+    diffusers_logger.addHandler(caplog.handler)  # diffusers' own doesn't propagate
+    try:
+        original = load_checkpoint(tiny_checkpoint("tiny_vae"))
+        assert original.facts.has_tiny_vae
+        written = write_checkpoint(tmp_path / "written", original.model, original.facts)
+        AutoencoderTiny.from_pretrained(written / "vae", variant="fp16")
+    finally:
+        diffusers_logger.removeHandler(caplog.handler)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert load_checkpoint(written).facts.down_factor == original.facts.down_factor
 
 
 def test_writing_again_keeps_the_model_card(tiny_checkpoint: Callable[..., Path], tmp_path: Path) -> None:
