@@ -21,7 +21,7 @@ class OffsetPrior:
     The default holds for indoor and outdoor scenes alike: near end over the depth behind it.
     """
 
-    mean: float = 0.3
+    mean: float = 0.2
     log_std: float = 1.0
 
 
@@ -32,6 +32,7 @@ _MAX_STARTS = 128  # samples that judge the starting points
 _TUKEY = 4.685  # tuning constant of Tukey's biweight: 95 % efficiency on normal errors
 _LEAST_SIGMA = 0.01  # no sensor and network agree better than this
 _MOST_SIGMA = 0.3  # with a wider one even gross outliers would count
+_ALIKE = 60.0  # errors of a network are alike over parts of the image: many samples are worth this many
 _FEW = 12  # below this many samples their scatter says little about their error
 _FEW_SIGMA = 0.05  # so this much is assumed
 _GATE_SIGMAS = 4.0
@@ -201,7 +202,7 @@ def _start(
     sigma = np.clip(scatter, 0.05, 0.3)
     cost = 0.5 * np.square(np.minimum(error / sigma, 2.5)) @ trust
     if kind_has_shift(kind):
-        cost += 0.5 * np.square(np.log(offsets / prior.mean) / prior.log_std)
+        cost += 0.5 * np.square(np.log(offsets / prior.mean) / prior.log_std) * (1 + trust.sum() / _ALIKE)
     which, best = np.unravel_index(int(np.argmin(cost)), cost.shape)
     return AffineModel(low, high, float(np.exp(centre[which, best])), float(offsets[best]), kind)
 
@@ -229,7 +230,7 @@ def _refined(
             slope = offset / lifted  # d log y / d log offset
             weighted = weight * slope
             # The prior is one more equation, whose weight is the scatter over the prior's width, squared.
-            stiffness = (scatter / prior.log_std) ** 2
+            stiffness = (scatter / prior.log_std) ** 2 * (1 + s0 / _ALIKE)
             s1, s2 = float(weighted.sum()), float(weighted @ slope) + stiffness + 1e-12 * s0
             b1 = float(weighted @ error) - stiffness * float(np.log(offset / prior.mean))
             determinant = s0 * s2 - s1 * s1
@@ -249,8 +250,7 @@ def _information(
     """Inverse covariance of (log extent, log offset)."""
     weight = np.square(np.maximum(0.0, 1 - np.square(error / (_TUKEY * sigma))))
     jacobian = np.stack([np.ones(len(r)), model.offset_sensitivity(r)], axis=1)
-    # Errors of a network are alike over a part of the image, so many samples are worth only tens.
-    repeats = 1 + weight.sum() / 30
+    repeats = 1 + weight.sum() / _ALIKE
     result: NDArray[np.float64] = (jacobian * weight[:, None]).T @ jacobian / (sigma**2 * repeats)
     return result
 
