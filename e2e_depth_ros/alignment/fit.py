@@ -44,6 +44,8 @@ _MOST_COST_RATIO = 0.87  # all outliers: 0.95 to 1.3; 30 % outliers: 0.4 to 0.7
 _DOUBTFUL_COST_RATIO = 0.7  # from here on the ranks must agree as well
 _LEAST_RANK_CORRELATION = 0.25
 _ONE_DEPTH_LOG_STD = 0.1
+_CLOSE = 0.15  # error of log depth that even a weak network's fit keeps to at most samples
+_MOST_CLOSE = 0.5  # share of samples that close: all outliers 0.24, 30 % outliers 0.75
 
 
 class FitCase(Enum):
@@ -54,6 +56,7 @@ class FitCase(Enum):
     ONE_SAMPLE = "one sample determines the scale only"
     FEW_SAMPLES = "too few samples to tell outliers"
     NO_SPREAD = "samples lie at one depth or on a small patch: the shift is not determined"
+    UNEXPLAINED = "the image explains little of how the measured depth varies"
     OUTLIERS = "samples disagree with the image: mostly outliers"
     FLIPPED = "relative depth falls where measured depth grows: is the model's output disparity?"
 
@@ -164,7 +167,7 @@ def fit_affine(
     return AffineFit(
         model=model,
         information=_information(model, r_fit, error[order], max(sigma, _LEAST_SIGMA)),
-        case=_judge(y_fit, len(r), spread, cost_ratio, correlation, has_shift=model.has_shift),
+        case=_judge(y_fit, error, spread, cost_ratio, correlation, has_shift=model.has_shift),
         inliers=np.abs(error) < max(_GATE_SIGMAS * sigma, 0.05),
         sigma=sigma,
         spread=spread,
@@ -306,7 +309,7 @@ def _rank_correlation(log_y: NDArray[np.float64]) -> float:
 
 def _judge(
     log_y: NDArray[np.float64],
-    count: int,
+    error: NDArray[np.float64],
     spread: float,
     cost_ratio: float,
     correlation: float,
@@ -314,6 +317,7 @@ def _judge(
     has_shift: bool,
 ) -> FitCase:
     case = FitCase.WELL_POSED
+    count = len(error)
     if count < _LEAST_SAMPLES:
         case = FitCase.ONE_SAMPLE if count == 1 else FitCase.FEW_SAMPLES
     elif has_shift and spread < _LEAST_SPREAD:
@@ -324,9 +328,14 @@ def _judge(
         elif cost_ratio > _MOST_COST_RATIO or (
             cost_ratio > _DOUBTFUL_COST_RATIO and correlation < _LEAST_RANK_CORRELATION
         ):
-            # One constant depth does as well: because that is what was measured, or because of outliers?
-            one_depth = _scatter(log_y - np.median(log_y)) < _ONE_DEPTH_LOG_STD
-            case = FitCase.NO_SPREAD if one_depth else FitCase.OUTLIERS
+            # One constant depth does about as well. Because that is what was measured, because a weak
+            # network sees little of a scene whose depth varies little, or because of outliers?
+            if _scatter(log_y - np.median(log_y)) < _ONE_DEPTH_LOG_STD:
+                case = FitCase.NO_SPREAD
+            elif np.mean(np.abs(error) < _CLOSE) >= _MOST_CLOSE:
+                case = FitCase.UNEXPLAINED
+            else:
+                case = FitCase.OUTLIERS
     return case
 
 
