@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-NETWORK_STAGES = ("encode", "denoise", "decode")
-"""The stages that are the network itself."""
-
 TOTAL = "total"
 WITHOUT_NETWORK = "all but the network"
 
@@ -86,6 +83,8 @@ def summarise(laps: Sequence[Mapping[str, float]]) -> dict[str, Any]:
         left of it without the network; `frames_per_s`.
     """
     import numpy as np  # noqa: PLC0415
+
+    from e2e_depth_ros.model.estimator import NETWORK_STAGES  # noqa: PLC0415
 
     stages = {name: np.array([lap.get(name, 0.0) for lap in laps]) for name in laps[0]}
     total = np.sum(list(stages.values()), axis=0)

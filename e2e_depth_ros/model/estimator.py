@@ -24,6 +24,9 @@ from e2e_depth_ros.model.task import Task
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 """What the dtype argument may be, besides "auto"."""
 
+NETWORK_STAGES = ("encode", "denoise", "decode")
+"""The stages of `Estimate.durations_s` that are the network itself; all others are what surrounds it."""
+
 _MIN_LENGTH = 1e-6  # of a vector that has a direction
 _MIN_RANGE = 1e-6  # of depth that isn't constant: less is rounding
 

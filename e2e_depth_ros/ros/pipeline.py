@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,6 @@ from e2e_depth_ros.ros.sparse import SparseInputs
 from e2e_depth_ros.ros.stamps import stamp_ns
 from e2e_depth_ros.ros.transforms import Transforms
 from e2e_depth_ros.ros.view import View, ViewFinder
-
-INFERENCE_STAGES: Final = ("encode", "denoise", "decode")
-"""The stages of `Result.durations_s` that are the network itself; all others are what surrounds it."""
 
 
 class ImageEstimator(Protocol):
