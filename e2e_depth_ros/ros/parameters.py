@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from e2e_depth_ros.core.colours import COLORMAPS
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.ros.declaration import (
     Changes,
@@ -127,7 +128,7 @@ class Parameters:
     colormap: str = parameter(
         "turbo",
         "Colours of depth/image_color, far to near.",
-        choices=("turbo", "magma", "inferno", "viridis", "gray"),
+        choices=COLORMAPS,
     )
     input_reliability: str = parameter(
         "best_effort",

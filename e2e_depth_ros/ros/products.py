@@ -8,11 +8,11 @@ from typing import Any, Final
 import cv2
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
-from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
+from e2e_depth_ros.core.colours import colours_from_depth
 from e2e_depth_ros.core.geometry import points_from_depth
-from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
+from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap, farness_from_relative
 from e2e_depth_ros.ros.camera_info import message_from_camera
 from e2e_depth_ros.ros.clouds import allocate_cloud
 from e2e_depth_ros.ros.diagnostics import make_status
@@ -21,12 +21,6 @@ from e2e_depth_ros.ros.outputs import Output
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.view import View
 
-_COLORMAPS: Final = {
-    "turbo": cv2.COLORMAP_TURBO,
-    "magma": cv2.COLORMAP_MAGMA,
-    "inferno": cv2.COLORMAP_INFERNO,
-    "viridis": cv2.COLORMAP_VIRIDIS,
-}
 _HALF_CONFIDENT_LOG_STD: Final = 0.1
 _LEVELS: Final = {
     AlignmentState.FRESH: DiagnosticStatus.OK,
@@ -140,16 +134,8 @@ def _color(products: Products, parameters: Parameters) -> Any | None:
     if products.relative is None:
         return None
     farness = farness_from_relative(products.relative, stretch=parameters.relative_range == "image")
-    valid = products.relative.valid
-    index = np.clip(np.float32(255) - farness * np.float32(255), 0, 255)
-    index[~valid] = 0
-    octets = index.astype(np.uint8)
-    if parameters.colormap == "gray":
-        color = cv2.cvtColor(octets, cv2.COLOR_GRAY2BGR)
-    else:
-        color = cv2.applyColorMap(octets, _COLORMAPS[parameters.colormap])
-    color[~valid] = 0
-    return message_from_array(color, "bgr8", products.header)
+    rgb = colours_from_depth(farness, 0.0, 1.0, colormap=parameters.colormap)
+    return message_from_array(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), "bgr8", products.header)
 
 
 _MAKERS: Final = {
@@ -162,22 +148,6 @@ _MAKERS: Final = {
     Output.RELATIVE: _relative,
     Output.COLOR: _color,
 }
-
-
-def farness_from_relative(depth: DepthMap, *, stretch: bool) -> NDArray[np.float32]:
-    """Turn relative depth of any kind into 0 near .. 1 far.
-
-    Args:
-        depth: (H, W), 0..1 as a network predicts it; for disparity 0 is far.
-        stretch: Whether the nearest and farthest pixel of this image become 0 and 1.
-    """
-    values = depth.values
-    if depth.kind is DepthKind.AFFINE_INVARIANT_DISPARITY:
-        values = np.float32(1) - values
-    if stretch and depth.valid.any():
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
-        values = (values - np.float32(low)) * np.float32(1 / max(high - low, 1e-6))
-    return values
 
 
 def status_from_alignment(alignment: Alignment, node_name: str) -> DiagnosticStatus:

@@ -22,7 +22,7 @@ from e2e_depth_ros.ros.images import depth_from_message, message_from_array, rgb
 from e2e_depth_ros.ros.outputs import METRIC_OUTPUTS, Output
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.pipeline import Pipeline
-from e2e_depth_ros.ros.products import Products, farness_from_relative, message_for
+from e2e_depth_ros.ros.products import Products, message_for
 from e2e_depth_ros.ros.refusal import RefusedMessageError
 from e2e_depth_ros.ros.view import View
 
@@ -315,16 +315,6 @@ def test_relative_depth_never_reaches_a_metric_topic():
     for output in METRIC_OUTPUTS:
         with pytest.raises(KindError):
             message_for(output, products, Parameters())
-
-
-def test_relative_is_zero_near_for_every_kind():
-    valid = np.ones(SIZE, bool)
-    far = farness_from_relative(DepthMap(RELATIVE, valid, DepthKind.AFFINE_INVARIANT), stretch=False)
-    np.testing.assert_array_equal(far, RELATIVE)
-    disparity = DepthMap(RELATIVE, valid, DepthKind.AFFINE_INVARIANT_DISPARITY)
-    np.testing.assert_allclose(farness_from_relative(disparity, stretch=False), 1 - RELATIVE)
-    stretched = farness_from_relative(disparity, stretch=True)
-    assert (stretched.min(), stretched.max()) == (0, 1)
 
 
 @pytest.mark.parametrize("colormap", ["turbo", "gray"])
