@@ -1,0 +1,205 @@
+"""Metric samples without any sensor: the ground, seen by a camera whose height above it is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.alignment.affine import value_range
+from e2e_depth_ros.alignment.samples import Samples
+from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.maps import DepthKind, DepthMap
+
+_TOP = 0.45  # the ground is looked for below this share of the image's height
+_POINTS = 900  # pixels looked at
+_OFFSETS = np.exp(np.linspace(np.log(0.02), np.log(8.0), 25))  # of near / (far - near)
+_SIGMA = 0.03  # relative error at which a pixel still lies on the ground
+_TUKEY = 4.685
+_MOST_TILT_DEG = 45.0  # of the ground against the image's vertical, when nothing is known about it
+_MOST_DISAGREEMENT_DEG = 12.0  # against what is known
+_LEAST_SHARE = 0.4  # of the pixels looked at
+_LEAST_WIDTH = 0.5  # of the image's width that the ground spans
+_LEAST_DEPTH_RATIO = 1.6  # of its far end over its near end
+_FARTHEST = 25.0  # heights of the camera
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What was found of the ground.
+
+    Attributes:
+        samples: Depth of pixels on it; None if no ground is seen.
+        reason: Why there are none, or what was found, for the status.
+        down: (3,), unit vector towards the ground, optical frame; None if none is seen.
+        share: Share, 0..1, of the pixels looked at that lie on it.
+    """
+
+    samples: Samples | None
+    reason: str
+    down: NDArray[np.float64] | None = None
+    share: float = 0.0
+
+
+def find_ground(
+    relative: DepthMap, camera: Camera, height_m: float, *, down: NDArray[np.float64] | None = None
+) -> Ground:
+    """Find the ground plane in relative depth, and measure it by the height of the camera.
+
+    On a plane n . P = h the inverse depth is n . ray / h, so for the right offset d the inverse of (t + d) is
+    linear in the ray, t being the relative depth over its range. For each offset of a grid that linear
+    function is fitted robustly; the offset whose plane holds most pixels wins. It is a ground only if the
+    plane lies below, holds a large part of the lower image over its width, and recedes.
+
+    Args:
+        relative: Relative depth of the camera's size.
+        camera: The camera, without distortion.
+        height_m: Height of the camera above the ground along its normal, metres.
+        down: (3,), direction of the ground in the optical frame, where it is known, say from TF; required for
+            disparity, whose own offset can't be told from the tilt of the camera.
+
+    Returns:
+        Samples with the source "ground plane", or the reason why there are none.
+
+    Raises:
+        InvalidInputError: The height is not positive, the sizes differ, or `down` is no direction.
+    """
+    if not (np.isfinite(height_m) and height_m > 0):
+        raise InvalidInputError(f"expected a positive height of the camera in metres, got {height_m}")
+    if relative.size != camera.size:
+        raise InvalidInputError(f"expected depth of the camera's size {camera.size}, got {relative.size}")
+    known_down = None if down is None else _unit(down)
+    is_disparity = relative.kind is DepthKind.AFFINE_INVARIANT_DISPARITY
+    if is_disparity and known_down is None:
+        return Ground(None, "the ground in disparity needs the tilt of the camera")
+    rows, columns = _lower_pixels(relative)
+    if len(rows) < 50:
+        return Ground(None, "the lower image has no valid relative depth")
+    x, y = camera.normalized_from_pixels(columns, rows)
+    rays = np.stack([x, y, np.ones(len(x))], axis=1)
+    values = relative.values[rows, columns].astype(np.float64)
+    plane = _plane(values, rays, relative, known_down)
+    if plane is None:
+        return Ground(None, "no plane in the lower image")
+    normal, on_plane = plane
+    normal = normal / np.linalg.norm(normal)
+    share = float(on_plane.mean())
+    problem = _problem(normal, on_plane, rays, columns, relative.size[1], known_down)
+    if problem:
+        return Ground(None, f"no ground is seen: {problem}", share=share)
+    normal = normal if known_down is None else known_down
+    depth = height_m / np.maximum(rays @ normal, 1e-6)
+    used = on_plane & (depth < _FARTHEST * height_m)
+    samples = Samples(
+        columns[used].astype(np.float32),
+        rows[used].astype(np.float32),
+        depth[used].astype(np.float32),
+        source="ground plane",
+    )
+    return Ground(samples, f"ground on {share:.0%} of the lower image", normal, share)
+
+
+def _lower_pixels(relative: DepthMap) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Valid pixels of the lower image, on a regular grid."""
+    height, width = relative.size
+    step = max(1, int(np.sqrt((1 - _TOP) * height * width / _POINTS)))
+    first = int(_TOP * height)
+    rows, columns = np.nonzero(relative.valid[first::step, ::step])
+    return rows * step + first, columns * step
+
+
+def _plane(
+    values: NDArray[np.float64],
+    rays: NDArray[np.float64],
+    relative: DepthMap,
+    down: NDArray[np.float64] | None,
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]] | None:
+    """The plane's direction (3,) times a factor, and which pixels (N,) lie on it."""
+    low, high = value_range(relative)
+    t = (values - low) / max(high - low, 1e-9)
+    if down is not None:
+        return _known_plane(t, rays, relative.kind, down)
+    offsets = _OFFSETS if relative.kind is DepthKind.AFFINE_INVARIANT else np.zeros(1)
+    best: tuple[float, NDArray[np.float64], NDArray[np.bool_]] | None = None
+    for offset in offsets:
+        inverse = 1 / np.maximum(t + offset, 1e-3)
+        normal, error = _robust_linear(inverse, rays)
+        cost = float(np.minimum(np.square(error / _SIGMA), 9).sum())
+        if best is None or cost < best[0]:
+            best = cost, normal, np.abs(error) < 3 * _SIGMA
+    return None if best is None else (best[1], best[2])
+
+
+def _known_plane(
+    t: NDArray[np.float64], rays: NDArray[np.float64], kind: DepthKind, down: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]] | None:
+    """Which pixels fit a ground whose direction is known: there depth (or its inverse) is affine in t."""
+    along = rays @ down  # height over depth
+    below = along > 1 / _FARTHEST
+    if np.count_nonzero(below) < 50:
+        return None
+    y = along if kind is DepthKind.AFFINE_INVARIANT_DISPARITY else 1 / np.maximum(along, 1e-6)
+    terms = np.stack([t, np.ones(len(t))], axis=1)
+    # Relative to y, so that near and far count alike.
+    coefficients, _ = _robust_linear(np.ones(np.count_nonzero(below)), terms[below] / y[below, None])
+    error = np.full(len(t), np.inf)
+    error[below] = terms[below] @ coefficients / y[below] - 1
+    has_scale = coefficients[0] > 0 or kind in {DepthKind.METRIC, DepthKind.SCALE_INVARIANT}
+    return (down, np.abs(error) < 3 * _SIGMA) if has_scale else None
+
+
+def _robust_linear(
+    target: NDArray[np.float64], terms: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Coefficients of terms (N, k) that give a positive target (N,), and the relative errors (N,)."""
+    relative_terms = terms / target[:, None]
+    weight = np.ones(len(target))
+    coefficients = np.zeros(terms.shape[1])
+    error = np.zeros(len(target))
+    for _ in range(8):
+        weighted = relative_terms * weight[:, None]
+        system = weighted.T @ relative_terms + 1e-12 * np.eye(terms.shape[1])
+        coefficients = np.linalg.solve(system, weighted.sum(axis=0))
+        error = relative_terms @ coefficients - 1
+        size = np.abs(error)
+        scatter = max(1.4826 * float(np.median(size)), _SIGMA)
+        weight = np.square(np.maximum(0.0, 1 - np.square(size / (_TUKEY * scatter)))) + 1e-9
+    return coefficients, error
+
+
+def _problem(
+    normal: NDArray[np.float64],
+    on_plane: NDArray[np.bool_],
+    rays: NDArray[np.float64],
+    columns: NDArray[np.intp],
+    width: int,
+    down: NDArray[np.float64] | None,
+) -> str:
+    """Why a plane is no ground; empty if it is one."""
+    share = float(on_plane.mean())
+    if share < _LEAST_SHARE:
+        return f"the best plane holds {share:.0%} of the lower image"
+    expected, most = (
+        (np.array([0.0, 1.0, 0.0]), _MOST_TILT_DEG) if down is None else (down, _MOST_DISAGREEMENT_DEG)
+    )
+    tilt = float(np.rad2deg(np.arccos(np.clip(normal @ expected, -1, 1))))
+    if tilt > most:
+        return f"the best plane is tilted by {tilt:.0f} degrees"
+    span = float(np.ptp(columns[on_plane])) / width
+    if span < _LEAST_WIDTH:
+        return f"the best plane spans {span:.0%} of the width"
+    along = rays[on_plane] @ normal
+    ends = np.percentile(along, [5, 95])
+    if ends[0] <= 0 or ends[1] / ends[0] < _LEAST_DEPTH_RATIO:
+        return "the best plane does not recede"
+    return ""
+
+
+def _unit(direction: NDArray[np.float64]) -> NDArray[np.float64]:
+    vector = np.asarray(direction, dtype=np.float64)
+    length = float(np.linalg.norm(vector)) if vector.shape == (3,) else float("nan")
+    if not (np.isfinite(length) and length > 1e-9):
+        raise InvalidInputError(f"expected a direction of shape (3,), got {vector.tolist()}")
+    return np.asarray(vector / length, dtype=np.float64)
