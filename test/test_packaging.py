@@ -26,6 +26,7 @@ IMPORTED_AS = {
     "pyyaml": "yaml",
     "scikit-image": "skimage",
     "rosbags-image": "rosbags",
+    "scikit-learn": "sklearn",
 }
 # Imported only inside Blender's own interpreter.
 BLENDER = {"bpy", "mathutils", "bmesh"}
@@ -120,7 +121,7 @@ def test_colcon_can_read_the_setup_back(setup_arguments):
 
 def test_every_import_is_declared(manifest, setup_arguments, config):
     requirements = names_of(config["options"]["install_requires"].splitlines())
-    for extra in ("ros", "demo", "hub", "train"):
+    for extra in ("ros", "demo", "hub", "evaluation"):
         requirements |= names_of(setup_arguments["extras_require"].get(extra, []))
     ros_packages = {tag.text for tag in manifest.iter("exec_depend")}
     declared = {IMPORTED_AS.get(name, name) for name in requirements} | ros_packages

@@ -173,6 +173,11 @@ class _Process:
             raise E2EDepthError(f"the node ended early: {self.last_line()} (log: {self.log})")
 
 
+def _heed_interrupts() -> None:
+    """Undo what a shell does to commands in the background: it lets them, and their children, ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def _process(module: str, arguments: list[str], log: Path) -> Iterator[_Process]:
     """Run a module with this interpreter; interrupt it at the end, and kill it if that does not help."""
@@ -183,6 +188,7 @@ def _process(module: str, arguments: list[str], log: Path) -> Iterator[_Process]
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches this process alone, which ends the others in order
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509 - nothing but one system call
         ) as popen,
     ):
         try:
