@@ -1,0 +1,44 @@
+"""Makes this room's `scenes` importable, as pytest's importlib mode leaves its folder off the path."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from e2e_depth_ros.alignment.samples import Samples
+
+sys.path.insert(0, str(Path(__file__).parent))
+import scenes
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """The scene of `scenes`, metric, with its box and the samples that a sensor takes of it."""
+
+    depth_m: np.ndarray
+    box: np.ndarray
+    relative: scenes.DepthMap
+    scale: float = scenes.SCALE
+    shift_m: float = scenes.SHIFT_M
+
+    def pixels(self, count, seed=0):
+        """Rows and columns of different pixels."""
+        chosen = np.random.default_rng(seed).choice(self.depth_m.size, count, replace=False)
+        return np.unravel_index(chosen, self.depth_m.shape)
+
+    def samples(self, count, seed=0, *, outliers=0.0, depth_m=None):
+        """Measurements of `depth_m`, by default the true one; a share of them replaced by any depth."""
+        rows, columns = self.pixels(count, seed)
+        depth = np.array((self.depth_m if depth_m is None else depth_m)[rows, columns])
+        rng = np.random.default_rng(seed + 1)
+        wrong = rng.permutation(count)[: round(outliers * count)]
+        depth[wrong] = rng.uniform(0.5, 10.0, len(wrong))
+        return Samples(columns, rows, depth, source="lidar")
+
+
+@pytest.fixture(scope="session")
+def scene():
+    relative = scenes.scene_relative()
+    return Scene(scenes.metric_from(relative).astype(np.float64), relative == 0, scenes.as_map(relative))

@@ -1,0 +1,168 @@
+import time
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scenes import SIZE, abs_rel, as_map, draw, metric_from, scene_relative, smooth_error
+
+from e2e_depth_ros.alignment import AlignmentState, align
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.maps import DepthKind
+
+
+def scene(seed=0, amplitude=0.06):
+    relative = scene_relative()
+    truth = metric_from(relative) * np.exp(smooth_error(np.random.default_rng(seed), amplitude))
+    return relative, truth
+
+
+def test_result_is_what_the_documentation_says():
+    relative, truth = scene()
+    u, v, z, _ = draw(truth, 200, np.random.default_rng(0), noise=0.01)
+    result = align(relative, u, v, z)
+    assert result.depth_m.shape == result.std_m.shape == SIZE
+    assert result.depth_m.dtype == result.std_m.dtype == np.float32
+    assert result.depth.kind is DepthKind.METRIC
+    assert result.state is AlignmentState.FRESH
+    assert result.reason
+    assert result.scale > 0
+    assert result.samples_used > 180
+    assert abs_rel(result.depth_m, truth) < 0.02
+    assert (result.std_m > 0).all()
+
+
+@settings(max_examples=15, deadline=None)
+@given(scale=st.floats(0.05, 50), offset=st.floats(0.1, 4), seed=st.integers(0, 999))
+def test_exact_samples_give_exact_depth(scale, offset, seed):
+    relative = scene_relative()
+    truth = scale * (relative + offset)
+    u, v, z, _ = draw(truth, 60, np.random.default_rng(seed))
+    result = align(relative, u, v, z, min_depth_m=1e-4, max_depth_m=1e4)
+    np.testing.assert_allclose(result.depth_m, truth, rtol=2e-4)
+
+
+@settings(max_examples=10, deadline=None)
+@given(unit=st.floats(0.02, 50), seed=st.integers(0, 999))
+def test_the_unit_of_depth_only_scales_the_result(unit, seed):
+    relative, truth = scene(seed)
+    u, v, z, _ = draw(truth, 120, np.random.default_rng(seed), noise=0.02, outliers=0.2)
+    limits = {"min_depth_m": 1e-4, "max_depth_m": 1e4}
+    metres, others = (align(relative, u, v, depth, **limits) for depth in (z, unit * z))
+    np.testing.assert_allclose(others.depth_m, unit * metres.depth_m, rtol=1e-3)
+    np.testing.assert_allclose(others.std_m, unit * metres.std_m, rtol=1e-2)
+    assert others.state is metres.state
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 999), count=st.sampled_from([1, 7, 30, 200, 900]))
+def test_the_order_of_samples_does_not_matter(seed, count):
+    relative, truth = scene(seed)
+    rng = np.random.default_rng(seed)
+    u, v, z, _ = draw(truth, count, rng, noise=0.02, outliers=0.2)
+    order = rng.permutation(count)
+    one, other = align(relative, u, v, z), align(relative, u[order], v[order], z[order])
+    np.testing.assert_allclose(one.depth_m, other.depth_m, rtol=1e-4)
+
+
+def test_local_correction_helps_with_many_samples_and_never_does_clear_harm():
+    ratios = {20: [], 100: [], 500: []}
+    for count, gathered in ratios.items():
+        for seed in range(12):
+            relative, truth = scene(seed)
+            u, v, z, _ = draw(truth, count, np.random.default_rng(seed), noise=0.01)
+            errors = [
+                abs_rel(align(relative, u, v, z, local=local).depth_m, truth) for local in (False, True)
+            ]
+            gathered.append(errors[1] / errors[0])
+    assert np.mean(ratios[500]) < 0.35
+    assert np.mean(ratios[100]) < 0.6
+    assert np.percentile(ratios[20], 95) < 1.05
+
+
+def test_disparity_is_aligned_in_its_own_space():
+    relative, truth = scene()
+    disparity = 2.0 / truth - 0.1
+    u, v, z, _ = draw(truth, 300, np.random.default_rng(0), noise=0.01)
+    result = align(disparity, u, v, z, kind=DepthKind.AFFINE_INVARIANT_DISPARITY)
+    assert abs_rel(result.depth_m, truth) < 0.01
+    assert 1 / (result.scale * disparity[40, 70] + result.shift_m) == pytest.approx(truth[40, 70], rel=0.03)
+
+
+def test_disparity_taken_for_depth_is_told():
+    _, truth = scene()
+    u, v, z, _ = draw(truth, 100, np.random.default_rng(0))
+    result = align(1 / truth, u, v, z)
+    assert result.state is AlignmentState.LOST
+    assert "disparity" in result.reason
+    assert np.isnan(result.depth_m).all()
+
+
+def test_no_depth_at_all_rather_than_a_lie():
+    relative, truth = scene()
+    rng = np.random.default_rng(0)
+    u, v, z, _ = draw(truth, 200, rng)
+    result = align(relative, u, v, rng.permutation(z))
+    assert result.state is AlignmentState.LOST
+    assert result.depth is None
+
+
+def test_depth_stays_positive_and_finite_with_wild_samples():
+    relative, _ = scene()
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        count = int(rng.integers(1, 40))
+        u, v = rng.uniform(0, 119, count), rng.uniform(0, 89, count)
+        result = align(relative, u, v, np.exp(rng.uniform(np.log(0.1), np.log(100), count)))
+        if result.depth is not None:
+            assert (result.depth_m > 0).all()
+            assert np.isfinite(result.std_m).all()
+
+
+def test_unusable_samples_are_dropped_and_counted():
+    relative, truth = scene()
+    u, v, z, _ = draw(truth, 50, np.random.default_rng(0))
+    u, v, z = np.r_[u, 5, -30, 6, 7], np.r_[v, 5, 5, 6, 7], np.r_[z, np.nan, 2.0, 65.535e3, 0.0]
+    result = align(relative, u, v, z)
+    assert result.samples_dropped["not_finite"] == 1
+    assert result.samples_dropped["outside_image"] == 1
+    assert result.samples_dropped["out_of_range"] == 2
+    assert result.state is AlignmentState.FRESH
+
+
+def test_tiny_constant_and_empty_maps():
+    assert align(np.ones((1, 1)), [0], [0], [2.0]).depth_m == pytest.approx(2.0)
+    flat = align(np.full((20, 30), 0.5), np.arange(12), np.arange(12), np.full(12, 3.0))
+    np.testing.assert_allclose(flat.depth_m, 3.0, rtol=1e-3)
+    assert flat.state is AlignmentState.DEGRADED
+    assert align(np.full((20, 30), np.nan), [1], [1], [1.0]).state is AlignmentState.LOST
+
+
+def test_wrong_shapes_are_refused():
+    with pytest.raises(InvalidInputError, match="one shape"):
+        align(scene_relative(), [1, 2], [1], [1.0, 2.0])
+    with pytest.raises(InvalidInputError, match=r"\(H, W\)"):
+        align(np.zeros((3, 4, 1)), [1], [1], [1.0])
+
+
+def test_a_depth_map_brings_its_kind():
+    relative = scene_relative()
+    result = align(as_map(2 + relative, DepthKind.SCALE_INVARIANT), [3, 60], [8, 40], [4.0, 5.0])
+    assert result.shift_m == 0
+
+
+def test_it_is_fast_enough_for_every_frame():
+    relative, truth = (cv2.resize(values, (640, 480)) for values in scene())
+    u, v, z, _ = draw(truth, 500, np.random.default_rng(0), noise=0.01)
+    durations = {}
+    for local in (False, True):
+        times = []
+        for _ in range(5):
+            start = time.process_time()
+            align(relative, u, v, z, local=local)
+            times.append(time.process_time() - start)
+        durations[local] = min(times)
+    # An order of magnitude above what it takes alone on a machine: it should not become slow unnoticed.
+    assert durations[False] < 0.05
+    assert durations[True] < 0.3

@@ -1,0 +1,201 @@
+import numpy as np
+import pytest
+from scenes import SIZE, abs_rel, draw, metric_from, scene_relative, smooth_error
+
+from e2e_depth_ros.alignment.affine import AffineModel
+from e2e_depth_ros.alignment.field import MIN_SAMPLES, fit_field
+from e2e_depth_ros.alignment.gate import edge_doubt, gate_samples
+from e2e_depth_ros.alignment.grid import GridLayout
+from e2e_depth_ros.core.maps import DepthKind
+
+RANGE = (np.log(1.0), np.log(6.0))
+
+
+def layout(spacing=0.1, step=0.3):
+    return GridLayout.covering(SIZE, spacing, RANGE, step)
+
+
+def test_convention_corner_nodes_lie_on_corner_pixels():
+    grid = layout()
+    assert grid.column_nodes[0] == grid.row_nodes[0] == 0
+    assert grid.column_nodes[-1] == pytest.approx(119 / 120)
+    assert grid.row_nodes[-1] == pytest.approx(89 / 120)  # both in image widths
+    np.testing.assert_allclose(grid.log_depth_nodes[[0, -1]], RANGE)
+
+
+def linear_volume(grid):
+    t, v, u = np.meshgrid(grid.log_depth_nodes, grid.row_nodes, grid.column_nodes, indexing="ij")
+    return (0.5 * t - 2 * v + 3 * u).astype(np.float32)
+
+
+def test_reading_a_linear_volume_is_exact():
+    grid = layout()
+    rng = np.random.default_rng(0)
+    log_depth = rng.uniform(*RANGE, SIZE).astype(np.float32)
+    v, u = np.mgrid[: SIZE[0], : SIZE[1]] / SIZE[1]
+    # Places among the nodes are rounded to 1/32 of a node by OpenCV.
+    np.testing.assert_allclose(
+        grid.read(linear_volume(grid), log_depth), 0.5 * log_depth - 2 * v + 3 * u, atol=0.012
+    )
+
+
+def test_reading_beyond_the_layers_takes_the_nearest_and_leaves_the_input_alone():
+    grid = layout()
+    volume = np.broadcast_to(np.arange(grid.shape[0], dtype=np.float32)[:, None, None], grid.shape)
+    log_depth = np.full(SIZE, -5.0, dtype=np.float32)
+    log_depth[:, 60:] = 50.0
+    log_depth[0, 0] = np.nan
+    before = log_depth.copy()
+    read = grid.read(volume, log_depth)
+    np.testing.assert_allclose(read[:, :60], 0)
+    np.testing.assert_allclose(read[:, 60:], grid.shape[0] - 1, atol=1e-3)
+    np.testing.assert_array_equal(log_depth, before)
+
+
+def test_splat_is_the_transpose_of_interpolation():
+    grid = layout()
+    rng = np.random.default_rng(1)
+    places = rng.uniform(0, 0.99, 40), rng.uniform(0, 0.74, 40), rng.uniform(*RANGE, 40)
+    corners, values = grid.corners(*places), rng.standard_normal(40)
+    volume = rng.standard_normal(grid.shape)
+    assert (grid.splat(corners, values) * volume).sum() == pytest.approx(
+        values @ grid.interpolated(volume, corners)
+    )
+    linear = grid.interpolated(linear_volume(grid).astype(np.float64), corners)
+    np.testing.assert_allclose(linear, 0.5 * places[2] - 2 * places[1] + 3 * places[0], atol=1e-5)
+
+
+def test_a_finer_layout_keeps_a_linear_volume():
+    grid = layout()
+    finer = grid.refined(0.03)
+    assert finer.shape[0] == grid.shape[0]
+    assert finer.shape[2] > 2 * grid.shape[2]
+    moved = grid.moved_to(finer, linear_volume(grid).astype(np.float64))
+    np.testing.assert_allclose(moved, linear_volume(finer), atol=1e-5)
+
+
+MODEL = AffineModel(0.0, 1.0, 3.5, 1.25 / 3.5, DepthKind.AFFINE_INVARIANT)
+
+
+def corrected(count, error, *, seed=0, noise=0.01, like=None):
+    """The field fitted to samples of a scene with this error, and the depth before and after."""
+    rng = np.random.default_rng(seed)
+    relative = scene_relative()
+    fitted = metric_from(relative)
+    truth = fitted * np.exp(error)
+    u, v, z, _ = draw(truth, count, rng, noise=noise)
+    log_depth = np.log(fitted[v.astype(int), u.astype(int)].astype(np.float64))
+    doubt = edge_doubt(u, v, relative, MODEL)
+    bounds = (float(np.log(fitted.min())), float(np.log(fitted.max())))
+    field = fit_field(u, v, log_depth, np.log(z) - log_depth, doubt, SIZE, bounds, like=like)
+    return field, fitted, truth
+
+
+@pytest.mark.parametrize(("count", "share"), [(500, 0.3), (100, 0.6), (20, 0.95)])
+def test_smooth_errors_are_corrected(count, share):
+    error = smooth_error(np.random.default_rng(3))
+    field, fitted, truth = corrected(count, error)
+    better = fitted * np.exp(field.correction(np.log(fitted)))
+    assert abs_rel(better, truth) < share * abs_rel(fitted, truth)
+
+
+def test_an_error_of_the_box_does_not_leak_to_the_wall_behind_it():
+    relative = scene_relative()
+    box = relative < 0.01
+    field, fitted, truth = corrected(400, np.where(box, 0.12, 0.0).astype(np.float32))
+    correction = field.correction(np.log(fitted))
+    assert correction[55:75, 35:55].mean() == pytest.approx(0.12, abs=0.03)
+    ring = np.zeros(SIZE, dtype=bool)
+    ring[46:84, 26:64] = True
+    assert np.abs(correction[ring & ~box]).mean() < 0.025
+
+
+def test_the_correction_shrinks_to_nothing_where_there_is_no_evidence():
+    relative = scene_relative()
+    fitted = metric_from(relative)
+    rng = np.random.default_rng(0)
+    u, v = rng.uniform(0, 20, 60).astype(np.float32), rng.uniform(0, 20, 60).astype(np.float32)
+    log_depth = np.log(fitted[np.rint(v).astype(int), np.rint(u).astype(int)].astype(np.float64))
+    ratio = 0.1 * np.sin(u / 3) * np.cos(v / 4)
+    field = fit_field(u, v, log_depth, ratio, np.zeros(60), SIZE, (0.2, 1.6))
+    correction, variance = field.correction(np.log(fitted)), field.variance(np.log(fitted), 0.05**2)
+    assert np.abs(correction[5:15, 5:15]).max() > 0.05
+    assert np.abs(correction[60:, 90:]).max() < 0.02
+    assert variance[60:, 90:].min() > 3 * variance[5:15, 5:15].mean()
+
+
+def test_too_few_samples_give_no_field():
+    assert corrected(MIN_SAMPLES - 1, 0.0)[0] is None
+    assert corrected(MIN_SAMPLES, 0.0)[0] is not None
+
+
+def test_the_standard_deviation_tells_the_error():
+    ratios = []
+    for seed in range(6):
+        error = smooth_error(np.random.default_rng(seed))
+        field, fitted, truth = corrected(120, error, seed=seed)
+        left = np.log(truth / fitted) - field.correction(np.log(fitted))
+        ratios.append(left / np.sqrt(field.variance(np.log(fitted), np.var(error))))
+    assert 0.3 < np.std(ratios) < 1.5
+    assert np.mean(np.abs(ratios) < 2) > 0.9
+
+
+def test_fields_of_one_layout_blend_and_others_do_not():
+    error = smooth_error(np.random.default_rng(3))
+    first, fitted, _ = corrected(200, error, seed=1)
+    second, _, _ = corrected(210, error, seed=2, like=first)
+    assert second.layout == first.layout
+    log_depth = np.log(fitted)
+    halfway = second.blended(first, 0.5).correction(log_depth)
+    np.testing.assert_allclose(
+        halfway, 0.5 * (first.correction(log_depth) + second.correction(log_depth)), atol=1e-5
+    )
+    np.testing.assert_allclose(
+        first.faded(0.25).correction(log_depth), 0.25 * first.correction(log_depth), atol=1e-6
+    )
+    dense, _, _ = corrected(3000, error, like=first)
+    assert dense.layout != first.layout
+    assert dense.blended(first, 0.1) is dense
+
+
+def gated(z_of, count=300, sigma=0.05):
+    rng = np.random.default_rng(2)
+    relative = scene_relative()
+    fitted = metric_from(relative)
+    u, v, z, _ = draw(fitted, count, rng, noise=0.02)
+    z, special = z_of(u, v, z, rng)
+    log_depth = np.log(fitted[v.astype(int), u.astype(int)].astype(np.float64))
+    return gate_samples(u, v, log_depth, np.log(z) - log_depth, sigma, MODEL, relative), special
+
+
+def test_gate_keeps_good_samples():
+    gate, _ = gated(lambda u, v, z, rng: (z, None))
+    assert gate.keep.mean() > 0.97
+
+
+def test_gate_drops_gross_outliers():
+    def spoil(u, v, z, rng):
+        wrong = rng.random(len(z)) < 0.3
+        return np.where(wrong, z * rng.choice([0.5, 2.0], len(z)), z), wrong
+
+    gate, wrong = gated(spoil)
+    assert not gate.keep[wrong].any()
+    assert gate.keep[~wrong].mean() > 0.95
+    assert gate.gross == wrong.sum()
+
+
+def test_gate_drops_the_background_seen_past_the_edge_of_the_box():
+    def see_through(u, v, z, rng):
+        beside_edge = (u >= 54) & (u < 60) & (v >= 50) & (v < 80)
+        return np.where(beside_edge, 1.22 * z, z), beside_edge
+
+    gate, wrong = gated(see_through, count=600, sigma=0.08)
+    assert wrong.sum() >= 5
+    assert gate.keep[wrong].mean() < 0.25
+    assert gate.keep[~wrong].mean() > 0.95
+
+
+def test_doubt_is_large_at_depth_edges_only():
+    doubt = edge_doubt(np.array([60.0, 45, 100]), np.array([65.0, 65, 20]), scene_relative(), MODEL)
+    assert doubt[0] > 100 * max(doubt[1], doubt[2])
+    assert np.sqrt(doubt[1:]).max() < 0.02

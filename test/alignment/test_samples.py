@@ -1,0 +1,172 @@
+import numpy as np
+import pytest
+from scenes import SIZE, camera
+
+from e2e_depth_ros.alignment.samples import (
+    MAX_SAMPLES,
+    Samples,
+    cull_occluded_samples,
+    samples_from_depth,
+    samples_from_pixels,
+    samples_from_points,
+)
+from e2e_depth_ros.core.camera import Camera, DistortionModel
+from e2e_depth_ros.core.errors import InvalidInputError
+
+IDENTITY = np.eye(4)
+
+
+def test_convention_points_project_to_pixel_centres_in_the_optical_frame():
+    points = np.array([[0, 0, 2.0], [0.4, 0, 2.0], [0, 0.4, 2.0]])
+    samples = samples_from_points(points, IDENTITY, camera())
+    np.testing.assert_allclose(samples.u_px, [57, 77, 57])
+    np.testing.assert_allclose(samples.v_px, [41, 41, 60])
+    np.testing.assert_allclose(samples.depth_m, 2.0)  # Z, not the length of the ray
+
+
+def test_pose_takes_the_sensor_to_the_camera():
+    # A LiDAR (x forward, y left, z up) half a metre above the camera.
+    pose = np.array([[0, -1, 0, 0.0], [0, 0, -1, -0.5], [1, 0, 0, 0.1], [0, 0, 0, 1]])
+    samples = samples_from_points(np.array([[3.9, 0.4, -0.5]]), pose, camera())
+    np.testing.assert_allclose(
+        [samples.u_px[0], samples.v_px[0], samples.depth_m[0]], [47, 41, 4.0], rtol=1e-6
+    )
+
+
+def test_every_point_left_out_is_counted_by_its_reason():
+    points = np.array(
+        [
+            [0, 0, 2],
+            [np.nan, 0, 1],
+            [0, np.inf, 1],
+            [0, 0, -3],
+            [0, 0, 0.01],
+            [0, 0, 99],
+            [5, 0, 1],
+            [0, 9, 2],
+        ]
+    )
+    samples = samples_from_points(points, IDENTITY, camera(), min_depth_m=0.1, max_depth_m=50)
+    assert len(samples) == 1
+    dropped = dict(samples.dropped)
+    assert dropped.pop("not_finite") + dropped.pop("outside_image") == 4  # inf may count as either
+    assert dropped == {"behind_camera": 1, "out_of_range": 2}
+
+
+def test_image_border_is_half_a_pixel_beyond_the_outer_centres():
+    height, width = SIZE
+    u = [-0.5, -0.51, width - 0.51, width - 0.5]
+    samples = samples_from_pixels(u, [0] * 4, [1] * 4, SIZE)
+    np.testing.assert_allclose(samples.u_px, [-0.5, width - 0.51])
+    assert samples.dropped == {"outside_image": 2}
+    assert len(samples_from_pixels([0, 0], [height - 0.51, height - 0.49], [1, 1], SIZE)) == 1
+
+
+def test_distortion_is_followed():
+    plain = camera()
+    bent = Camera(
+        size=plain.size,
+        intrinsics=plain.intrinsics,
+        distortion_model=DistortionModel.PLUMB_BOB,
+        distortion=(-0.2, 0.05, 0.0, 0.0, 0.0),
+    )
+    points = np.array([[0.5, -0.3, 2.0], [0.0, 0.0, 1.0]])
+    u, v = bent.project(points)
+    samples = samples_from_points(points, IDENTITY, bent)
+    np.testing.assert_allclose(samples.u_px, u, rtol=1e-5)
+    np.testing.assert_allclose(samples.v_px, v, rtol=1e-5)
+    assert abs(samples.u_px[0] - samples_from_points(points, IDENTITY, plain).u_px[0]) > 0.3
+
+
+def wall_behind_box():
+    """Points of a box at 2 m, and of the wall at 5 m: beside it, and where the box hides it."""
+    u, v = (
+        grid.ravel().astype(np.float32) for grid in np.meshgrid(np.arange(0, 120, 3), np.arange(0, 90, 3))
+    )
+    in_box = (u > 40) & (u < 80) & (v > 30) & (v < 60)
+    depth = np.where(in_box, 2.0, 5.0)
+    hidden_u, hidden_v = np.array([55.5, 61.5, 64.5]), np.array([40.5, 46.5, 43.5])
+    everything = Samples(
+        np.r_[u, hidden_u].astype(np.float32),
+        np.r_[v, hidden_v].astype(np.float32),
+        np.r_[depth, [5.0, 5.0, 5.0]].astype(np.float32),
+    )
+    return everything, len(u)
+
+
+def test_points_seen_through_a_foreground_are_culled_and_no_others():
+    everything, visible = wall_behind_box()
+    kept = cull_occluded_samples(everything, SIZE)
+    assert kept.dropped == {"occluded": 3}
+    np.testing.assert_array_equal(kept.depth_m, everything.depth_m[:visible])
+
+
+def test_ground_towards_the_horizon_is_not_culled():
+    u, v = np.meshgrid(np.arange(0, 120, 4), np.arange(45, 90, 1.5))
+    depth = 60.0 / (v - 40)  # nearer below: only one side is nearer
+    ground = Samples(*(a.ravel().astype(np.float32) for a in (u, v, depth)))
+    assert len(cull_occluded_samples(ground, SIZE)) == len(ground)
+
+
+def test_a_great_cloud_is_thinned_the_same_way_in_any_order():
+    rng = np.random.default_rng(0)
+    points = rng.uniform([-1, -1, 2], [1, 1, 6], (150_000, 3)).astype(np.float32)
+    one = samples_from_points(points, IDENTITY, camera(), cull_occluded=False)
+    other = samples_from_points(points[::-1], IDENTITY, camera(), cull_occluded=False)
+    assert 0.8 * MAX_SAMPLES < len(one) <= 1.1 * MAX_SAMPLES
+    assert one.dropped["surplus"] > 100_000
+    np.testing.assert_array_equal(np.sort(one.depth_m), np.sort(other.depth_m))
+
+
+@pytest.mark.parametrize("unmeasured", [0, 65535])
+def test_depth_images_in_millimetres(unmeasured):
+    depth = np.full(SIZE, unmeasured, dtype=np.uint16)
+    depth[10, 20], depth[30, 100] = 1500, 2500
+    samples = samples_from_depth(depth, SIZE)
+    np.testing.assert_allclose(samples.u_px, [20, 100])
+    np.testing.assert_allclose(samples.v_px, [10, 30])
+    np.testing.assert_allclose(samples.depth_m, [1.5, 2.5], rtol=1e-6)
+    assert not samples.dropped
+
+
+def test_depth_images_in_metres_leave_out_what_is_no_measurement():
+    depth = np.full(SIZE, np.nan, dtype=np.float32)
+    depth[0, :5] = [0.0, np.inf, -1.0, 300.0, 2.0]
+    samples = samples_from_depth(depth, SIZE, max_depth_m=100)
+    assert samples.depth_m.tolist() == [2.0]
+    assert samples.dropped == {"out_of_range": 1}
+
+
+def test_a_small_depth_image_measures_at_the_centres_of_its_pixels():
+    samples = samples_from_depth(np.full((9, 12), 3.0, dtype=np.float32), SIZE)
+    assert len(samples) == 108
+    np.testing.assert_allclose(np.unique(samples.u_px), np.arange(12) * 10 + 4.5)
+    np.testing.assert_allclose(np.unique(samples.v_px), np.arange(9) * 10 + 4.5)
+
+
+def test_pixels_that_mix_two_surfaces_are_dropped():
+    depth = np.full((9, 12), 3.0, dtype=np.float32)
+    depth[:, 6:] = 6.0
+    samples = samples_from_depth(depth, SIZE)
+    assert samples.dropped == {"mixed_pixel": 18}
+    assert set(np.unique(samples.u_px)).isdisjoint({5 * 10 + 4.5, 6 * 10 + 4.5})
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: samples_from_points(np.zeros((4, 2)), IDENTITY, camera()), r"\(N, 3\), got \(4, 2\)"),
+        (lambda: samples_from_points(np.zeros((4, 3)), np.eye(3), camera()), r"\(4, 4\)"),
+        (lambda: samples_from_depth(np.zeros((4, 3), np.int32), SIZE), "int32"),
+        (lambda: samples_from_depth(np.zeros((4, 3, 1), np.float32), SIZE), r"\(4, 3, 1\)"),
+        (lambda: samples_from_pixels([1], [2, 3], [1], SIZE), r"one shape"),
+    ],
+)
+def test_wrong_input_is_refused_with_what_was_found(call, message):
+    with pytest.raises(InvalidInputError, match=message):
+        call()
+
+
+def test_no_points_give_no_samples():
+    assert len(samples_from_points(np.zeros((0, 3)), IDENTITY, camera())) == 0
+    assert len(samples_from_depth(np.zeros(SIZE, np.float32), SIZE)) == 0
