@@ -1,0 +1,57 @@
+"""Every case in which samples don't determine scale and shift, from the sensor to the published state."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from e2e_depth_ros.alignment import AlignmentState, AlignmentTracker, align
+from e2e_depth_ros.alignment.fit import FitCase
+from e2e_depth_ros.alignment.samples import Samples
+from e2e_depth_ros.core.maps import DepthKind
+
+
+def poor_samples(scene, case):
+    """Measurements of which scale and shift can't be found, or hardly."""
+    few = {FitCase.NO_SAMPLES: 0, FitCase.ONE_SAMPLE: 1, FitCase.FEW_SAMPLES: 4}
+    samples = scene.samples(few.get(case, 200))
+    u, v, depth_m = samples.u_px, samples.v_px, samples.depth_m
+    rng = np.random.default_rng(7)
+    if case is FitCase.NO_SPREAD:  # a small patch
+        rows, columns = np.mgrid[70:80, 90:100]
+        u, v, depth_m = columns.ravel(), rows.ravel(), scene.depth_m[rows, columns].ravel()
+    elif case is FitCase.OUTLIERS:
+        depth_m = np.exp(rng.uniform(np.log(0.5), np.log(20), 200))
+    elif case is FitCase.FLIPPED:
+        depth_m = 6 - depth_m
+    elif case is FitCase.UNEXPLAINED:  # depth varies by 13 %, of which the image sees hardly anything
+        depth_m = 3 * np.exp(0.13 * rng.normal(size=200)) * (depth_m / 3) ** 0.05
+    return Samples(u, v, depth_m)
+
+
+@pytest.mark.parametrize("case", [case for case in FitCase if case is not FitCase.WELL_POSED])
+def test_every_poor_case_has_its_state_and_names_its_reason(scene, case):
+    samples = poor_samples(scene, case)
+    alignment = align(scene.relative, samples.u_px, samples.v_px, samples.depth_m)
+    assert case.value in alignment.reason
+    if case.is_rejected:
+        assert alignment.state is AlignmentState.LOST
+        assert alignment.depth is None
+        assert alignment.std_m is None
+        assert np.isnan(alignment.depth_m).all()
+        assert np.isnan([alignment.scale, alignment.shift_m]).all()
+        assert alignment.samples_used == 0
+    else:
+        assert alignment.state is AlignmentState.DEGRADED
+        assert alignment.depth.kind is DepthKind.METRIC
+        assert (alignment.depth_m > 0).all()
+
+
+@pytest.mark.parametrize("case", [case for case in FitCase if case.is_rejected])
+def test_rejected_samples_leave_a_known_alignment_held(scene, case):
+    tracker = AlignmentTracker()
+    tracker.update(scene.relative, 0, scene.samples(200, seed=1))
+    alignment = tracker.update(scene.relative, 100_000_000, poor_samples(scene, case))
+    assert alignment.state is AlignmentState.HELD
+    assert case.value in alignment.reason
+    np.testing.assert_allclose(alignment.depth_m, scene.depth_m, rtol=5e-3)
