@@ -184,8 +184,8 @@ def fit_field(
     if len(log_ratio) < MIN_SAMPLES:
         return None
     order = np.lexsort((log_ratio, v_px, u_px))  # so that the order of the samples can't matter
-    place = np.stack([u_px / size[1], v_px / size[1], log_depth], axis=1)[order]
-    samples = _Points(place, log_ratio[order], doubt[order], np.ones(len(order)))
+    place = np.stack([u_px / size[1], v_px / size[1], log_depth], axis=1, dtype=np.float64)[order]
+    samples = _Points(place, log_ratio[order].astype(np.float64), doubt[order], np.ones(len(order)))
     points = _merged(samples, _MAX_PSEUDO)
     kernel = _likeliest_kernel(points)
     weights, noise = _conditioned(points, kernel)

@@ -11,7 +11,7 @@ from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.alignment.fit import OffsetPrior
 from e2e_depth_ros.core.maps import DepthMap
 
-_CHANGE_SIGMAS = 3.0  # a fit this far from the state is a real change, and is followed at once
+_CHANGE_SIGMAS = 4.5  # a fit this far from the state is a real change, and is followed at once
 _MOVED = 0.01  # median change of the relative map between frames, over its range, that is full motion
 _THUMBNAIL = 32  # pixels along the long edge
 

@@ -35,12 +35,12 @@ _MOST_SIGMA = 0.3  # with a wider one even gross outliers would count
 _ALIKE = 60.0  # errors of a network are alike over parts of the image: many samples are worth this many
 _FEW = 12  # below this many samples their scatter says little about their error
 _FEW_SIGMA = 0.05  # so this much is assumed
-_GATE_SIGMAS = 4.0
+_INLIER_SIGMAS = 3.0
 
 _LEAST_SAMPLES = 5  # below this an outlier can't be told
 _LEAST_JUDGED = 8  # below this rank correlation and cost ratio are chance
 _LEAST_SPREAD = 0.1
-_MOST_COST_RATIO = 0.87  # all outliers: 0.95 to 1.3; 30 % outliers: 0.4 to 0.7
+_MOST_COST_RATIO = 0.8  # and 0.3 over the root of the count. All outliers: 0.95 to 1.2; 30 %: 0.4 to 0.6
 _DOUBTFUL_COST_RATIO = 0.7  # from here on the ranks must agree as well
 _LEAST_RANK_CORRELATION = 0.25
 _ONE_DEPTH_LOG_STD = 0.1
@@ -168,7 +168,7 @@ def fit_affine(
         model=model,
         information=_information(model, r_fit, error[order], max(sigma, _LEAST_SIGMA)),
         case=_judge(y_fit, error, spread, cost_ratio, correlation, has_shift=model.has_shift),
-        inliers=np.abs(error) < max(_GATE_SIGMAS * sigma, 0.05),
+        inliers=np.abs(error) < max(_INLIER_SIGMAS * sigma, 0.05),
         sigma=sigma,
         spread=spread,
         cost_ratio=cost_ratio,
@@ -325,7 +325,7 @@ def _judge(
     elif has_shift and count >= _LEAST_JUDGED:
         if correlation < -_LEAST_RANK_CORRELATION:
             case = FitCase.FLIPPED
-        elif cost_ratio > _MOST_COST_RATIO or (
+        elif cost_ratio > _MOST_COST_RATIO + 0.3 / np.sqrt(count) or (
             cost_ratio > _DOUBTFUL_COST_RATIO and correlation < _LEAST_RANK_CORRELATION
         ):
             # One constant depth does about as well. Because that is what was measured, because a weak

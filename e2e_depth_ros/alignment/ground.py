@@ -13,10 +13,11 @@ from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
-_TOP = 0.45  # the ground is looked for below this share of the image's height
-_POINTS = 900  # pixels looked at
+_TOP = 0.55  # the ground is looked for below this share of the image's height
+_POINTS = 600  # pixels looked at
 _OFFSETS = np.exp(np.linspace(np.log(0.02), np.log(8.0), 25))  # of near / (far - near)
 _SIGMA = 0.03  # relative error at which a pixel still lies on the ground
+_RELIEF_SHARE = 0.12  # of the variation of depth, that an error may be
 _TUKEY = 4.685
 _MOST_TILT_DEG = 45.0  # of the ground against the image's vertical, when nothing is known about it
 _MOST_DISAGREEMENT_DEG = 12.0  # against what is known
@@ -121,15 +122,51 @@ def _plane(
     t = (values - low) / max(high - low, 1e-9)
     if down is not None:
         return _known_plane(t, rays, relative.kind, down)
-    offsets = _OFFSETS if relative.kind is DepthKind.AFFINE_INVARIANT else np.zeros(1)
-    best: tuple[float, NDArray[np.float64], NDArray[np.bool_]] | None = None
-    for offset in offsets:
-        inverse = 1 / np.maximum(t + offset, 1e-3)
-        normal, error = _robust_linear(inverse, rays)
-        cost = float(np.minimum(np.square(error / _SIGMA), 9).sum())
-        if best is None or cost < best[0]:
-            best = cost, normal, np.abs(error) < 3 * _SIGMA
-    return None if best is None else (best[1], best[2])
+    if relative.kind is not DepthKind.AFFINE_INVARIANT:
+        normal, error, _ = _plane_at(0.0, values, rays)
+        return normal, np.abs(error) < 3 * _SIGMA
+    costs = []
+    for offset in _OFFSETS:
+        _, error, relief = _plane_at(float(offset), t, rays)
+        costs.append(np.minimum(np.square(error / (_RELIEF_SHARE * relief)), 1).sum())
+    offset = float(_OFFSETS[int(np.argmin(costs))])
+    for width in (0.25, 0.08):
+        # The median error of what lies on the plane so far tells the offset better than all pixels do.
+        normal, error, relief = _plane_at(offset, t, rays)
+        on_plane = np.abs(error) < min(3 * _SIGMA, _RELIEF_SHARE * relief)
+        if np.count_nonzero(on_plane) < _LEAST_SHARE * len(on_plane):
+            return normal, on_plane
+        around = offset * np.exp(np.linspace(-width, width, 9))
+        costs = []
+        for one in around:
+            _, error, relief = _plane_at(float(one), t[on_plane], rays[on_plane])
+            costs.append(np.median(np.abs(error)) / relief)
+        offset = float(around[int(np.argmin(costs))])
+    normal, error, relief = _plane_at(offset, t, rays)
+    return normal, np.abs(error) < min(3 * _SIGMA, _RELIEF_SHARE * relief)
+
+
+def _plane_at(
+    offset: float, t: NDArray[np.float64], rays: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Find the best plane for an offset.
+
+    Returns:
+        Its direction (3,) times a factor, the relative errors (N,), and the relief: how much depth varies.
+        A large offset makes everything flat and any plane fit, so errors count relative to the relief.
+    """
+    inverse = 1 / np.maximum(t + offset, 1e-3)
+    lowest = rays[:, 1] >= np.quantile(rays[:, 1], 0.6) if len(rays) else np.zeros(0, dtype=np.bool_)
+    normal, error = _robust_linear(inverse, rays, first=lowest)
+    relief = 1.4826 * float(np.median(np.abs(np.log(inverse / np.median(inverse)))))
+    return normal, error, max(relief, 1e-9)
+
+
+def _tilt_deg(normal: NDArray[np.float64], down: NDArray[np.float64] | None) -> float:
+    """Angle of a plane's normal to where down is, degrees."""
+    expected = np.array([0.0, 1.0, 0.0]) if down is None else down
+    cosine = normal @ expected / max(float(np.linalg.norm(normal)), 1e-12)
+    return float(np.rad2deg(np.arccos(np.clip(cosine, -1, 1))))
 
 
 def _known_plane(
@@ -151,11 +188,20 @@ def _known_plane(
 
 
 def _robust_linear(
-    target: NDArray[np.float64], terms: NDArray[np.float64]
+    target: NDArray[np.float64], terms: NDArray[np.float64], *, first: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Coefficients of terms (N, k) that give a positive target (N,), and the relative errors (N,)."""
+    """Fit a positive target (N,) by terms (N, k), robustly and relative to its size.
+
+    Args:
+        target: (N,).
+        terms: (N, k).
+        first: (N,), what to start from: the lowest part of the image is the likeliest ground.
+
+    Returns:
+        Coefficients (k,), and the relative errors (N,).
+    """
     relative_terms = terms / target[:, None]
-    weight = np.ones(len(target))
+    weight = np.ones(len(target)) if first is None else first + 1e-9
     coefficients = np.zeros(terms.shape[1])
     error = np.zeros(len(target))
     for _ in range(8):
@@ -164,7 +210,7 @@ def _robust_linear(
         coefficients = np.linalg.solve(system, weighted.sum(axis=0))
         error = relative_terms @ coefficients - 1
         size = np.abs(error)
-        scatter = max(1.4826 * float(np.median(size)), _SIGMA)
+        scatter = max(1.4826 * float(np.median(size)), 0.01)
         weight = np.square(np.maximum(0.0, 1 - np.square(size / (_TUKEY * scatter)))) + 1e-9
     return coefficients, error
 
@@ -181,11 +227,8 @@ def _problem(
     share = float(on_plane.mean())
     if share < _LEAST_SHARE:
         return f"the best plane holds {share:.0%} of the lower image"
-    expected, most = (
-        (np.array([0.0, 1.0, 0.0]), _MOST_TILT_DEG) if down is None else (down, _MOST_DISAGREEMENT_DEG)
-    )
-    tilt = float(np.rad2deg(np.arccos(np.clip(normal @ expected, -1, 1))))
-    if tilt > most:
+    tilt = _tilt_deg(normal, down)
+    if tilt > (_MOST_TILT_DEG if down is None else _MOST_DISAGREEMENT_DEG):
         return f"the best plane is tilted by {tilt:.0f} degrees"
     span = float(np.ptp(columns[on_plane])) / width
     if span < _LEAST_WIDTH:

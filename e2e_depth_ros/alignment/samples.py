@@ -132,7 +132,7 @@ def samples_from_points(
     """Project 3D points into the camera, and drop those that it can't see.
 
     A sensor beside the camera looks past edges that hide things from the camera; such points would give
-    the foreground the depth of the background. They show by having clearly nearer points on both sides.
+    the foreground the depth of the background. They show by having clearly nearer points all around.
 
     Args:
         points_m: (N, 3), metres, in the sensor's frame; NaN for no return.
@@ -157,8 +157,9 @@ def samples_from_points(
     if pose.shape != (4, 4) or not np.isfinite(pose).all():
         raise InvalidInputError(f"expected a finite (4, 4) pose camera_from_points, got {pose.tolist()}")
     projection = (camera.intrinsics @ pose[:3]).astype(np.float32)
-    uvw = projection[:, :3] @ points.T  # (3, N)
-    uvw += projection[:, 3:]
+    with np.errstate(invalid="ignore", over="ignore"):
+        uvw = projection[:, :3] @ points.T  # (3, N)
+        uvw += projection[:, 3:]
     visible = (uvw[2] >= min_depth_m) & (uvw[2] <= max_depth_m)  # NaN fails both
     count = int(np.count_nonzero(visible))
     dropped = _count_invisible(uvw[2], count)
@@ -241,9 +242,9 @@ def samples_from_depth(
 
 
 def cull_occluded_samples(samples: Samples, size: tuple[int, int]) -> Samples:
-    """Drop samples that have clearly nearer ones on both sides: left and right, or above and below.
+    """Drop samples that have clearly nearer ones close by on all four sides.
 
-    One nearer side isn't enough: that is an ordinary depth edge, or ground below the horizon. Samples too
+    Fewer sides aren't enough: that is an ordinary depth edge, or ground below the horizon. Samples too
     sparse to surround each other are left alone.
 
     Args:
@@ -262,17 +263,26 @@ def cull_occluded_samples(samples: Samples, size: tuple[int, int]) -> Samples:
     image = nearest.reshape(rows, columns)
     nearest[np.isinf(nearest)] = np.float32(np.finfo(np.float32).max)  # cv2 refuses inf as a border
     reach = _OCCLUSION_REACH
-    across, along = np.ones((1, reach), np.uint8), np.ones((reach, 1), np.uint8)
     border = float(np.finfo(np.float32).max)
 
-    def nearest_beside(kernel: NDArray[np.uint8], anchor: tuple[int, int]) -> NDArray[np.float32]:
-        eroded = cv2.erode(image, kernel, anchor=anchor, borderType=cv2.BORDER_CONSTANT, borderValue=border)
-        return np.asarray(eroded, dtype=np.float32)
+    def nearest_beside(kernel: tuple[int, int], anchor: tuple[int, int]) -> NDArray[np.float32]:
+        # Erosion takes the least value under the kernel; an anchor at its rim makes it look to one side.
+        return np.asarray(
+            cv2.erode(
+                image,
+                np.ones(kernel, np.uint8),
+                anchor=anchor,
+                borderType=cv2.BORDER_CONSTANT,
+                borderValue=border,
+            ),
+            dtype=np.float32,
+        )
 
-    # Erosion takes the least value under the kernel; the anchor at its end makes it look to one side.
-    sideways = np.maximum(nearest_beside(across, (reach - 1, 0)), nearest_beside(across, (0, 0)))
-    upright = np.maximum(nearest_beside(along, (0, reach - 1)), nearest_beside(along, (0, 0)))
-    surround = np.minimum(sideways, upright).reshape(-1)[cell]
+    sideways, upright = (2 * reach + 1, reach), (reach, 2 * reach + 1)
+    surround = nearest_beside(sideways, (reach - 1, reach))
+    for kernel, anchor in ((sideways, (0, reach)), (upright, (reach, reach - 1)), (upright, (reach, 0))):
+        np.maximum(surround, nearest_beside(kernel, anchor), out=surround)
+    surround = surround.reshape(-1)[cell]
     return samples.select(samples.depth_m <= surround * np.float32(_OCCLUSION_RATIO), "occluded")
 
 

@@ -20,6 +20,7 @@ from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
 _PRIOR = OffsetPrior()
 _TRUSTED_DOUBT = 0.05**2  # variance of log depth at which a sample at an edge counts half in the fit
+_AGREED = 0.7  # share of agreeing samples from which fewer may be corrected locally
 _CERTAIN = 30  # samples from which the local correction may follow a poor fit
 _LEAST_SIGMA = 0.01
 
@@ -45,10 +46,10 @@ class TrackerSettings:
     fresh_duration_s: float = 0.5
     hold_duration_s: float = 3.0
     reset_gap_s: float = 5.0
-    drift: float = 0.05
-    still_drift: float = 0.01
-    still_share: float = 0.2
-    min_inlier_ratio: float = 0.8
+    drift: float = 0.3
+    still_drift: float = 0.004
+    still_share: float = 0.12
+    min_inlier_ratio: float = 0.85
     max_residual: float = 0.35
 
     def __post_init__(self) -> None:
@@ -78,6 +79,7 @@ class _Track:
         fit: To its samples.
         source: What measured them.
         samples_used: How many of them agreed.
+        inlier_ratio: Their share.
     """
 
     estimate: Estimate
@@ -89,6 +91,7 @@ class _Track:
     fit: AffineFit
     source: str
     samples_used: int
+    inlier_ratio: float
 
 
 class AlignmentTracker:
@@ -198,8 +201,8 @@ class AlignmentTracker:
         if track is not None:
             estimate, jumped = track.estimate.corrected(model, fit.information)
         field = None
-        used = int(np.count_nonzero(fit.inliers))
-        if self.settings.local and (len(samples) >= _CERTAIN or fit.inlier_ratio > 0.75):
+        used, count = int(np.count_nonzero(fit.inliers)), len(samples)
+        if self.settings.local and (count >= _CERTAIN or fit.inlier_ratio > _AGREED):
             previous = track.field if track else None
             field, samples, used = corrected_locally(estimate.model, fit, samples, values, relative, previous)
             if field is not None and not jumped:
@@ -215,6 +218,7 @@ class AlignmentTracker:
             fit=fit,
             source=samples.source,
             samples_used=used,
+            inlier_ratio=used / count,
         )
         return samples
 
@@ -238,7 +242,7 @@ class AlignmentTracker:
             source=track.source if track else (samples.source if samples is not None else "none"),
             samples_used=track.samples_used if track else 0,
             samples_dropped=dict(samples.dropped) if samples is not None else {},
-            inlier_ratio=fit.inlier_ratio if fit is not None and fit.model else nan,
+            inlier_ratio=self._inlier_ratio(stamp_ns, fit),
             residual=fit.sigma if fit is not None else nan,
             condition=fit.spread if fit is not None else nan,
             age_s=(stamp_ns - track.used_ns) * 1e-9 if track else float("inf"),
@@ -279,16 +283,23 @@ class AlignmentTracker:
             return AlignmentState.LOST, f"no usable samples for {age_s:.1f} s: {missing}"
         if age_s > settings.fresh_duration_s or (fit is not None and fit.case.is_rejected):
             return AlignmentState.HELD, f"no usable samples for {age_s:.1f} s: {missing}"
-        shortcoming = self._shortcoming(track.fit)
+        shortcoming = self._shortcoming(track)
         if shortcoming:
             return AlignmentState.DEGRADED, shortcoming
         return AlignmentState.FRESH, track.fit.case.value
 
-    def _shortcoming(self, fit: AffineFit) -> str:
-        if fit.case is not FitCase.WELL_POSED:
-            return str(fit.case.value)
-        if fit.inlier_ratio < self.settings.min_inlier_ratio:
-            return f"only {fit.inlier_ratio:.0%} of the samples agree"
-        if fit.sigma > self.settings.max_residual:
-            return f"samples and image differ by {fit.sigma:.0%}"
+    def _shortcoming(self, track: _Track) -> str:
+        if track.fit.case is not FitCase.WELL_POSED:
+            return str(track.fit.case.value)
+        if track.inlier_ratio < self.settings.min_inlier_ratio:
+            return f"only {track.inlier_ratio:.0%} of the samples agree"
+        if track.fit.sigma > self.settings.max_residual:
+            return f"samples and image differ by {track.fit.sigma:.0%}"
         return ""
+
+    def _inlier_ratio(self, stamp_ns: int, fit: AffineFit | None) -> float:
+        """Of this frame's samples; NaN without."""
+        if fit is None or fit.model is None:
+            return float("nan")
+        was_used = self._track is not None and self._track.used_ns == stamp_ns and not fit.case.is_rejected
+        return self._track.inlier_ratio if self._track is not None and was_used else fit.inlier_ratio

@@ -82,7 +82,7 @@ def test_local_correction_helps_with_many_samples_and_never_does_clear_harm():
 
 
 def test_disparity_is_aligned_in_its_own_space():
-    relative, truth = scene()
+    _, truth = scene()
     disparity = 2.0 / truth - 0.1
     u, v, z, _ = draw(truth, 300, np.random.default_rng(0), noise=0.01)
     result = align(disparity, u, v, z, kind=DepthKind.AFFINE_INVARIANT_DISPARITY)

@@ -33,10 +33,10 @@ class World:
 
 
 def run(tracker, world, frames, samples_of, start=0):
-    results = []
-    for index in range(start, start + frames):
-        results.append(tracker.update(world.relative, index * FRAME_NS, samples_of(index)))
-    return results
+    return [
+        tracker.update(world.relative, index * FRAME_NS, samples_of(index))
+        for index in range(start, start + frames)
+    ]
 
 
 def test_life_of_an_alignment():
