@@ -34,7 +34,7 @@ ROS_SUFFIXES = ("_msgs", "_srvs", "_interfaces", "_ros")
 
 MAX_LINES = 400
 MAX_BYTES = 25 * 2**20
-NOT_TEXT = {".png", ".jpg", ".npz", ".safetensors", ".ply"}
+NOT_TEXT = {".gz", ".png", ".jpg", ".npz", ".safetensors", ".ply"}
 # Written in two parts, so that this file does not contain them.
 MACHINE_PATHS = ["/" + "work/", "/" + "root/", "file:" + "///"]
 REGISTRY_HOSTS = [name + ".org" for name in ("pypi", "pythonhosted", "download.pytorch", "npmjs")]

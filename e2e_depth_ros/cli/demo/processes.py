@@ -174,7 +174,7 @@ class _Process:
 
 
 def _heed_interrupts() -> None:
-    """Undo what a shell does to commands in the background: it lets them, and their children, ignore SIGINT."""
+    """Undo what a shell does to commands in the background: they, and their children, ignore SIGINT."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
