@@ -13,6 +13,7 @@ from e2e_depth_ros.alignment.samples import nearest_pixels
 
 _GLOBAL_SIGMAS = 4.0
 _LEAST_LOG = 0.05
+_ALIKE_LOG = 0.1
 _NEIGHBOURS = 5
 _NEIGHBOUR_SIGMAS = (6.0, 4.0)  # as long as few samples are gross, and where many are
 _MANY_GROSS = 0.03
@@ -89,6 +90,12 @@ def gate_samples(
         relative: (H, W), relative depth; NaN where invalid.
     """
     keep = np.abs(log_ratio) < max(_GLOBAL_SIGMAS * sigma, _LEAST_LOG)
+    if 12 <= len(keep) <= _MOST_COMPARED and not keep.all():
+        # Where a network is wrong about a whole object, the samples on it are far off, but all alike.
+        place = np.stack([u_px / relative.shape[1], v_px / relative.shape[1], 0.25 * log_depth], axis=1)
+        around, spread = _neighbours(place, log_ratio)
+        alike = (np.abs(log_ratio - around) < _ALIKE_LOG) & (spread < _ALIKE_LOG)
+        keep |= alike & ~_behind_edge(u_px, v_px, log_depth, log_ratio, sigma, model, relative)
     gross = int(np.count_nonzero(~keep))
     occluded = lonely = 0
     believed = np.flatnonzero(keep)
