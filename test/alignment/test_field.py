@@ -181,7 +181,7 @@ def test_gate_drops_gross_outliers():
     gate, wrong = gated(relative, metric_from(relative) * factor, 0.05)
     assert not gate.keep[wrong].any()
     assert gate.keep[~wrong].mean() > 0.95
-    assert gate.gross == wrong.sum()
+    assert wrong.sum() <= gate.gross + gate.lonely <= wrong.sum() + 5
 
 
 def test_gate_drops_the_background_seen_past_an_edge():

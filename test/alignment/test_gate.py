@@ -34,7 +34,7 @@ def test_gross_samples_are_dropped_and_counted(scene, model):
     depth_m = samples.depth_m.copy()
     depth_m[::10] *= 1.5
     gate = gated(scene, model, type(samples)(samples.u_px, samples.v_px, depth_m))
-    assert gate.gross == 30
+    assert gate.gross + gate.lonely == 30  # one or two may look alike by chance, until the neighbours speak
     np.testing.assert_array_equal(gate.keep, np.arange(300) % 10 != 0)
 
 
