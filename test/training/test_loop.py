@@ -288,3 +288,23 @@ def test_recipe_is_hashable_and_frozen(shards):
     assert isinstance(recipe, Recipe)
     with pytest.raises(dataclasses.FrozenInstanceError):
         recipe.seed = 4
+
+
+@pytest.mark.timeout(900)
+def test_learns_sixteen_scenes_by_heart(tmp_path, shards):
+    recipe = small_recipe(
+        shards, steps=900, learning_rate=2e-3, warmup_steps=20, decay_steps=540, ema=0.9, clip=1.0
+    )
+    size = dataclasses.replace(recipe.data.sizes[0], height=48, width=64)
+    validation = (dataclasses.replace(recipe.data.validation[0], limit=0),)
+    recipe = dataclasses.replace(
+        recipe,
+        data=dataclasses.replace(recipe.data, sizes=(size,), validation=validation, batch_size=8),
+        augmentation=recipe.augmentation.none(),
+        run=dataclasses.replace(recipe.run, log_seconds=5.0),
+    )
+    scores = train(recipe, tmp_path).scores["validation"]
+    assert scores.images == 16
+    assert scores.abs_rel < 0.05 < scores.row_abs_rel  # 0.025 and 0.303
+    assert scores.delta1 > 0.95
+    assert scores.normals_deg < 5
