@@ -110,8 +110,10 @@ def vary_camera(
     values = _vary_light(values, recipe, rng)
     values = _vary_colours(values, recipe, rng)
     values = np.clip(values, 0, 1)
+    if rng.random() < recipe.filter:
+        values = _vary_texture(values, rng)
     if rng.random() < recipe.gamma:
-        values **= math.exp(rng.normal(0, 0.3))
+        values **= math.exp(recipe.strength * rng.normal(0, 0.3))
     if rng.random() < recipe.blur:
         values = _vary_sharpness(values, rng)
     if rng.random() < recipe.noise:
@@ -135,7 +137,7 @@ def _vary_light(
 ) -> NDArray[np.float32]:
     if rng.random() < recipe.exposure:
         mean = values.mean()
-        contrast, brightness = (np.float32(math.exp(x)) for x in rng.normal(0, 0.25, 2))
+        contrast, brightness = np.exp(recipe.strength * rng.normal(0, 0.25, 2)).astype(np.float32)
         values = (values - mean) * contrast + mean * brightness
     if rng.random() < recipe.vignetting:
         height, width = values.shape[:2]
@@ -152,7 +154,7 @@ def _vary_colours(
     values: NDArray[np.float32], recipe: AugmentationRecipe, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     if rng.random() < recipe.white_balance:
-        values = values * np.exp(rng.normal(0, 0.1, 3)).astype(np.float32)
+        values = values * np.exp(recipe.strength * rng.normal(0, 0.1, 3)).astype(np.float32)
     if rng.random() < recipe.swap_channels:
         values = values[..., rng.permutation(3)]
     if rng.random() < recipe.grayscale:
@@ -161,6 +163,22 @@ def _vary_colours(
         gray = values.mean(axis=-1, keepdims=True)
         values = gray + (values - gray) * np.float32(rng.uniform(0.2, 1.6))
     return values
+
+
+def _vary_texture(values: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Mix with a random convolution over all channels, of the same mean and contrast.
+
+    After Xu et al., arXiv 2007.13003: what textures look like changes, where things are does not.
+    """
+    size = int(rng.choice([1, 3, 5]))
+    kernels = rng.standard_normal((3, 3, size, size))
+    filtered = np.stack(
+        [sum(cv2.filter2D(values[..., i], -1, kernel[i]) for i in range(3)) for kernel in kernels], axis=-1
+    )
+    contrast = values.std() / max(filtered.std(), 1e-6)
+    filtered = (filtered - filtered.mean()) * contrast + values.mean()
+    share = np.float32(rng.uniform(0.3, 0.9))
+    return np.asarray(np.clip(values + share * (filtered - values), 0, 1), dtype=np.float32)
 
 
 def _vary_sharpness(values: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -81,11 +81,11 @@ def depth_loss(decoded: Tensor, depth_m: Tensor, recipe: DepthLossRecipe) -> Ten
         target = depth_m if recipe.target == "metres" else quantile_target(depth_m, valid)
         error_weight = weight
         if recipe.near_weighting > 0:
-            error_weight = near_weights(depth_m, valid, recipe.near_weighting)
-        fit = fit_scale_and_shift(
-            prediction, target, error_weight.sqrt() * weight, min_variance=recipe.min_variance
-        )
-        fitted = _fitted(prediction, target, error_weight.sqrt() * weight, fit)
+            error_weight = near_weights(depth_m, valid, recipe.near_weighting, recipe.near_softening)
+        # 0 ** 0 is 1: invalid pixels must be left out here whatever the power.
+        fit_weight = error_weight**recipe.fit_weighting * weight
+        fit = fit_scale_and_shift(prediction, target, fit_weight, min_variance=recipe.min_variance)
+        fitted = _fitted(prediction, target, fit_weight, fit)
         error = (fitted - target) * weight
         loss = (error.abs() * error_weight).sum() / count
         if recipe.anchor > 0:
@@ -163,8 +163,8 @@ def quantile_target(depth_m: Tensor, valid: Tensor) -> Tensor:
     return torch.where(valid, target, torch.zeros_like(target))
 
 
-def near_weights(depth_m: Tensor, valid: Tensor, strength: float) -> Tensor:
-    """Weigh pixels by 1 / (depth + median / 2), to the power of `strength`, with mean 1 in each image.
+def near_weights(depth_m: Tensor, valid: Tensor, strength: float, softening: float = 0.5) -> Tensor:
+    """Weigh pixels by 1 / (depth + softening * median) ** strength, with mean 1 in each image.
 
     Errors then count about as they do for AbsRel, but the very nearest pixels don't take over.
 
@@ -172,12 +172,13 @@ def near_weights(depth_m: Tensor, valid: Tensor, strength: float) -> Tensor:
         depth_m: (B, H, W), metres.
         valid: (B, H, W).
         strength: 0 weighs all alike.
+        softening: Share of the image's median depth below which nearness hardly counts any more.
 
     Returns:
         (B, H, W); 0 where invalid.
     """
     median = _quantiles(depth_m, valid, (0.5,))[0]
-    weight = (depth_m + 0.5 * median).clamp(min=1e-6) ** -strength * valid
+    weight = (depth_m + softening * median).clamp(min=1e-6) ** -strength * valid
     mean = weight.sum(dim=(1, 2), keepdim=True) / valid.sum(dim=(1, 2), keepdim=True).clamp(min=1)
     return weight / torch.where(mean > 0, mean, torch.ones_like(mean))
 

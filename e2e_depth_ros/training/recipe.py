@@ -155,10 +155,12 @@ class AugmentationRecipe:
         exposure: Contrast and brightness.
         gamma: Brighten or darken the middle.
         vignetting: Darken the corners, or one side.
+        filter: Mix with a random linear filter of all channels, which changes textures and keeps shapes.
         blur: Blur, lower the resolution, or sharpen.
         noise: Sensor noise.
         jpeg: Compress.
         cutout: Hide a rectangle of the image.
+        strength: Of white balance, exposure and gamma: factor of their standard deviations, >= 0.
     """
 
     flip: float = 0.5
@@ -172,17 +174,21 @@ class AugmentationRecipe:
     exposure: float = 0.8
     gamma: float = 0.7
     vignetting: float = 0.2
+    filter: float = 0.0
     blur: float = 0.5
     noise: float = 0.5
     jpeg: float = 0.35
     cutout: float = 0.08
+    strength: float = 1.0
 
     def __post_init__(self) -> None:
         _check(0 < self.min_zoom <= 1, "min_zoom", f"in (0, 1], got {self.min_zoom}")
-        _check(self.roll_deg >= 0, "roll_deg", f">= 0, got {self.roll_deg}")
         for name in (f.name for f in dataclasses.fields(self)):
             value = getattr(self, name)
-            _check(name == "roll_deg" or 0 <= value <= 1, name, f"in 0..1, got {value}")
+            if name in ("roll_deg", "strength"):
+                _check(value >= 0, name, f">= 0, got {value}")
+            else:
+                _check(0 <= value <= 1, name, f"in 0..1, got {value}")
 
     @classmethod
     def none(cls) -> AugmentationRecipe:
@@ -203,6 +209,11 @@ class DepthLossRecipe:
         min_variance: Predictions that vary less (squared, in their own unit) count as if they varied so
             much, which bounds the gradient of constant ones.
         near_weighting: 0..1; 1 weighs errors about as 1 / depth, so that far surfaces do not dominate.
+        near_softening: Share of the median depth that is added to the depth there: bounds the weight of
+            the very nearest.
+        fit_weighting: 0..1; power of the errors' weights in the fit of scale and shift. 0 is the plain
+            least-squares fit that the zero-shot protocol scores after, where far surfaces decide how near
+            ones are scored; 0.5 keeps the scale of the near ones.
         anchor: Weight of the distance to the target before scale and shift are fitted: fixes sign and
             range of networks that start from nothing. Only with target quantiles.
         gradient_matching: Weight of the error's differences between neighbours: sharp edges, flat planes.
@@ -214,6 +225,8 @@ class DepthLossRecipe:
     clamp_prediction: bool = True
     min_variance: float = 1e-4
     near_weighting: float = 0.0
+    near_softening: float = 0.5
+    fit_weighting: float = 0.5
     anchor: float = 0.0
     gradient_matching: float = 0.0
     far: float = 0.0
@@ -221,7 +234,9 @@ class DepthLossRecipe:
     def __post_init__(self) -> None:
         _check_choice("target", self.target, ("metres", "quantiles"))
         _check(self.min_variance > 0, "min_variance", f"> 0, got {self.min_variance}")
-        _check(0 <= self.near_weighting <= 1, "near_weighting", f"in 0..1, got {self.near_weighting}")
+        for name in ("near_weighting", "fit_weighting"):
+            _check(0 <= getattr(self, name) <= 1, name, f"in 0..1, got {getattr(self, name)}")
+        _check(self.near_softening > 0, "near_softening", f"> 0, got {self.near_softening}")
         if self.target == "metres":
             _check(self.anchor == 0 and self.far == 0, "anchor and far", "0 with target metres")
 

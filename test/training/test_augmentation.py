@@ -129,6 +129,7 @@ CAMERA_CHANGES = (
     "exposure",
     "gamma",
     "vignetting",
+    "filter",
     "blur",
     "noise",
     "jpeg",
@@ -140,11 +141,39 @@ CAMERA_CHANGES = (
 def test_each_change_changes_the_picture(name):
     rng = np.random.default_rng(1)
     image = rng.integers(0, 256, (30, 44, 3), dtype=np.uint8)
-    recipe = dataclasses.replace(OFF, **{name: 1.0})
+    recipe = dataclasses.replace(OFF, **{name: 1.0}, strength=1.0)
     varied = [vary_camera(image, recipe, np.random.default_rng(seed)) for seed in range(8)]
     assert all(one.shape == image.shape and one.dtype == np.uint8 for one in varied)
     assert sum(not np.array_equal(one, image) for one in varied) >= 6
     assert any(not np.array_equal(one, varied[0]) for one in varied[1:]) or name == "grayscale"
+
+
+def test_filters_keep_the_mean_and_where_edges_are():
+    image = np.full((40, 56, 3), 90, np.uint8)
+    image[:, 30:] = 150
+    recipe = dataclasses.replace(OFF, filter=1.0)
+    for seed in range(12):
+        varied = vary_camera(image, recipe, np.random.default_rng(seed)).astype(float)
+        assert varied.mean() == pytest.approx(image.mean(), abs=8)
+        across = np.abs(np.diff(varied, axis=1)).sum(axis=(0, 2))
+        assert across[26:33].sum() > 0.95 * across.sum()
+
+
+def test_strength_scales_colours_and_light():
+    image = np.random.default_rng(1).integers(60, 160, (30, 44, 3), dtype=np.uint8)
+    for name in ("white_balance", "exposure", "gamma"):
+        change = [
+            np.mean(
+                [
+                    np.abs(
+                        vary_camera(image, recipe, np.random.default_rng(seed)).astype(float) - image
+                    ).mean()
+                    for seed in range(20)
+                ]
+            )
+            for recipe in (dataclasses.replace(OFF, **{name: 1.0}, strength=s) for s in (0.0, 0.5, 1.0))
+        ]
+        assert change[0] < 1 < change[1] < change[2]
 
 
 def test_grayscale_has_no_colour():

@@ -206,6 +206,26 @@ def test_near_weights_have_mean_one_and_favour_the_near():
     torch.testing.assert_close(flat, (depth_m > 0).float())
 
 
+def test_softening_bounds_the_weight_of_the_nearest():
+    depth_m = torch.tensor([[[0.1, 2.0, 2.0, 8.0]]])
+    hard, soft = (near_weights(depth_m, depth_m > 0, 1.0, softening)[0, 0] for softening in (0.1, 0.5))
+    assert (hard[0] / hard[3]).item() == pytest.approx(8.2 / 0.3, rel=1e-5)
+    assert (soft[0] / soft[3]).item() == pytest.approx(9.0 / 1.1, rel=1e-5)
+
+
+@pytest.mark.parametrize("fit_weighting", [0.0, 0.5])
+def test_fit_weighting_chooses_what_scale_and_shift_fit(fit_weighting):
+    """With power 0 the loss is that after the plain least-squares fit, whatever the errors weigh."""
+    decoded, depth_m = scene(batch=1)
+    recipe = DepthLossRecipe(clamp_prediction=False, near_weighting=1.0, fit_weighting=fit_weighting)
+    valid = depth_m[0] > 0
+    prediction, target = decoded[0].mean(dim=0)[valid], depth_m[0][valid]
+    errors = near_weights(depth_m, depth_m > 0, 1.0)[0][valid]
+    scale, shift = least_squares(prediction, target, errors**fit_weighting)
+    expected = ((scale * prediction + shift - target).abs() * errors).mean()
+    assert depth_loss(decoded, depth_m, recipe).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
 def test_gradient_matching_by_hand():
     error = torch.tensor([[[0.0, 0.0, 1.0]]])
     # Distance 1: |0 - 0| and |1 - 0|; distance 2: |1 - 0|; of three valid pixels.
