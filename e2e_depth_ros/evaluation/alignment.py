@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
+from e2e_depth_ros.core.metrics import DepthScores, score_depth
 from e2e_depth_ros.evaluation.alignment_methods import AlignmentMethod, affine_floor
 from e2e_depth_ros.evaluation.frames import Frame
-from e2e_depth_ros.evaluation.metrics import DepthScores, score_depth
 from e2e_depth_ros.evaluation.protocol_samples import PixelSamples, Protocol, draw_samples
 from e2e_depth_ros.evaluation.surrogate import surrogate_relative_depth
 from e2e_depth_ros.evaluation.targets import MAX_DEPTH_M, MIN_DEPTH_M, read_depth_target

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from e2e_depth_ros.alignment import align
 from e2e_depth_ros.core.errors import MissingDependencyError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
-from e2e_depth_ros.evaluation.metrics import fit_least_squares
+from e2e_depth_ros.core.metrics import fit_least_squares
 from e2e_depth_ros.evaluation.protocol_samples import PixelSamples
 
 _NEIGHBOURS = 8  # of inverse-distance weighting

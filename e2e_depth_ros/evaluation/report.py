@@ -10,8 +10,8 @@ import numpy as np
 
 from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
+from e2e_depth_ros.core.metrics import DepthScores, NormalErrors, fit_least_squares, score_depth
 from e2e_depth_ros.evaluation.frames import Frame
-from e2e_depth_ros.evaluation.metrics import DepthScores, NormalErrors, fit_least_squares, score_depth
 from e2e_depth_ros.evaluation.sources import Prediction, PredictionSource
 from e2e_depth_ros.evaluation.targets import (
     MAX_DEPTH_M,

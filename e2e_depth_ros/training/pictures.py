@@ -8,7 +8,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.colours import colours_from_depth, colours_from_normals
@@ -28,7 +27,7 @@ def write_samples(path: Path, views: Sequence[View], predicted: Sequence[Predict
     rows = []
     for view, one in zip(views, predicted, strict=True):
         truth = view.depth_m
-        fitted = fitted_depth(one.depth, torch.from_numpy(truth)).numpy()
+        fitted = fitted_depth(one.depth.numpy(), truth)
         known = truth > 0
         near_m, far_m = np.percentile(truth[known], (1, 99)) if known.any() else (1.0, 2.0)
         tiles = [

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from e2e_depth_ros.core.framing import framing_for
+from e2e_depth_ros.core.metrics import abs_rel, angle_deg, delta1, fit_least_squares
 from e2e_depth_ros.model.one_step import OneStepModel, depth_from_decoded, normals_from_decoded
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.augmentation import View
-from e2e_depth_ros.training.losses import angle_between, fit_scale_and_shift
 
 MIN_DEPTH_M = 1e-3
 MIN_PIXELS = 100
@@ -87,38 +89,43 @@ def score(views: Sequence[View], predicted: Sequence[Predicted]) -> Scores:
     """Score predictions of views."""
     depth_scores, row_scores, angles = [], [], []
     for view, one in zip(views, predicted, strict=True):
-        truth = torch.from_numpy(view.depth_m)
-        normals = torch.from_numpy(view.normals.transpose(2, 0, 1).copy())
-        if (truth > 0).sum() >= MIN_PIXELS:
-            rows = -torch.arange(truth.shape[0], dtype=torch.float32)[:, None].expand(truth.shape)
-            depth_scores.append(depth_scores_of(one.depth, truth))
-            row_scores.append(depth_scores_of(rows, truth)[0])
-        known = normals.square().sum(dim=0) > 0.25
-        if known.sum() >= MIN_PIXELS:
-            angle = angle_between(one.normals[None], normals[None])[0][known]
-            angles.append(float(torch.rad2deg(angle).mean()))
-    abs_rel, delta1 = np.mean(depth_scores, axis=0) if depth_scores else (np.nan, np.nan)
+        depth_m = view.depth_m
+        if np.count_nonzero(depth_m > 0) >= MIN_PIXELS:
+            rows = np.broadcast_to(-np.arange(depth_m.shape[0], dtype=np.float32)[:, None], depth_m.shape)
+            depth_scores.append(_depth_scores(one.depth.numpy(), depth_m))
+            row_scores.append(_depth_scores(rows, depth_m)[0])
+        known = np.square(view.normals).sum(axis=-1) > 0.25
+        if np.count_nonzero(known) >= MIN_PIXELS:
+            normals = one.normals.numpy().transpose(1, 2, 0)
+            angles.append(float(angle_deg(normals[known], view.normals[known]).mean()))
+    abs_rel_mean, delta1_mean = np.mean(depth_scores, axis=0) if depth_scores else (np.nan, np.nan)
     return Scores(
-        abs_rel=float(abs_rel),
-        delta1=float(delta1),
+        abs_rel=float(abs_rel_mean),
+        delta1=float(delta1_mean),
         normals_deg=float(np.mean(angles)) if angles else float("nan"),
         row_abs_rel=float(np.mean(row_scores)) if row_scores else float("nan"),
         images=len(depth_scores),
     )
 
 
-def fitted_depth(prediction: Tensor, truth: Tensor) -> Tensor:
-    """Bring a prediction to the truth's metres by least squares, (H, W) each; truth 0 = unknown."""
-    known = (truth > 0).double()[None]
-    prediction, truth = prediction.double()[None], truth.double()[None]
-    fit = fit_scale_and_shift(prediction, truth, known, min_variance=1e-12)
-    fitted = fit.scale * prediction + fit.shift
-    return fitted.clamp(MIN_DEPTH_M, max(MIN_DEPTH_M, float(truth.max())))[0]
+def fitted_depth(prediction: NDArray[Any], depth_m: NDArray[Any]) -> NDArray[np.float64]:
+    """Bring a prediction to true metres by least squares.
+
+    Args:
+        prediction: (H, W), relative.
+        depth_m: (H, W), metres; 0 where unknown.
+
+    Returns:
+        (H, W), metres, no nearer than `MIN_DEPTH_M` and no farther than the farthest truth.
+    """
+    known = depth_m > 0
+    scale, shift = fit_least_squares(prediction[known], depth_m[known]) if known.any() else (0.0, 0.0)
+    fitted = scale * prediction.astype(np.float64) + shift
+    return np.clip(fitted, MIN_DEPTH_M, max(MIN_DEPTH_M, float(depth_m.max())))
 
 
-def depth_scores_of(prediction: Tensor, truth: Tensor) -> tuple[float, float]:
+def _depth_scores(prediction: NDArray[Any], depth_m: NDArray[Any]) -> tuple[float, float]:
     """Return AbsRel and delta1 of one image after `fitted_depth`."""
-    known = truth > 0
-    fitted, truth = fitted_depth(prediction, truth)[known], truth.double()[known]
-    ratio = torch.maximum(fitted / truth, truth / fitted)
-    return float(((fitted - truth).abs() / truth).mean()), float((ratio < 1.25).double().mean())
+    known = depth_m > 0
+    fitted = fitted_depth(prediction, depth_m)[known]
+    return abs_rel(fitted, depth_m[known]), delta1(fitted, depth_m[known])

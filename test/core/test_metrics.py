@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.evaluation.metrics import (
+from e2e_depth_ros.core.metrics import (
     NormalErrors,
     abs_rel,
     angle_deg,
