@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from e2e_depth_ros.ros import WITHOUT_ROS
+
 _CHECK_PERIOD_S = 0.1
 
 
@@ -42,7 +44,8 @@ class _StopSignals:
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the node until SIGINT, SIGTERM or the end of its ROS context, then end the process.
 
-    Its exit code is 0 after a stop, 1 if the node could not start on its own, 2 for a bad parameter.
+    Its exit code is 0 after a stop, 1 if the node could not start on its own, 2 for a bad parameter
+    or without ROS 2.
 
     Args:
         args: ROS arguments; by default the command line's.
@@ -67,7 +70,11 @@ def _run(args: Sequence[str] | None, signals: _StopSignals) -> int:
     signals.starting = True
     if signals.requested:
         return 0
-    import rclpy  # noqa: PLC0415
+    try:
+        import rclpy  # noqa: PLC0415
+    except ImportError:
+        sys.stderr.write(f"depth_node: {WITHOUT_ROS}\n")
+        return 2
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: PLC0415
     from rclpy.lifecycle import TransitionCallbackReturn  # noqa: PLC0415
     from rclpy.signals import SignalHandlerOptions  # noqa: PLC0415

@@ -19,6 +19,7 @@ import yaml
 
 from e2e_depth_ros.cli.demo.scenes import Scene
 from e2e_depth_ros.core.errors import E2EDepthError, MissingDependencyError
+from e2e_depth_ros.ros import WITHOUT_ROS
 
 if TYPE_CHECKING:  # needs rclpy
     from e2e_depth_ros.cli.demo.receiver import Receiver
@@ -81,10 +82,7 @@ def prepare_environment() -> None:
     try:
         import rclpy  # noqa: F401, PLC0415
     except ImportError as error:
-        raise MissingDependencyError(
-            "ROS 2 is needed here: source a ROS 2 distribution, "
-            'or on x86_64 Linux: pip install "e2e_depth_ros[ros]"'
-        ) from error
+        raise MissingDependencyError(WITHOUT_ROS) from error
 
 
 def run_processes(settings: DemoSettings, scenes: list[Scene], on_image: Callable[[int], None]) -> Outcome:

@@ -1,6 +1,5 @@
 import os
 import signal
-import subprocess
 import sys
 
 import pytest
@@ -39,18 +38,6 @@ def test_early_end_is_told_with_the_last_line(tmp_path, monkeypatch):
         child.popen.wait(20)
         with pytest.raises(E2EDepthError, match="no model there"):
             child.check_alive()
-
-
-def test_without_ros_one_line_says_what_to_install(tmp_path):
-    code = (
-        "import sys; sys.modules['rclpy'] = None\n"
-        "from e2e_depth_ros.cli.main import main\n"
-        f"sys.exit(main(['demo', '--output', {str(tmp_path)!r}]))"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert result.returncode == 2
-    assert result.stderr.count("\n") == 1
-    assert 'pip install "e2e_depth_ros[ros]"' in result.stderr
 
 
 @pytest.mark.parametrize("option", ["--frames=0", "--rate=0", "--points=0"])
