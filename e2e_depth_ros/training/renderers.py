@@ -34,6 +34,7 @@ INSTALL_BLENDER = (
     f"then set {BLENDER_PYTHON_VARIABLE}=.venv-blender/bin/python"
 )
 SPOOL = "spool"
+MODELS = "models"
 LOG_FILE = "blender.log"
 MAX_BARREN_STARTS = 3
 
@@ -94,7 +95,7 @@ def blender_samples(
     """
     spool = output / SPOOL
     spool.mkdir(exist_ok=True)
-    command = _blender_command(recipe, spool, blender_python)
+    command = [*_blender_command(recipe, spool, blender_python), "--models", str(output / MODELS)]
     taken = [int(path.stem) for path in spool.glob("*.npz")]
     first = max([recipe.first_seed - 1, *packer.packed_scenes, *taken]) + 1
     renderers = _Renderers(command, first, recipe, output / LOG_FILE)

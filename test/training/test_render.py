@@ -21,7 +21,7 @@ FAKE_GENERATOR = """
 import argparse, os, sys
 import numpy as np
 parser = argparse.ArgumentParser()
-for name in ("output", "size", "split", "mix"):
+for name in ("output", "size", "split", "mix", "models"):
     parser.add_argument(f"--{name}")
 for name in ("seed", "scenes", "views", "samples", "threads"):
     parser.add_argument(f"--{name}", type=int)

@@ -55,7 +55,7 @@ def main() -> None:
     scene = passes.set_up(options.size, options.samples, options.threads)
     camera = cameras.new_camera(scene)
     rng = random.Random(options.seed)
-    furniture = Furniture(options.furniture, options.split, rng)
+    furniture = Furniture(options.furniture, options.split, rng, options.models)
     if options.credits:
         print("\n".join(furniture.credits()), file=log, flush=True)
         return
@@ -138,6 +138,7 @@ def _options() -> argparse.Namespace:
         "--mix", type=_mix, default=_mix(MIX), help="share of each kind, say room=0.7,street=0.3"
     )
     parser.add_argument("--furniture", type=Path, nargs="*", default=[], help="catalogues (.sh3f)")
+    parser.add_argument("--models", type=Path, help="folder that keeps imported models for later processes")
     parser.add_argument(
         "--panoramas", type=Path, nargs="*", default=[], help="further panoramas (.exr, .hdr)"
     )

@@ -2,107 +2,24 @@
 # This folder imports bpy, which is GPL. It runs only as a process of its own: it imports nothing of the
 # package around it, and nothing of that package imports it. Its pictures are not covered by the GPL.
 
-"""Furniture, people, vehicles and trees: the catalogues of Sweet Home 3D (`.sh3f`), at their real sizes."""
+
+"""Furniture, people, vehicles and trees: which models can serve as what."""
 
 from __future__ import annotations
 
 import random
 import re
-import tempfile
-import zipfile
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import bpy
 import numpy as np
-from mathutils import Matrix
-from passes import write_normals
+from catalogues import Model, read_catalogue
+from importing import Importer
 from split import belongs
 
-LICENCES = {
-    "BlendSwap-CC-0": "CC0",
-    "BlendSwap-CC-BY": "CC-BY 3.0",
-    "KatorLegaz": "CC-BY 3.0",
-    "Reallusion": "CC-BY 3.0",
-    "Scopia": "CC-BY 3.0",
-}
 MAX_OBJ_BYTES = 6_000_000  # beyond that a model costs more time to read than it is worth
-
-
-@dataclass(frozen=True)
-class Model:
-    """One entry of a catalogue.
-
-    Attributes:
-        identifier: Unique over all catalogues.
-        name: What it is, in English.
-        category: The catalogue's category, say "Living room".
-        catalogue: Path of the `.sh3f` file.
-        creator: Its author.
-        size_m: Width, depth, height. Once imported it spans these along x, y, z, its front towards +y.
-        elevation_m: Height of its foot above the floor, for things that hang.
-        top_m: Height on which other things can stand.
-        member: Path of its `.obj` inside the catalogue.
-        rotation: (3, 3) in the axes of the `.obj` file, applied before the size.
-        bytes: Size of the `.obj`.
-    """
-
-    identifier: str
-    name: str
-    category: str
-    catalogue: Path
-    creator: str
-    size_m: tuple[float, float, float]
-    elevation_m: float
-    top_m: float
-    member: str
-    rotation: Matrix | None
-    bytes: int
-
-    @property
-    def licence(self) -> str:
-        """The licence of the catalogue it came from."""
-        return LICENCES.get(self.catalogue.stem, "see the catalogue")
-
-    @property
-    def length_m(self) -> float:
-        """The longest side."""
-        return max(self.size_m)
-
-
-def read_catalogue(path: Path) -> list[Model]:
-    """Read the entries of one `.sh3f` file; doors, windows and stairs are left out."""
-    with zipfile.ZipFile(path) as archive:
-        text = archive.read("PluginFurnitureCatalog.properties").decode("latin-1")
-        sizes = {info.filename: info.file_size for info in archive.infolist()}
-    entries: dict[int, dict[str, str]] = defaultdict(dict)
-    for key, number, value in re.findall(r"^(\w+)#(\d+)=(.*)$", text, re.MULTILINE):
-        entries[int(number)][key] = value.strip()
-    models = []
-    for entry in entries.values():
-        member = entry["model"].lstrip("/")
-        if entry.get("doorOrWindow") == "true" or entry["category"] == "Staircases" or member not in sizes:
-            continue
-        width, depth, height = (float(entry[side]) / 100 for side in ("width", "depth", "height"))
-        numbers = [float(number) for number in entry.get("modelRotation", "").split()]
-        models.append(
-            Model(
-                identifier=entry.get("id", entry["model"]),
-                name=entry["name"].encode("latin-1").decode("unicode_escape"),
-                category=entry["category"],
-                catalogue=path,
-                creator=entry.get("creator", "unknown"),
-                size_m=(width, depth, max(height, 0.001)),
-                elevation_m=float(entry.get("elevation", 0)) / 100,
-                top_m=float(entry.get("dropOnTopElevation", height * 100)) / 100,
-                member=member,
-                rotation=Matrix([numbers[0:3], numbers[3:6], numbers[6:9]]) if numbers else None,
-                bytes=sizes[member],
-            )
-        )
-    return models
 
 
 def _named(pattern: str) -> Callable[[Model], bool]:
@@ -165,10 +82,9 @@ ROLES: dict[str, Callable[[Model], bool]] = {
 class Furniture:
     """The models of one split, imported when they are first asked for."""
 
-    def __init__(self, catalogues: list[Path], split: str, rng: random.Random) -> None:
+    def __init__(self, catalogues: list[Path], split: str, rng: random.Random, keep: Path | None) -> None:
         self._rng = rng
-        self._folder = tempfile.TemporaryDirectory(prefix="furniture-")
-        self._archives = {path: zipfile.ZipFile(path) for path in catalogues}
+        self._importer = Importer(keep)
         self._meshes: dict[str, bpy.types.Mesh | None] = {}
         models = [model for path in catalogues for model in read_catalogue(path)]
         self.models = [
@@ -199,40 +115,11 @@ class Furniture:
             return None
         model = self._rng.choice(candidates)
         if model.identifier not in self._meshes:
-            self._meshes[model.identifier] = self._import(model)
+            self._meshes[model.identifier] = self._importer.mesh_of(model)
         mesh = self._meshes[model.identifier]
         if mesh is None:
             return None
         return model, mesh
-
-    def _import(self, model: Model) -> bpy.types.Mesh | None:
-        folder = str(PurePosixPath(model.member).parent)
-        archive = self._archives[model.catalogue]
-        members = [name for name in archive.namelist() if name.startswith(f"{folder}/") and name[-1] != "/"]
-        archive.extractall(self._folder.name, members)
-        before = set(bpy.data.objects)
-        path = Path(self._folder.name, model.member)
-        bpy.ops.wm.obj_import(filepath=str(path), forward_axis="NEGATIVE_Z", up_axis="Y")
-        parts = [part for part in bpy.data.objects if part not in before]
-        meshes = [part for part in parts if part.type == "MESH"]
-        if not meshes:
-            return None
-        with bpy.context.temp_override(active_object=meshes[0], selected_editable_objects=meshes):
-            if len(meshes) > 1:
-                bpy.ops.object.join()
-        joined = meshes[0]
-        mesh = joined.data
-        mesh.transform(joined.matrix_world)
-        bpy.data.objects.remove(joined)
-        if len(mesh.vertices) == 0 or not any(mesh.materials):
-            return None
-        _fit(mesh, model)
-        for material in mesh.materials:
-            if material is not None and not material.get("catalogue"):
-                material["catalogue"] = True
-                _drop_missing_images(material)
-                write_normals(material)
-        return mesh
 
 
 def largest_plain_slot(mesh: bpy.types.Mesh) -> int | None:
@@ -246,29 +133,3 @@ def largest_plain_slot(mesh: bpy.types.Mesh) -> int | None:
     if material is None or any(node.type == "TEX_IMAGE" for node in material.node_tree.nodes):
         return None
     return slot
-
-
-def _drop_missing_images(material: bpy.types.Material) -> None:
-    """Leave the plain colour where a catalogue names a texture that it does not hold (drawn as magenta)."""
-    nodes = material.node_tree.nodes
-    for node in [node for node in nodes if node.type == "TEX_IMAGE"]:
-        if node.image is None or node.image.size[0] == 0:
-            nodes.remove(node)
-
-
-def _fit(mesh: bpy.types.Mesh, model: Model) -> None:
-    """Turn and scale a mesh to the catalogue's size, standing on z = 0 with its front towards +y."""
-    if model.rotation is not None:
-        # The importer turned the file's y up axis into z: (x, y, z) -> (x, -z, y).
-        blender_from_file = Matrix(((1, 0, 0), (0, 0, -1), (0, 1, 0)))
-        mesh.transform((blender_from_file @ model.rotation @ blender_from_file.inverted()).to_4x4())
-    points = np.empty(3 * len(mesh.vertices), dtype=np.float32)
-    mesh.vertices.foreach_get("co", points)
-    points = points.reshape(-1, 3)
-    low, high = points.min(axis=0), points.max(axis=0)
-    points = (points - (low + high) / 2) / np.maximum(high - low, 1e-6)
-    points[:, 2] += 0.5
-    points *= np.array(model.size_m, dtype=np.float32)
-    points[:, :2] *= -1  # catalogues face -y; half a turn
-    mesh.vertices.foreach_set("co", points.ravel())
-    mesh.update()
