@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
-from e2e_depth_ros.cli.demo.pictures import ColoredCloud, Rgb
+from e2e_depth_ros.cli.demo.clouds import ColoredCloud
 from e2e_depth_ros.cli.demo.scenes import Scene
 from e2e_depth_ros.cli.demo.scores import HeldOutPoints
+from e2e_depth_ros.cli.pictures import Rgb
 from e2e_depth_ros.core.metrics import abs_rel, delta1
 from e2e_depth_ros.ros.camera_info import camera_from_message
 from e2e_depth_ros.ros.clouds import points_from_message

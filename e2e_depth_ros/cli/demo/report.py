@@ -11,14 +11,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from e2e_depth_ros.cli.demo.pictures import (
-    labelled_row,
-    stacked,
-    view_from_side,
-    write_picture,
-    write_ply,
-)
+from e2e_depth_ros.cli.demo.clouds import view_from_side, write_ply
 from e2e_depth_ros.cli.demo.receiver import METRIC, POINTS, RELATIVE, SceneRecord
+from e2e_depth_ros.cli.pictures import labelled_row, stacked, write_picture
 from e2e_depth_ros.core.colours import colours_from_depth, colours_from_normals
 
 if TYPE_CHECKING:

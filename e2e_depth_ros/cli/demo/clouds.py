@@ -1,21 +1,15 @@
-"""Pictures and files of what the demo received: panels, the cloud from the side, PLY."""
+"""The clouds that the demo received: from the side, and as PLY."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Rgb = NDArray[np.uint8]
-
-_PANEL_HEIGHT: Final = 270
-_GAP: Final = 6
-_BACKGROUND: Final = 24  # grey
-_FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
+from e2e_depth_ros.cli.pictures import BACKGROUND, Rgb
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +39,7 @@ def view_from_side(cloud: ColoredCloud, size: tuple[int, int], turn_deg: float =
         (H, W, 3), RGB.
     """
     height, width = size
-    picture = np.full((height, width, 3), _BACKGROUND, np.uint8)
+    picture = np.full((height, width, 3), BACKGROUND, np.uint8)
     if len(cloud.points_m) == 0:
         return picture
     pivot = np.median(cloud.points_m, axis=0)
@@ -66,45 +60,6 @@ def view_from_side(cloud: ColoredCloud, size: tuple[int, int], turn_deg: float =
         inside = (column + right >= 0) & (u < width) & (row + down >= 0) & (v < height)
         picture[v[inside], u[inside]] = colors[inside]
     return picture
-
-
-def labelled_row(panels: list[tuple[str, Rgb]]) -> Rgb:
-    """Set panels side by side at one height, each with its label.
-
-    Args:
-        panels: Label and picture (H, W, 3), RGB; of any sizes.
-
-    Returns:
-        One RGB picture.
-    """
-    row: list[Rgb] = []
-    for label, panel in panels:
-        width = round(panel.shape[1] * _PANEL_HEIGHT / panel.shape[0])
-        resized = cv2.resize(panel, (width, _PANEL_HEIGHT), interpolation=cv2.INTER_AREA)
-        for color, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-            cv2.putText(resized, label, (8, 20), _FONT, 0.5, color, thickness, cv2.LINE_AA)
-        row += [np.asarray(resized, np.uint8), np.full((_PANEL_HEIGHT, _GAP, 3), _BACKGROUND, np.uint8)]
-    return np.concatenate(row[:-1], axis=1)
-
-
-def stacked(rows: list[Rgb]) -> Rgb:
-    """Set rows of different widths below each other."""
-    width = max(row.shape[1] for row in rows)
-    padded = [
-        np.pad(row, ((0, _GAP), (0, width - row.shape[1]), (0, 0)), constant_values=_BACKGROUND)
-        for row in rows
-    ]
-    return np.concatenate(padded, axis=0)[:-_GAP]
-
-
-def write_picture(path: Path, rgb: Rgb) -> None:
-    """Write an RGB picture; the suffix chooses the format.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    if not cv2.imwrite(str(path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)):
-        raise OSError(f"cannot write {path}")
 
 
 def write_ply(path: Path, cloud: ColoredCloud) -> None:
