@@ -57,7 +57,7 @@ class DepthNode(LifecycleNode):
         self._dropped = 0  # by workers of earlier activations
         self._enabled = True
         self._alignment: Any = None
-        self._camera_infos = StampedBuffer()
+        self._camera_infos = StampedBuffer("camera_info")
         self._stamp_order = StampOrder()
         self._statistics = Statistics()
         self._parameters_in_use = ParameterServer(

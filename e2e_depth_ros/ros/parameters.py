@@ -26,6 +26,7 @@ from e2e_depth_ros.ros.declaration import (
 )
 
 _RELIABILITY: Final = ("reliable", "best_effort")
+_ORDERED: Final = (("min_depth", "max_depth"), ("sparse_min_depth", "sparse_max_depth"))
 
 
 @dataclass(frozen=True)
@@ -84,16 +85,6 @@ class Parameters:
         " rectified. auto: unless the name of the image topic contains image_rect.",
         choices=("auto", "on", "off"),
     )
-    min_depth: float = parameter(
-        0.1,
-        "Nearest metric depth, in metres, that is measured by samples or put into points.",
-        bounds=(0.0, 1000.0),
-    )
-    max_depth: float = parameter(
-        80.0,
-        "Farthest metric depth, in metres, that is measured by samples or put into points.",
-        bounds=(0.0, 10000.0),
-    )
     approx_sync_max_interval: float = parameter(
         0.1,
         "How far apart, in seconds, the stamps of an image and of sparse samples may be.",
@@ -104,15 +95,93 @@ class Parameters:
         "Pose of the sparse points' frame in the camera's optical frame: x y z in metres, quaternion x y z w."
         " All zero: ask TF.",
     )
+    sparse_min_depth: float = parameter(
+        0.1, "Nearer samples, in metres along the optical axis, are dropped.", bounds=(0.0, 1000.0)
+    )
+    sparse_max_depth: float = parameter(
+        80.0, "Farther samples, in metres along the optical axis, are dropped.", bounds=(0.0, 10000.0)
+    )
+    max_samples: int = parameter(
+        20000, "Of more samples in a frame than this, about so many are used.", bounds=(1, 20000)
+    )
     local_correction: bool = parameter(
         False,
         "Whether to correct locally what one scale and shift leave: more exact near the samples, but tens of"
         " milliseconds a frame.",
     )
+    fresh_duration: float = parameter(
+        0.5,
+        "How long, in seconds, samples count as recent; a sensor slower than the camera needs at least its"
+        " period. After it the scale is held, and other sources of it are asked.",
+        bounds=(0.01, 3600.0),
+    )
     hold_duration: float = parameter(
         3.0,
-        "How long, in seconds, the last scale serves after the last samples; then metric topics fall silent.",
+        "How long, in seconds, the last scale serves after the last samples; then it is lost, and metric"
+        " topics fall silent.",
         bounds=(0.01, 3600.0),
+    )
+    publish_degraded: bool = parameter(
+        True,
+        "Whether metric topics publish while the alignment is degraded: too few samples, too alike or too"
+        " contradictory.",
+    )
+    publish_held: bool = parameter(
+        True,
+        "Whether metric topics publish while the scale is held: without recent samples, or given by"
+        " fixed_scale.",
+    )
+    camera_height: float = parameter(
+        0.0,
+        "Height of the camera above the ground, in metres; where no samples come, the ground it sees gives"
+        " the scale. 0: ask TF for ground_frame.",
+        bounds=(0.0, 100.0),
+    )
+    ground_frame: str = parameter(
+        "",
+        "A frame on the ground with z up, say base_footprint: TF then gives the camera's height and tilt."
+        " Empty: none.",
+    )
+    fixed_scale: float = parameter(
+        0.0,
+        "Metres (for disparity 1 / metres) for each unit of the network's depth, where nothing measures it;"
+        " 0: unknown.",
+        bounds=(0.0, 10000.0),
+    )
+    fixed_shift: float = parameter(
+        0.0,
+        "Metres (for disparity 1 / metres) at 0 of the network's depth; goes with fixed_scale.",
+        bounds=(-1000.0, 1000.0),
+    )
+    min_depth: float = parameter(0.1, "Nearer depth, in metres, is left out of points.", bounds=(0.0, 1000.0))
+    max_depth: float = parameter(
+        80.0, "Farther depth, in metres, is left out of points.", bounds=(0.0, 10000.0)
+    )
+    confidence_threshold: float = parameter(
+        0.0, "Pixels of lower confidence are left out of points; 0 keeps all.", bounds=(0.0, 1.0)
+    )
+    remove_edges: bool = parameter(
+        True, "Whether to leave out of points what flies between two surfaces, at depth edges."
+    )
+    decimation: int = parameter(1, "points has only every n-th row and column of the image.", bounds=(1, 64))
+    voxel_size: float = parameter(
+        0.0, "points keeps one of each cube of this edge length, in metres; 0 keeps all.", bounds=(0.0, 10.0)
+    )
+    noise_filter_radius: float = parameter(
+        0.0,
+        "Points without noise_filter_min_neighbors others within this distance, in metres, are left out; 0"
+        " keeps all.",
+        bounds=(0.0, 10.0),
+    )
+    noise_filter_min_neighbors: int = parameter(
+        5,
+        "How many others a point needs within noise_filter_radius, among the 24 pixels around it.",
+        bounds=(1, 24),
+    )
+    far_returns: bool = parameter(
+        False,
+        "Whether pixels beyond max_depth give a point at max_depth, so that costmaps clear the space before"
+        " it.",
     )
     max_image_age: float = parameter(
         0.0,
@@ -152,10 +221,10 @@ class Parameters:
     def __post_init__(self) -> None:
         for declaration in DECLARATIONS.values():
             declaration.check(getattr(self, declaration.name))
-        if self.min_depth >= self.max_depth:
-            raise InvalidInputError(
-                f"parameter min_depth: expected below max_depth {self.max_depth:g}, got {self.min_depth:g}"
-            )
+        for lower, upper in _ORDERED:
+            low, high = getattr(self, lower), getattr(self, upper)
+            if low >= high:
+                raise InvalidInputError(f"parameter {lower}: expected below {upper} {high:g}, got {low:g}")
 
     def changed(self, values: Mapping[str, Any]) -> Parameters:
         """Return a copy with other values; lists become tuples, unknown names are left out.

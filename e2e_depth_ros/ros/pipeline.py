@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -12,17 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.result import Alignment
-from e2e_depth_ros.alignment.tracker import AlignmentTracker
 from e2e_depth_ros.core.maps import DepthMap, NormalMap
 from e2e_depth_ros.model.estimator import Estimate
 from e2e_depth_ros.model.task import Task
+from e2e_depth_ros.ros.aligner import Aligner
 from e2e_depth_ros.ros.images import rgb_from_message
 from e2e_depth_ros.ros.outputs import ALIGNED_OUTPUTS, DEPTH_OUTPUTS, Output
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.products import Products, message_for
 from e2e_depth_ros.ros.refusal import RefusedMessageError
 from e2e_depth_ros.ros.sparse import SparseInputs
-from e2e_depth_ros.ros.stamps import stamp_ns
 from e2e_depth_ros.ros.transforms import Transforms
 from e2e_depth_ros.ros.view import View, ViewFinder
 
@@ -66,7 +64,6 @@ class Pipeline:
 
     Attributes:
         parameters: Read anew at each frame; replace them to change them.
-        sparse: Where metric measurements are put.
     """
 
     def __init__(
@@ -88,18 +85,20 @@ class Pipeline:
             node_name: Under which the alignment's status is reported.
         """
         self.parameters = parameters or Parameters()
-        self.sparse = SparseInputs(transforms or Transforms())
+        self._aligner = Aligner(transforms or Transforms())
         self._estimator = estimator
         self._node_name = node_name
         self._comes_rectified = "image_rect" in image_topic
         self._view_finder = ViewFinder()
-        self._tracker = AlignmentTracker()
-        self._reset = threading.Event()
+
+    @property
+    def sparse(self) -> SparseInputs:
+        """Where metric measurements are put."""
+        return self._aligner.sparse
 
     def reset_alignment(self) -> None:
         """Forget scale and shift before the next frame, and the measurements that wait. From any thread."""
-        self.sparse.clear()
-        self._reset.set()
+        self._aligner.reset()
 
     def process(self, image: Any, camera_info: Any | None, wanted: Collection[Output]) -> Result:
         """Do for a frame what the wanted outputs need, and no more.
@@ -131,9 +130,10 @@ class Pipeline:
             relative=_depth_shown(estimate.depth, view.valid),
             normals=_normals_shown(estimate.normals, view.valid),
         )
-        if not ALIGNED_OUTPUTS.isdisjoint(wanted):
-            alignment = self._align(products, parameters, refusals)
+        if products.relative is not None and not ALIGNED_OUTPUTS.isdisjoint(wanted):
+            alignment, refused = self._aligner.align(products.relative, image.header, view, parameters)
             products = replace(products, alignment=alignment)
+            refusals.extend(refused)
             clock.lap("align")
         messages = {}
         for output in Output:
@@ -177,24 +177,6 @@ class Pipeline:
             refusals.append(RefusedMessageError("model: task", f"asked for {task.value}, it predicts {can}"))
         tasks &= self._estimator.tasks
         return self._estimator.estimate(view.rgb, tasks=tasks) if tasks else Estimate(None, None, {})
-
-    def _align(
-        self, products: Products, parameters: Parameters, refusals: list[RefusedMessageError]
-    ) -> Alignment | None:
-        if products.relative is None:
-            return None
-        if self._reset.is_set():
-            self._reset.clear()
-            self._tracker.reset()
-        self._tracker.settings = replace(
-            self._tracker.settings,
-            hold_duration_s=parameters.hold_duration,
-            local=parameters.local_correction,
-        )
-        samples, refused = self.sparse.samples_for(products.header, products.view, parameters)
-        refusals.extend(refused)
-        absence = str(refused[-1]) if refused else "no samples from sparse_points or sparse_depth"
-        return self._tracker.update(products.relative, stamp_ns(products.header), samples, absence=absence)
 
 
 def _depth_shown(depth: DepthMap | None, valid: NDArray[np.bool_] | None) -> DepthMap | None:

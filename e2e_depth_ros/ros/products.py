@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import cv2
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
+from numpy.typing import NDArray
 
+from e2e_depth_ros.alignment.confidence import confidence_from_alignment
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.core.colours import colours_from_depth
-from e2e_depth_ros.core.geometry import points_from_depth
+from e2e_depth_ros.core.errors import KindError
+from e2e_depth_ros.core.geometry import depth_edges
 from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap, farness_from_relative
 from e2e_depth_ros.ros.camera_info import message_from_camera
-from e2e_depth_ros.ros.clouds import allocate_cloud
+from e2e_depth_ros.ros.depth_cloud import cloud_from_depth, filter_settings
 from e2e_depth_ros.ros.diagnostics import make_status
 from e2e_depth_ros.ros.images import message_from_array
-from e2e_depth_ros.ros.outputs import Output
+from e2e_depth_ros.ros.outputs import METRIC_OUTPUTS, Output
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.view import View
 
-_HALF_CONFIDENT_LOG_STD: Final = 0.1
 _LEVELS: Final = {
     AlignmentState.FRESH: DiagnosticStatus.OK,
     AlignmentState.HELD: DiagnosticStatus.WARN,
@@ -57,6 +60,28 @@ class Products:
             return None
         return self.alignment.depth.require(DepthKind.METRIC)
 
+    @cached_property
+    def edges(self) -> NDArray[np.bool_]:
+        """(H, W), where metric depth jumps.
+
+        Raises:
+            KindError: There is no metric depth.
+        """
+        if self.metric is None:
+            raise KindError("expected metric depth, got none")
+        return depth_edges(self.metric.values, self.metric.valid)
+
+    @cached_property
+    def confidence(self) -> NDArray[np.float32]:
+        """(H, W), 0..1, of metric depth.
+
+        Raises:
+            KindError: There is no metric depth.
+        """
+        if self.alignment is None or self.metric is None:
+            raise KindError("expected metric depth, got none")
+        return confidence_from_alignment(self.alignment, edges=self.edges)
+
 
 def message_for(output: Output, products: Products, parameters: Parameters) -> Any | None:
     """Make the message of an output.
@@ -67,7 +92,22 @@ def message_for(output: Output, products: Products, parameters: Parameters) -> A
     Raises:
         KindError: Depth that is not metric reached a metric output.
     """
+    if output in METRIC_OUTPUTS and not _may_publish(products.alignment, parameters):
+        return None
     return _MAKERS[output](products, parameters)
+
+
+def _may_publish(alignment: Alignment | None, parameters: Parameters) -> bool:
+    """Whether the parameters let metric depth out in this state; a lost one has none."""
+    if alignment is None:
+        return False
+    may = {
+        AlignmentState.FRESH: True,
+        AlignmentState.DEGRADED: parameters.publish_degraded,
+        AlignmentState.HELD: parameters.publish_held,
+        AlignmentState.LOST: False,
+    }
+    return may[alignment.state]
 
 
 def _depth(products: Products, _: Parameters) -> Any | None:
@@ -82,31 +122,25 @@ def _depth_info(products: Products, _: Parameters) -> Any | None:
 
 
 def _points(products: Products, parameters: Parameters) -> Any | None:
-    """Organised, optical frame; NaN where depth is invalid or out of range."""
+    """Organised, optical frame; NaN where depth is invalid or filtered out."""
     depth, camera = products.metric, products.view.camera
     if depth is None or camera is None:
         return None
-    message, points_m = allocate_cloud(products.view.rgb, products.header)
-    points_from_depth(depth, camera, out=points_m)
-    with np.errstate(invalid="ignore"):
-        outside = depth.values < np.float32(parameters.min_depth)
-        outside |= depth.values > np.float32(parameters.max_depth)
-    if outside.any():
-        points_m[outside] = np.nan
-    return message
+    settings = filter_settings(parameters)
+    return cloud_from_depth(
+        depth,
+        camera,
+        products.view.rgb,
+        products.header,
+        settings,
+        edges=products.edges if settings.remove_edges else None,
+        confidence=products.confidence if settings.confidence_threshold > 0 else None,
+    )
 
 
 def _confidence(products: Products, _: Parameters) -> Any | None:
-    """32FC1, 0..1: 1 / (1 + (s / 0.1)^2) of the standard deviation s of log depth; 0 without depth."""
-    alignment, depth = products.alignment, products.metric
-    if alignment is None or depth is None or alignment.log_std is None:
-        return None
-    confidence = alignment.log_std * np.float32(1 / _HALF_CONFIDENT_LOG_STD)
-    np.square(confidence, out=confidence)
-    confidence += np.float32(1)
-    np.reciprocal(confidence, out=confidence)
-    confidence[~depth.valid] = 0
-    return message_from_array(confidence, "32FC1", products.header)
+    """32FC1, 0..1; 0 without depth."""
+    return message_from_array(products.confidence, "32FC1", products.header)
 
 
 def _status(products: Products, _: Parameters) -> Any | None:

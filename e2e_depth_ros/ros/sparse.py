@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from e2e_depth_ros.alignment.samples import Samples, samples_from_depth, samples_from_points
+from e2e_depth_ros.alignment.samples import Samples, samples_from_depth, samples_from_points, thin
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.ros.clouds import points_from_message
 from e2e_depth_ros.ros.images import depth_from_message
@@ -35,8 +35,8 @@ class SparseInputs:
         Args:
             transforms: Finds where the points' sensor sits.
         """
-        self.points: StampedBuffer = StampedBuffer()
-        self.depth: StampedBuffer = StampedBuffer()
+        self.points = StampedBuffer("sparse_points")
+        self.depth = StampedBuffer("sparse_depth")
         self._transforms = transforms
 
     def expect_frame(self, header: Any) -> None:
@@ -62,7 +62,17 @@ class SparseInputs:
             self._samples(self.points, self._from_points, header, view, parameters, refusals),
             self._samples(self.depth, self._from_depth, header, view, parameters, refusals),
         ]
-        return _merged([samples for samples in taken if samples is not None]), refusals
+        samples = _merged([samples for samples in taken if samples is not None])
+        return None if samples is None else thin(samples, parameters.max_samples), refusals
+
+    def absence(self, header: Any) -> str:
+        """Say why there are no samples for a frame, where nothing was refused."""
+        frame_ns = stamp_ns(header)
+        for name, buffer in (("sparse_points", self.points), ("sparse_depth", self.depth)):
+            lead_ns = buffer.lead_ns(frame_ns)
+            if lead_ns is not None:
+                return f"what waits of {name} is {lead_ns * 1e-9:.3f} s newer than the image"
+        return "no samples from sparse_points or sparse_depth"
 
     def clear(self) -> None:
         """Forget what waits."""
@@ -101,18 +111,23 @@ class SparseInputs:
             points_m,
             pose,
             view.camera,
-            min_depth_m=parameters.min_depth,
-            max_depth_m=parameters.max_depth,
+            min_depth_m=parameters.sparse_min_depth,
+            max_depth_m=parameters.sparse_max_depth,
             source="sparse_points",
         )
 
     def _from_depth(self, message: Any, header: Any, view: View, parameters: Parameters) -> Samples:
-        del header  # registered: the frame is the image's
+        frames = header.frame_id, message.header.frame_id
+        if all(frames) and frames[0] != frames[1]:
+            raise RefusedMessageError(
+                "sparse_depth: frame",
+                f"expected depth registered to the image, in its frame {frames[0]!r}, got {frames[1]!r}",
+            )
         samples = samples_from_depth(
             depth_from_message(message),
             view.size,
-            min_depth_m=parameters.min_depth,
-            max_depth_m=parameters.max_depth,
+            min_depth_m=parameters.sparse_min_depth,
+            max_depth_m=parameters.sparse_max_depth,
             source="sparse_depth",
         )
         return view.from_raw(samples)

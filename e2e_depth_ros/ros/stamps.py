@@ -49,12 +49,14 @@ class StampOrder:
 class StampedBuffer:
     """The last few messages of a topic, to find the one that belongs to a frame. Safe between threads."""
 
-    def __init__(self, capacity: int = 8) -> None:
+    def __init__(self, topic: str, capacity: int = 8) -> None:
         """Make an empty buffer.
 
         Args:
+            topic: For refusals.
             capacity: Older messages than this many fall out, but for the one closest to the frame in work.
         """
+        self._topic = topic
         self._lock = threading.Lock()
         self._capacity = capacity
         self._messages: deque[Any] = deque()
@@ -127,6 +129,12 @@ class StampedBuffer:
             self._messages.clear()
         age = f"{abs(offsets[best]) * 1e-9:.3f} s {'newer' if offsets[best] > 0 else 'older'}"
         raise RefusedMessageError(
-            "sparse: stale stamp",
+            f"{self._topic}: stale stamp",
             f"expected a stamp within {max_offset_ns * 1e-9:.3f} s of the image's, got one {age}",
         )
+
+    def lead_ns(self, frame_ns: int) -> int | None:
+        """Return how much newer than a frame the oldest of the messages is that are newer; None without."""
+        with self._lock:
+            leads = [stamp_ns(message.header) - frame_ns for message in self._messages]
+        return min((lead for lead in leads if lead > 0), default=None)

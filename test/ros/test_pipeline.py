@@ -193,8 +193,8 @@ def test_samples_of_another_time_are_refused():
     pipeline = Pipeline(KnownEstimator())
     pipeline.sparse.depth.put(depth_samples(0))
     result = pipeline.process(*frame(20), {Output.DEPTH, Output.STATUS})
-    assert [refusal.reason for refusal in result.refusals] == ["sparse: stale stamp"]
-    assert "sparse: stale stamp" in result.messages[Output.STATUS].message
+    assert [refusal.reason for refusal in result.refusals] == ["sparse_depth: stale stamp"]
+    assert "sparse_depth: stale stamp" in result.messages[Output.STATUS].message
 
 
 def test_extrinsics_parameter_moves_points():

@@ -50,7 +50,7 @@ def test_refusal_tells_both_stamps():
 
 
 def test_exact_stamp_goes_before_the_latest():
-    buffer = StampedBuffer(capacity=3)
+    buffer = StampedBuffer("sparse_points", capacity=3)
     assert buffer.exact_or_latest(1) is None
     messages = {stamp: message(stamp) for stamp in (1, 2, 3, 4)}
     for item in messages.values():
@@ -61,7 +61,7 @@ def test_exact_stamp_goes_before_the_latest():
 
 
 def test_closest_message_is_taken_once_with_all_before_it():
-    buffer = StampedBuffer()
+    buffer = StampedBuffer("sparse_points")
     messages = {stamp: message(stamp) for stamp in (100, 200, 300)}
     for item in messages.values():
         buffer.put(item)
@@ -72,16 +72,16 @@ def test_closest_message_is_taken_once_with_all_before_it():
 
 
 def test_too_old_measurement_is_refused_once():
-    buffer = StampedBuffer()
+    buffer = StampedBuffer("sparse_points")
     buffer.put(message(1_000_000_000))
     with pytest.raises(RefusedMessageError, match=r"within 0.100 s .* got one 0.500 s older") as refusal:
         buffer.take_closest(1_500_000_000, 100_000_000)
-    assert refusal.value.reason == "sparse: stale stamp"
+    assert refusal.value.reason == "sparse_points: stale stamp"
     assert buffer.take_closest(1_500_000_000, 100_000_000) is None
 
 
 def test_clock_that_runs_ahead_is_told():
-    buffer = StampedBuffer(capacity=2)
+    buffer = StampedBuffer("sparse_points", capacity=2)
     buffer.put(message(5_000_000_000))
     assert buffer.take_closest(1_000_000_000, 10) is None
     buffer.put(message(5_100_000_000))
@@ -91,7 +91,7 @@ def test_clock_that_runs_ahead_is_told():
 
 def test_message_from_the_far_future_is_forgotten_in_time():
     """It must not keep later measurements from being used."""
-    buffer = StampedBuffer(capacity=4)
+    buffer = StampedBuffer("sparse_points", capacity=4)
     buffer.put(message(10**15))
     newer = message(1000)
     buffer.put(newer)
@@ -99,7 +99,7 @@ def test_message_from_the_far_future_is_forgotten_in_time():
 
 
 def test_closest_message_outlives_a_slow_frame():
-    buffer = StampedBuffer(capacity=4)
+    buffer = StampedBuffer("sparse_points", capacity=4)
     for stamp in (100, 200, 300):
         buffer.put(message(stamp))
     buffer.keep_closest(210)
@@ -111,7 +111,7 @@ def test_closest_message_outlives_a_slow_frame():
 
 
 def test_message_that_comes_while_its_frame_is_in_work_is_kept():
-    buffer = StampedBuffer(capacity=3)
+    buffer = StampedBuffer("sparse_points", capacity=3)
     buffer.put(message(100))
     buffer.keep_closest(1000)
     for stamp in (990, 1100, 1200, 1300, 1400):
