@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import ArrayLike, NDArray
 
 from e2e_depth_ros.core.distortion import DistortionModel, check_coefficients, distort, undistort
@@ -114,33 +112,6 @@ class Camera:
             rectification=_reshaped(rectification, (3, 3), "R"),
             projection=None if projection is None else _reshaped(projection, (3, 4), "P")[:, :3],
         )
-
-    @classmethod
-    def from_yaml(cls, path: Path | str) -> Camera:
-        """Read a ROS calibration file (`camera_info.yaml`, as camera_calibration writes it).
-
-        Raises:
-            InvalidInputError: The file can't be read, lacks a field, or holds an impossible value.
-        """
-        try:
-            entries = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise InvalidInputError(f"cannot read the camera calibration {path}: {error}") from error
-        if not isinstance(entries, Mapping):
-            raise InvalidInputError(f"expected a mapping in {path}, got {type(entries).__name__}")
-        try:
-            return cls.from_calibration(
-                size=(entries["image_height"], entries["image_width"]),
-                intrinsics=entries["camera_matrix"]["data"],
-                distortion_model=entries.get("distortion_model", ""),
-                distortion=entries.get("distortion_coefficients", {}).get("data", ()),
-                rectification=entries.get("rectification_matrix", {}).get("data"),
-                projection=entries.get("projection_matrix", {}).get("data"),
-            )
-        except KeyError as error:
-            raise InvalidInputError(f"expected the entry {error} in {path}, got {sorted(entries)}") from error
-        except (InvalidInputError, AttributeError, TypeError, ValueError) as error:
-            raise InvalidInputError(f"{path}: {error}") from error
 
     @property
     def fx(self) -> float:

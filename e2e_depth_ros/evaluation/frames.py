@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from e2e_depth_ros.core.calibration_file import read_calibration, write_calibration
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 
@@ -59,7 +60,7 @@ class Frame:
             InvalidInputError: It can't be read.
         """
         path = self._path(_CAMERA)
-        return Camera.from_yaml(path) if path else None
+        return read_calibration(path) if path else None
 
     def read_depth(self) -> NDArray[np.float32] | None:
         """Read the measured depth, (H, W), metres, NaN where there is none; None without such a file.
@@ -101,6 +102,40 @@ class Frame:
     def _path(self, name: str) -> Path | None:
         path = self.folder / name if self.folder else None
         return path if path and path.is_file() else None
+
+
+def write_frame(
+    folder: Path,
+    rgb: NDArray[np.uint8],
+    camera: Camera,
+    *,
+    depth_m: NDArray[Any] | None = None,
+    points_m: NDArray[Any] | None = None,
+    camera_from_points: NDArray[Any] | None = None,
+) -> None:
+    """Write a frame folder.
+
+    Args:
+        folder: Made if it does not exist.
+        rgb: (H, W, 3), uint8.
+        camera: The raw camera.
+        depth_m: (H, W), metres, NaN where there is no measurement.
+        points_m: (N, 3), metres, in the sensor's frame.
+        camera_from_points: (4, 4), takes them to the camera's optical frame; by default they are in it.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    (folder / "image.png").write_bytes(encoded.tobytes())
+    write_calibration(folder / _CAMERA, camera)
+    if depth_m is not None:
+        np.savez_compressed(folder / _DEPTH, depth=depth_m.astype(np.float32))
+    if points_m is not None:
+        pose = np.eye(4) if camera_from_points is None else np.asarray(camera_from_points, np.float64)
+        points = points_m.astype(np.float32)
+        np.savez_compressed(folder / _POINTS, points=points, camera_from_points=pose)
 
 
 def find_frames(inputs: Iterable[Path | str], *, exclude: Path | None = None) -> list[Frame]:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
-import yaml
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera, DistortionModel
@@ -16,7 +12,6 @@ from e2e_depth_ros.core.errors import InvalidInputError
 
 SIZE = (240, 320)
 K = np.array([[301.0, 0, 155.25], [0, 287.0, 118.5], [0, 0, 1]])
-SHARED_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 LENSES = {
     "": (),
     "plumb_bob": (-0.28, 0.09, 0.0012, -0.0007, -0.011),
@@ -199,62 +194,3 @@ def test_refuses_other_impossible_values() -> None:
         Camera.from_calibration(SIZE, K.ravel()[:8])
     with pytest.raises(InvalidInputError, match=r"\(N, 3\), got \(3,\)"):
         Camera(SIZE, K).project(np.zeros(3))
-
-
-def calibration_file(path: Path, **changes: object) -> Path:
-    entries: dict[str, object] = {
-        "image_width": 320,
-        "image_height": 240,
-        "camera_matrix": {"rows": 3, "cols": 3, "data": K.ravel().tolist()},
-        "distortion_model": "plumb_bob",
-        "distortion_coefficients": {"rows": 1, "cols": 5, "data": list(LENSES["plumb_bob"])},
-        "rectification_matrix": {"rows": 3, "cols": 3, "data": np.eye(3).ravel().tolist()},
-        "projection_matrix": {"rows": 3, "cols": 4, "data": [290, 0, 150, 0, 0, 280, 110, 0, 0, 0, 1, 0]},
-    }
-    entries.update(changes)
-    kept = {name: value for name, value in entries.items() if value is not None}
-    path.write_text(yaml.safe_dump(kept), encoding="utf-8")
-    return path
-
-
-def test_reads_calibration_files(tmp_path: Path) -> None:
-    camera = Camera.from_yaml(calibration_file(tmp_path / "camera_info.yaml"))
-    assert camera.size == (240, 320)
-    assert camera.distortion_model is DistortionModel.PLUMB_BOB
-    assert camera.distortion == LENSES["plumb_bob"]
-    np.testing.assert_array_equal(camera.intrinsics, K)
-    assert camera.rectified().fx == 290
-
-
-def test_says_what_is_wrong_with_a_calibration_file(tmp_path: Path) -> None:
-    path = tmp_path / "camera_info.yaml"
-    with pytest.raises(InvalidInputError, match=re.escape(str(path))):
-        Camera.from_yaml(path)
-    with pytest.raises(InvalidInputError, match="'camera_matrix'"):
-        Camera.from_yaml(calibration_file(path, camera_matrix=None))
-    with pytest.raises(InvalidInputError, match=r"camera_info.yaml.*\('wide'"):
-        Camera.from_yaml(calibration_file(path, image_height="wide"))
-    with pytest.raises(InvalidInputError, match=r"camera_info.yaml.*coefficients"):
-        Camera.from_yaml(calibration_file(path, distortion_coefficients={"data": [0.1]}))
-    with pytest.raises(InvalidInputError, match=r"camera_info.yaml"):
-        Camera.from_yaml(calibration_file(path, distortion_coefficients=[0.1]))
-    path.write_text("- just\n- a list\n", encoding="utf-8")
-    with pytest.raises(InvalidInputError, match=r"expected a mapping.*list"):
-        Camera.from_yaml(path)
-    path.write_text("{", encoding="utf-8")
-    with pytest.raises(InvalidInputError, match="cannot read"):
-        Camera.from_yaml(path)
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InvalidInputError, match="cannot read"):
-        Camera.from_yaml(path)
-
-
-@pytest.mark.skipif(not SHARED_DATA.is_dir(), reason=f"no development data at {SHARED_DATA}")
-def test_reads_the_calibrations_of_real_cameras() -> None:
-    cameras = {path: Camera.from_yaml(path) for path in sorted(SHARED_DATA.glob("*/*/camera_info.yaml"))}
-    assert cameras
-    for path, camera in cameras.items():
-        image = cv2.imread(str(next(path.parent.glob("image.*"))))
-        assert image is not None
-        assert image.shape[:2] == camera.size
-        assert camera.is_distorted == ("arc2017" in str(path))

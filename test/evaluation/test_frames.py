@@ -2,8 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
+from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.evaluation.frames import find_frames, read_image
+from e2e_depth_ros.evaluation.frames import find_frames, read_image, write_frame
 
 
 def picture(path, size=(5, 7)):
@@ -128,6 +129,23 @@ def test_measurements_are_read(tmp_path, write_frame):
     np.testing.assert_array_equal(camera_from_points, pose)
     camera = frame.read_camera()
     assert (camera.size, camera.fx, camera.fy, camera.cx, camera.cy) == ((40, 56), 50, 46, 29, 18)
+
+
+def test_written_frame_reads_back(tmp_path):
+    rng = np.random.default_rng(0)
+    rgb = rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    camera = Camera((20, 30), np.array([[25.0, 0, 14], [0, 27, 9], [0, 0, 1]]))
+    depth = rng.uniform(1, 3, (20, 30)).astype(np.float32)
+    points, pose = rng.uniform(1, 3, (7, 3)).astype(np.float32), np.diag([-1.0, -1, 1, 1])
+    write_frame(tmp_path / "a" / "b", rgb, camera, depth_m=depth, points_m=points, camera_from_points=pose)
+    write_frame(tmp_path / "a" / "c", rgb, camera)
+    full, bare = find_frames([tmp_path])
+    np.testing.assert_array_equal(full.read_image(), rgb)
+    np.testing.assert_array_equal(full.read_depth(), depth)
+    for read, written in zip(full.read_points(), (points, pose), strict=True):
+        np.testing.assert_array_equal(read, written)
+    np.testing.assert_array_equal(bare.read_camera().intrinsics, camera.intrinsics)
+    assert (bare.read_depth(), bare.read_points()) == (None, None)
 
 
 def test_plain_image_has_no_measurements(tmp_path):
