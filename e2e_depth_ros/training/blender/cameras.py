@@ -53,11 +53,13 @@ class Clearance:
         nearest_m: No ray may end before.
         median_m: Half of the rays must reach further.
         share_of_sky: At most this share of the rays may meet nothing.
+        overhead_m: Nothing may hang nearer above the camera: outdoors it would stand inside a vehicle.
     """
 
     nearest_m: float
     median_m: float
     share_of_sky: float
+    overhead_m: float = 0.0
 
 
 def draw_fov(rng: random.Random) -> float:
@@ -100,6 +102,11 @@ def place(camera: bpy.types.Object, view: View) -> None:
 def is_open(scene: bpy.types.Scene, view: View, clearance: Clearance) -> bool:
     """Whether a view has the clearance, probed with a few rays before anything is rendered."""
     graph = bpy.context.evaluated_depsgraph_get()
+    above = scene.ray_cast(
+        graph, Vector(view.position), Vector((0, 0, 1)), distance=max(1e-3, clearance.overhead_m)
+    )
+    if above[0]:
+        return False
     pose = view.pose
     reach = math.tan(math.radians(view.fov_deg) / 2)
     distances = []

@@ -41,11 +41,11 @@ class Skies:
         """Any panorama, for the pictures on a wall; None where the split has none."""
         return self._load(self._rng.choice(self.paths))[0] if self.paths else None
 
-    def surround(self, *, outdoor: bool, strength: float = 1.0) -> None:
+    def surround(self, *, outdoor: bool, strength: float = 1.0, overcast: bool = False) -> None:
         """Put the scene into a panorama, its mean radiance scaled to `strength`; or under a painted sky."""
         paths = [path for path in self.paths if not outdoor or OUTDOOR.search(path.stem)]
-        if not paths or (outdoor and self._rng.random() < 0.25):
-            self._paint_sky(strength)
+        if not paths or overcast or (outdoor and self._rng.random() < 0.65):
+            self._paint_sky(strength, overcast=overcast)
             return
         image, mean = self._load(self._rng.choice(paths))
         tree = self._clear()
@@ -58,31 +58,43 @@ class Skies:
         tree.links.new(turn.outputs[0], panorama.inputs[0])
         self._shine(tree, panorama.outputs[0], strength / mean)
 
-    def _paint_sky(self, strength: float) -> None:
-        """A clear to clouded sky: a gradient from the horizon, with noise for clouds."""
+    def _paint_sky(self, strength: float, *, overcast: bool) -> None:
+        """A sky: a gradient from a pale horizon to the zenith, with noise for clouds."""
         rng = self._rng
         tree = self._clear()
         place = tree.nodes.new("ShaderNodeTexCoord").outputs["Generated"]
         parts = tree.nodes.new("ShaderNodeSeparateXYZ")
         tree.links.new(place, parts.inputs[0])
         gradient = tree.nodes.new("ShaderNodeValToRGB")
-        grey = rng.uniform(0.5, 1)
-        gradient.color_ramp.elements[0].color = (0.9, 0.93, 1, 1)
-        gradient.color_ramp.elements[1].color = (grey * 0.35, grey * 0.55, 1 * grey, 1)
-        gradient.color_ramp.elements[1].position = rng.uniform(0.3, 0.9)
+        horizon, zenith = gradient.color_ramp.elements
+        warm, blue, value = rng.uniform(-0.15, 0.25), rng.uniform(0.25, 0.9), rng.uniform(0.25, 1)
+        if overcast:
+            warm, blue, value = 0.0, rng.uniform(0, 0.15), rng.uniform(0.5, 1)
+        horizon.color = (0.9 + 0.5 * max(0.0, warm), 0.9, 0.95 - warm, 1)
+        zenith.color = (value * (1 - blue), value * (1 - 0.55 * blue), value, 1)
+        zenith.position = rng.uniform(0.15, 0.8)
         tree.links.new(parts.outputs[2], gradient.inputs[0])
+        # Clouds lie in a plane, so that they become small and dense towards the horizon.
+        height = tree.nodes.new("ShaderNodeMath")
+        height.operation = "MAXIMUM"
+        height.inputs[1].default_value = 0.06
+        tree.links.new(parts.outputs[2], height.inputs[0])
+        plane = tree.nodes.new("ShaderNodeVectorMath")
+        plane.operation = "DIVIDE"
+        tree.links.new(place, plane.inputs[0])
+        tree.links.new(height.outputs[0], plane.inputs[1])
         noise = tree.nodes.new("ShaderNodeTexNoise")
-        noise.inputs["Scale"].default_value = rng.uniform(2, 6)
-        noise.inputs["Detail"].default_value = 6
-        tree.links.new(place, noise.inputs["Vector"])
+        noise.inputs["Scale"].default_value = rng.uniform(0.3, 1.5)
+        noise.inputs["Detail"].default_value = 5
+        tree.links.new(plane.outputs[0], noise.inputs["Vector"])
         cover = tree.nodes.new("ShaderNodeValToRGB")
-        begin = rng.uniform(0.3, 0.7)
+        begin = rng.uniform(0.2, 0.45) if overcast else rng.uniform(0.4, 0.8)
         cover.color_ramp.elements[0].position = begin
         cover.color_ramp.elements[1].position = begin + rng.uniform(0.08, 0.3)
         tree.links.new(noise.outputs[0], cover.inputs[0])
         clouds = tree.nodes.new("ShaderNodeMix")
         clouds.data_type = "RGBA"
-        white = rng.uniform(0.6, 1.1)
+        white = rng.uniform(0.6, 1.2)
         clouds.inputs[7].default_value = (white, white, white, 1)
         tree.links.new(cover.outputs[0], clouds.inputs[0])
         tree.links.new(gradient.outputs[0], clouds.inputs[6])

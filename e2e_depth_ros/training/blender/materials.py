@@ -96,6 +96,7 @@ ROLES: dict[str, tuple[list[tuple[Maker, str]], tuple[float, float]]] = {
         (0.6, 1),
     ),
     "car": ([(textures.plain, "paint")], (0.1, 0.35)),
+    "rubber": ([(textures.plain, "rubber")], (0.6, 0.9)),
     "marking": ([(textures.grainy, "white"), (textures.plain, "white")], (0.6, 0.9)),
     "metal": ([(textures.plain, "grey")], (0.1, 0.5)),
 }

@@ -84,6 +84,40 @@ def boxes(corners: list[tuple[Point, Point]]) -> bpy.types.Mesh:
     return mesh
 
 
+def slanted_box(
+    low: tuple[float, float, float, float], high: tuple[float, float, float, float], bevel: float
+) -> bpy.types.Mesh:
+    """A box that narrows upwards; `low` and `high` are (half width, y from, y to, z)."""
+    shape = bmesh.new()
+    rims = [
+        [shape.verts.new((x * half, y, z)) for x, y in ((-1, y0), (1, y0), (1, y1), (-1, y1))]
+        for half, y0, y1, z in (low, high)
+    ]
+    shape.faces.new(reversed(rims[0]))
+    shape.faces.new(rims[1])
+    for i in range(4):
+        j = (i + 1) % 4
+        shape.faces.new((rims[0][i], rims[0][j], rims[1][j], rims[1][i]))
+    if bevel:
+        bmesh.ops.bevel(shape, geom=list(shape.edges), offset=bevel, segments=2, affect="EDGES", profile=0.5)
+    return _mesh(shape)
+
+
+def wheels(
+    radius: float, x: float, half: float, axles: tuple[float, float], height: float | None = None
+) -> bpy.types.Mesh:
+    """Four wheels at -x and x, `half` their width, their middle at `height` (by default on the ground)."""
+    shape = bmesh.new()
+    upright = Matrix.Rotation(math.pi / 2, 4, "Y")
+    for side in (-x, x):
+        for y in axles:
+            pose = Matrix.Translation((side, y, radius if height is None else height)) @ upright
+            bmesh.ops.create_cone(
+                shape, cap_ends=True, segments=14, radius1=radius, radius2=radius, depth=2 * half, matrix=pose
+            )
+    return _mesh(shape)
+
+
 def sheet(points: list[list[Point]]) -> bpy.types.Mesh:
     """A surface through a grid of points, smooth."""
     rows, columns = len(points), len(points[0])

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import meshes
 from meshes import Point
@@ -25,8 +26,9 @@ class Layout:
         half: Half the width of the carriageway.
         pavement: Width of the pavement on each side.
         setback: Distance from the pavement to the buildings.
-        style: "urban", "suburban" or "open".
+        style: "urban", "avenue", "suburban" or "open".
         parking: Whether cars park along the kerb.
+        median: Half the width of a planted strip in the middle; 0 without one.
         crossing: Where another street crosses, from y to y; None without one.
     """
 
@@ -35,12 +37,20 @@ class Layout:
     setback: float
     style: str
     parking: bool
+    median: float
     crossing: tuple[float, float] | None
 
     @property
     def line(self) -> float:
         """Distance of the buildings from the middle."""
         return self.half + self.pavement + self.setback
+
+    @property
+    def lanes(self) -> list[float]:
+        """The middles of the lanes of one direction, as distances from the middle of the street."""
+        width = self.half - self.median - (2.2 if self.parking else 0.3)
+        count = max(1, int(width / 3.1))
+        return [self.median + (lane + 0.5) * width / count for lane in range(count)]
 
     @property
     def stretches(self) -> list[tuple[float, float]]:
@@ -77,6 +87,11 @@ def build(stage: Stage, layout: Layout) -> None:
     marks = [*_lines(stage, layout), *_crossing(stage, layout)]
     if marks:
         stage.put_once(meshes.boxes(marks), stage.paints.make("marking"))
+    if layout.median:
+        strip = stage.paints.make(rng.choice(["grass", "concrete", "pavement"]))
+        for y0, y1 in layout.stretches:
+            stage.box(kerb, (-layout.median, y0, -0.2), (layout.median, y1, height))
+            stage.box(strip, (0.15 - layout.median, y0, -0.2), (layout.median - 0.15, y1, height + 0.005))
     patch = stage.paints.make("asphalt")
     for _ in range(rng.randint(0, 5)):
         x, y = rng.uniform(-0.8, 0.8) * layout.half, rng.uniform(-5, 35)
@@ -84,18 +99,33 @@ def build(stage: Stage, layout: Layout) -> None:
 
 
 def _lines(stage: Stage, layout: Layout) -> Marks:
-    """Lines between the lanes and along the edges."""
+    """Lines between the lanes, in the middle and along the edges."""
     marks: Marks = []
-    if stage.chance(0.75):
-        dash, gap = stage.rng.choice([(3.0, 3.0), (3.0, 6.0), (6.0, 3.0), (400.0, 1.0)])
-        for x in [0.0] if layout.half < 6 else [-layout.half / 2, 0.0, layout.half / 2]:
-            y = BEHIND_M
-            while y < 200:
-                marks.append(((x - 0.07, y, 0), (x + 0.07, min(y + dash, 300), 0.004)))
-                y += dash + gap
-    if stage.chance(0.5):
-        inner, outer = layout.half - 0.4, layout.half - 0.28
-        marks += [((side * inner, BEHIND_M, 0), (side * outer, 300, 0.004)) for side in (-1, 1)]
+
+    def line(x: float, dash: float, gap: float) -> None:
+        y = BEHIND_M
+        while y < 200:
+            marks.append(((x - 0.07, y, 0), (x + 0.07, min(y + dash, 300), 0.004)))
+            y += dash + gap
+
+    dash = stage.rng.choice([(3.0, 3.0), (3.0, 6.0), (6.0, 3.0), (3.0, 9.0)])
+    solid = (400.0, 1.0)
+    lanes = layout.lanes
+    for side in (-1, 1):
+        for left, right in pairwise(lanes):
+            line(side * (left + right) / 2, *dash)
+    if layout.median == 0 and stage.chance(0.8):
+        double = len(lanes) > 1 and stage.chance(0.6)
+        for x in (-0.15, 0.15) if double else (0.0,):
+            line(x, *(solid if double or stage.chance(0.3) else dash))
+    edge = lanes[-1] + 1.6 if layout.parking else layout.half - 0.35
+    for side in (-1, 1) if stage.chance(0.6) else ():
+        line(side * min(edge, layout.half - 0.2), *solid)
+        if layout.median:
+            line(side * (layout.median + 0.25), *solid)
+    if layout.crossing and stage.chance(0.7):  # where to stop
+        x0, x1 = layout.median + 0.2, layout.half - 0.2
+        marks.append(((x0, layout.crossing[0] - 1.4, 0), (x1, layout.crossing[0] - 1.0, 0.005)))
     return marks
 
 

@@ -153,17 +153,32 @@ class Stage:
         bpy.context.scene.collection.objects.link(light)
         self._objects.append(light)
 
-    def sun(self, low: float, high: float) -> None:
-        """Place a sun of random height; its irradiance is drawn between the limits, W/m2."""
+    def sun(self, low: float, high: float, size: tuple[float, float] = (0.005, 0.08)) -> None:
+        """Place a sun of random height; irradiance (W/m2) and size (radians) are drawn between the limits."""
         rng = self.rng
         self.lamp(
             "SUN",
             (0, 0, 50),
             rng.uniform(low, high),
-            rng.uniform(0.005, 0.08),
-            tilt=rng.uniform(0.3, 1.3),
+            rng.uniform(*size),
+            tilt=rng.uniform(0.2, 1.4),
             turn=rng.uniform(0, 2 * pi),
         )
+
+    def daylight(self) -> None:
+        """Light an outdoor scene: clear with hard shadows, hazy, overcast, or at dusk."""
+        rng = self.rng
+        draw = rng.random()
+        if draw < 0.6:  # clear
+            self.skies.surround(outdoor=True, strength=1.0)
+            self.sun(2, 9, size=(0.005, 0.03))
+        elif draw < 0.75:  # hazy
+            self.skies.surround(outdoor=True, strength=1.0)
+            self.sun(0.5, 2, size=(0.05, 0.5))
+        elif draw < 0.93:
+            self.skies.surround(outdoor=True, strength=1.0, overcast=True)
+        else:
+            self.skies.surround(outdoor=True, strength=rng.uniform(0.01, 0.1))
 
     def _repaint(self, thing: bpy.types.Object, slot: int, role: str) -> None:
         thing.material_slots[slot].link = "OBJECT"

@@ -16,45 +16,58 @@ from mathutils import Euler, Matrix
 from objects import Palette
 from roads import BEHIND_M, Layout
 from stage import Plan, Stage, frame
+from vehicles import Garage
 
-CLEARANCE = Clearance(nearest_m=0.3, median_m=2.0, share_of_sky=0.6)
+CLEARANCE = Clearance(nearest_m=0.3, median_m=2.0, share_of_sky=0.6, overhead_m=2.0)
 AHEAD_M = 150.0
 NEAR_M = 40.0  # nearer buildings have real windows
 
 
 def build(stage: Stage) -> Plan:
     """Build a street."""
-    rng = stage.rng
-    style = rng.choice(["urban", "urban", "urban", "suburban", "suburban", "open"])
-    corner = rng.uniform(6, 60)
-    layout = Layout(
-        half=rng.uniform(2.8, 9) if style != "open" else rng.uniform(3.5, 11),
-        pavement=rng.uniform(1.2, 4.5) if style != "open" else rng.uniform(0.3, 1.5),
-        setback={"urban": 0.0, "suburban": rng.uniform(2, 8), "open": rng.uniform(10, 40)}[style],
-        style=style,
-        parking=stage.chance(0.7) and style != "open",
-        crossing=(corner, corner + rng.uniform(6, 22)) if stage.chance(0.4) else None,
-    )
+    layout = _draw_layout(stage)
     paints = objects.palette(stage, 6)
+    garage = Garage(stage)
     roads.build(stage, layout)
     for side in (-1, 1):
         _line_of_buildings(stage, paints, layout, side)
         _pavement_things(stage, paints, layout, side)
-        _vehicles(stage, layout, side)
+        _vehicles(stage, garage, layout, side)
     _people(stage, paints, layout)
+    _overhead(stage, paints, layout)
     _closing(stage, layout)
-    stage.skies.surround(outdoor=True, strength=1.0)
-    if stage.chance(0.75):
-        stage.sun(1, 8)
+    stage.daylight()
     return Plan(lambda: _view(stage, layout), CLEARANCE)
+
+
+def _draw_layout(stage: Stage) -> Layout:
+    rng = stage.rng
+    style = rng.choice(["urban", "urban", "avenue", "avenue", "avenue", "suburban", "suburban", "open"])
+    low, high = {"urban": (2.8, 9), "avenue": (7, 15), "suburban": (3.2, 7), "open": (3.5, 11)}[style]
+    half = rng.uniform(low, high)
+    corner = rng.uniform(6, 70)
+    return Layout(
+        half=half,
+        pavement=rng.uniform(0.3, 1.5) if style == "open" else rng.uniform(1.2, 4.5),
+        setback={
+            "urban": 0.0,
+            "avenue": rng.uniform(0, 14),
+            "suburban": rng.uniform(2, 8),
+            "open": rng.uniform(10, 40),
+        }[style],
+        style=style,
+        parking=stage.chance(0.35 if style == "avenue" else 0.7) and style != "open",
+        median=rng.uniform(0.4, 2.5) if half > 7 and stage.chance(0.35) else 0.0,
+        crossing=(corner, corner + rng.uniform(6, 24)) if stage.chance(0.45) else None,
+    )
 
 
 def _line_of_buildings(stage: Stage, paints: Palette, layout: Layout, side: int) -> None:
     rng = stage.rng
     y, far = BEHIND_M, rng.uniform(60, AHEAD_M)
-    even = rng.uniform(3.5, 20)  # neighbours are of similar height
+    even = rng.uniform(3.5, 20 if layout.style == "urban" else 12)  # neighbours are of similar height
     while y < far:
-        suburban = layout.style != "urban"
+        suburban = layout.style in ("suburban", "open")
         length = rng.uniform(7, 13) if suburban else rng.uniform(6, 20)
         middle = y + length / 2
         base = frame(side * (layout.line + rng.uniform(0, 0.3)), middle, turn=-side * pi / 2)
@@ -66,11 +79,11 @@ def _line_of_buildings(stage: Stage, paints: Palette, layout: Layout, side: int)
             base = base @ frame(0, rng.uniform(0, 3))
             if stage.chance(0.75 if layout.style == "suburban" else 0.35):
                 buildings.house(stage, paints, base, (length * 0.75, rng.uniform(6, 10), rng.uniform(2.8, 6)))
-        elif stage.chance(0.9):
+        elif stage.chance(0.9 if layout.style == "urban" else 0.65):
             height = max(3.2, even * rng.uniform(0.75, 1.3))
             buildings.block(stage, paints, base, (length - rng.choice([0, 0, 0.8]), 12, height), near=near)
         y += length + (rng.uniform(1, 8) if suburban else rng.choice([0, 0, 0, rng.uniform(4, 10)]))
-    if layout.style != "urban" and stage.chance(0.6):
+    if layout.style in ("suburban", "open") and stage.chance(0.6):
         _fence(stage, layout, side, far)
 
 
@@ -148,55 +161,61 @@ def _sign(stage: Stage, paints: Palette, base: Matrix) -> None:
         stage.shape("box", plate, (0, 0, height), (0.03, size, size * rng.uniform(0.6, 1.3)), base=base)
 
 
-def _vehicles(stage: Stage, layout: Layout, side: int) -> None:
-    """Parked cars close behind each other, and moving ones on the lanes."""
+def _vehicles(stage: Stage, garage: Garage, layout: Layout, side: int) -> None:
+    """Parked cars close behind each other, and traffic on the lanes: a jam, a flow, or an empty road."""
     rng = stage.rng
     if layout.parking:
-        y, density = rng.uniform(-30, -20), rng.uniform(0.4, 1)
+        y, density = rng.uniform(-30, -20), rng.uniform(0.3, 1)
         while y < 70:
             length = 5.2
             if stage.chance(density) and not layout.crosses(y, 6):
                 place = frame(side * (layout.half - 1.1 + rng.gauss(0, 0.1)), y, turn=rng.gauss(0, 0.03))
-                length = _vehicle(stage, place, "car") + rng.uniform(0.5, 1.5)
+                length = garage.add(place @ _either_way(stage)) + rng.uniform(0.5, 1.5)
             y += length
-    for _ in range(rng.randint(0, 3)):
-        lane = side * layout.half * (0.3 if layout.parking else 0.5)
-        place = frame(lane + rng.gauss(0, 0.3), rng.uniform(8, 70), turn=rng.gauss(0, 0.03))
-        _vehicle(stage, place, "truck" if stage.chance(0.15) else rng.choice(["car", "car", "car", "cycle"]))
+    most = rng.choice([2, 8, 25, 60])
+    for lane in layout.lanes:
+        y = rng.uniform(-35, -35 + most)
+        while y < 110:
+            drift = rng.gauss(0, 0.25)
+            place = frame(side * lane + drift, y, turn=(0 if side > 0 else pi) + rng.gauss(0, 0.02))
+            draw = rng.random()
+            length = 4.5
+            if draw < 0.08 and (picked := stage.furniture.pick(rng.choice(["truck", "cycle"]))):
+                turn = 0 if picked[0].size_m[1] >= picked[0].size_m[0] else pi / 2
+                stage.place_model(*picked, place @ frame(0, 0, turn=turn))
+                length = picked[0].length_m
+            else:
+                length = garage.add(place, "bus" if draw > 0.95 else "")
+            y += length + rng.uniform(2, 3 + most)
 
 
-def _vehicle(stage: Stage, place: Matrix, role: str) -> float:
-    """Place a vehicle lengthwise, either way round; returns its length, metres."""
-    picked = stage.furniture.pick(role)
-    if picked is None:
-        return plain_car(stage, place)
-    width, depth, _ = picked[0].size_m
-    turn = (0 if depth >= width else pi / 2) + stage.rng.choice([0, pi])
-    stage.place_model(*picked, place @ frame(0, 0, turn=turn))
-    return max(width, depth)
+def _either_way(stage: Stage) -> Matrix:
+    return frame(0, 0, turn=stage.rng.choice([0, pi]))
 
 
-def plain_car(stage: Stage, base: Matrix) -> float:
-    """A car of rounded boxes along y; returns its length, metres."""
+def _overhead(stage: Stage, paints: Palette, layout: Layout) -> None:
+    """Traffic lights over a crossing, and cables across the street."""
     rng = stage.rng
-    length, paint, glass = rng.uniform(3.6, 4.8), stage.paints.make("car"), stage.paints.pane()
-    half = length / 2
-    stage.box(paint, (-0.86, -half, 0.25), (0.86, half, 0.9), base=base, shape="cushion")
-    stage.box(glass, (-0.74, -0.5 * half, 0.8), (0.74, 0.75 * half, 1.36), base=base, shape="cushion")
-    stage.box(paint, (-0.7, -0.35 * half, 1.3), (0.7, 0.6 * half, 1.46), base=base, shape="cushion")
-    tyre = stage.paints.make("asphalt")
-    for x in (-0.8, 0.8):
-        for y in (-0.6 * half, 0.6 * half):
-            on_side = Euler((0, pi / 2, 0))
-            stage.put(
-                stage.shapes.pick("round"),
-                tyre,
-                (x, y, 0.32),
-                (0.64, 0.64, 0.22),
-                base=base,
-                rotation=on_side,
-            )
-    return length
+    metal = paints[-1]
+    if layout.crossing and stage.chance(0.7):
+        reach = rng.uniform(0.2, 0.9) * layout.half
+        for side, y in ((1, layout.crossing[1] + 1), (-1, layout.crossing[0] - 1)):
+            base = frame(side * (layout.half + 0.5), y)
+            height = rng.uniform(5, 6.5)
+            stage.shape("pole", metal, (0, 0, height / 2), (0.2, 0.2, height), base=base)
+            stage.box(metal, (0, -0.06, height - 0.3), (-side * reach, 0.06, height - 0.18), base=base)
+            for x in (0, -side * reach):
+                lamp = frame(x, -0.1 * side, height - 0.8 if x else 2.6)
+                case = stage.paints.make("rubber")
+                stage.box(case, (-0.17, -0.15, -0.5), (0.17, 0.15, 0.5), base=base @ lamp)
+                glow, z = rng.choice([((1, 0.05, 0.03, 1), 0.3), ((0.1, 1, 0.4, 1), -0.3)])
+                light = stage.paints.glow(glow, 4)
+                stage.box(light, (-0.1, -0.17, z - 0.1), (0.1, 0.17, z + 0.1), base=base @ lamp)
+    if stage.chance(0.25):
+        cable, height = stage.paints.make("rubber"), rng.uniform(6, 9)
+        for index in range(rng.randint(1, 4)):
+            x = rng.choice([-1, 1]) * layout.half + 0.3 * index
+            stage.box(cable, (x - 0.02, BEHIND_M, height), (x + 0.02, 160, height + 0.04))
 
 
 def _people(stage: Stage, paints: Palette, layout: Layout) -> None:
@@ -226,7 +245,7 @@ def _closing(stage: Stage, layout: Layout) -> None:
         if abs(x) > layout.line + 5:
             size = rng.uniform(10, 25)
             stage.box(stage.paints.windowed(), (x, y, 0), (x + size, y + size, rng.uniform(6, 40)))
-    if layout.style != "urban":
+    if layout.style != "urban" or stage.chance(0.3):
         leaf = stage.paints.make("leaf")
         for _ in range(rng.randint(4, 14)):
             x, y = rng.choice([-1, 1]) * rng.uniform(layout.line + 8, 120), rng.uniform(-60, 220)
@@ -235,13 +254,32 @@ def _closing(stage: Stage, layout: Layout) -> None:
 
 
 def _view(stage: Stage, layout: Layout) -> View:
-    """Draw a camera: on the carriageway as a car's, or on the pavement as a delivery robot's."""
+    """Draw a camera: a car's, in a lane, or a delivery robot's, mostly on the pavement."""
+    return _car_view(stage, layout) if stage.chance(0.55) else _robot_view(stage, layout)
+
+
+def _car_view(stage: Stage, layout: Layout) -> View:
+    rng = stage.rng
+    side = rng.choice([-1, 1])
+    place = (
+        side * rng.choice(layout.lanes) + rng.gauss(0, 0.3),
+        side * rng.uniform(-16, 10),
+        rng.uniform(0.8, 2.1),
+    )
+    ahead = 0 if side > 0 else 180
+    draw = rng.random()
+    if draw < 0.65:
+        turn = rng.gauss(0, 5)
+    elif draw < 0.9:
+        turn = rng.choice([-1, 1]) * rng.uniform(20, 105)
+    else:
+        turn = 180 + rng.gauss(0, 10)
+    return View(place, ahead + turn, rng.gauss(-1.5, 3), rng.gauss(0, 1), draw_fov(rng))
+
+
+def _robot_view(stage: Stage, layout: Layout) -> View:
     rng = stage.rng
     y = rng.uniform(-12, 14)
-    if stage.chance(0.4):
-        position = (rng.uniform(-0.7, 0.7) * layout.half, y, rng.uniform(1.1, 2.0))
-        heading = rng.gauss(0, 8) if stage.chance(0.6) else rng.choice([-1, 1]) * rng.uniform(20, 70)
-        return View(position, heading, rng.gauss(-2, 3), rng.gauss(0, 1.5), draw_fov(rng))
     walk = layout.half + layout.pavement * rng.uniform(0.2, 0.9)
     x = rng.choice([-walk, walk]) if stage.chance(0.7) else rng.uniform(-0.8, 0.8) * layout.half
     z = rng.uniform(1.2, 2.0) if stage.chance(0.4) else rng.uniform(0.25, 1.3)

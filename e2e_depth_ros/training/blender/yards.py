@@ -16,7 +16,7 @@ from mathutils import Matrix, noise
 from objects import Palette
 from stage import Plan, Stage, frame
 
-CLEARANCE = Clearance(nearest_m=0.25, median_m=1.0, share_of_sky=0.6)
+CLEARANCE = Clearance(nearest_m=0.25, median_m=1.0, share_of_sky=0.6, overhead_m=1.5)
 
 
 def build(stage: Stage) -> Plan:
@@ -42,9 +42,7 @@ def build(stage: Stage) -> Plan:
         _something(stage, paints, _spot(stage, 1.5, 14))
     if bumpy:
         _tufts(stage)
-    stage.skies.surround(outdoor=True, strength=1.0)
-    if stage.chance(0.75):
-        stage.sun(1, 8)
+    stage.daylight()
     return Plan(lambda: _view(stage), CLEARANCE)
 
 
