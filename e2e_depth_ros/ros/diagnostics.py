@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.ros.worker import Turn
 
 
 @dataclass
@@ -25,6 +26,7 @@ class _Window:
     stages_s: Counter[str] = field(default_factory=Counter)
     stage_frames: Counter[str] = field(default_factory=Counter)
     oldest_s: float = 0.0
+    turns: list[Turn] = field(default_factory=list)
 
 
 class Statistics:
@@ -87,6 +89,11 @@ class Statistics:
             self._window.stage_frames.update(durations_s.keys())
             self._window.oldest_s = max(self._window.oldest_s, age_s)
 
+    def turn(self, turn: Turn) -> None:
+        """Note how long the worker took for a frame, whatever came of it."""
+        with self._lock:
+            self._window.turns.append(turn)
+
     def status(self, name: str, *, dropped: int, silence: str = "") -> DiagnosticStatus:
         """Report, and begin a new window.
 
@@ -117,6 +124,8 @@ class Statistics:
                 "rate_in_hz": f"{rate_in:.2f}",
                 "rate_out_hz": f"{rate_out:.2f}",
                 "age_max_ms": f"{window.oldest_s * 1e3:.1f}",
+                "age_since_arrival_max_ms": _max_ms(turn.age_s for turn in window.turns),
+                "worker_period_max_ms": _max_ms(turn.period_s for turn in window.turns),
                 "non_finite_pixels": self._non_finite,
                 **{
                     f"stage_ms/{stage}": f"{total / window.stage_frames[stage] * 1e3:.2f}"
@@ -128,6 +137,10 @@ class Statistics:
                 "last_failure": self._last_failure,
             }
         return make_status(name, level, message, values)
+
+
+def _max_ms(durations_s: Iterable[float]) -> str:
+    return f"{max(durations_s, default=0.0) * 1e3:.1f}"
 
 
 def make_status(name: str, level: bytes, message: str, values: Mapping[str, object]) -> DiagnosticStatus:

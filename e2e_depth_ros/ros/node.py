@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_srvs.srv import SetBool, Trigger
 
 from e2e_depth_ros.core.errors import E2EDepthError
-from e2e_depth_ros.ros.diagnostics import Statistics, make_status
-from e2e_depth_ros.ros.outputs import Output
+from e2e_depth_ros.ros.diagnostics import Statistics
 from e2e_depth_ros.ros.parameter_server import ParameterServer
 from e2e_depth_ros.ros.parameters import Parameters
+from e2e_depth_ros.ros.publishers import RELIABILITY, OutputPublishers
 from e2e_depth_ros.ros.refusal import RefusedMessageError
 from e2e_depth_ros.ros.stamps import StampedBuffer, StampOrder, stamp_ns
+from e2e_depth_ros.ros.status import last_alignment_status, model_status
 from e2e_depth_ros.ros.transforms import Transforms
 from e2e_depth_ros.ros.worker import Worker
 
-_RELIABILITY = {
-    "reliable": QoSReliabilityPolicy.RELIABLE,
-    "best_effort": QoSReliabilityPolicy.BEST_EFFORT,
-}
-_SPARSE_QUEUE = 5  # a slow executor must not lose the one cloud that belongs to a frame
+_SPARSE_QUEUE: Final = 5  # a slow executor must not lose the one cloud that belongs to a frame
 
 
 class DepthNode(LifecycleNode):
@@ -50,13 +48,14 @@ class DepthNode(LifecycleNode):
         super().__init__("depth", **options)
         self._pipeline: Any = None
         self._model: dict[str, Any] = {}
-        self._publishers_by_output: dict[Output, Any] = {}
+        self._outputs: OutputPublishers | None = None
         self._inputs: list[Any] = []
         self._group: Any = None
         self._worker: Worker | None = None
         self._dropped = 0  # by workers of earlier activations
         self._enabled = True
         self._alignment: Any = None
+        self._aligned_s = 0.0
         self._camera_infos = StampedBuffer("camera_info")
         self._stamp_order = StampOrder()
         self._statistics = Statistics()
@@ -165,29 +164,21 @@ class DepthNode(LifecycleNode):
         )
         # A group never forgets the entities that it had: with one for each configuration nothing piles up.
         self._group = MutuallyExclusiveCallbackGroup()
-        profile = QoSProfile(
-            depth=wanted.output_queue_size, reliability=_RELIABILITY[wanted.output_reliability]
+        self._outputs = OutputPublishers(
+            self, wanted.output_reliability, wanted.output_queue_size, self._group
         )
-        for output in Output:
-            self._publishers_by_output[output] = self.create_lifecycle_publisher(
-                output.message_type,
-                output.value,
-                profile,
-                callback_group=self._group,
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            )
         facts = ", ".join(f"{key} {value}" for key, value in self._model.items())
         self.get_logger().info(f"ready: {facts}")
 
     def _unload(self) -> None:
-        for publisher in self._publishers_by_output.values():
-            self.destroy_lifecycle_publisher(publisher)
-        self._publishers_by_output = {}
+        if self._outputs is not None:
+            self._outputs.destroy()
+        self._outputs = None
         self._pipeline = self._alignment = None
         self._model = {}
 
     def _start(self) -> None:
-        self._worker = Worker(self._process, self._on_failure)
+        self._worker = Worker(self._process, self._on_failure, self._statistics.turn)
         wanted = self.parameters
         image_type = CompressedImage if wanted.image_transport == "compressed" else Image
         sparse = self._pipeline.sparse
@@ -197,7 +188,7 @@ class DepthNode(LifecycleNode):
             (PointCloud2, "sparse_points", sparse.points.put, _SPARSE_QUEUE),
             (Image, "sparse_depth", sparse.depth.put, _SPARSE_QUEUE),
         ):
-            profile = QoSProfile(depth=depth, reliability=_RELIABILITY[wanted.input_reliability])
+            profile = QoSProfile(depth=depth, reliability=RELIABILITY[wanted.input_reliability])
             self._inputs.append(
                 self.create_subscription(
                     message_type,
@@ -275,22 +266,18 @@ class DepthNode(LifecycleNode):
     # The worker's thread
 
     def _process(self, image: Any) -> None:
-        pipeline, statistics = self._pipeline, self._statistics
-        wanted = {
-            output
-            for output, publisher in self._publishers_by_output.items()
-            if publisher.get_subscription_count()
-        }
-        if not wanted:
+        pipeline, outputs, statistics = self._pipeline, self._outputs, self._statistics
+        wanted = outputs.wanted() if outputs is not None else set()
+        if outputs is None or not wanted:
+            self._alignment = None
             statistics.skipped()
             return
         camera_info = self._camera_infos.exact_or_latest(stamp_ns(image.header))
         result = pipeline.process(image, camera_info, wanted)
-        for output, message in result.messages.items():
-            self._publishers_by_output[output].publish(message)
+        outputs.publish(result.messages)
         for refusal in result.refusals:
             self._on_refusal(refusal)
-        self._alignment = result.alignment
+        self._alignment, self._aligned_s = result.alignment, time.monotonic()
         topics = [output.value for output in result.messages]
         statistics.processed(topics, result.durations_s, self._age_s(image.header), result.non_finite)
 
@@ -310,7 +297,10 @@ class DepthNode(LifecycleNode):
     def _report(self) -> None:
         dropped = self._dropped + (self._worker.dropped if self._worker else 0)
         frames = self._statistics.status(f"{self._name}: frames", dropped=dropped, silence=self._silence())
-        message = DiagnosticArray(status=[frames, self._model_status(), self._alignment_status()])
+        model = model_status(self._name, self._model, active=self._worker is not None, enabled=self._enabled)
+        since_s = time.monotonic() - self._aligned_s
+        alignment = last_alignment_status(self._name, self._alignment, since_s)
+        message = DiagnosticArray(status=[frames, model, alignment])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
@@ -321,18 +311,3 @@ class DepthNode(LifecycleNode):
         count = self.count_publishers(topic)
         hint = "; is their QoS compatible?" if count else ""
         return f"no image on {topic}: it has {count} publishers{hint}"
-
-    def _model_status(self) -> DiagnosticStatus:
-        name = f"{self._name}: model"
-        if self._pipeline is None:
-            return make_status(name, DiagnosticStatus.WARN, "not configured", {})
-        state = ("active" if self._enabled else "disabled") if self._worker else "inactive"
-        return make_status(name, DiagnosticStatus.OK, state, self._model)
-
-    def _alignment_status(self) -> DiagnosticStatus:
-        if self._alignment is None:
-            reason = "not computed: no one subscribes to a metric topic or alignment/status"
-            return make_status(f"{self._name}: alignment", DiagnosticStatus.OK, reason, {})
-        from e2e_depth_ros.ros.products import status_from_alignment  # noqa: PLC0415
-
-        return status_from_alignment(self._alignment, self._name)

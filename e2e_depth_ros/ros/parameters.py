@@ -93,7 +93,8 @@ class Parameters:
     sparse_extrinsics: tuple[float, ...] = parameter(
         (0.0,) * 7,
         "Pose of the sparse points' frame in the camera's optical frame: x y z in metres, quaternion x y z w."
-        " All zero: ask TF.",
+        " All zero: ask TF. Where it is given, clouds of another frame_id than the first one's are refused"
+        " until ~/reset_alignment.",
     )
     sparse_min_depth: float = parameter(
         0.1, "Nearer samples, in metres along the optical axis, are dropped.", bounds=(0.0, 1000.0)

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticStatus
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.confidence import confidence_from_alignment
@@ -19,18 +18,11 @@ from e2e_depth_ros.core.geometry import depth_edges
 from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap, farness_from_relative
 from e2e_depth_ros.ros.camera_info import message_from_camera
 from e2e_depth_ros.ros.depth_cloud import cloud_from_depth, filter_settings
-from e2e_depth_ros.ros.diagnostics import make_status
 from e2e_depth_ros.ros.images import message_from_array
 from e2e_depth_ros.ros.outputs import METRIC_OUTPUTS, Output
 from e2e_depth_ros.ros.parameters import Parameters
+from e2e_depth_ros.ros.status import status_from_alignment
 from e2e_depth_ros.ros.view import View
-
-_LEVELS: Final = {
-    AlignmentState.FRESH: DiagnosticStatus.OK,
-    AlignmentState.HELD: DiagnosticStatus.WARN,
-    AlignmentState.DEGRADED: DiagnosticStatus.WARN,
-    AlignmentState.LOST: DiagnosticStatus.ERROR,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +138,7 @@ def _confidence(products: Products, _: Parameters) -> Any | None:
 def _status(products: Products, _: Parameters) -> Any | None:
     if products.alignment is None:
         return None
-    return status_from_alignment(products.alignment, products.node_name)
+    return status_from_alignment(products.node_name, products.alignment)
 
 
 def _normals(products: Products, _: Parameters) -> Any | None:
@@ -182,30 +174,3 @@ _MAKERS: Final = {
     Output.RELATIVE: _relative,
     Output.COLOR: _color,
 }
-
-
-def status_from_alignment(alignment: Alignment, node_name: str) -> DiagnosticStatus:
-    """Describe an alignment, for alignment/status and /diagnostics alike.
-
-    Args:
-        alignment: Of the last frame.
-        node_name: Whose alignment it is.
-    """
-    level = _LEVELS[alignment.state]
-    if alignment.state is AlignmentState.LOST and np.isinf(alignment.age_s):
-        level = DiagnosticStatus.WARN  # nothing is wrong where nobody measures metres
-    values = {
-        "state": alignment.state.value,
-        "source": alignment.source,
-        "scale": f"{alignment.scale:.6g}",
-        "shift_m": f"{alignment.shift_m:.6g}",
-        "samples_used": alignment.samples_used,
-        "samples_dropped": sum(alignment.samples_dropped.values()),
-        **{f"samples_dropped/{reason}": count for reason, count in alignment.samples_dropped.items()},
-        "inlier_ratio": f"{alignment.inlier_ratio:.3f}",
-        "residual": f"{alignment.residual:.4g}",
-        "condition": f"{alignment.condition:.4g}",
-        "age_s": f"{alignment.age_s:.3f}",
-    }
-    message = f"{alignment.state.value}: {alignment.reason}"
-    return make_status(f"{node_name}: alignment", level, message, values)

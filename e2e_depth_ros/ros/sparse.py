@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.samples import Samples, samples_from_depth, samples_from_points, thin
 from e2e_depth_ros.core.errors import InvalidInputError
@@ -38,6 +39,7 @@ class SparseInputs:
         self.points = StampedBuffer("sparse_points")
         self.depth = StampedBuffer("sparse_depth")
         self._transforms = transforms
+        self._described: tuple[tuple[float, ...], str] | None = None  # extrinsics, and the frame they are of
 
     def expect_frame(self, header: Any) -> None:
         """Keep what is closest to a frame whose way begins; `samples_for` asks for it at the end."""
@@ -75,7 +77,8 @@ class SparseInputs:
         return "no samples from sparse_points or sparse_depth"
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Forget what waits, and which frame it came in."""
+        self._described = None
         self.points.clear()
         self.depth.clear()
 
@@ -103,18 +106,30 @@ class SparseInputs:
             raise RefusedMessageError(
                 "sparse_points: camera_info", "expected a usable camera_info to project points, got none"
             )
-        if any(parameters.sparse_extrinsics):
-            pose = pose_from_numbers(parameters.sparse_extrinsics)
-        else:
-            pose = self._transforms.pose(header.frame_id, message.header.frame_id, header.stamp)
         return samples_from_points(
             points_m,
-            pose,
+            self._pose(message.header.frame_id, header, parameters),
             view.camera,
             min_depth_m=parameters.sparse_min_depth,
             max_depth_m=parameters.sparse_max_depth,
             source="sparse_points",
         )
+
+    def _pose(self, frame_id: str, header: Any, parameters: Parameters) -> NDArray[np.float64]:
+        """Find the sensor's pose in the camera's frame."""
+        extrinsics = parameters.sparse_extrinsics
+        if not any(extrinsics):
+            return self._transforms.pose(header.frame_id, frame_id, header.stamp)
+        described = self._described
+        if described is None or described[0] != extrinsics:
+            self._described = described = extrinsics, frame_id
+        if frame_id != described[1]:
+            raise RefusedMessageError(
+                "sparse_points: frame",
+                f"expected {described[1]!r}, the first that came and so the one that sparse_extrinsics"
+                f" describes, got {frame_id!r}; if that is right, call ~/reset_alignment",
+            )
+        return pose_from_numbers(extrinsics)
 
     def _from_depth(self, message: Any, header: Any, view: View, parameters: Parameters) -> Samples:
         frames = header.frame_id, message.header.frame_id

@@ -7,8 +7,9 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.ros.diagnostics import Statistics
-from e2e_depth_ros.ros.products import status_from_alignment
 from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.ros.status import last_alignment_status, model_status, status_from_alignment
+from e2e_depth_ros.ros.worker import Turn
 
 
 def report(statistics, **options):
@@ -68,6 +69,41 @@ def test_silence_is_told_only_when_nothing_came():
     assert report(statistics, silence="no image on /x")[0].level == DiagnosticStatus.OK
 
 
+def test_turns_of_the_worker_are_told():
+    statistics = Statistics()
+    for turn in (Turn(age_s=0.03, period_s=0.02), Turn(age_s=0.01, period_s=0.04)):
+        statistics.turn(turn)
+    _, values = report(statistics)
+    assert (values["age_since_arrival_max_ms"], values["worker_period_max_ms"]) == ("30.0", "40.0")
+    assert report(statistics)[1]["worker_period_max_ms"] == "0.0"
+
+
+@pytest.mark.parametrize(
+    ("facts", "active", "enabled", "message"),
+    [
+        ({}, False, True, "not configured"),
+        ({"model": "m"}, False, True, "inactive"),
+        ({"model": "m"}, True, True, "active"),
+        ({"model": "m"}, True, False, "disabled"),
+    ],
+)
+def test_model_status(facts, active, enabled, message):
+    status = model_status("depth", facts, active=active, enabled=enabled)
+    assert (status.name, status.message) == ("depth: model", message)
+    assert {entry.key: entry.value for entry in status.values} == facts
+
+
+def test_an_alignment_of_long_ago_is_not_told_as_if_it_were_now():
+    alignment = Alignment(None, 2.0, 1.0, AlignmentState.FRESH, "fine", "sparse_points")
+    assert last_alignment_status("depth", alignment, 0.2).message == "fresh: fine"
+    status = last_alignment_status("depth", alignment, 7.0)
+    assert (status.level, status.message) == (
+        DiagnosticStatus.WARN,
+        "no frame for 7 s; at the last it was fresh",
+    )
+    assert "not computed" in last_alignment_status("depth", None, 0.0).message
+
+
 @pytest.mark.parametrize(
     ("state", "age_s", "level"),
     [
@@ -91,7 +127,7 @@ def test_status_tells_state_and_reason(state, age_s, level):
         inlier_ratio=0.9,
         age_s=age_s,
     )
-    status = status_from_alignment(alignment, "front/depth")
+    status = status_from_alignment("front/depth", alignment)
     values = {entry.key: entry.value for entry in status.values}
     assert (status.level, status.name) == (level, "front/depth: alignment")
     assert status.message == f"{state.value}: because"

@@ -32,7 +32,9 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.fixture(scope="module")
 def process(model_folder, robot, tmp_path_factory):  # noqa: ARG001 - the robot hears it from the start
-    process = NodeProcess(tmp_path_factory.mktemp("node") / "log", {"model": model_folder})
+    # The depth of a random network is all edges, which would be missing in its points.
+    parameters = {"model": model_folder, "remove_edges": "false"}
+    process = NodeProcess(tmp_path_factory.mktemp("node") / "log", parameters)
     process.wait_until_ready()
     yield process
     process.stop()

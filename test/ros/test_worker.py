@@ -1,4 +1,6 @@
+import itertools
 import threading
+import time
 
 from e2e_depth_ros.ros.worker import Worker
 
@@ -58,3 +60,34 @@ def test_stop_waits_for_the_item_at_hand_and_leaves_no_thread():
     worker.stop()
     assert finished.is_set()
     assert threading.active_count() == before
+
+
+def test_nothing_is_older_than_its_own_and_its_predecessors_period():
+    """Items come four times as fast as they are worked on."""
+    turns, done = [], []
+
+    def work(item):
+        time.sleep(0.02 + 0.01 * (item % 3))
+        done.append(item)
+
+    worker = Worker(work, on_error=print, on_turn=turns.append)
+    for item in range(60):
+        worker.put(item)
+        time.sleep(0.007)
+    worker.stop()
+    assert len(turns) == len(done) < 40
+    assert all(turn.period_s >= 0.02 for turn in turns)
+    assert any(turn.age_s > turn.period_s for turn in turns)
+    for before, turn in itertools.pairwise(turns):
+        assert turn.period_s <= turn.age_s <= before.period_s + turn.period_s + 1e-3
+
+
+def test_failed_items_have_turns_too():
+    turns, told = [], threading.Event()
+    worker = Worker(
+        lambda item: 1 / item, on_error=lambda _: None, on_turn=lambda turn: (turns.append(turn), told.set())
+    )
+    worker.put(0)
+    assert told.wait(5)
+    worker.stop()
+    assert len(turns) == 1
