@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from e2e_depth_ros.cli.model_arguments import add_model_arguments, load_estimator
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from rich.console import Console
 
+    from e2e_depth_ros.alignment import Alignment
+    from e2e_depth_ros.alignment.samples import Samples
+    from e2e_depth_ros.cli.pictures import Rgb
     from e2e_depth_ros.evaluation.frames import Frame
     from e2e_depth_ros.model.estimator import Estimate, Estimator
 
 _FAILED = 2
+_PRODUCTS = ("depth.npy", "std.npy", "normals.npy", "alignment.json", "preview.png")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -25,21 +32,27 @@ def add_parser(subparsers: Any) -> None:
         description="Predict depth of images, folders of images and frame folders. For each, "
         "DIR/<relative path without suffix>/ gets depth.npy (float32, (H, W) of the image, 0 near .. 1 far, "
         "NaN where invalid), preview.png, and with --normals normals.npy (float32, (H, W, 3), unit vectors: "
-        "x right, y down, z forward).",
+        "x right, y down, z forward). With --align depth.npy holds metres along the optical axis, std.npy "
+        "its standard deviation in metres, and alignment.json tells how far to trust both.",
     )
     parser.add_argument(
         "inputs", nargs="+", type=Path, metavar="INPUT", help="image, folder, or frame folder"
     )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the results go")
     parser.add_argument("--normals", action="store_true", help="predict normals as well")
+    parser.add_argument(
+        "--align",
+        action="store_true",
+        help="metric depth of frame folders, from their points.npz (with camera_info.yaml) or else depth.npz",
+    )
     add_model_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Predict every image; those that can't be read are told in one line each, and the rest go on.
+    """Predict every image; those that fail are told in one line each, and the rest go on.
 
     Returns:
-        0, or 2 if an image failed.
+        0, or 2 if an image could not be read or, with --align, got no metric depth.
 
     Raises:
         E2EDepthError: An argument or the checkpoint is wrong, or nothing can be written.
@@ -49,20 +62,15 @@ def run(args: argparse.Namespace) -> int:
 
     from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
     from e2e_depth_ros.evaluation.frames import find_frames  # noqa: PLC0415
-    from e2e_depth_ros.model.task import Task  # noqa: PLC0415
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     frames = find_frames(args.inputs, exclude=args.output)
     estimator = load_estimator(args)
-    tasks = [task for task in (Task.DEPTH, Task.NORMALS) if task in estimator.tasks]
-    if args.normals and Task.NORMALS not in tasks:
-        raise InvalidInputError(f"expected a checkpoint with normals, but {estimator.facts.name} has none")
-    if not args.normals and Task.DEPTH in tasks:
-        tasks = [Task.DEPTH]
+    tasks = _tasks(args, estimator)
     failed = 0
     for frame in track(frames, description="predict", console=console):
         try:
-            _predict(frame, estimator, tasks, args.output / frame.name, console)
+            _predict(frame, estimator, tasks, args.output / frame.name, console, is_metric=args.align)
         except InvalidInputError as error:  # noqa: PERF203 - one bad image must not stop the rest
             failed += 1
             console.print(f"e2e-depth predict: {error}", markup=False)
@@ -71,37 +79,104 @@ def run(args: argparse.Namespace) -> int:
     return _FAILED if failed else 0
 
 
-def _predict(frame: Frame, estimator: Estimator, tasks: list[Any], folder: Path, console: Console) -> None:
+def _tasks(args: argparse.Namespace, estimator: Estimator) -> list[Any]:
+    """What to predict: depth where the checkpoint has it, and normals where asked for or alone."""
+    from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
+    from e2e_depth_ros.model.task import Task  # noqa: PLC0415
+
+    for task, is_wanted in ((Task.NORMALS, args.normals), (Task.DEPTH, args.align)):
+        if is_wanted and task not in estimator.tasks:
+            raise InvalidInputError(
+                f"expected a checkpoint with {task.value}, but {estimator.facts.name} has none"
+            )
+    if args.normals or Task.DEPTH not in estimator.tasks:
+        return [task for task in (Task.DEPTH, Task.NORMALS) if task in estimator.tasks]
+    return [Task.DEPTH]
+
+
+def _predict(
+    frame: Frame, estimator: Estimator, tasks: list[Any], folder: Path, console: Console, *, is_metric: bool
+) -> None:
+    from e2e_depth_ros.cli.predict_alignment import align_to_samples, read_samples, summary  # noqa: PLC0415
+    from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
+
     rgb = frame.read_image()
+    height, width = rgb.shape[:2]
+    samples = read_samples(frame, (height, width)) if is_metric else None
     estimate = estimator.estimate(rgb, tasks=tasks)
     if estimate.non_finite:
         message = f"e2e-depth predict: {estimate.non_finite} pixels of {frame.image_path} came out as NaN"
         console.print(message, markup=False)
-    _write(folder, rgb, estimate)
+    if samples is None or estimate.depth is None:
+        _write(folder, _arrays(estimate), _panels(rgb, estimate))
+        return
+    alignment = align_to_samples(estimate.depth, samples)
+    _write(
+        folder,
+        _arrays(estimate, alignment),
+        _panels(rgb, estimate, samples, alignment),
+        summary(alignment),
+    )
+    verdict = f"{frame.name}: {alignment.state.value}: {alignment.reason}"
+    if alignment.depth is None:
+        raise InvalidInputError(f"{verdict}; there is no metric depth")
+    if alignment.state.value != "fresh":
+        console.print(f"e2e-depth predict: {verdict}", markup=False)
 
 
-def _write(folder: Path, rgb: Any, estimate: Estimate) -> None:
-    import cv2  # noqa: PLC0415
-    import numpy as np  # noqa: PLC0415
-
-    from e2e_depth_ros.core.colours import colours_from_depth, colours_from_normals  # noqa: PLC0415
-    from e2e_depth_ros.core.errors import E2EDepthError  # noqa: PLC0415
+def _arrays(estimate: Estimate, alignment: Alignment | None = None) -> dict[str, NDArray[np.float32]]:
+    """What goes into files, by name; no depth at all where an alignment is lost."""
     from e2e_depth_ros.core.maps import farness_from_relative  # noqa: PLC0415
 
-    tiles = [rgb]
     arrays = {}
-    if estimate.depth is not None:
-        arrays["depth.npy"] = farness_from_relative(estimate.depth)
-        tiles.append(colours_from_depth(farness_from_relative(estimate.depth, stretch=True), 0.0, 1.0))
+    if alignment is not None:
+        if alignment.depth is not None and alignment.std_m is not None:
+            arrays = {"depth.npy": alignment.depth_m, "std.npy": alignment.std_m}
+    elif estimate.depth is not None:
+        arrays = {"depth.npy": farness_from_relative(estimate.depth)}
     if estimate.normals is not None:
         arrays["normals.npy"] = estimate.normals.values
-        tiles.append(colours_from_normals(estimate.normals.values))
+    return arrays
+
+
+def _panels(
+    rgb: Rgb, estimate: Estimate, samples: Samples | None = None, alignment: Alignment | None = None
+) -> list[tuple[str, Rgb]]:
+    from e2e_depth_ros.cli.predict_alignment import alignment_panels  # noqa: PLC0415
+    from e2e_depth_ros.core.colours import colours_from_depth, colours_from_normals  # noqa: PLC0415
+    from e2e_depth_ros.core.maps import farness_from_relative  # noqa: PLC0415
+
+    panels = [("image", rgb)]
+    if estimate.depth is not None:
+        farness = farness_from_relative(estimate.depth, stretch=True)
+        panels.append(("relative depth", colours_from_depth(farness, 0.0, 1.0)))
+    if samples is not None and alignment is not None:
+        panels += alignment_panels(rgb, samples, alignment)
+    if estimate.normals is not None:
+        panels.append(("normals", colours_from_normals(estimate.normals.values)))
+    return panels
+
+
+def _write(
+    folder: Path,
+    arrays: dict[str, NDArray[np.float32]],
+    panels: list[tuple[str, Rgb]],
+    report: dict[str, Any] | None = None,
+) -> None:
+    """Write the results of one image; what an earlier run left there and this one does not make, goes."""
+    import numpy as np  # noqa: PLC0415
+
+    from e2e_depth_ros.cli.pictures import labelled_row, write_picture  # noqa: PLC0415
+    from e2e_depth_ros.core.errors import E2EDepthError  # noqa: PLC0415
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for name in _PRODUCTS:
+            (folder / name).unlink(missing_ok=True)
         for name, array in arrays.items():
             np.save(folder / name, array)
-        done, encoded = cv2.imencode(".png", cv2.cvtColor(np.hstack(tiles), cv2.COLOR_RGB2BGR))
-        if done:
-            (folder / "preview.png").write_bytes(encoded.tobytes())
+        if report is not None:
+            (folder / "alignment.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        write_picture(folder / "preview.png", labelled_row(panels))
     except OSError as error:
         raise E2EDepthError(f"cannot write to {folder}: {error.strerror}") from error

@@ -26,7 +26,8 @@ def test_results_mirror_the_inputs(inputs, tmp_path, tiny_checkpoint, capsys):
         assert (depth.shape, depth.dtype) == (size, np.float32)
         assert depth.min() >= 0
         assert depth.max() <= 1
-        assert cv2.imread(str(out / name / "preview.png")).shape == (size[0], 2 * size[1], 3)
+        panel = round(270 * size[1] / size[0])
+        assert cv2.imread(str(out / name / "preview.png")).shape == (270, 2 * panel + 6, 3)
     assert "2 of 2 images" in capsys.readouterr().err
 
 
@@ -41,12 +42,13 @@ def test_depth_and_normals_are_those_of_the_estimator(inputs, tmp_path, tiny_che
     assert (normals.shape, normals.dtype) == ((40, 56, 3), np.float32)
     np.testing.assert_allclose(normals, estimate.normals.values, atol=1e-4)
     preview = cv2.imread(str(out / "0" / "preview.png"))
-    assert preview.shape == (40, 3 * 56, 3)
-    np.testing.assert_array_equal(preview[:, :56], cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
-    brightness = preview[:, 56:112].sum(axis=2, dtype=int)
-    nearest, farthest = (pick(estimate.depth.values) for pick in (np.argmin, np.argmax))
-    assert brightness.flat[nearest] > 400
-    assert brightness.flat[farthest] < 20
+    assert preview.shape == (270, 3 * 378 + 2 * 6, 3)
+    np.testing.assert_array_equal(preview[200, 100], (20, 30, 200))
+    panel = cv2.resize(preview[:, 384:762], (56, 40), interpolation=cv2.INTER_AREA)
+    brightness, depth = (values[8:] for values in (panel.sum(axis=2, dtype=int), estimate.depth.values))
+    low, high = np.percentile(depth, (10, 90))  # below the label
+    nearest, farthest = brightness[depth < low], brightness[depth > high]
+    assert nearest.min() > farthest.max()
 
 
 def test_broken_images_are_told_and_the_rest_goes_on(inputs, tmp_path, tiny_checkpoint, capsys):

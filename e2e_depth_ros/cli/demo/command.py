@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         prepare_environment,
         run_processes,
     )
-    from e2e_depth_ros.cli.demo.scenes import load_scenes  # noqa: PLC0415
+    from e2e_depth_ros.cli.demo.scenes import load_scenes, write_frames  # noqa: PLC0415
 
     if args.frames < 1 or args.points < 1 or not 0 < args.rate <= 1000:
         raise InvalidInputError(
@@ -76,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
         )
     summary = summarise(outcome)
     print_summary(summary, console)
-    for path in write_results(outcome, summary, args.output):
+    written = write_results(outcome, summary, args.output)
+    for path in [*written, write_frames(scenes, args.output / "frames", args.points, args.seed)]:
         console.print(f"wrote {path}")
     complete = all(
         scene["relative_depth_received"] and (scene["metric_depth_received"] or not scene["measured"])

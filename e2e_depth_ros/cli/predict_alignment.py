@@ -1,0 +1,99 @@
+"""`e2e-depth predict --align`: metric depth of frame folders, from what was measured there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.alignment import Alignment, align
+from e2e_depth_ros.alignment.samples import Samples, samples_from_depth, samples_from_points
+from e2e_depth_ros.cli.pictures import Rgb, samples_over_image
+from e2e_depth_ros.core.colours import colours_from_depth
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.maps import DepthMap
+from e2e_depth_ros.evaluation.frames import Frame
+
+
+def read_samples(frame: Frame, size: tuple[int, int]) -> Samples:
+    """Read what was measured of a frame: its points, or else its depth image.
+
+    Points come first because a frame with both has sparse points to align by, and dense depth to compare
+    with. A depth image may be sparse, or smaller than the image and dense.
+
+    Args:
+        frame: A frame folder.
+        size: (H, W) of its image.
+
+    Raises:
+        InvalidInputError: There is neither, or they don't fit the image.
+    """
+    measured = frame.read_points()
+    if measured is not None:
+        camera = frame.read_camera()
+        if camera is None:
+            raise InvalidInputError(
+                f"expected camera_info.yaml beside the points of {frame.name}, found none"
+            )
+        if camera.size != size:
+            raise InvalidInputError(
+                f"expected a camera of the image's size {size} in {frame.name}, got {camera.size}"
+            )
+        return samples_from_points(*measured, camera, source="points.npz")
+    depth = frame.read_depth()
+    if depth is None:
+        raise InvalidInputError(f"expected points.npz or depth.npz beside {frame.image_path}, found neither")
+    return samples_from_depth(depth, size, source="depth.npz")
+
+
+def align_to_samples(relative: DepthMap, samples: Samples) -> Alignment:
+    """Align one frame; what was dropped while its samples were read is counted too."""
+    alignment = align(relative, samples.u_px, samples.v_px, samples.depth_m, source=samples.source)
+    return replace(alignment, samples_dropped={**samples.dropped, **alignment.samples_dropped})
+
+
+def summary(alignment: Alignment) -> dict[str, Any]:
+    """Return what is known of an alignment as an object for JSON; null where a number is not known."""
+    numbers = {
+        name: getattr(alignment, name)
+        for name in ("scale", "shift_m", "inlier_ratio", "residual", "condition")
+    }
+    return {
+        "state": alignment.state.value,
+        "reason": alignment.reason,
+        "source": alignment.source,
+        **{name: value if math.isfinite(value) else None for name, value in numbers.items()},
+        "samples_used": alignment.samples_used,
+        "samples_dropped": dict(alignment.samples_dropped),
+    }
+
+
+def alignment_panels(rgb: Rgb, samples: Samples, alignment: Alignment) -> list[tuple[str, Rgb]]:
+    """Draw samples, metric depth and its standard deviation, each with its label.
+
+    Samples and depth share their colours: red is near. Uncertain is bright. A lost alignment has neither
+    depth nor deviation.
+    """
+    std_m = alignment.std_m
+    near_m, far_m = _range(samples.depth_m if std_m is None else alignment.depth_m)
+    dots = samples_over_image(rgb, samples.u_px, samples.v_px, samples.depth_m, near_m, far_m)
+    panels = [(f"{len(samples)} samples: {alignment.state.value}", dots)]
+    if std_m is not None:
+        _, most_m = _range(std_m)
+        depth = colours_from_depth(alignment.depth_m, near_m, far_m, colormap="turbo")
+        deviation = colours_from_depth(-std_m, -most_m, 0.0, colormap="viridis")
+        panels += [
+            (f"depth, {near_m:.2f} to {far_m:.2f} m", depth),
+            (f"standard deviation, 0 to {most_m:.2f} m", deviation),
+        ]
+    return panels
+
+
+def _range(values: NDArray[np.float32]) -> tuple[float, float]:
+    """2nd and 98th percentile of what is finite."""
+    known = values[np.isfinite(values)]
+    low, high = np.percentile(known, (2, 98)) if known.size else (0.0, 1.0)
+    return float(low), float(high)
