@@ -127,7 +127,7 @@ class Report:
         """Return the tables to print: depth, and normals if anything predicts them."""
         from rich.table import Table  # noqa: PLC0415 - only where something is shown
 
-        depth = Table(title="AbsRel/delta1 after a least-squares scale and shift; RMSE of the first")
+        depth = Table(title="AbsRel/delta1, of relative depth after a least-squares fit; RMSE of the first")
         depth.add_column("set", no_wrap=True)
         depth.add_column("frames", justify="right")
         for source in self.sources:
