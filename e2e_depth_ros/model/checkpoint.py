@@ -12,14 +12,18 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
-from e2e_depth_ros.core.errors import CheckpointError
+from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
 from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER
 from e2e_depth_ros.model.facts import MARIGOLD_AXES, CheckpointFacts, read_facts
+from e2e_depth_ros.model.family import Family
+from e2e_depth_ros.model.latent_network import LatentNetwork
 from e2e_depth_ros.model.locate import find_checkpoint
+from e2e_depth_ros.model.multi_step import MultiStepModel, consistency_scheduler, ddim_scheduler
 from e2e_depth_ros.model.one_step import OneStepModel
 from e2e_depth_ros.model.prompt import prompt_embeddings, write_prompt_embeddings
+from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.model.weights import MODEL_STEM, load_weights
 
@@ -39,7 +43,7 @@ class LoadedCheckpoint:
     """A checkpoint in memory, every tensor of it verified."""
 
     facts: CheckpointFacts
-    model: OneStepModel
+    model: LatentNetwork
 
 
 def load_checkpoint(
@@ -48,6 +52,7 @@ def load_checkpoint(
     tasks: Collection[Task] | None = None,
     dtype: torch.dtype = torch.float32,
     padded_prompt: bool = False,
+    sampling: Sampling | None = None,
 ) -> LoadedCheckpoint:
     """Load a checkpoint of any published layout onto the CPU.
 
@@ -56,15 +61,19 @@ def load_checkpoint(
         tasks: What it predicts, where the caller knows better than its configs and its name.
         dtype: Of the weights in memory; the stored variant that fits it is preferred.
         padded_prompt: Ask by the empty prompt of 77 tokens instead of 2.
+        sampling: How to sample; None for the defaults.
 
     Returns:
         The facts and the model, in evaluation mode.
 
     Raises:
         CheckpointError: Something is missing, broken, of the wrong shape or not finite, by name.
+        InvalidInputError: This checkpoint can't be sampled so.
         MissingDependencyError: The prompt's embedding must be made once, and transformers is absent.
     """
     facts = read_facts(folder, tasks=frozenset(tasks) if tasks else None)
+    chosen = sampling or Sampling()
+    check_sampling(facts, chosen)
     unet, vae = _empty_modules(facts)
     for component, module in (("unet", unet), ("vae", vae)):
         load_weights(module, facts.weight_files(component, dtype), dtype)
@@ -72,7 +81,48 @@ def load_checkpoint(
         task: embedding.to(dtype)
         for task, embedding in prompt_embeddings(facts, padded=padded_prompt).items()
     }
-    return LoadedCheckpoint(facts, OneStepModel(unet, vae, embeddings, facts.step).eval())
+    return LoadedCheckpoint(facts, _network(facts, unet, vae, embeddings, chosen).eval())
+
+
+def check_sampling(facts: CheckpointFacts, sampling: Sampling) -> None:
+    """Refuse what a checkpoint's family can't do.
+
+    Raises:
+        InvalidInputError: Names the option, and what the checkpoint does instead.
+    """
+    if facts.family is Family.ONE_STEP:
+        asked = {
+            "steps": (sampling.steps or 1, 1),
+            "an ensemble of": (sampling.ensemble_size, 1),
+            "a share carried over of": (sampling.carry, 0),
+        }
+        for what, (value, only) in asked.items():
+            if value != only:
+                raise InvalidInputError(
+                    f"{facts.name} answers in one deterministic step: expected {what} {only}, got {value:g}"
+                )
+    elif facts.family is Family.CONSISTENCY and sampling.spacing != Sampling.spacing:
+        raise InvalidInputError(
+            f"{facts.name} is a consistency model with timesteps of its own: expected spacing "
+            f"{Sampling.spacing!r}, which it ignores, got {sampling.spacing!r}"
+        )
+
+
+def _network(
+    facts: CheckpointFacts,
+    unet: nn.Module,
+    vae: nn.Module,
+    embeddings: Mapping[Task, Tensor],
+    sampling: Sampling,
+) -> LatentNetwork:
+    """Choose the family's network: the only place that does."""
+    steps = sampling.steps or facts.steps
+    if facts.family is Family.ONE_STEP:
+        return OneStepModel(unet, vae, embeddings, facts.step)
+    if facts.family is Family.CONSISTENCY:
+        return MultiStepModel(unet, vae, embeddings, consistency_scheduler(facts.scheduler_config), steps)
+    scheduler = ddim_scheduler(facts.scheduler_config, sampling.spacing)
+    return MultiStepModel(unet, vae, embeddings, scheduler, steps)
 
 
 def facts_of_new_model(
@@ -100,7 +150,7 @@ def facts_of_new_model(
 
 
 def write_checkpoint(
-    folder: Path, model: OneStepModel, facts: CheckpointFacts, dtype: torch.dtype = torch.float16
+    folder: Path, model: LatentNetwork, facts: CheckpointFacts, dtype: torch.dtype = torch.float16
 ) -> Path:
     """Write a checkpoint that `load_checkpoint` and diffusers' Marigold pipelines read.
 
@@ -180,7 +230,7 @@ def _write_weights(module: nn.Module, folder: Path, dtype: torch.dtype) -> None:
     save_file(tensors, folder / f"{MODEL_STEM}{variant}.safetensors", {"format": "pt"})
 
 
-def _index(facts: CheckpointFacts, model: OneStepModel) -> dict[str, Any]:
+def _index(facts: CheckpointFacts, model: LatentNetwork) -> dict[str, Any]:
     """Describe the checkpoint in the terms of Marigold's pipelines, and with what they have no terms for."""
     index = {
         "_class_name": "MarigoldDepthPipeline" if Task.DEPTH in facts.tasks else "MarigoldNormalsPipeline",
@@ -189,7 +239,7 @@ def _index(facts: CheckpointFacts, model: OneStepModel) -> dict[str, Any]:
         "scheduler": ["diffusers", facts.scheduler_config["_class_name"]],
         "text_encoder": [None, None],
         "tokenizer": [None, None],
-        "default_denoising_steps": 1,
+        "default_denoising_steps": facts.steps,
         "default_processing_resolution": facts.processing_resolution,
         "tasks": sorted(task.value for task in facts.tasks),
     }

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,38 +14,25 @@ from torch import Tensor
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.framing import Framing, framing_for
-from e2e_depth_ros.core.maps import DepthMap, NormalMap
-from e2e_depth_ros.model.checkpoint import CheckpointFacts, LoadedCheckpoint, find_checkpoint, load_checkpoint
-from e2e_depth_ros.model.one_step import depth_from_decoded, normals_from_decoded
+from e2e_depth_ros.model.checkpoint import (
+    CheckpointFacts,
+    LoadedCheckpoint,
+    check_sampling,
+    find_checkpoint,
+    load_checkpoint,
+)
+from e2e_depth_ros.model.estimate import Estimate, read_depth, read_normals
+from e2e_depth_ros.model.latent_network import LatentNetwork, in_batches
+from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
+
+__all__ = ["DTYPES", "NETWORK_STAGES", "Estimate", "Estimator"]
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 """What the dtype argument may be, besides "auto"."""
 
 NETWORK_STAGES = ("encode", "denoise", "decode")
 """The stages of `Estimate.durations_s` that are the network itself; all others are what surrounds it."""
-
-_MIN_LENGTH = 1e-6  # of a vector that has a direction
-_MIN_RANGE = 1e-6  # of depth that isn't constant: less is rounding
-
-
-@dataclass(frozen=True, eq=False)
-class Estimate:
-    """What the network says about one image, at the image's own size.
-
-    Attributes:
-        depth: Relative depth; None where it wasn't asked for.
-        normals: Surface normals; None where they weren't asked for.
-        durations_s: Seconds of each stage: preprocess, encode, denoise, decode, postprocess. Those of a
-            batch are shared by its images. On a GPU the stages overlap unless `synchronize` was asked for;
-            their sum is right all the same.
-        non_finite: Pixels whose prediction was NaN or infinite; they are invalid in the maps.
-    """
-
-    depth: DepthMap | None
-    normals: NormalMap | None
-    durations_s: Mapping[str, float]
-    non_finite: int = 0
 
 
 class Estimator:
@@ -60,6 +45,8 @@ class Estimator:
         device: Where to run.
         processing_resolution: Longer edge, pixels, at which the network works; 0 is the image's own size,
             None the checkpoint's.
+        sampling: How a network that starts from noise samples; None for the defaults. Its steps and spacing
+            are those that the checkpoint was loaded with.
     """
 
     def __init__(
@@ -68,15 +55,20 @@ class Estimator:
         *,
         device: torch.device | None = None,
         processing_resolution: int | None = None,
+        sampling: Sampling | None = None,
     ) -> None:
         self.facts: CheckpointFacts = checkpoint.facts
+        self.sampling = sampling or Sampling()
+        check_sampling(self.facts, self.sampling)
+        self._last: tuple[object, Tensor] | None = None  # of what, and its latents
         self.device = device or torch.device("cpu")
         if processing_resolution is not None and processing_resolution < 0:
             raise InvalidInputError(f"expected a processing resolution >= 0, got {processing_resolution}")
         self.processing_resolution = (
             self.facts.processing_resolution if processing_resolution is None else processing_resolution
         )
-        self.model = checkpoint.model.to(self.device).eval().requires_grad_(requires_grad=False)
+        model = checkpoint.model.to(self.device).eval()
+        self.model: LatentNetwork = model.requires_grad_(requires_grad=False)
         self.dtype: torch.dtype = next(self.model.unet.parameters()).dtype
         if self.dtype != torch.float32:
             # A quarter faster on a CPU. In float32 it gains little, and results would differ from
@@ -96,6 +88,7 @@ class Estimator:
         processing_resolution: int | None = None,
         num_threads: int | None = None,
         padded_prompt: bool = False,
+        sampling: Sampling | None = None,
     ) -> Estimator:
         """Load a checkpoint onto a device.
 
@@ -110,10 +103,12 @@ class Estimator:
             processing_resolution: See the class.
             num_threads: Threads of torch on the CPU, for the whole process; None leaves them.
             padded_prompt: Ask by the empty prompt of 77 tokens instead of 2.
+            sampling: How to sample; None for the defaults.
 
         Raises:
             CheckpointError: The checkpoint isn't there or isn't whole.
-            InvalidInputError: An argument is none of those named, or the device isn't there.
+            InvalidInputError: An argument is none of those named, the device isn't there, or the checkpoint
+                can't be sampled so.
         """
         chosen_device = _device(device)
         chosen_dtype = _dtype(dtype, chosen_device)
@@ -122,8 +117,15 @@ class Estimator:
                 raise InvalidInputError(f"expected at least 1 thread, got {num_threads}")
             torch.set_num_threads(num_threads)
         folder = find_checkpoint(model, revision=revision, dtype=chosen_dtype)
-        checkpoint = load_checkpoint(folder, tasks=tasks, dtype=chosen_dtype, padded_prompt=padded_prompt)
-        return cls(checkpoint, device=chosen_device, processing_resolution=processing_resolution)
+        checkpoint = load_checkpoint(
+            folder, tasks=tasks, dtype=chosen_dtype, padded_prompt=padded_prompt, sampling=sampling
+        )
+        return cls(
+            checkpoint,
+            device=chosen_device,
+            processing_resolution=processing_resolution,
+            sampling=sampling,
+        )
 
     @property
     def tasks(self) -> frozenset[Task]:
@@ -171,28 +173,66 @@ class Estimator:
             framing = framing_for(native_size, self.processing_resolution, self.facts.down_factor)
             network_input = self._tensor(images, framing)  # (B, 3, h, w)
             clock.lap("preprocess")
-            latents = self.model.encode(network_input)  # (B, L, h / f, w / f)
+            batch = self._batch(framing)
+            latents = in_batches(self.model.encode, batch, network_input)  # (B, L, h / f, w / f)
             clock.lap("encode")
-            each = [task for task in wanted for _ in images]  # (T * B), task by task
-            latents = self.model.predict(latents.repeat(len(wanted), 1, 1, 1), each)
+            latents = self._denoise(latents, wanted, framing, batch)  # (T * B * E, L, h / f, w / f)
             clock.lap("denoise")
-            decoded = self.model.decode(latents).float()  # (T * B, 3, h, w)
+            decoded = in_batches(self.model.decode, batch, latents).float()  # (T * B * E, 3, h, w)
             clock.lap("decode")
             # An infinity would pass the clamps as if it were far away: let it stay visible, as NaN.
             decoded = decoded.nan_to_num(nan=torch.nan, posinf=torch.nan, neginf=torch.nan)
-            maps = dict(zip(wanted, decoded.chunk(len(wanted)), strict=True))
-            depths = self._depths(maps.get(Task.DEPTH), framing, stretch=stretch)
-            normals = self._normals(maps.get(Task.NORMALS), framing)
+            decoded = decoded.view(len(wanted), len(images), self.sampling.ensemble_size, *decoded.shape[1:])
+            maps = dict(zip(wanted, decoded, strict=True))  # of (B, E, 3, h, w)
+            depths = (
+                read_depth(maps[Task.DEPTH], framing, self.facts, stretch=stretch)
+                if Task.DEPTH in maps
+                else []
+            )
+            normals = read_normals(maps[Task.NORMALS], framing, self.facts) if Task.NORMALS in maps else []
         clock.lap("postprocess")
         return [
             Estimate(
-                depth=depths[i][0] if depths else None,
-                normals=normals[i][0] if normals else None,
+                depth=depths[i].map if depths else None,
+                normals=normals[i].map if normals else None,
                 durations_s=clock.durations_s,
-                non_finite=max(found[i][1] for found in (depths, normals) if found),
+                non_finite=max(found[i].non_finite for found in (depths, normals) if found),
+                depth_uncertainty=depths[i].uncertainty if depths else None,
+                normals_uncertainty=normals[i].uncertainty if normals else None,
             )
             for i in range(len(images))
         ]
+
+    def forget_last_frame(self) -> None:
+        """Carry nothing over to the next frame (see `Sampling.carry`): it belongs to another scene."""
+        self._last = None
+
+    def _denoise(self, latents: Tensor, tasks: Sequence[Task], framing: Framing, batch: int) -> Tensor:
+        """Predict the latents of each task and member, (B, ...) -> (T * B * E, ...)."""
+        if not self.model.starts_from_noise:
+            return self.model.denoise(latents, tasks, batch=batch)
+        members = latents.repeat_interleave(self.sampling.ensemble_size, dim=0)  # (B * E, L, h / f, w / f)
+        generator = torch.Generator()  # on the CPU: the same noise on every device
+        if self.sampling.seed is None:
+            generator.seed()
+        else:
+            generator.manual_seed(self.sampling.seed)
+        noise = torch.randn(members.shape, generator=generator, dtype=members.dtype).to(self.device)
+        start = noise.repeat(len(tasks), 1, 1, 1)  # the same for each task
+        frame = (framing, tuple(tasks), start.shape)
+        if self._last is not None and self._last[0] == frame:
+            start = start * (1 - self.sampling.carry) + self._last[1] * self.sampling.carry
+        predicted = self.model.denoise(members, tasks, start, generator=generator, batch=batch)
+        if self.sampling.carry > 0:
+            # NaN would never leave again.
+            self._last = (frame, predicted) if bool(torch.isfinite(predicted).all()) else None
+        return predicted
+
+    def _batch(self, framing: Framing) -> int:
+        """Return how many images or members fit into the memory of one pass, at least one."""
+        height, width = framing.padded_size
+        bytes_each = self.facts.activation_floats * height * width * self.dtype.itemsize
+        return max(1, self.sampling.batch_memory_mb * 10**6 // bytes_each)
 
     def _check(self, images: Sequence[NDArray[np.uint8]], tasks: Sequence[Task]) -> None:
         if not images:
@@ -225,35 +265,6 @@ class Estimator:
         pixels = torch.from_numpy(batch).to(self.device).float().div_(255).mul_(2).sub_(1)
         return framing.apply(pixels.permute(0, 3, 1, 2)).to(self.dtype)
 
-    def _depths(
-        self, decoded: Tensor | None, framing: Framing, *, stretch: bool
-    ) -> list[tuple[DepthMap, int]]:
-        """Return each image's depth, and how many of its pixels are NaN."""
-        if decoded is None:
-            return []
-        found = []
-        for values in framing.invert(depth_from_decoded(decoded)[:, None])[:, 0].cpu().numpy():
-            non_finite = int(np.count_nonzero(np.isnan(values)))
-            stretched = _stretched(values) if stretch else values
-            depth = DepthMap(stretched, np.ones(values.shape, dtype=np.bool_), self.facts.depth_kind)
-            found.append((depth, non_finite))
-        return found
-
-    def _normals(self, decoded: Tensor | None, framing: Framing) -> list[tuple[NormalMap, int]]:
-        """Return each image's normals, and how many of its pixels are NaN."""
-        if decoded is None:
-            return []
-        unit = normals_from_decoded(decoded, self.facts.normals_signs, full_z_range=self.facts.full_z_range)
-        found = []
-        for x, y, z in framing.invert(unit).cpu():
-            # Interpolation shortens; planes are faster to normalise than vectors.
-            squared = x * x + y * y + z * z
-            non_finite = int(torch.count_nonzero(torch.isnan(squared)))
-            scale = squared.rsqrt().where(squared > _MIN_LENGTH**2, torch.nan)
-            values = cv2.merge([(plane * scale).numpy() for plane in (x, y, z)])
-            found.append((NormalMap(values, ~np.isnan(scale.numpy())), non_finite))
-        return found
-
 
 class _Clock:
     """Measures stages one after the other."""
@@ -270,16 +281,6 @@ class _Clock:
         now = time.perf_counter()
         self.durations_s[stage] = now - self._last
         self._last = now
-
-
-def _stretched(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Map the finite values to 0..1; a constant becomes 0."""
-    if np.isnan(values).all():
-        return values
-    low, high = np.nanmin(values), np.nanmax(values)
-    if high - low < _MIN_RANGE:
-        return np.where(np.isnan(values), values, np.float32(0))
-    return np.asarray((values - low) / (high - low), dtype=np.float32)
 
 
 def _device(name: str) -> torch.device:

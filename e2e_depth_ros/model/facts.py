@@ -14,6 +14,7 @@ import torch
 from e2e_depth_ros.core.errors import CheckpointError
 from e2e_depth_ros.core.maps import DepthKind
 from e2e_depth_ros.model.denoising import DenoisingStep, denoising_step
+from e2e_depth_ros.model.family import Family, default_steps, family_of
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.model.weights import MODEL_STEM, read_json, read_tensor_table, sha256, weight_files
 
@@ -31,7 +32,7 @@ _CONFIGS = {
     "scheduler": "scheduler/scheduler_config.json",
 }
 # A UNet that has one of these wants inputs that nobody here would give it.
-_FOREIGN_INPUTS = ("class_embed_type", "addition_embed_type", "encoder_hid_dim")
+_FOREIGN_INPUTS = ("class_embed_type", "addition_embed_type", "encoder_hid_dim", "time_cond_proj_dim")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,10 @@ class CheckpointFacts:
         depth_kind: What its depth means.
         normals_axes: Where x, y and z of the normals it decodes point.
         full_z_range: False where it decodes the z of normals, never negative, as 2 z - 1.
-        step: From the UNet's output to the predicted latents; follows from `scheduler_config`.
+        family: How it comes from an image to its prediction.
+        steps: Denoising steps that it is used with, unless the user says otherwise.
+        step: From the UNet's output to the predicted latents, where it is one step from zero; follows from
+            `scheduler_config`.
     """
 
     name: str
@@ -62,6 +66,8 @@ class CheckpointFacts:
     depth_kind: DepthKind = DepthKind.AFFINE_INVARIANT
     normals_axes: tuple[str, str, str] = MARIGOLD_AXES
     full_z_range: bool = True
+    family: Family = Family.ONE_STEP
+    steps: int = 1
     step: DenoisingStep = field(init=False)
 
     def __post_init__(self) -> None:
@@ -100,6 +106,17 @@ class CheckpointFacts:
         """f: an image is this many times larger than its latents, and must be divisible by it."""
         key = "encoder_block_out_channels" if self.has_tiny_vae else "block_out_channels"
         return int(2 ** (len(self.vae_config[key]) - 1))
+
+    @property
+    def activation_floats(self) -> int:
+        """About how many numbers a pass holds at its peak for each pixel that the network sees.
+
+        The peak is the VAE's decoder at full size, whose last block begins with the channels of the block
+        before: its input, normalised, activated, and the convolution's own memory. Measured for Stable
+        Diffusion's VAE on a CPU: 7.2 times those channels.
+        """
+        key = "encoder_block_out_channels" if self.has_tiny_vae else "block_out_channels"
+        return 8 * int(max(self.vae_config[key][:2]))
 
     @property
     def embedding_size(self) -> int:
@@ -175,6 +192,7 @@ def read_facts(folder: Path, *, tasks: frozenset[Task] | None = None) -> Checkpo
         )
     config = {part: read_json(folder / name) for part, name in _CONFIGS.items()}
     name, index = checkpoint_name(folder), config["index"]
+    family = family_of(index, config["scheduler"])
     _check_vae(config["vae"], name)
     if not isinstance(config["unet"].get("cross_attention_dim"), int):
         raise CheckpointError(
@@ -192,6 +210,8 @@ def read_facts(folder: Path, *, tasks: frozenset[Task] | None = None) -> Checkpo
         depth_kind=_depth_kind(index, name),
         normals_axes=_normals_axes(index, name),
         full_z_range=index.get("use_full_z_range") is not False,
+        family=family,
+        steps=default_steps(index, family),
     )
 
 

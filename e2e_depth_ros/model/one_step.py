@@ -3,53 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.denoising import DenoisingStep
+from e2e_depth_ros.model.latent_network import LatentNetwork, in_batches
 from e2e_depth_ros.model.task import Task
 
 
-class OneStepModel(nn.Module):
+class OneStepModel(LatentNetwork):
     """A latent diffusion network that answers in one deterministic step (E2E-FT, arXiv 2409.11355).
 
-    The image's latents are the *mean* of the VAE's posterior. Where the UNet also reads a target, it is
-    zero: no noise, so nothing is random. (The zero half costs next to nothing, so conv_in isn't cut down
-    for inference: one set of weights serves both.) Gradients flow through all three parts unless the
-    caller freezes parameters.
+    Where the UNet also reads a target, it is zero: no noise, so nothing is random. (The zero half costs next
+    to nothing, so conv_in isn't cut down for inference: one set of weights serves both.) Gradients flow
+    through all three parts unless the caller freezes parameters.
 
     Args:
-        unet: diffusers' UNet2DConditionModel; it reads L or 2 L channels for latents of L channels.
-        vae: diffusers' AutoencoderKL or AutoencoderTiny.
-        prompt_embeddings: (1, n, d) for each task the network serves, all of the same n.
+        unet: See `LatentNetwork`.
+        vae: See `LatentNetwork`.
+        prompt_embeddings: See `LatentNetwork`.
         step: From the network's output to latents.
     """
 
-    unet: Any  # diffusers has no type information
-    vae: Any
+    starts_from_noise = False
 
     def __init__(
         self, unet: nn.Module, vae: nn.Module, prompt_embeddings: Mapping[Task, Tensor], step: DenoisingStep
     ) -> None:
-        super().__init__()
-        self.unet = unet
-        self.vae = vae
+        super().__init__(unet, vae, prompt_embeddings)
         self.step = step
-        self.tasks = frozenset(prompt_embeddings)
-        for task, embedding in prompt_embeddings.items():
-            self.register_buffer(_buffer_name(task), embedding)
-
-    def prompt_embedding(self, task: Task) -> Tensor:
-        """Return the text embedding that asks for a task, (1, n, d)."""
-        if task not in self.tasks:
-            raise InvalidInputError(
-                f"expected a task among {sorted(t.value for t in self.tasks)}, got {task.value!r}"
-            )
-        embedding: Tensor = getattr(self, _buffer_name(task))
-        return embedding
 
     def forward(self, images: Tensor, tasks: Task | Sequence[Task]) -> Tensor:
         """Predict in pixel space, unclamped.
@@ -63,37 +47,42 @@ class OneStepModel(nn.Module):
         """
         return self.decode(self.predict(self.encode(images), tasks))
 
-    def encode(self, images: Tensor) -> Tensor:
-        """Return the latents of images, (B, 3, h, w) in [-1, 1] -> (B, L, h / f, w / f)."""
-        encoded = self.vae.encode(images)
-        latents: Tensor = encoded.latent_dist.mean if hasattr(encoded, "latent_dist") else encoded.latents
-        scaled: Tensor = latents * self.vae.config.scaling_factor
-        return scaled
-
     def predict(self, image_latents: Tensor, tasks: Task | Sequence[Task]) -> Tensor:
         """Return the predicted latents, (B, L, h / f, w / f), for those of the images."""
         batch = image_latents.shape[0]
         wanted = [tasks] * batch if isinstance(tasks, Task) else list(tasks)
         if len(wanted) != batch:
             raise InvalidInputError(f"expected a task for each of {batch} images, got {len(wanted)}")
-        prompt = torch.cat([self.prompt_embedding(task) for task in wanted])  # (B, n, d)
-        if self.unet.config.in_channels == 2 * image_latents.shape[1]:
-            unet_input = torch.cat([image_latents, torch.zeros_like(image_latents)], dim=1)
-        else:
-            unet_input = image_latents
-        timestep = torch.tensor(self.step.timestep, device=image_latents.device)
-        output: Tensor = self.unet(unet_input, timestep, prompt, return_dict=False)[0]
-        return self.step(output)
+        return self._step(image_latents, self.prompts(wanted))
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Return the images of latents, (B, L, h / f, w / f) -> (B, 3, h, w), unclamped."""
-        decoded: Tensor = self.vae.decode(latents / self.vae.config.scaling_factor, return_dict=False)[0]
-        return decoded
+    def denoise(
+        self,
+        image_latents: Tensor,
+        tasks: Sequence[Task],
+        start: Tensor | None = None,
+        *,
+        generator: torch.Generator | None = None,  # noqa: ARG002 - nothing is drawn
+        batch: int | None = None,
+    ) -> Tensor:
+        """See `LatentNetwork.denoise`."""
+        if start is not None:
+            raise InvalidInputError("expected no noise: this network starts from zero")
+        prompts = self.prompts([task for task in tasks for _ in image_latents])
+        return in_batches(self._step, batch, image_latents.repeat(len(tasks), 1, 1, 1), prompts)
 
     def enable_gradient_checkpointing(self) -> None:
         """Trade time for memory in training: recompute activations of the UNet and VAE going backward."""
         self.unet.enable_gradient_checkpointing()
         self.vae.enable_gradient_checkpointing()
+
+    def _step(self, image_latents: Tensor, prompts: Tensor) -> Tensor:
+        if self.unet.config.in_channels == 2 * image_latents.shape[1]:
+            unet_input = torch.cat([image_latents, torch.zeros_like(image_latents)], dim=1)
+        else:
+            unet_input = image_latents
+        timestep = torch.tensor(self.step.timestep, device=image_latents.device)
+        output: Tensor = self.unet(unet_input, timestep, prompts, return_dict=False)[0]
+        return self.step(output)
 
 
 def depth_from_decoded(decoded: Tensor) -> Tensor:
@@ -134,7 +123,3 @@ def normals_from_decoded(
     # Written out: a norm over the channels of NCHW is many times slower on a CPU.
     length = (x * x + y * y + z * z).sqrt().clamp(min=1e-6)
     return torch.stack([sign * axis / length for sign, axis in zip(signs, (x, y, z), strict=True)], dim=1)
-
-
-def _buffer_name(task: Task) -> str:
-    return f"prompt_{task.value}"

@@ -30,6 +30,13 @@ _SCHEDULER = {
     "steps_offset": 1,
 }
 _DDIM = {"_class_name": "DDIMScheduler", **_SCHEDULER}
+_ZERO_SNR = {**_DDIM, "timestep_spacing": "trailing", "rescale_betas_zero_snr": True}
+_LCM = {
+    **_SCHEDULER,
+    "_class_name": "LCMScheduler",
+    "original_inference_steps": 50,
+    "timestep_scaling": 10.0,
+}
 _DDPM = {"_class_name": "DDPMScheduler", **_SCHEDULER, "timestep_spacing": "trailing"}
 _DEPTH = {
     "prediction_type": "depth",
@@ -61,15 +68,24 @@ class _Layout:
 
 
 _SD = "StableDiffusionPipeline"
+_NORMALS_PIPELINE = "MarigoldNormalsPipeline"
 _LAYOUTS = {
     "e2e_ft_depth": _Layout(pipeline=_SD, scheduler=_DDPM),
     "e2e_ft_normals": _Layout(pipeline=_SD, scheduler=_DDPM),
     "marigold_depth": _Layout(index=_DEPTH),
     "marigold_normals": _Layout("MarigoldNormalsPipeline", _NORMALS),
     "marigold_normals_half_z": _Layout("MarigoldNormalsPipeline", {**_NORMALS, "use_full_z_range": False}),
-    "zero_snr": _Layout(
-        index=_DEPTH, scheduler={**_DDIM, "timestep_spacing": "trailing", "rescale_betas_zero_snr": True}
+    # As Marigold publishes them: they start from noise.
+    "marigold_depth_v1_0": _Layout(index={**_DEPTH, "default_denoising_steps": 10}),
+    "marigold_depth_v1_1": _Layout(index={**_DEPTH, "default_denoising_steps": 4}, scheduler=_ZERO_SNR),
+    "marigold_depth_lcm": _Layout(index=_DEPTH, scheduler=_LCM),
+    "marigold_normals_v0_1": _Layout(_NORMALS_PIPELINE, {**_NORMALS, "default_denoising_steps": 10}),
+    "marigold_normals_v1_1": _Layout(
+        _NORMALS_PIPELINE, {**_NORMALS, "default_denoising_steps": 4}, scheduler=_ZERO_SNR
     ),
+    "marigold_normals_lcm": _Layout(_NORMALS_PIPELINE, _NORMALS, scheduler=_LCM),
+    "leading_and_silent": _Layout(pipeline=_SD),  # an index without Marigold's entries
+    "zero_snr": _Layout(index=_DEPTH, scheduler=_ZERO_SNR),
     "epsilon": _Layout(index=_DEPTH, scheduler={**_DDIM, "prediction_type": "epsilon"}),
     "sample": _Layout(index=_DEPTH, scheduler={**_DDIM, "prediction_type": "sample", "clip_sample": True}),
     "four_channels": _Layout(pipeline=_SD, scheduler=_DDPM, input_halves=1),

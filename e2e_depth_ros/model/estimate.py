@@ -1,0 +1,130 @@
+"""What the network says about an image: from decoded pixels to maps that carry their meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Generic, NamedTuple, TypeVar
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from e2e_depth_ros.core.framing import Framing
+from e2e_depth_ros.core.maps import DepthMap, NormalMap
+from e2e_depth_ros.model.ensemble import ensemble_depth, ensemble_normals
+from e2e_depth_ros.model.facts import CheckpointFacts
+from e2e_depth_ros.model.one_step import depth_from_decoded, normals_from_decoded
+
+_MIN_LENGTH = 1e-6  # of a vector that has a direction
+_MIN_RANGE = 1e-6  # of depth that isn't constant: less is rounding
+
+_Map = TypeVar("_Map", DepthMap, NormalMap)
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What the network says about one image, at the image's own size.
+
+    Attributes:
+        depth: Relative depth; None where it wasn't asked for.
+        normals: Surface normals; None where they weren't asked for.
+        durations_s: Seconds of each stage: preprocess, encode, denoise, decode, postprocess. Those of a
+            batch are shared by its images. On a GPU the stages overlap unless `synchronize` was asked for;
+            their sum is right all the same.
+        non_finite: Pixels whose prediction was NaN or infinite; they are invalid in the maps.
+        depth_uncertainty: (H, W), float32, in units of `depth`: the median absolute deviation of the
+            ensemble's members, NaN where invalid; None without an ensemble.
+        normals_uncertainty: (H, W), float32, 0..1: the members' mean angle to their mean, divided by pi;
+            None without an ensemble.
+    """
+
+    depth: DepthMap | None
+    normals: NormalMap | None
+    durations_s: Mapping[str, float]
+    non_finite: int = 0
+    depth_uncertainty: NDArray[np.float32] | None = None
+    normals_uncertainty: NDArray[np.float32] | None = None
+
+
+class Finding(NamedTuple, Generic[_Map]):
+    """One map of one image.
+
+    Attributes:
+        map: At the image's own size.
+        non_finite: How many of its pixels were NaN.
+        uncertainty: (H, W), see `Estimate`; None without an ensemble.
+    """
+
+    map: _Map
+    non_finite: int
+    uncertainty: NDArray[np.float32] | None
+
+
+def read_depth(
+    decoded: Tensor, framing: Framing, facts: CheckpointFacts, *, stretch: bool = False
+) -> list[Finding[DepthMap]]:
+    """Read the depth of images.
+
+    Args:
+        decoded: (B, E, 3, h, w), float32, what the VAE decoded, of E members for each image.
+        framing: How the images were fitted.
+        facts: What the network's depth means.
+        stretch: Stretch the depth of each image to 0..1.
+    """
+    batch, members = decoded.shape[:2]
+    depths = depth_from_decoded(decoded.flatten(0, 1)).view(
+        batch, members, *decoded.shape[3:]
+    )  # (B, E, h, w)
+    framed = depths
+    if members > 1:
+        framing, depths = _unpadded(framing, depths)
+        ensembles = [ensemble_depth(of_image, facts.depth_kind) for of_image in depths]
+        framed = torch.stack([torch.cat([e.values, e.uncertainty[None]]) for e in ensembles])  # (B, 2, h, w)
+    findings = []
+    for values, *uncertainty in framing.invert(framed).cpu().numpy():
+        non_finite = int(np.count_nonzero(np.isnan(values)))
+        shown = _stretched(values) if stretch else values
+        depth = DepthMap(shown, np.ones(values.shape, dtype=np.bool_), facts.depth_kind)
+        findings.append(Finding(depth, non_finite, uncertainty[0] if uncertainty else None))
+    return findings
+
+
+def read_normals(decoded: Tensor, framing: Framing, facts: CheckpointFacts) -> list[Finding[NormalMap]]:
+    """Read the normals of images; see `read_depth`."""
+    members = decoded.shape[1]
+    framed = normals_from_decoded(
+        decoded.flatten(0, 1), facts.normals_signs, full_z_range=facts.full_z_range
+    )  # (B * E, 3, h, w)
+    if members > 1:
+        framing, normals = _unpadded(framing, framed.view(decoded.shape))
+        ensembles = [ensemble_normals(of_image) for of_image in normals]
+        framed = torch.stack([torch.cat([e.values, e.uncertainty[None]]) for e in ensembles])  # (B, 4, h, w)
+    findings = []
+    for x, y, z, *uncertainty in framing.invert(framed).cpu():
+        # Interpolation shortens; planes are faster to normalise than vectors.
+        squared = x * x + y * y + z * z
+        non_finite = int(torch.count_nonzero(torch.isnan(squared)))
+        scale = squared.rsqrt().where(squared > _MIN_LENGTH**2, torch.nan)
+        values = cv2.merge([(plane * scale).numpy() for plane in (x, y, z)])
+        normal_map = NormalMap(values, ~np.isnan(scale.numpy()))
+        findings.append(Finding(normal_map, non_finite, uncertainty[0].numpy() if uncertainty else None))
+    return findings
+
+
+def _unpadded(framing: Framing, maps: Tensor) -> tuple[Framing, Tensor]:
+    """Cut the padding off, (..., h, w): what was decoded there must not sway the ensemble."""
+    height, width = framing.content_size
+    return replace(framing, padded_size=framing.content_size), maps[..., :height, :width]
+
+
+def _stretched(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Map the finite values to 0..1; a constant becomes 0."""
+    if np.isnan(values).all():
+        return values
+    low, high = np.nanmin(values), np.nanmax(values)
+    if high - low < _MIN_RANGE:
+        return np.where(np.isnan(values), values, np.float32(0))
+    return np.asarray((values - low) / (high - low), dtype=np.float32)
