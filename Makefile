@@ -12,10 +12,11 @@ COLCON := $(VENV)/.colcon
 comma := ,
 EXTRAS := demo,hub,test$(if $(ROS_DISTRO),,$(comma)ros)
 
-.PHONY: help install demo test lint format colcon clean
+.PHONY: help install demo pictures test lint format colcon clean
 
 help:
 	@echo "make demo    the whole system on real frames: pictures, cloud and table in demo_out/"
+	@echo "make pictures  makes the pictures of the documentation anew, by the demo"
 	@echo "make test    format, lint, types and tests"
 	@echo "make lint    the same without the tests;  make format  applies what can be applied"
 	@echo "make colcon  builds and tests as a ROS package, in build/ and install/"
@@ -42,6 +43,11 @@ install: $(INSTALLED)
 
 demo: $(INSTALLED)
 	$(BIN)/e2e-depth demo --output demo_out
+
+pictures: demo
+	$(BIN)/e2e-depth predict demo_out/frames --align --output demo_out/aligned
+	cp demo_out/demo.png docs/demo.png
+	cp demo_out/aligned/motorcycle/preview.png docs/metric_depth.png
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -1,0 +1,70 @@
+"""The pages of the documentation name what is there."""
+
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from e2e_depth_ros.alignment import AlignmentState, align
+from e2e_depth_ros.alignment.fit import FitCase
+
+DOCS = Path(__file__).parents[1] / "docs"
+METRIC_DEPTH = (DOCS / "metric_depth.md").read_text(encoding="utf-8")
+
+
+def cells(heading):
+    """The rows of the table whose first column has this heading, each as its cells."""
+    table = METRIC_DEPTH.partition(f"| {heading} |")[2].partition("\n\n")[0]
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in table.splitlines()[2:]]
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_files_that_pages_link_to_exist(page):
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+def test_parameters_and_topics_of_metric_depth_are_the_nodes():
+    pytest.importorskip("diagnostic_msgs", reason="ROS 2 is not installed")
+    from e2e_depth_ros.ros.outputs import METRIC_OUTPUTS
+    from e2e_depth_ros.ros.parameters import DECLARATIONS, Parameters
+
+    words = set(re.findall(r"`([a-z0-9_]+)`", METRIC_DEPTH))
+    named = words & set(DECLARATIONS)
+    assert {"sparse_extrinsics", "camera_height", "fixed_scale", "publish_held", "hold_duration"} <= named
+    # Words of several parts name a parameter, a topic or key of the status, a frame or a package.
+    others = {"frame_id", "camera_info", "sparse_points", "sparse_depth", "tf2_ros", "depth_image_proc"}
+    keys = {"samples_used", "samples_dropped", "inlier_ratio", "shift_m", "age_s", "camera_from_points"}
+    assert {word for word in words if "_" in word} - named == others | keys
+    silent = METRIC_DEPTH.partition("Metric topics are ")[2].partition(";")[0]
+    assert set(re.findall(r"`([\w/]+)`", silent)) == {output.value for output in METRIC_OUTPUTS}
+    defaults = Parameters()
+    assert f"`fresh_duration` ({defaults.fresh_duration:g} s)" in METRIC_DEPTH
+    assert f"`hold_duration` ({defaults.hold_duration:g} s)" in METRIC_DEPTH
+
+
+def test_states_and_keys_of_the_status_are_all_told():
+    pytest.importorskip("diagnostic_msgs", reason="ROS 2 is not installed")
+    from e2e_depth_ros.ros.status import status_from_alignment
+
+    assert [row[0].strip("`") for row in cells("state")] == ["fresh", "degraded", "held", "lost"]
+    assert {state.value for state in AlignmentState} == {"fresh", "degraded", "held", "lost"}
+    relative = np.linspace(0, 1, 60 * 80, dtype=np.float32).reshape(60, 80)
+    alignment = align(relative, [10, 70, 30, 90], [5, 50, 40, 5], [1.1, 1.8, 1.7, 2.0])
+    status = status_from_alignment("depth", alignment)
+    told = set(re.findall(r"`([\w/]+)`", " ".join(row[0] for row in cells("key"))))
+    keys = {entry.key for entry in status.values}
+    assert {key for key in keys if "/" in key} == {"samples_dropped/outside_image"}
+    assert told == {key for key in keys if "/" not in key} | {"samples_dropped/REASON"}
+    assert not math.isnan(alignment.scale)
+
+
+def test_every_reason_has_its_advice():
+    told = " ".join(row[0] for row in cells("reason"))
+    for case in FitCase:
+        if case not in {FitCase.WELL_POSED, FitCase.NO_SAMPLES, FitCase.ONE_SAMPLE}:
+            start = case.value.partition(":")[0]
+            assert start in told, case
+    assert "one sample" in told
