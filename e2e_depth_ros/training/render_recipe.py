@@ -12,10 +12,12 @@ from e2e_depth_ros.training.shards import MAX_SAMPLES
 class SceneMix:
     """The share of each kind of scene; they need not add up to 1, and a kind not named keeps its share."""
 
-    room: float = 0.40
-    tabletop: float = 0.20
-    corridor: float = 0.12
-    street: float = 0.20
+    room: float = 0.34
+    tabletop: float = 0.12
+    corridor: float = 0.07
+    hall: float = 0.07
+    stairs: float = 0.03
+    street: float = 0.29
     yard: float = 0.08
 
 

@@ -25,9 +25,11 @@ from typing import TextIO
 import bpy
 import cameras
 import corridors
+import halls
 import numpy as np
 import passes
 import rooms
+import stairs
 import streets
 import tabletops
 import yards
@@ -41,8 +43,10 @@ BUILDERS: dict[str, Callable[[Stage], Plan]] = {
     "corridor": corridors.build,
     "street": streets.build,
     "yard": yards.build,
+    "hall": halls.build,
+    "stairs": stairs.build,
 }
-MIX = "room=0.40,tabletop=0.20,corridor=0.12,street=0.20,yard=0.08"
+MIX = "room=0.34,tabletop=0.12,corridor=0.07,hall=0.07,stairs=0.03,street=0.29,yard=0.08"
 MEMORY = "/dev/shm"  # noqa: S108 - a private folder is made in it
 OPTICAL_FROM_BLENDER = np.diag([1.0, -1.0, -1.0, 1.0])
 

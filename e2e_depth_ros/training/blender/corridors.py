@@ -12,6 +12,7 @@ import objects
 from cameras import Clearance, View, draw_fov, draw_roll
 from interiors import Shell, build_shell
 from mathutils import Matrix
+from racks import rack
 from stage import Plan, Stage, frame
 
 CLEARANCE = Clearance(nearest_m=0.2, median_m=0.7, share_of_sky=0.5)
@@ -66,28 +67,8 @@ def _racks(stage: Stage, paints: objects.Palette, shell: Shell) -> None:
     cartons = [*objects.carton_paints(stage), *paints]
     deep, levels, step = rng.uniform(0.5, 1.1), rng.randint(2, 4), rng.uniform(0.7, 1.2)
     for side in (-1, 1):
-        x = side * (shell.width / 2 - deep / 2 - 0.05)
-        y = 0.5 - shell.depth / 2
-        while y < shell.depth / 2 - 1.5:
-            bay = rng.uniform(1.5, 2.7)
-            for level in range(levels):
-                z = level * step + 0.12
-                stage.box(paints[-1], (x - deep / 2, y, z - 0.06), (x + deep / 2, y + bay, z))
-                along = y + 0.1
-                while along < y + bay - 0.3:
-                    size, tall = rng.uniform(0.25, 0.8), rng.uniform(0.3, 0.9) * step
-                    if stage.chance(0.75):
-                        inset = rng.uniform(0, 0.25) * deep
-                        low, high = (
-                            (x - deep / 2 + inset, along, z),
-                            (x + deep / 2 - inset, along + size, z + tall),
-                        )
-                        stage.box(rng.choice(cartons), low, high)
-                    along += size + rng.uniform(0.02, 0.2)
-            for corner in (-deep / 2, deep / 2):
-                tall = levels * step
-                stage.box(paints[-1], (x + corner - 0.03, y - 0.03, 0), (x + corner + 0.03, y + 0.03, tall))
-            y += bay
+        base = frame(side * (shell.width / 2 - deep / 2 - 0.05), -0.5)
+        rack(stage, cartons, paints[-1], base, (deep, shell.depth - 2, step), levels)
 
 
 def _ceiling_lamps(stage: Stage, shell: Shell) -> None:

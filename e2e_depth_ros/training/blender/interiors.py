@@ -31,7 +31,16 @@ class Shell:
         return frame(0, 0, turn=side * pi / 2) @ frame(0, distance / 2), length
 
 
-def build_shell(stage: Stage, shell: Shell, paints: Palette, windows: float, doors: int) -> list[int]:
+def build_shell(
+    stage: Stage,
+    shell: Shell,
+    paints: Palette,
+    windows: float,
+    doors: int,
+    *,
+    wall: str = "wall",
+    floor: str = "floor",
+) -> list[int]:
     """Build floor, ceiling and four walls.
 
     Args:
@@ -40,20 +49,22 @@ def build_shell(stage: Stage, shell: Shell, paints: Palette, windows: float, doo
         paints: Materials for frames and doors.
         windows: Probability that a wall has a window.
         doors: Tries for doors on each wall.
+        wall: Role of the walls' materials.
+        floor: Role of the floor's.
 
     Returns:
         The sides that have a window.
     """
-    wall, floor, ceiling = (stage.paints.make(role) for role in ("wall", "floor", "ceiling"))
-    accent = stage.paints.make("wall") if stage.chance(0.3) else wall
+    plain, ceiling = stage.paints.make(wall), stage.paints.make("ceiling")
+    accent = stage.paints.make("wall") if stage.chance(0.3) else plain
     x, y, t = shell.width / 2, shell.depth / 2, THICKNESS
-    stage.box(floor, (-x - t, -y - t, -0.1), (x + t, y + t, 0))
+    stage.box(stage.paints.make(floor), (-x - t, -y - t, -0.1), (x + t, y + t, 0))
     stage.box(ceiling, (-x - t, -y - t, shell.height), (x + t, y + t, shell.height + 0.1))
     skirting = stage.rng.choice([ceiling, *paints[-4:]])
     glazed = []
     for side in range(4):
         base, length = shell.wall(side)
-        material = stage.rng.choice([wall, wall, accent])
+        material = stage.rng.choice([plain, plain, accent])
         if stage.chance(windows):
             glazed.append(side)
             _wall_with_window(stage, material, paints, base, length, shell.height)
@@ -71,7 +82,7 @@ def _wall_with_window(
     stage: Stage, material: bpy.types.Material, paints: Palette, base: Matrix, length: float, height: float
 ) -> None:
     rng, t = stage.rng, THICKNESS
-    width = min(0.8 * length, rng.uniform(0.8, 2.6))
+    width = min(0.8 * length, rng.uniform(0.8, 2.6)) if stage.chance(0.75) else rng.uniform(0.6, 0.9) * length
     x0 = rng.uniform(0.1 - length / 2, length / 2 - width - 0.1)
     x1 = x0 + width
     z0, z1 = rng.choice([0.02, 0.8, 0.95, 1.1]), rng.uniform(1.8, height - 0.1)
@@ -80,7 +91,7 @@ def _wall_with_window(
     stage.box(material, (x0, 0, 0), (x1, t, z0), base=base)
     stage.box(material, (x0, 0, z1), (x1, t, height), base=base)
     timber, half = rng.choice(paints), 0.025
-    sashes = rng.randint(1, 3)
+    sashes = rng.randint(1, 3) + int(width / 3)
     for sash in range(sashes + 1):
         x = x0 + width * sash / sashes
         stage.box(timber, (x - half, 0.03, z0), (x + half, 0.08, z1), base=base)
@@ -109,6 +120,10 @@ def _hang_on_wall(
         z = rng.uniform(1, 1.6)
         if z + tall > height - 0.1:
             continue
+        if stage.chance(0.12):
+            mirror = stage.paints.mirror()
+            stage.box(mirror, (x, -0.02, z - 0.5), (x + width, 0, z + tall), base=base)
+            continue
         image = stage.skies.image() if stage.chance(0.6) else None
         picture = stage.paints.picture(image) if image else stage.paints.make("thing")
         edge = rng.choice(paints)
@@ -127,15 +142,15 @@ def _door(stage: Stage, paints: Palette, base: Matrix) -> None:
     stage.shape("ball", handle, (0.82, -0.09, 1.0), (0.06, 0.06, 0.06), base=base)
 
 
-def light_room(stage: Stage, shell: Shell, glazed: list[int]) -> None:
-    """Daylight through the windows, ceiling lamps, and now and then a lamp on the robot's height."""
+def light_room(stage: Stage, shell: Shell, glazed: list[int], *, bright: bool) -> None:
+    """Daylight through the windows, and ceiling lamps; a bright room is flooded with both."""
     rng = stage.rng
     area = shell.width * shell.depth
     lamps = rng.randint(0 if glazed else 1, 3)
-    watts = rng.uniform(1, 5) * area
+    watts = rng.uniform(3, 12) * area if bright else rng.uniform(1, 5) * area
     for _ in range(lamps):
         x, y = rng.uniform(-0.4, 0.4) * shell.width, rng.uniform(-0.4, 0.4) * shell.depth
         stage.lamp("AREA", (x, y, shell.height - 0.05), watts / lamps, rng.uniform(0.2, 1.2))
     if glazed and stage.chance(0.6):
-        stage.sun(1, 8)
-    stage.skies.surround(outdoor=True, strength=rng.uniform(0.6, 4))
+        stage.sun(2, 30) if bright else stage.sun(1, 8)
+    stage.skies.surround(outdoor=True, strength=rng.uniform(3, 15) if bright else rng.uniform(0.6, 4))

@@ -152,6 +152,15 @@ class Paints:
         write_normals(graph.material)
         return graph.material
 
+    def mirror(self) -> bpy.types.Material:
+        """Make a mirror: a camera sees the room in it, its depth is that of the glass."""
+        graph = Graph("mirror")
+        graph.surface.inputs["Base Color"].default_value = (0.85, 0.87, 0.87, 1)
+        graph.surface.inputs["Metallic"].default_value = 1.0
+        graph.surface.inputs["Roughness"].default_value = self._rng.uniform(0, 0.04)
+        write_normals(graph.material)
+        return graph.material
+
     def windowed(self) -> bpy.types.Material:
         """Make a facade with painted windows, for buildings too far for real ones."""
         rng = self._rng

@@ -253,6 +253,11 @@ def curtain(rng: random.Random) -> bpy.types.Mesh:
     return sheet([[(x, y, z) for x, y in zip(steps, depth, strict=True)] for z in (-0.5, 0, 0.5)])
 
 
+def tilt(angle: float) -> Matrix:
+    """A turn around x that lifts +y, radians."""
+    return Matrix.Rotation(angle, 4, "X")
+
+
 def _direction(rng: random.Random) -> Vector:
     return Vector([rng.gauss(0, 1) for _ in range(3)]).normalized()
 

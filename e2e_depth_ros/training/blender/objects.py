@@ -218,24 +218,30 @@ def figure(stage: Stage, paints: Palette, base: Matrix) -> None:
 
 
 def tree(stage: Stage, base: Matrix) -> None:
-    """A tree, mostly of leaves on a trunk."""
+    """A tree of leaves on a trunk: broad, slender, a conifer, or nearly bare."""
     rng = stage.rng
-    if stage.chance(0.35) and stage.model("tree", base @ frame(0, 0, turn=rng.uniform(0, 2 * pi))):
+    if stage.chance(0.25) and stage.model("tree", base @ frame(0, 0, turn=rng.uniform(0, 2 * pi))):
         return
-    trunk, width = rng.uniform(1.6, 4), rng.uniform(0.15, 0.45)
+    kind = rng.choice(["broad", "broad", "slender", "conifer", "bare"])
+    height = rng.uniform(4, 8) if kind in ("broad", "bare") else rng.uniform(5, 12)
+    trunk, width = rng.uniform(0.2, 0.4) * height, rng.uniform(0.15, 0.45)
     bark, leaf = stage.paints.make("bark"), stage.paints.make("leaf")
-    stage.shape("taper", bark, (0, 0, trunk * 0.65), (width, width, trunk * 1.3), base=base)
-    for _ in range(rng.randint(2, 5)):
-        size = rng.uniform(1.6, 3.6)
-        place = (rng.gauss(0, 0.6), rng.gauss(0, 0.6), trunk + rng.uniform(0, 2))
-        stage.shape(
-            "crown",
-            leaf,
-            place,
-            (size, size, size * rng.uniform(0.7, 1.3)),
-            base=base,
-            turn=rng.uniform(0, 6),
-        )
+    stage.shape("taper", bark, (0, 0, 0.4 * height), (width, width, 0.8 * height), base=base)
+    if kind == "bare":
+        for _ in range(rng.randint(5, 12)):
+            lean = Euler((rng.uniform(-1, 1), rng.uniform(-1, 1), 0))
+            place, long = (0, 0, rng.uniform(0.35, 0.7) * height), rng.uniform(0.3, 0.5) * height
+            middle = base @ Matrix.Translation(place) @ lean.to_matrix().to_4x4()
+            stage.shape("taper", bark, (0, 0, long / 2), (0.3 * width, 0.3 * width, long), base=middle)
+    clumps = rng.randint(4, 8) if kind != "bare" else rng.randint(0, 3)
+    for index in range(clumps):
+        up = (index + rng.random()) / clumps  # from the lowest leaves to the top
+        size = height * rng.uniform(0.28, 0.45)
+        wide = {"broad": 1.0, "slender": 0.55, "conifer": 1.1 - 0.9 * up, "bare": 0.7}[kind]
+        spread = 0.16 * height * wide * (1 - up) ** 0.5
+        place = (rng.gauss(0, spread), rng.gauss(0, spread), trunk + up * (height - trunk))
+        across = max(0.4, size * wide)
+        stage.shape("crown", leaf, place, (across, across, size), base=base, turn=rng.uniform(0, 6))
 
 
 def bush(stage: Stage, base: Matrix) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import random
 from math import cos, pi, sin
 
 import objects
@@ -42,6 +43,11 @@ class Ground:
         self.taken.append((x0, x1, y0, y1))
         return True
 
+    def draw(self, rng: random.Random, margin: float) -> tuple[float, float]:
+        """Draw a point that keeps a distance from the walls."""
+        x, y = self._half[0] - margin, self._half[1] - margin
+        return rng.uniform(-x, x), rng.uniform(-y, y)
+
     def free(self, x: float, y: float) -> bool:
         """Whether a point is free."""
         return not any(x0 < x < x1 and y0 < y < y1 for x0, x1, y0, y1 in self.taken)
@@ -54,31 +60,30 @@ def build(stage: Stage) -> Plan:
     low, high = (6, 14) if large else (2.4, 6.5)
     shell = Shell(rng.uniform(low, high), rng.uniform(low, high), rng.uniform(2.3, 4.5 if large else 3.1))
     paints = objects.palette(stage)
-    glazed = build_shell(stage, shell, paints, windows=0.4, doors=1)
+    bright = stage.chance(0.3)
+    glazed = build_shell(
+        stage, shell, paints, windows=0.7 if bright else 0.35, doors=1, wall="ceiling" if bright else "wall"
+    )
+    fullness = rng.choice([0.0, 0.4, 1.0, 1.0, 1.0, 1.3])
     style = rng.choice([*WALL_ROLES, "home", "home"])
     ground = Ground(shell.width, shell.depth)
     area = shell.width * shell.depth
     if style == "office" and large:
-        _desk_rows(stage, paints, shell, ground)
-    for _ in range(rng.randint(5, 12) + int(area / 8)):
+        desk_rows(stage, paints, shell, ground)
+    for _ in range(int(fullness * (rng.randint(5, 12) + area / 8))):
         _stand_at_wall(stage, paints, shell, ground, style)
-    for _ in range(rng.randint(1, 3) + int(area / 12)):
-        _stand_freely(stage, paints, shell, ground)
+    for _ in range(int(fullness * (rng.randint(1, 3) + area / 12))):
+        _stand_freely(stage, paints, ground)
     if stage.chance(0.5):
         rug = stage.paints.make("fabric")
         size = (shell.width * rng.uniform(0.3, 0.6), shell.depth * rng.uniform(0.3, 0.6), 0.012)
         stage.shape("box", rug, (rng.gauss(0, 0.3), rng.gauss(0, 0.3), 0.006), size)
     for _ in range(rng.randint(0, 8)):
-        x, y = _inside(stage, shell, 0.2)
+        x, y = ground.draw(rng, 0.2)
         if ground.free(x, y):
             objects.clutter(stage, paints, frame(x, y), rng.uniform(1, 1.8))
-    light_room(stage, shell, glazed)
+    light_room(stage, shell, glazed, bright=bright)
     return Plan(lambda: _view(stage, shell, ground), CLEARANCE)
-
-
-def _inside(stage: Stage, shell: Shell, margin: float) -> tuple[float, float]:
-    x, y = shell.width / 2 - margin, shell.depth / 2 - margin
-    return stage.rng.uniform(-x, x), stage.rng.uniform(-y, y)
 
 
 def _stand_at_wall(stage: Stage, paints: Palette, shell: Shell, ground: Ground, style: str) -> None:
@@ -129,10 +134,10 @@ def _simple(stage: Stage, paints: Palette, place: Matrix, size: tuple[float, flo
         objects.boxes_pile(stage, objects.carton_paints(stage), place)
 
 
-def _stand_freely(stage: Stage, paints: Palette, shell: Shell, ground: Ground) -> None:
+def _stand_freely(stage: Stage, paints: Palette, ground: Ground) -> None:
     """Try to put a table with seats, a person, or a single thing into the middle."""
     rng = stage.rng
-    x, y = _inside(stage, shell, 0.6)
+    x, y = ground.draw(rng, 0.6)
     draw = rng.random()
     place = frame(x, y, turn=rng.choice([0, pi / 2]) + rng.gauss(0, 0.1))
     if draw < 0.45:
@@ -163,7 +168,7 @@ def _stand_freely(stage: Stage, paints: Palette, shell: Shell, ground: Ground) -
             stage.model(rng.choice(["floor", "seat", "plant", "animal"]), place, 1.2)
 
 
-def _desk_rows(stage: Stage, paints: Palette, shell: Shell, ground: Ground) -> None:
+def desk_rows(stage: Stage, paints: Palette, shell: Shell, ground: Ground) -> None:
     """Rows of like desks, as in an office, a class or a laboratory."""
     rng = stage.rng
     width, depth, height = rng.uniform(1.2, 1.8), rng.uniform(0.6, 0.9), rng.choice([0.72, 0.9])
@@ -184,11 +189,11 @@ def _desk_rows(stage: Stage, paints: Palette, shell: Shell, ground: Ground) -> N
 def _view(stage: Stage, shell: Shell, ground: Ground) -> View:
     """Draw a camera that stands on free floor; robots see a room from low and from eye height."""
     rng = stage.rng
-    x, y = _inside(stage, shell, 0.25)
+    x, y = ground.draw(rng, 0.25)
     for _ in range(20):
         if ground.free(x, y):
             break
-        x, y = _inside(stage, shell, 0.25)
+        x, y = ground.draw(rng, 0.25)
     z = min(
         rng.choice([rng.uniform(0.12, 0.6), rng.uniform(0.5, 1.3), rng.uniform(1.0, 1.9)]), shell.height - 0.3
     )

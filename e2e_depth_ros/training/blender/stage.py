@@ -86,6 +86,15 @@ class Stage:
         self._own_meshes.append(mesh)
         return self.put(mesh, material, base=base)
 
+    def things(self) -> list[bpy.types.Object]:
+        """All that was placed."""
+        return list(self._objects)
+
+    def replace_mesh(self, thing: bpy.types.Object, mesh: bpy.types.Mesh) -> None:
+        """Give a placed thing a mesh of its own, which goes with the scene; the material stays."""
+        self._own_meshes.append(mesh)
+        thing.data = mesh
+
     def shape(
         self,
         name: str,

@@ -11,6 +11,7 @@ from math import pi
 import buildings
 import objects
 import roads
+from bending import bend_stage, bend_view, draw_bend
 from cameras import Clearance, View, draw_fov, draw_roll
 from mathutils import Euler, Matrix
 from objects import Palette
@@ -37,7 +38,11 @@ def build(stage: Stage) -> Plan:
     _overhead(stage, paints, layout)
     _closing(stage, layout)
     stage.daylight()
-    return Plan(lambda: _view(stage, layout), CLEARANCE)
+    bend = draw_bend(stage)
+    if bend is None:
+        return Plan(lambda: _view(stage, layout), CLEARANCE)
+    bend_stage(stage, bend)
+    return Plan(lambda: bend_view(_view(stage, layout), bend), CLEARANCE)
 
 
 def _draw_layout(stage: Stage) -> Layout:
