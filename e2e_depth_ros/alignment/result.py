@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.core.maps import DepthMap
+from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
 
 class AlignmentState(Enum):
@@ -85,3 +85,25 @@ class Alignment:
             return None
         result: NDArray[np.float32] = self.depth.values * self.log_std
         return result
+
+    def with_relative_std(self, std: NDArray[np.float32], kind: DepthKind) -> Alignment:
+        """Add what the network itself doubts to the uncertainty, as an independent error.
+
+        Args:
+            std: (H, W), standard deviation of the relative map, in its units; NaN adds nothing.
+            kind: Of the relative map.
+
+        Returns:
+            A copy whose `log_std` holds both; itself when lost.
+        """
+        if self.depth is None or self.uncertainty is None:
+            return self
+        depth, scale, alignment_std = self.depth, np.float32(self.scale), self.uncertainty
+
+        def joined() -> NDArray[np.float32]:
+            # d log z = dz / z, and z = 1 / (scale * disparity + shift) for disparity.
+            slope = depth.values if kind is DepthKind.AFFINE_INVARIANT_DISPARITY else 1 / depth.values
+            total = np.hypot(alignment_std(), np.nan_to_num(std) * scale * slope)
+            return np.asarray(total, dtype=np.float32)
+
+        return replace(self, uncertainty=joined)

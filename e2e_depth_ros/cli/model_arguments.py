@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from e2e_depth_ros.model.sampling import SPACINGS, Sampling
+
 if TYPE_CHECKING:
     from e2e_depth_ros.model.estimator import Estimator
 
@@ -12,7 +14,7 @@ MODEL_HELP = "embedded, a folder, or a hub id org/name[@revision]"
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --model, --revision, --device, --dtype, --processing-resolution and --threads."""
+    """Add what chooses the network (--model, --device, ...) and how it samples (--steps, --ensemble, ...)."""
     group = parser.add_argument_group("model")
     group.add_argument("--model", default="embedded", help=f"{MODEL_HELP} (default: embedded)")
     group.add_argument("--revision", help="of a hub id: a branch, tag or commit")
@@ -25,6 +27,45 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         help="longer edge that the network sees; 0 is the image's own (default: the checkpoint's)",
     )
     group.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: as torch finds fit)")
+    sampling = parser.add_argument_group("sampling", "only for models that start from noise (Marigold's)")
+    sampling.add_argument(
+        "--steps", type=int, metavar="N", help="denoising steps (default: the checkpoint's own number)"
+    )
+    sampling.add_argument(
+        "--spacing",
+        choices=SPACINGS,
+        default=Sampling.spacing,
+        help="how the steps are chosen (default: %(default)s, right with few steps)",
+    )
+    sampling.add_argument(
+        "--ensemble",
+        type=int,
+        metavar="N",
+        default=Sampling.ensemble_size,
+        help="predictions per image that become one (default: %(default)s)",
+    )
+    sampling.add_argument(
+        "--noise-seed",
+        type=int,
+        metavar="N",
+        default=Sampling.seed,
+        help="of the noise, the same for each image; -1 draws other noise each time (default: %(default)s)",
+    )
+    sampling.add_argument(
+        "--carry",
+        type=float,
+        metavar="SHARE",
+        default=Sampling.carry,
+        help="of the last image's result in what the next starts from, for videos; 0.1 is usual "
+        "(default: %(default)s)",
+    )
+    sampling.add_argument(
+        "--batch-memory",
+        type=int,
+        metavar="MB",
+        default=Sampling.batch_memory_mb,
+        help="that one pass may take besides the weights, about (default: %(default)s)",
+    )
 
 
 def load_estimator(args: argparse.Namespace) -> Estimator:
@@ -43,4 +84,12 @@ def load_estimator(args: argparse.Namespace) -> Estimator:
         dtype=args.dtype,
         processing_resolution=args.processing_resolution,
         num_threads=args.threads,
+        sampling=Sampling(
+            steps=args.steps,
+            spacing=args.spacing,
+            ensemble_size=args.ensemble,
+            seed=None if args.noise_seed == -1 else args.noise_seed,
+            carry=args.carry,
+            batch_memory_mb=args.batch_memory,
+        ),
     )

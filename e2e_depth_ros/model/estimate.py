@@ -20,6 +20,7 @@ from e2e_depth_ros.model.one_step import depth_from_decoded, normals_from_decode
 
 _MIN_LENGTH = 1e-6  # of a vector that has a direction
 _MIN_RANGE = 1e-6  # of depth that isn't constant: less is rounding
+_STD_OF_MEDIAN_DEVIATION = 1.4826
 
 _Map = TypeVar("_Map", DepthMap, NormalMap)
 
@@ -47,6 +48,16 @@ class Estimate:
     non_finite: int = 0
     depth_uncertainty: NDArray[np.float32] | None = None
     normals_uncertainty: NDArray[np.float32] | None = None
+
+    @property
+    def depth_std(self) -> NDArray[np.float32] | None:
+        """(H, W), float32, in units of `depth`: the standard deviation that `depth_uncertainty` stands for.
+
+        That of normally distributed errors; None without an ensemble.
+        """
+        if self.depth_uncertainty is None:
+            return None
+        return np.multiply(self.depth_uncertainty, _STD_OF_MEDIAN_DEVIATION, dtype=np.float32)
 
 
 class Finding(NamedTuple, Generic[_Map]):

@@ -146,6 +146,7 @@ class DepthNode(LifecycleNode):
             dtype=wanted.dtype,
             processing_resolution=None if wanted.processing_resolution < 0 else wanted.processing_resolution,
             num_threads=wanted.num_threads or None,
+            sampling=wanted.sampling,
         )
         self._model = {
             "model": estimator.facts.name,

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from e2e_depth_ros.core.colours import COLORMAPS
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.model.sampling import SPACINGS, Sampling
 from e2e_depth_ros.ros.declaration import (
     Changes,
     declarations_from_struct,
@@ -72,6 +73,46 @@ class Parameters:
         "CPU threads of the network; 0 leaves the choice to torch.",
         changes=Changes.UNCONFIGURED,
         bounds=(0, 256),
+    )
+    denoising_steps: int = parameter(
+        0,
+        "Steps from noise to depth, for models of Marigold's kind; 0 for the checkpoint's own number. Models"
+        " that answer in one step, such as the embedded one, refuse more than 1.",
+        changes=Changes.UNCONFIGURED,
+        bounds=(0, 1000),
+    )
+    timestep_spacing: str = parameter(
+        "trailing",
+        "How the denoising steps are chosen; trailing is right with few of them.",
+        changes=Changes.UNCONFIGURED,
+        choices=SPACINGS,
+    )
+    ensemble_size: int = parameter(
+        1,
+        "Predictions per image that become one, for models that start from noise. From 3 on their"
+        " disagreement lowers confidence/image.",
+        changes=Changes.UNCONFIGURED,
+        bounds=(1, 100),
+    )
+    noise_seed: int = parameter(
+        0,
+        "Seed of that noise, the same for each image; -1 draws other noise each time.",
+        changes=Changes.UNCONFIGURED,
+        bounds=(-1, 2**31 - 1),
+    )
+    latent_carry: float = parameter(
+        0.0,
+        "Share of the last image's result in what the next starts from, against flicker, for models that"
+        " start from noise; 0.1 is usual, 0 off.",
+        changes=Changes.UNCONFIGURED,
+        bounds=(0.0, 1.0),
+    )
+    batch_memory: int = parameter(
+        4000,
+        "Memory, in MB, that one pass of the network may take besides its weights, about; ensembles run in"
+        " parts that fit.",
+        changes=Changes.UNCONFIGURED,
+        bounds=(1, 1_000_000),
     )
     image_transport: str = parameter(
         "raw",
@@ -226,6 +267,18 @@ class Parameters:
             low, high = getattr(self, lower), getattr(self, upper)
             if low >= high:
                 raise InvalidInputError(f"parameter {lower}: expected below {upper} {high:g}, got {low:g}")
+
+    @property
+    def sampling(self) -> Sampling:
+        """How the network samples, if it starts from noise."""
+        return Sampling(
+            steps=self.denoising_steps or None,
+            spacing=self.timestep_spacing,
+            ensemble_size=self.ensemble_size,
+            seed=None if self.noise_seed < 0 else self.noise_seed,
+            carry=self.latent_carry,
+            batch_memory_mb=self.batch_memory,
+        )
 
     def changed(self, values: Mapping[str, Any]) -> Parameters:
         """Return a copy with other values; lists become tuples, unknown names are left out.

@@ -132,6 +132,8 @@ class Pipeline:
         )
         if products.relative is not None and not ALIGNED_OUTPUTS.isdisjoint(wanted):
             alignment, refused = self._aligner.align(products.relative, image.header, view, parameters)
+            if estimate.depth_std is not None:
+                alignment = alignment.with_relative_std(estimate.depth_std, products.relative.kind)
             products = replace(products, alignment=alignment)
             refusals.extend(refused)
             clock.lap("align")
