@@ -338,5 +338,5 @@ def _mixed_pixels(depth: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDAr
     kernel = np.ones((3, 3), np.uint8)
     farthest = cv2.dilate(np.where(usable, depth, np.float32(0)), kernel)
     nearest = cv2.erode(np.where(usable, depth, np.finfo(np.float32).max), kernel)
-    mixed: NDArray[np.bool_] = farthest > nearest * np.float32(_MIXED_RATIO)
+    mixed: NDArray[np.bool_] = farthest * np.float32(1 / _MIXED_RATIO) > nearest
     return mixed

@@ -152,6 +152,15 @@ def test_pixels_that_mix_two_surfaces_are_dropped():
     assert set(np.unique(samples.u_px)).isdisjoint({5 * 10 + 4.5, 6 * 10 + 4.5})
 
 
+def test_holes_of_a_dense_sensor_are_no_surface():
+    depth = np.full((30, 40), 2.0, np.float32)
+    depth[8:16, 10:20] = 0
+    with np.errstate(all="raise"):
+        samples = samples_from_depth(depth, SIZE)
+    assert len(samples) == 30 * 40 - 8 * 10
+    assert samples.dropped == {}
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
