@@ -50,7 +50,7 @@ class RenderRecipe:
     split: str = "train"
     views: int = 5
     samples: int = 4
-    scenes_per_process: int = 400
+    scenes_per_process: int = 1500
     mix: SceneMix = field(default_factory=SceneMix)
     furniture: tuple[str, ...] = ()
     panoramas: tuple[str, ...] = ()

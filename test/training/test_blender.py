@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,103 @@ def test_a_scene_depends_on_its_seed_and_a_second_start_skips_it(tmp_path: Path)
         length = np.linalg.norm(one.normals, axis=-1)
         np.testing.assert_allclose(length[length > 0], 1, atol=1e-5)
     assert "scene 3" not in run(GENERATOR, *arguments, "--output", tmp_path / "a")
+
+
+CUBE = """mtllib cube.mtl
+usemtl red
+""" + "".join(f"v {x} {y} {z}\n" for x in (-1, 1) for y in (-2, 2) for z in (-3, 3))
+CUBE += "f 1 2 4 3\nf 5 7 8 6\nf 1 5 6 2\nf 3 4 8 7\nf 1 3 7 5\nf 2 6 8 4\n"
+CATALOGUE = """id#1=cube
+name#1=Cube
+category#1=Miscellaneous
+model#1=/cube/cube.obj
+width#1=40
+depth#1=60
+height#1=90
+"""
+IMPORT_TWICE = """
+import sys; sys.path.insert(0, {generator!r})
+from pathlib import Path
+import bpy
+import numpy as np
+import passes
+from catalogues import read_catalogue
+from importing import Importer
+passes.set_up((24, 40), 1, 1)
+model, = read_catalogue(Path({catalogue!r}))
+for importer in (Importer(None), Importer(Path({keep!r})), Importer(Path({keep!r}))):
+    mesh = importer.mesh_of(model)
+    points = np.array([tuple(vertex.co) for vertex in mesh.vertices])
+    print("BOX", *points.min(0).round(4), *points.max(0).round(4), len(mesh.polygons))
+    material, = mesh.materials
+    outputs = [node for node in material.node_tree.nodes if node.type == "OUTPUT_AOV"]
+    print("OUTPUTS", len(outputs), material["catalogue"])
+"""
+
+
+def test_a_model_kept_as_a_file_is_the_model_that_was_imported(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "own.sh3f", "w") as archive:
+        archive.writestr("PluginFurnitureCatalog.properties", CATALOGUE)
+        archive.writestr("cube/cube.obj", CUBE)
+        archive.writestr("cube/cube.mtl", "newmtl red\nKd 1 0 0\n")
+    names = {"catalogue": str(tmp_path / "own.sh3f"), "keep": str(tmp_path / "kept")}
+    lines = run("-c", IMPORT_TWICE.format(generator=str(GENERATOR), **names)).splitlines()
+    boxes = [line.split()[1:] for line in lines if line.startswith("BOX")]
+    np.testing.assert_allclose(
+        np.array(boxes, dtype=float), [[-0.2, -0.3, 0, 0.2, 0.3, 0.9, 6]] * 3, atol=1e-4
+    )
+    assert [line for line in lines if line.startswith("OUTPUTS")] == ["OUTPUTS 2 True"] * 3
+    assert len(list((tmp_path / "kept").glob("*.blend"))) == 1
+
+
+BEND = """
+import sys; sys.path.insert(0, {generator!r})
+import random
+from pathlib import Path
+import bpy
+import numpy as np
+import bending, cameras, passes
+from furniture import Furniture
+from lights import Skies
+from stage import Stage
+passes.set_up((24, 40), 1, 1)
+rng = random.Random(1)
+stage = Stage(rng, Furniture([], "train", rng, None), Skies([], "train", rng))
+road = stage.box(stage.paints.make("asphalt"), (-4, -100, -1), (4, 100, 0))
+post = stage.box(stage.paints.make("metal"), (2.9, 59.9, 0), (3.1, 60.1, 2))
+bpy.context.view_layer.update()
+bend = bending.Bend(curve=0.2, slopes=(-0.03, 0.08), onset_m=50)
+bending.bend_stage(stage, bend)
+bpy.context.view_layer.update()
+view = bending.bend_view(cameras.View((3, 60, 1.5), 5, -2, 1, 70), bend)
+direction = np.array([-np.sin(bend.turn(60)), np.cos(bend.turn(60))])
+slope = np.array([bend.shift(60.01)[0] - bend.shift(59.99)[0], 0.02])
+print("ALONG", float(direction @ slope / np.linalg.norm(slope)))
+print("SHIFTS", *bend.shift(0), *bend.shift(-60), *bend.shift(60))
+print("POST", *post.matrix_world.translation)
+print("VIEW", *view.position, view.heading_deg - 5, view.pitch_deg)
+hit = bpy.context.scene.ray_cast(bpy.context.evaluated_depsgraph_get(), (*view.position[:2], 50), (0, 0, -1))
+print("HIT", hit[0], hit[1].z)
+print("MATERIAL", road.material_slots[0].material.name)
+"""
+
+
+def test_a_bent_street_carries_what_stands_on_it() -> None:
+    lines = run("-c", BEND.format(generator=str(GENERATOR))).splitlines()
+    found = {line.split()[0]: line.split()[1:] for line in lines if line.strip()}
+    run_m = np.hypot(60, 50) - 50
+    up = 0.08 * run_m
+    assert float(found["ALONG"][0]) == pytest.approx(1, abs=1e-6)  # a camera looks along the street
+    shifts = np.array(found["SHIFTS"], dtype=float)
+    np.testing.assert_allclose(shifts, [0, 0, 0.2 * run_m, -0.03 * run_m, 0.2 * run_m, up], atol=1e-9)
+    post, view = (np.array(found[name][:3], dtype=float) for name in ("POST", "VIEW"))
+    np.testing.assert_allclose(post[:2], view[:2], atol=1e-4)  # both stood at (3, 60)
+    np.testing.assert_allclose([post[2], view[2]], [up + 1, up + 1.5], atol=1e-4)
+    assert post[0] > 3 + 0.2 * 20  # a positive curve leads to the right
+    # From above the camera a ray meets the head of the post, and not land that folded over it.
+    assert found["HIT"][0] == "True"
+    assert float(found["HIT"][1]) == pytest.approx(up + 2, abs=1e-3)
+    assert found["MATERIAL"] == ["asphalt"]
 
 
 def test_the_splits_share_no_panorama() -> None:
