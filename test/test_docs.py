@@ -11,6 +11,7 @@ from e2e_depth_ros.alignment import AlignmentState, align
 from e2e_depth_ros.alignment.fit import FitCase
 
 DOCS = Path(__file__).parents[1] / "docs"
+CHECKPOINTS = (DOCS / "checkpoints.md").read_text(encoding="utf-8")
 METRIC_DEPTH = (DOCS / "metric_depth.md").read_text(encoding="utf-8")
 
 
@@ -43,6 +44,22 @@ def test_parameters_and_topics_of_metric_depth_are_the_nodes():
     defaults = Parameters()
     assert f"`fresh_duration` ({defaults.fresh_duration:g} s)" in METRIC_DEPTH
     assert f"`hold_duration` ({defaults.hold_duration:g} s)" in METRIC_DEPTH
+
+
+def test_sampling_of_checkpoints_is_chosen_as_they_say():
+    from e2e_depth_ros.cli.main import build_parser
+
+    text = CHECKPOINTS.partition("How, is chosen by")[2].partition("\n\n")[0]
+    options = re.findall(r"`(--[a-z-]+)`", text)
+    assert len(options) == 4
+    values = [word for option in options for word in (option, "1")]
+    build_parser().parse_args(["predict", "image.png", "--output", "out", *values])
+    pytest.importorskip("diagnostic_msgs", reason="ROS 2 is not installed")
+    from e2e_depth_ros.ros.parameters import DECLARATIONS
+
+    names = re.findall(r"`([a-z]+_[a-z_]+)`", CHECKPOINTS)
+    assert len(names) == 4
+    assert set(names) <= set(DECLARATIONS)
 
 
 def test_states_and_keys_of_the_status_are_all_told():
