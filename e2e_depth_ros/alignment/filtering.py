@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel
-from e2e_depth_ros.alignment.fit import OffsetPrior
+from e2e_depth_ros.alignment.prior import OffsetPrior
 from e2e_depth_ros.core.maps import DepthMap
 
 _CHANGE_SIGMAS = 4.5  # a fit this far from the state is a real change, and is followed at once

@@ -9,30 +9,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from e2e_depth_ros.alignment.affine import LEAST_LIFTED, AffineModel, kind_has_shift
+from e2e_depth_ros.alignment.prior import OffsetPrior
 from e2e_depth_ros.alignment.samples import chosen_by_hash
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
 
-
-@dataclass(frozen=True)
-class OffsetPrior:
-    """What is believed of `AffineModel.offset` before the samples are seen: a log-normal.
-
-    The default holds for indoor and outdoor scenes alike: near end over the depth behind it.
-    """
-
-    mean: float = 0.2
-    log_std: float = 1.0
-
-
-_OFFSETS = np.exp(np.linspace(np.log(0.01), np.log(12.0), 25))  # starting points
-_LEAST_OFFSET = 5e-3
+_OFFSETS = np.exp(np.linspace(np.log(0.005), np.log(9.0), 25))  # starting points
+_LEAST_OFFSET = 2e-3
 _MAX_FITTED = 2048  # samples in the iterations; the result changes by far less than its error
 _MAX_STARTS = 128  # samples that judge the starting points
 _TUKEY = 4.685  # tuning constant of Tukey's biweight: 95 % efficiency on normal errors
 _LEAST_SIGMA = 0.01  # no sensor and network agree better than this
 _MOST_SIGMA = 0.3  # with a wider one even gross outliers would count
-_ALIKE = 60.0  # errors of a network are alike over parts of the image: many samples are worth this many
+_ALIKE = 10.0  # errors of a network are alike over the whole image: many samples are worth this many
 _FEW = 12  # below this many samples their scatter says little about their error
 _FEW_SIGMA = 0.05  # so this much is assumed
 _INLIER_SIGMAS = 3.0
@@ -166,7 +155,7 @@ def fit_affine(
     correlation = _rank_correlation(y_fit)
     return AffineFit(
         model=model,
-        information=_information(model, r_fit, error[order], max(sigma, _LEAST_SIGMA)),
+        information=_information(model, r_fit, error[order], weight, max(sigma, _LEAST_SIGMA)),
         case=_judge(y_fit, error, spread, cost_ratio, correlation, has_shift=model.has_shift),
         inliers=np.abs(error) < max(_INLIER_SIGMAS * sigma, 0.05),
         sigma=sigma,
@@ -248,10 +237,14 @@ def _refined(
 
 
 def _information(
-    model: AffineModel, r: NDArray[np.float64], error: NDArray[np.float64], sigma: float
+    model: AffineModel,
+    r: NDArray[np.float64],
+    error: NDArray[np.float64],
+    trust: NDArray[np.float64],
+    sigma: float,
 ) -> NDArray[np.float64]:
     """Inverse covariance of (log extent, log offset)."""
-    weight = np.square(np.maximum(0.0, 1 - np.square(error / (_TUKEY * sigma))))
+    weight = trust * np.square(np.maximum(0.0, 1 - np.square(error / (_TUKEY * sigma))))
     jacobian = np.stack([np.ones(len(r)), model.offset_sensitivity(r)], axis=1)
     repeats = 1 + weight.sum() / _ALIKE
     result: NDArray[np.float64] = (jacobian * weight[:, None]).T @ jacobian / (sigma**2 * repeats)

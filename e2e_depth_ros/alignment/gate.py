@@ -19,6 +19,7 @@ _NEIGHBOUR_SIGMAS = (6.0, 4.0)  # as long as few samples are gross, and where ma
 _MANY_GROSS = 0.03
 _POOR_SIGMA = 0.15  # with a network this poor, neighbours differ for good reasons
 _MOST_COMPARED = 600  # beyond this, medians of cells do the work of the neighbours
+_CELLS = 8  # over the width, in each of which the errors of a network are alike
 _EDGE_PX = 15  # at a width of 640: how far past an edge a sensor beside the camera may see
 _DOUBTFUL_SHARE = 0.4  # of the change of log depth over 4 pixels at a width of 640
 _EDGE_STEP = 4  # pixels between those at which edges are looked for
@@ -67,6 +68,27 @@ def edge_doubt(
     change = np.maximum(np.abs(log_depth[1] - log_depth[0]), np.abs(log_depth[3] - log_depth[2]))
     doubt: NDArray[np.float64] = np.square(_DOUBTFUL_SHARE * np.nan_to_num(change, nan=1.0))
     return doubt
+
+
+def shares_of_cells(u_px: NDArray[np.float32], v_px: NDArray[np.float32], width: int) -> NDArray[np.float64]:
+    """Weight of each sample, so that many close together count little more than one.
+
+    Corners and scan lines crowd: n samples in a cell of an eighth of the width have one error of the network
+    in common, and together are worth 2 n / (n + 1) of a sample alone, at most two.
+
+    Args:
+        u_px: (N,), columns.
+        v_px: (N,), rows.
+        width: Of the image, pixels.
+
+    Returns:
+        (N,), in 0..1.
+    """
+    column = (np.maximum(u_px, 0) * np.float32(_CELLS / width)).astype(np.int64)
+    row = (np.maximum(v_px, 0) * np.float32(_CELLS / width)).astype(np.int64)
+    cell = row * (_CELLS + 1) + column
+    shares: NDArray[np.float64] = 2 / (1 + np.bincount(cell)[cell])
+    return shares
 
 
 def gate_samples(

@@ -11,14 +11,14 @@ from e2e_depth_ros.alignment.affine import AffineModel, value_range
 from e2e_depth_ros.alignment.correction import corrected_locally
 from e2e_depth_ros.alignment.field import LocalField
 from e2e_depth_ros.alignment.filtering import Estimate, change_between, thumbnail_of
-from e2e_depth_ros.alignment.fit import AffineFit, FitCase, OffsetPrior, fit_affine
-from e2e_depth_ros.alignment.gate import edge_doubt
+from e2e_depth_ros.alignment.fit import AffineFit, FitCase, fit_affine
+from e2e_depth_ros.alignment.gate import edge_doubt, shares_of_cells
+from e2e_depth_ros.alignment.prior import OffsetPrior, offset_prior_of
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.alignment.samples import Samples, nearest_pixels
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
-_PRIOR = OffsetPrior()
 _TRUSTED_DOUBT = 0.05**2  # variance of log depth at which a sample at an edge counts half in the fit
 _AGREED = 0.7  # share of agreeing samples from which fewer may be corrected locally
 _CERTAIN = 30  # samples from which the local correction may follow a poor fit
@@ -135,9 +135,10 @@ class AlignmentTracker:
             on_valid = relative.valid[rows, columns]
             values = relative.values[rows, columns][on_valid].astype(np.float64)
             samples = samples.select(on_valid, "no_relative_depth")
-            fit = self._fit(relative, samples, values, ends)
+            prior = offset_prior_of(relative, *ends)
+            fit = self._fit(relative, samples, values, ends, prior)
             if fit.model is not None and not fit.case.is_rejected:
-                samples = self._correct(fit, fit.model, samples, values, relative, stamp_ns, motion)
+                samples = self._correct(fit, fit.model, samples, values, relative, stamp_ns, motion, prior)
         return self._result(relative, stamp_ns, samples, fit, absence)
 
     def _predict(self, relative: DepthMap, stamp_ns: int, ends: tuple[float, float]) -> float:
@@ -170,10 +171,16 @@ class AlignmentTracker:
         return motion
 
     def _fit(
-        self, relative: DepthMap, samples: Samples, values: NDArray[np.float64], ends: tuple[float, float]
+        self,
+        relative: DepthMap,
+        samples: Samples,
+        values: NDArray[np.float64],
+        ends: tuple[float, float],
+        prior: OffsetPrior,
     ) -> AffineFit:
         # What the state knows about the offset helps samples that determine the scale only.
-        prior = self._track.estimate.offset_prior(_PRIOR) if self._track else _PRIOR
+        if self._track is not None:
+            prior = self._track.estimate.offset_prior(prior)
         rough = AffineModel(ends[0], max(ends[1], ends[0] + 1e-9), 1.0, prior.mean, relative.kind)
         doubt = edge_doubt(samples.u_px, samples.v_px, relative.values, rough)
         return fit_affine(
@@ -182,7 +189,9 @@ class AlignmentTracker:
             relative.kind,
             value_range=ends,
             prior=prior,
-            trust=_TRUSTED_DOUBT / (_TRUSTED_DOUBT + doubt),
+            trust=_TRUSTED_DOUBT
+            / (_TRUSTED_DOUBT + doubt)
+            * shares_of_cells(samples.u_px, samples.v_px, relative.size[1]),
         )
 
     def _correct(
@@ -194,10 +203,11 @@ class AlignmentTracker:
         relative: DepthMap,
         stamp_ns: int,
         motion: float,
+        prior: OffsetPrior,
     ) -> Samples:
         """Take a usable fit over into the track; count the samples that the local correction refuses."""
         track = self._track
-        estimate, jumped = Estimate.start(model, fit.information, _PRIOR), True
+        estimate, jumped = Estimate.start(model, fit.information, prior), True
         if track is not None:
             estimate, jumped = track.estimate.corrected(model, fit.information)
         field = None

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scenes import SIZE, abs_rel, as_map, draw, metric_from, scene_relative, smooth_error
 
 from e2e_depth_ros.alignment import AlignmentState, align
+from e2e_depth_ros.alignment.fit import fit_affine
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
 
@@ -166,3 +167,28 @@ def test_it_is_fast_enough_for_every_frame():
     # An order of magnitude above what it takes alone on a machine: it should not become slow unnoticed.
     assert durations[False] < 0.05
     assert durations[True] < 0.3
+
+
+def test_a_crowd_of_samples_does_not_sway_what_the_others_say():
+    relative = scene_relative()
+    truth = metric_from(relative)
+    u, v, z, _ = draw(truth, 30, np.random.default_rng(3), noise=0.01)
+    few = align(relative, u, v, z, local=False)
+    columns, rows = (grid.ravel() for grid in np.meshgrid(np.arange(91, 104), np.arange(31, 44)))
+    wrong = truth[rows, columns] * 1.1  # as a network errs: all alike
+    crowded = align(relative, np.append(u, columns), np.append(v, rows), np.append(z, wrong), local=False)
+    assert abs_rel(crowded.depth_m, truth) < abs_rel(few.depth_m, truth) + 0.02
+
+
+def test_what_is_nearer_than_all_samples_stays_plausible():
+    truth = np.broadcast_to(0.8 * 1.6 ** np.linspace(4, 0, 120)[:, None], (120, 150))
+    relative = (truth - truth.min()) / (truth.max() - truth.min())
+    rows, columns = np.divmod(np.random.default_rng(0).choice(50 * 150, 80, replace=False), 150)
+    # The network errs: alone, samples beyond 2.2 m place the near end, 0.8 m away, beyond 1.4 m.
+    noise = np.random.default_rng(1).standard_normal(80)
+    bent = 3 * (truth[rows, columns] / 3) ** 0.7 * np.exp(0.05 * noise)
+    values = relative[rows, columns]
+    alone = fit_affine(values, bent, DepthKind.AFFINE_INVARIANT, value_range=(0, 1))
+    assert alone.shift_m > 1.4
+    result = align(relative, columns, rows, bent, local=False)
+    assert 0.5 < result.depth_m[-1, 0] / truth[-1, 0] < 1.5

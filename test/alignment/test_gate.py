@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.alignment.affine import AffineModel
-from e2e_depth_ros.alignment.gate import edge_doubt, gate_samples
+from e2e_depth_ros.alignment.gate import edge_doubt, gate_samples, shares_of_cells
 from e2e_depth_ros.core.maps import DepthKind
 
 
@@ -74,3 +74,13 @@ def test_edge_doubt_is_large_at_edges_only(scene, model):
     assert max(smooth, wall, corner) < 0.01**2
     assert edge > 0.2**2
     assert hole > 0.2**2
+
+
+def test_a_crowd_counts_little_more_than_one_alone():
+    crowd = np.linspace(330, 370, 40, dtype=np.float32)  # in the fifth of eight columns
+    u = np.append(crowd, np.float32(-0.4))
+    v = np.append(np.full(40, 170, np.float32), np.float32(479.4))
+    shares = shares_of_cells(u, v, 640)
+    assert shares[-1] == 1
+    assert shares[:-1].sum() == pytest.approx(2 * 40 / 41)
+    np.testing.assert_allclose(shares_of_cells(u / 4, v / 4, 160), shares)
