@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -31,6 +31,7 @@ _CONFIGS = {
     "vae": "vae/config.json",
     "scheduler": "scheduler/scheduler_config.json",
 }
+_PROMPT_FILES = ("prompt_embedding.safetensors", "text_encoder/*.safetensors", "*/*.json", "tokenizer/*.txt")
 # A UNet that has one of these wants inputs that nobody here would give it.
 _FOREIGN_INPUTS = ("class_embed_type", "addition_embed_type", "encoder_hid_dim", "time_cond_proj_dim")
 
@@ -159,8 +160,9 @@ class CheckpointFacts:
         """Return what the weights take in memory in a dtype, without activations."""
         return sum(self.parameters.values()) * dtype.itemsize
 
-    def sha256(self) -> dict[str, str]:
-        """Return the SHA-256 of each config and weight file, by its path in the folder. Reads all of them."""
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that it is read from: configs, weights of each variant, prompt or its encoder."""
         if self.folder is None:
             raise CheckpointError(
                 f"{self.name}: expected a checkpoint in a folder, this one is only in memory"
@@ -169,9 +171,18 @@ class CheckpointFacts:
         for component in COMPONENTS:
             for dtype in (torch.float32, torch.float16):
                 files.update(self.weight_files(component, dtype))
-        embedding = self.folder / "prompt_embedding.safetensors"
-        files.update({embedding} if embedding.is_file() else ())
-        return {path.relative_to(self.folder).as_posix(): sha256(path) for path in sorted(files)}
+        for pattern in _PROMPT_FILES:
+            files.update(path for path in self.folder.glob(pattern) if path.is_file())
+        return tuple(sorted(files))
+
+    def sha256(self, watch: Callable[[tuple[Path, ...]], Iterable[Path]] = tuple) -> dict[str, str]:
+        """Return the SHA-256 of each of `files` by its path in the folder. Reads all of them.
+
+        Args:
+            watch: Sees the files come and go, say a progress bar.
+        """
+        hashes = {path: sha256(path) for path in watch(self.files)}
+        return {path.relative_to(self.folder or "").as_posix(): digest for path, digest in hashes.items()}
 
 
 def read_facts(folder: Path, *, tasks: frozenset[Task] | None = None) -> CheckpointFacts:
