@@ -253,7 +253,8 @@ def cull_occluded_samples(samples: Samples, size: tuple[int, int]) -> Samples:
     """
     if len(samples) < 3:
         return samples
-    cell_px = max(size) / _OCCLUSION_CELLS
+    # Cells smaller than a pixel would not reach from pixel to pixel.
+    cell_px = max(max(size) / _OCCLUSION_CELLS, 1.0)
     rows, columns = int(np.ceil(size[0] / cell_px)) + 1, int(np.ceil(size[1] / cell_px)) + 1
     scale = np.float32(1 / cell_px)
     cell = (samples.v_px * scale + np.float32(0.5)).astype(np.int32) * columns

@@ -101,6 +101,17 @@ def test_points_seen_through_a_foreground_are_culled_and_no_others():
     np.testing.assert_array_equal(kept.depth_m, everything.depth_m[:visible])
 
 
+def test_small_images_are_culled_alike():
+    near_u, near_v = np.meshgrid([17, 20, 23], [12, 15, 18])
+    u = np.append(near_u.ravel(), [20.5, -0.5, 39.4])
+    v = np.append(near_v.ravel(), [15.0, -0.5, 29.4])
+    depth = np.append(np.full(9, 1.0), [4.0, 4.0, 4.0])
+    samples = Samples(*(a.astype(np.float32) for a in (u, v, depth)))
+    kept = cull_occluded_samples(samples, (30, 40))
+    assert kept.dropped == {"occluded": 1}
+    np.testing.assert_array_equal(kept.u_px[-2:], np.float32([-0.5, 39.4]))  # those at the rim stay
+
+
 def test_ground_towards_the_horizon_is_not_culled():
     u, v = np.meshgrid(np.arange(0, 120, 4), np.arange(45, 90, 1.5))
     depth = 60.0 / (v - 40)  # nearer below: only one side is nearer
