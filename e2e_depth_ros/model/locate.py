@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,7 @@ def find_checkpoint(
     """
     is_embedded = str(name) == EMBEDDED
     folder = Path(__file__).parent / EMBEDDED if is_embedded else Path(name).expanduser()
-    match = None if is_embedded or folder.is_dir() else _HUB_ID.fullmatch(str(name))
+    match = None if is_embedded or folder.exists() else _HUB_ID.fullmatch(str(name))
     if match is None:
         if revision is not None:
             raise InvalidInputError(f"expected a revision only with a hub id, got {name} and {revision!r}")
@@ -64,7 +65,7 @@ def find_checkpoint(
 def _from_hub(repo: str, revision: str | None, dtype: torch.dtype) -> Path:
     # Only checkpoints from the hub need it, and it is slow to import.
     from huggingface_hub import HfApi, constants, snapshot_download  # noqa: PLC0415
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
 
     try:
         cached = Path(snapshot_download(repo, revision=revision, local_files_only=True))
@@ -80,9 +81,20 @@ def _from_hub(repo: str, revision: str | None, dtype: torch.dtype) -> Path:
     try:
         files = _wanted(HfApi().list_repo_files(repo, revision=revision), dtype)
         return Path(snapshot_download(repo, revision=revision, allow_patterns=files))
-    except (HfHubHTTPError, OSError) as error:
+    except _download_errors() as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(f"{repo}: {problem}, and it can't be downloaded ({reason})") from error
+
+
+def _download_errors() -> tuple[type[Exception], ...]:
+    """What may be raised where the hub refuses, or can't be reached.
+
+    The library's HTTP client was requests, whose errors are OSErrors; later it is httpx, whose are not.
+    """
+    from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415 - slow to import, as above
+
+    clients = (sys.modules.get(name) for name in ("httpx", "httpx2"))
+    return (HfHubHTTPError, OSError, *(client.HTTPError for client in clients if client is not None))
 
 
 def _problem(folder: Path) -> str | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,30 @@ def test_half_of_a_download_is_not_used(hub_cache: Path, tiny_checkpoint: Callab
     (snapshot / "vae" / "diffusion_pytorch_model.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"vae: expected diffusion_pytorch_model\.safetensors"):
         find_checkpoint("org/tiny")
+
+
+@pytest.mark.usefixtures("hub_cache")
+def test_without_a_network_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Which client the hub's library calls depends on its version; the newest one that is here is it.
+    name = next(name for name in ("httpx2", "httpx", "requests") if importlib.util.find_spec(name))
+    client = importlib.import_module(name)
+    error = client.ConnectionError if name == "requests" else client.ConnectError
+
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise error("Name or service not known")
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", refuse)
+    with pytest.raises(CheckpointError, match=r"can't be downloaded \(Name or service not known\)"):
+        find_checkpoint("org/tiny")
+
+
+def test_a_file_is_no_hub_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "log.jsonl").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match="no such folder"):
+        find_checkpoint("runs/log.jsonl")
 
 
 @pytest.mark.parametrize("name", ["no_such_name", "/no/such/folder", "a/b/c", "org/name@"])
