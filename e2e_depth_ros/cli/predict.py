@@ -97,6 +97,7 @@ def _tasks(args: argparse.Namespace, estimator: Estimator) -> list[Any]:
 def _predict(
     frame: Frame, estimator: Estimator, tasks: list[Any], folder: Path, console: Console, *, is_metric: bool
 ) -> None:
+    from e2e_depth_ros.alignment import AlignmentState  # noqa: PLC0415
     from e2e_depth_ros.cli.predict_alignment import align_to_samples, read_samples, summary  # noqa: PLC0415
     from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
 
@@ -120,7 +121,7 @@ def _predict(
     verdict = f"{frame.name}: {alignment.state.value}: {alignment.reason}"
     if alignment.depth is None:
         raise InvalidInputError(f"{verdict}; there is no metric depth")
-    if alignment.state.value != "fresh":
+    if alignment.state is not AlignmentState.FRESH:
         console.print(f"e2e-depth predict: {verdict}", markup=False)
 
 
