@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from e2e_depth_ros.model.estimator import Estimate, Estimator
 
 _FAILED = 2
-_PRODUCTS = ("depth.npy", "std.npy", "normals.npy", "alignment.json", "preview.png")
+_PRODUCTS = (
+    "depth.npy",
+    "std.npy",
+    "normals.npy",
+    "depth_uncertainty.npy",
+    "normals_uncertainty.npy",
+    "alignment.json",
+    "preview.png",
+)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -33,7 +41,9 @@ def add_parser(subparsers: Any) -> None:
         "DIR/<relative path without suffix>/ gets depth.npy (float32, (H, W) of the image, 0 near .. 1 far, "
         "NaN where invalid), preview.png, and with --normals normals.npy (float32, (H, W, 3), unit vectors: "
         "x right, y down, z forward). With --align depth.npy holds metres along the optical axis, std.npy "
-        "its standard deviation in metres, and alignment.json tells how far to trust both.",
+        "its standard deviation in metres, and alignment.json tells how far to trust both. With --ensemble "
+        "depth_uncertainty.npy (in units of the relative depth) and normals_uncertainty.npy (0..1) tell how "
+        "far its members are from each other.",
     )
     parser.add_argument(
         "inputs", nargs="+", type=Path, metavar="INPUT", help="image, folder, or frame folder"
@@ -135,8 +145,12 @@ def _arrays(estimate: Estimate, alignment: Alignment | None = None) -> dict[str,
             arrays = {"depth.npy": alignment.depth_m, "std.npy": alignment.std_m}
     elif estimate.depth is not None:
         arrays = {"depth.npy": farness_from_relative(estimate.depth)}
+        if estimate.depth_uncertainty is not None:
+            arrays["depth_uncertainty.npy"] = estimate.depth_uncertainty
     if estimate.normals is not None:
         arrays["normals.npy"] = estimate.normals.values
+    if estimate.normals_uncertainty is not None:
+        arrays["normals_uncertainty.npy"] = estimate.normals_uncertainty
     return arrays
 
 

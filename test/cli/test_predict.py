@@ -77,6 +77,18 @@ def test_normals_checkpoint_writes_normals(inputs, tmp_path, tiny_checkpoint):
     assert sorted(path.name for path in (out / "0").iterdir()) == ["normals.npy", "preview.png"]
 
 
+def test_ensembles_write_their_uncertainty(inputs, tmp_path, tiny_checkpoint):
+    out, frame = tmp_path / "out", str(inputs / "set" / "0")
+    for layout, name in (("marigold_depth_v1_1", "depth"), ("marigold_normals_lcm", "normals")):
+        model = ["--model", str(tiny_checkpoint(layout)), "--steps", "1"]
+        assert main(["predict", frame, "--output", str(out), *model, "--ensemble", "3"]) == 0
+        uncertainty = np.load(out / "0" / f"{name}_uncertainty.npy")
+        assert uncertainty.shape == (40, 56)
+        assert uncertainty.max() > 0
+        assert main(["predict", frame, "--output", str(out), *model]) == 0
+        assert sorted(path.name for path in (out / "0").iterdir()) == [f"{name}.npy", "preview.png"]
+
+
 def test_wrong_input_is_one_line(tmp_path, capsys):
     assert main(["predict", str(tmp_path / "nowhere"), "--output", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
