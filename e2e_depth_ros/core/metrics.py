@@ -50,6 +50,8 @@ class DepthScores:
         delta3: The same below 1.25 ** 3.
         rmse_m: Root of the mean squared difference, metres.
         log10: Mean of |log10 prediction - log10 target|.
+        silog: 100 times the standard deviation of ln prediction - ln target: what no scale would mend
+            (Eigen et al. 2014).
         pixels: How many pixels count.
     """
 
@@ -59,6 +61,7 @@ class DepthScores:
     delta3: float
     rmse_m: float
     log10: float
+    silog: float
     pixels: int
 
 
@@ -85,6 +88,7 @@ def score_depth(prediction: NDArray[Any], target: NDArray[Any]) -> DepthScores:
         delta3=delta3,
         rmse_m=float(np.sqrt(np.mean((prediction - target) ** 2))),
         log10=float(np.mean(np.abs(np.log10(prediction / target)))),
+        silog=100 * float(np.std(np.log(prediction / target))),
         pixels=prediction.size,
     )
 
@@ -127,25 +131,34 @@ class NormalScores:
     Attributes:
         mean_deg: Mean angle to the target, degrees.
         median_deg: Median angle, degrees.
+        rmse_deg: Root of the mean squared angle, degrees.
         within: Share, 0..1, of pixels below each of `NormalErrors.LIMITS_DEG`.
         pixels: How many pixels count.
     """
 
     mean_deg: float
     median_deg: float
+    rmse_deg: float
     within: tuple[float, ...]
     pixels: int
 
 
 @dataclass(eq=False)
 class NormalErrors:
-    """Angles of any number of pixels, kept as a histogram of hundredths of a degree."""
+    """Angles of any number of pixels, kept as a histogram of hundredths of a degree.
+
+    Attributes:
+        counts: (18001,), int64, pixels of each hundredth of a degree.
+        sum_deg: Sum of the angles, degrees.
+        sum_deg2: Sum of their squares, degrees squared.
+    """
 
     LIMITS_DEG = (5.0, 7.5, 11.25, 22.5, 30.0)
-    _STEPS = 100  # a degree
+    STEPS = 100  # a degree
 
-    _counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(180 * 100 + 1, np.int64))
-    _sum_deg: float = 0.0
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(180 * 100 + 1, np.int64))
+    sum_deg: float = 0.0
+    sum_deg2: float = 0.0
 
     def add(self, prediction: NDArray[Any], target: NDArray[Any]) -> None:
         """Count the pixels of an image.
@@ -164,18 +177,26 @@ class NormalErrors:
         angle = angle_deg(prediction, target)
         if not np.isfinite(angle).all():
             raise InvalidInputError("expected finite normals, got NaN or infinity")
-        self._counts += np.bincount((angle * self._STEPS).astype(np.int64), minlength=len(self._counts))
-        self._sum_deg += float(angle.sum())
+        self.counts += np.bincount((angle * self.STEPS).astype(np.int64), minlength=len(self.counts))
+        self.sum_deg += float(angle.sum())
+        self.sum_deg2 += float((angle**2).sum())
+
+    def merge(self, other: NormalErrors) -> None:
+        """Count the pixels that another has counted, too."""
+        self.counts += other.counts
+        self.sum_deg += other.sum_deg
+        self.sum_deg2 += other.sum_deg2
 
     def scores(self) -> NormalScores | None:
         """Summarise; None where no pixel was counted."""
-        pixels = int(self._counts.sum())
+        pixels = int(self.counts.sum())
         if pixels == 0:
             return None
-        below = np.cumsum(self._counts) / pixels
-        median = (np.searchsorted(below, 0.5) + 0.5) / self._STEPS
-        within = tuple(float(below[round(limit * self._STEPS) - 1]) for limit in self.LIMITS_DEG)
-        return NormalScores(self._sum_deg / pixels, float(median), within, pixels)
+        below = np.cumsum(self.counts) / pixels
+        median = (np.searchsorted(below, 0.5) + 0.5) / self.STEPS
+        within = tuple(float(below[round(limit * self.STEPS) - 1]) for limit in self.LIMITS_DEG)
+        rmse = float(np.sqrt(self.sum_deg2 / pixels))
+        return NormalScores(self.sum_deg / pixels, float(median), rmse, within, pixels)
 
 
 def angle_deg(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:

@@ -194,6 +194,20 @@ def read_image(path: Path, *, upright: bool = True) -> NDArray[np.uint8]:
         data = path.read_bytes()
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error
+    return decode_image(data, path, upright=upright)
+
+
+def decode_image(data: bytes, path: Path | str, *, upright: bool = True) -> NDArray[np.uint8]:
+    """Decode the bytes of an image file; see `read_image`.
+
+    Args:
+        data: What the file holds.
+        path: What to call it in errors.
+        upright: Whether to follow its orientation tag.
+
+    Raises:
+        InvalidInputError: It is truncated or no image.
+    """
     if _is_truncated_jpeg(data):
         raise InvalidInputError(f"expected a whole image, but {path} is truncated")
     flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION

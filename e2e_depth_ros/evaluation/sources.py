@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +16,7 @@ from e2e_depth_ros.evaluation.frames import Frame
 
 if TYPE_CHECKING:
     from e2e_depth_ros.model.estimator import Estimator
+    from e2e_depth_ros.model.task import Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +55,15 @@ class PredictionSource(Protocol):
 
 @dataclass(frozen=True)
 class EstimatorSource:
-    """A network: everything that it predicts."""
+    """A network.
+
+    Attributes:
+        estimator: The network.
+        tasks: What to predict; None for all that it can.
+    """
 
     estimator: Estimator
+    tasks: Collection[Task] | None = None
 
     @property
     def name(self) -> str:
@@ -65,7 +72,8 @@ class EstimatorSource:
 
     def predict(self, frame: Frame, rgb: NDArray[np.uint8]) -> Prediction:  # noqa: ARG002 - part of the protocol
         """Run the network."""
-        estimate = self.estimator.estimate(rgb, tasks=self.estimator.tasks)
+        tasks = self.estimator.tasks if self.tasks is None else self.tasks
+        estimate = self.estimator.estimate(rgb, tasks=tasks)
         return Prediction(estimate.depth, estimate.normals)
 
 

@@ -40,6 +40,9 @@ def test_score_depth_gathers_every_metric():
     assert (scores.delta1, scores.delta2, scores.delta3) == (2 / 5, 4 / 5, 4 / 5)
     assert scores.rmse_m == pytest.approx(np.sqrt(np.mean((prediction - TARGET) ** 2)))
     assert scores.log10 == pytest.approx((2 * np.log10(1.3) + np.log10(2)) / 5)
+    # The logarithms of the ratios are 0, a, -a, b, 0: their mean is b / 5.
+    a, b = np.log(1.3), np.log(2)
+    assert scores.silog == pytest.approx(100 * np.sqrt((2 * a**2 + b**2) / 5 - (b / 5) ** 2))
     assert scores.pixels == 5
 
 
@@ -82,12 +85,15 @@ def test_normal_errors_pool_pixels_of_all_images():
         angle = np.deg2rad(degrees)
         return np.stack([np.sin(angle), 0 * angle, -np.cos(angle)], axis=-1)
 
-    errors = NormalErrors()
+    errors, others = NormalErrors(), NormalErrors()
     errors.add(turned(0, 3, 10), turned(0, 0, 0))
-    errors.add(turned(20, 28, 40, 170), turned(0, 0, 0, 0))
+    errors.add(turned(20, 28), turned(0, 0))
+    others.add(turned(40, 170), turned(0, 0))
+    errors.merge(others)
     scores = errors.scores()
     assert scores.mean_deg == pytest.approx((3 + 10 + 20 + 28 + 40 + 170) / 7)
     assert scores.median_deg == pytest.approx(20, abs=0.02)
+    assert scores.rmse_deg == pytest.approx(np.sqrt((9 + 100 + 400 + 784 + 1600 + 28900) / 7))
     assert scores.within == pytest.approx((2 / 7, 2 / 7, 3 / 7, 4 / 7, 5 / 7))
     assert scores.pixels == 7
 
