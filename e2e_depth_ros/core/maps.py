@@ -104,10 +104,11 @@ class NormalMap:
             raise InvalidInputError(f"expected normals of shape (H, W, 3), got {values.shape}")
         if valid.shape != values.shape[:2]:
             raise InvalidInputError(f"expected valid of shape {values.shape[:2]}, got {valid.shape}")
-        x_finite, y_finite, z_finite = np.moveaxis(np.isfinite(values), -1, 0)
-        valid = valid & x_finite & y_finite & z_finite
-        if np.any((x_finite | y_finite | z_finite) & ~valid):  # mostly NaN already; a copy takes time
-            values = np.where(valid[..., None], values, np.float32(np.nan))
+        if not (valid.all() and np.isfinite(values).all()):
+            x_finite, y_finite, z_finite = np.moveaxis(np.isfinite(values), -1, 0)
+            valid = valid & x_finite & y_finite & z_finite
+            if np.any((x_finite | y_finite | z_finite) & ~valid):  # mostly NaN already; a copy takes time
+                values = np.where(valid[..., None], values, np.float32(np.nan))
         object.__setattr__(self, "values", _read_only(values))
         object.__setattr__(self, "valid", _read_only(valid))
 

@@ -107,22 +107,34 @@ def read_normals(decoded: Tensor, framing: Framing, facts: CheckpointFacts) -> l
     """Read the normals of images; see `read_depth`."""
     members = decoded.shape[1]
     framed = normals_from_decoded(
-        decoded.flatten(0, 1), facts.normals_signs, full_z_range=facts.full_z_range
+        decoded.flatten(0, 1), facts.normals_signs, full_z_range=facts.full_z_range, clip=facts.clips_normals
     )  # (B * E, 3, h, w)
     if members > 1:
         framing, normals = _unpadded(framing, framed.view(decoded.shape))
         ensembles = [ensemble_normals(of_image) for of_image in normals]
         framed = torch.stack([torch.cat([e.values, e.uncertainty[None]]) for e in ensembles])  # (B, 4, h, w)
     findings = []
-    for x, y, z, *uncertainty in framing.invert(framed).cpu():
-        # Interpolation shortens; planes are faster to normalise than vectors.
-        squared = x * x + y * y + z * z
-        non_finite = int(torch.count_nonzero(torch.isnan(squared)))
-        scale = squared.rsqrt().where(squared > _MIN_LENGTH**2, torch.nan)
-        values = cv2.merge([(plane * scale).numpy() for plane in (x, y, z)])
-        normal_map = NormalMap(values, ~np.isnan(scale.numpy()))
-        findings.append(Finding(normal_map, non_finite, uncertainty[0].numpy() if uncertainty else None))
+    for x, y, z, *uncertainty in framing.invert(framed).cpu().numpy():
+        findings.append(Finding(*_normalised(x, y, z), uncertainty[0] if uncertainty else None))
     return findings
+
+
+def _normalised(
+    x: NDArray[np.float32], y: NDArray[np.float32], z: NDArray[np.float32]
+) -> tuple[NormalMap, int]:
+    """Join planes (H, W) to unit normals, as interpolation shortens; count those that are NaN."""
+    length = cv2.magnitude(cv2.magnitude(x, y), z)
+    valid = np.asarray(length > _MIN_LENGTH)
+    non_finite = 0
+    if not valid.all():
+        non_finite = int(np.count_nonzero(np.isnan(length)))
+        length[~valid] = np.nan
+    scale = np.reciprocal(length, out=length)
+    # Planes are faster to work on than vectors.
+    values = np.asarray(
+        cv2.merge([np.multiply(axis, scale, out=axis) for axis in (x, y, z)]), dtype=np.float32
+    )
+    return NormalMap(values, valid), non_finite
 
 
 def _unpadded(framing: Framing, maps: Tensor) -> tuple[Framing, Tensor]:

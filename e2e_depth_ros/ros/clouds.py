@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from array import array
 from typing import Any, Final
 
 import cv2
@@ -104,8 +105,8 @@ def allocate_cloud(rgb: NDArray[np.uint8], header: Any) -> tuple[PointCloud2, ND
     """
     height, width = rgb.shape[:2]
     message = PointCloud2()
-    # Assigning to `data` may copy or even walk through its bytes; growing the array that is there doesn't.
-    message.data.frombytes(bytes(height * width * _POINT_STEP))
+    # An array of bytes is taken as it is; all else would be copied, or even walked through.
+    message.data = array("B", b"\0") * (height * width * _POINT_STEP)
     octets = np.frombuffer(message.data, np.uint8).reshape(height, width, _POINT_STEP)
     blue, green, red = (12, 13, 14) if sys.byteorder == "little" else (15, 14, 13)
     cv2.mixChannels([np.ascontiguousarray(rgb)], [octets], [0, red, 1, green, 2, blue])

@@ -71,6 +71,7 @@ class ViewFinder:
         self._raw_pinhole: Camera | None = None
         self._rectified: Camera | None = None
         self._rectifier: Rectifier | None = None
+        self._valid: NDArray[np.bool_] | None = None
 
     def view(self, rgb: NDArray[np.uint8], camera_info: Any, *, rectify: bool) -> View:
         """Rectify an image if need be.
@@ -92,7 +93,8 @@ class ViewFinder:
         if rectify and bends:
             if self._rectifier is None:
                 self._rectifier = Rectifier(camera)
-            return View(self._rectifier(rgb), self._rectifier.camera, self._rectifier.valid, camera)
+                self._valid = None if self._rectifier.valid.all() else self._rectifier.valid
+            return View(self._rectifier(rgb), self._rectifier.camera, self._valid, camera)
         # A rectified image shows what P describes. A pinhole's raw image is K's: to resample it to P would
         # only blur it.
         return View(rgb, self._raw_pinhole if rectify else self._rectified)
