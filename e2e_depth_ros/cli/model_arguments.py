@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from e2e_depth_ros.model.sampling import SPACINGS, Sampling
+from e2e_depth_ros.model.sampling import DOMAINS, SPACINGS, Sampling
 
 if TYPE_CHECKING:
     from e2e_depth_ros.model.estimator import Estimator
@@ -27,7 +27,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         help="longer edge that the network sees; 0 is the image's own (default: the checkpoint's)",
     )
     group.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: as torch finds fit)")
-    sampling = parser.add_argument_group("sampling", "only for models that start from noise (Marigold's)")
+    sampling = parser.add_argument_group("sampling", "for models that start from noise (Marigold, GeoWizard)")
     sampling.add_argument(
         "--steps", type=int, metavar="N", help="denoising steps (default: the checkpoint's own number)"
     )
@@ -60,6 +60,12 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: %(default)s)",
     )
     sampling.add_argument(
+        "--domain",
+        choices=DOMAINS,
+        default=Sampling.domain,
+        help="kind of scene, for models that want to be told (GeoWizard; default: %(default)s)",
+    )
+    sampling.add_argument(
         "--batch-memory",
         type=int,
         metavar="MB",
@@ -90,6 +96,7 @@ def load_estimator(args: argparse.Namespace) -> Estimator:
             ensemble_size=args.ensemble,
             seed=None if args.noise_seed == -1 else args.noise_seed,
             carry=args.carry,
+            domain=args.domain,
             batch_memory_mb=args.batch_memory,
         ),
     )

@@ -18,11 +18,20 @@ from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
 from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER
 from e2e_depth_ros.model.facts import MARIGOLD_AXES, CheckpointFacts, read_facts
 from e2e_depth_ros.model.family import Family
+from e2e_depth_ros.model.geowizard import GeoWizardModel
+from e2e_depth_ros.model.geowizard_clip import load_image_encoder
 from e2e_depth_ros.model.latent_network import LatentNetwork
 from e2e_depth_ros.model.locate import find_checkpoint
-from e2e_depth_ros.model.multi_step import MultiStepModel, consistency_scheduler, ddim_scheduler
+from e2e_depth_ros.model.multi_step import MultiStepModel
 from e2e_depth_ros.model.one_step import OneStepModel
 from e2e_depth_ros.model.prompt import prompt_embeddings, write_prompt_embeddings
+from e2e_depth_ros.model.samplers import (
+    OneStepSampler,
+    Sampler,
+    ScheduleSampler,
+    consistency_scheduler,
+    ddim_scheduler,
+)
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.model.weights import MODEL_STEM, load_weights
@@ -77,11 +86,14 @@ def load_checkpoint(
     unet, vae = _empty_modules(facts)
     for component, module in (("unet", unet), ("vae", vae)):
         load_weights(module, facts.weight_files(component, dtype), dtype)
-    embeddings = {
-        task: embedding.to(dtype)
-        for task, embedding in prompt_embeddings(facts, padded=padded_prompt).items()
-    }
-    return LoadedCheckpoint(facts, _network(facts, unet, vae, embeddings, chosen).eval())
+    embeddings: dict[Task, Tensor] = {}
+    if not facts.sees_image_by_clip:
+        text = f"{chosen.domain} geometry" if facts.family.is_joint else ""
+        embeddings = {
+            task: embedding.to(dtype)
+            for task, embedding in prompt_embeddings(facts, padded=padded_prompt, text=text).items()
+        }
+    return LoadedCheckpoint(facts, _network(facts, unet, vae, embeddings, chosen, dtype).eval())
 
 
 def check_sampling(facts: CheckpointFacts, sampling: Sampling) -> None:
@@ -90,7 +102,7 @@ def check_sampling(facts: CheckpointFacts, sampling: Sampling) -> None:
     Raises:
         InvalidInputError: Names the option, and what the checkpoint does instead.
     """
-    if facts.family is Family.ONE_STEP:
+    if facts.family.is_one_step:
         asked = {
             "steps": (sampling.steps or 1, 1),
             "an ensemble of": (sampling.ensemble_size, 1),
@@ -114,15 +126,27 @@ def _network(
     vae: nn.Module,
     embeddings: Mapping[Task, Tensor],
     sampling: Sampling,
+    dtype: torch.dtype,
 ) -> LatentNetwork:
     """Choose the family's network: the only place that does."""
-    steps = sampling.steps or facts.steps
     if facts.family is Family.ONE_STEP:
         return OneStepModel(unet, vae, embeddings, facts.step)
+    sampler = _sampler(facts, sampling)
+    if not facts.family.is_joint:
+        return MultiStepModel(unet, vae, embeddings, sampler)
+    image_encoder = None
+    if facts.sees_image_by_clip and facts.folder is not None:
+        image_encoder = load_image_encoder(facts.folder).to(dtype)
+    return GeoWizardModel(unet, vae, embeddings, sampler, domain=sampling.domain, image_encoder=image_encoder)
+
+
+def _sampler(facts: CheckpointFacts, sampling: Sampling) -> Sampler:
+    if facts.family.is_one_step:
+        return OneStepSampler(facts.step)
+    steps = sampling.steps or facts.steps
     if facts.family is Family.CONSISTENCY:
-        return MultiStepModel(unet, vae, embeddings, consistency_scheduler(facts.scheduler_config), steps)
-    scheduler = ddim_scheduler(facts.scheduler_config, sampling.spacing)
-    return MultiStepModel(unet, vae, embeddings, scheduler, steps)
+        return ScheduleSampler(consistency_scheduler(facts.scheduler_config), steps)
+    return ScheduleSampler(ddim_scheduler(facts.scheduler_config, sampling.spacing), steps)
 
 
 def facts_of_new_model(

@@ -175,8 +175,10 @@ class Estimator:
             clock.lap("preprocess")
             batch = self._batch(framing)
             latents = in_batches(self.model.encode, batch, network_input)  # (B, L, h / f, w / f)
+            height, width = framing.content_size
+            tokens = self.model.image_tokens(network_input[..., :height, :width])  # (B, n, d) or None
             clock.lap("encode")
-            latents = self._denoise(latents, wanted, framing, batch)  # (T * B * E, L, h / f, w / f)
+            latents = self._denoise(latents, tokens, wanted, framing, batch)  # (T * B * E, L, h / f, w / f)
             clock.lap("denoise")
             decoded = in_batches(self.model.decode, batch, latents).float()  # (T * B * E, 3, h, w)
             clock.lap("decode")
@@ -207,11 +209,15 @@ class Estimator:
         """Carry nothing over to the next frame (see `Sampling.carry`): it belongs to another scene."""
         self._last = None
 
-    def _denoise(self, latents: Tensor, tasks: Sequence[Task], framing: Framing, batch: int) -> Tensor:
+    def _denoise(
+        self, latents: Tensor, tokens: Tensor | None, tasks: Sequence[Task], framing: Framing, batch: int
+    ) -> Tensor:
         """Predict the latents of each task and member, (B, ...) -> (T * B * E, ...)."""
         if not self.model.starts_from_noise:
-            return self.model.denoise(latents, tasks, batch=batch)
+            return self.model.denoise(latents, tasks, tokens=tokens, batch=batch)
         members = latents.repeat_interleave(self.sampling.ensemble_size, dim=0)  # (B * E, L, h / f, w / f)
+        if tokens is not None:
+            tokens = tokens.repeat_interleave(self.sampling.ensemble_size, dim=0)
         generator = torch.Generator()  # on the CPU: the same noise on every device
         if self.sampling.seed is None:
             generator.seed()
@@ -222,7 +228,7 @@ class Estimator:
         frame = (framing, tuple(tasks), start.shape)
         if self._last is not None and self._last[0] == frame:
             start = start * (1 - self.sampling.carry) + self._last[1] * self.sampling.carry
-        predicted = self.model.denoise(members, tasks, start, generator=generator, batch=batch)
+        predicted = self.model.denoise(members, tasks, start, tokens=tokens, generator=generator, batch=batch)
         if self.sampling.carry > 0:
             # NaN would never leave again.
             self._last = (frame, predicted) if bool(torch.isfinite(predicted).all()) else None

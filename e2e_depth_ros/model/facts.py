@@ -14,7 +14,7 @@ import torch
 from e2e_depth_ros.core.errors import CheckpointError
 from e2e_depth_ros.core.maps import DepthKind
 from e2e_depth_ros.model.denoising import DenoisingStep, denoising_step
-from e2e_depth_ros.model.family import Family, default_steps, family_of
+from e2e_depth_ros.model.family import Family, default_steps, family_of, sees_image_by_clip
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.model.weights import MODEL_STEM, read_json, read_tensor_table, sha256, weight_files
 
@@ -24,6 +24,9 @@ COMPONENTS = ("unet", "vae")
 MARIGOLD_AXES = ("right", "up", "backward")
 """Where x, y and z of the normals point that Marigold's and E2E-FT's networks decode."""
 
+OPTICAL_AXES = ("right", "down", "forward")
+"""The same of GeoWizard's: its training data is turned into the optical frame (its own tools negate it)."""
+
 _OPTICAL_AXES = (("right", "left"), ("down", "up"), ("forward", "backward"))
 _CONFIGS = {
     "index": "model_index.json",
@@ -31,7 +34,13 @@ _CONFIGS = {
     "vae": "vae/config.json",
     "scheduler": "scheduler/scheduler_config.json",
 }
-_PROMPT_FILES = ("prompt_embedding.safetensors", "text_encoder/*.safetensors", "*/*.json", "tokenizer/*.txt")
+_PROMPT_FILES = (
+    "prompt_embedding.safetensors",
+    "text_encoder/*.safetensors",
+    "image_encoder/*.safetensors",
+    "*/*.json",
+    "tokenizer/*.txt",
+)
 # A UNet that has one of these wants inputs that nobody here would give it.
 _FOREIGN_INPUTS = ("class_embed_type", "addition_embed_type", "encoder_hid_dim", "time_cond_proj_dim")
 
@@ -51,6 +60,7 @@ class CheckpointFacts:
         depth_kind: What its depth means.
         normals_axes: Where x, y and z of the normals it decodes point.
         full_z_range: False where it decodes the z of normals, never negative, as 2 z - 1.
+        clips_normals: Whether each axis of decoded normals is held within [-1, 1].
         family: How it comes from an image to its prediction.
         steps: Denoising steps that it is used with, unless the user says otherwise.
         step: From the UNet's output to the predicted latents, where it is one step from zero; follows from
@@ -67,6 +77,7 @@ class CheckpointFacts:
     depth_kind: DepthKind = DepthKind.AFFINE_INVARIANT
     normals_axes: tuple[str, str, str] = MARIGOLD_AXES
     full_z_range: bool = True
+    clips_normals: bool = True
     family: Family = Family.ONE_STEP
     steps: int = 1
     step: DenoisingStep = field(init=False)
@@ -80,7 +91,12 @@ class CheckpointFacts:
                 f"(image) or {2 * latents} (image and target) channels to {latents}, "
                 f"got one from {channels} to {self.unet_config.get('out_channels')}"
             )
-        foreign = [key for key in _FOREIGN_INPUTS if self.unet_config.get(key) is not None]
+        if self.family.is_joint:
+            sees_image_by_clip(self.unet_config)
+        known = {"class_embed_type"} if self.family.is_joint else set()
+        foreign = [
+            key for key in _FOREIGN_INPUTS if key not in known and self.unet_config.get(key) is not None
+        ]
         if foreign:
             raise CheckpointError(
                 f"{self.name}: expected a UNet that reads latents, timestep and prompt; "
@@ -91,6 +107,11 @@ class CheckpointFacts:
     def latent_channels(self) -> int:
         """L, the channels of the VAE's latents."""
         return int(self.vae_config.get("latent_channels", 4))
+
+    @property
+    def sees_image_by_clip(self) -> bool:
+        """Whether it attends to CLIP's embedding of the image instead of a prompt (GeoWizard, version 1)."""
+        return self.family.is_joint and sees_image_by_clip(self.unet_config)
 
     @property
     def in_channels(self) -> int:
@@ -203,7 +224,7 @@ def read_facts(folder: Path, *, tasks: frozenset[Task] | None = None) -> Checkpo
         )
     config = {part: read_json(folder / name) for part, name in _CONFIGS.items()}
     name, index = checkpoint_name(folder), config["index"]
-    family = family_of(index, config["scheduler"])
+    family = family_of(index, config["scheduler"], config["unet"])
     _check_vae(config["vae"], name)
     if not isinstance(config["unet"].get("cross_attention_dim"), int):
         raise CheckpointError(
@@ -213,14 +234,15 @@ def read_facts(folder: Path, *, tasks: frozenset[Task] | None = None) -> Checkpo
     return CheckpointFacts(
         name=name,
         folder=folder,
-        tasks=tasks or _tasks(index, name),
+        tasks=tasks or (frozenset(Task) if family.is_joint else _tasks(index, name)),
         unet_config=config["unet"],
         vae_config=config["vae"],
         scheduler_config=config["scheduler"],
         processing_resolution=_processing_resolution(config),
         depth_kind=_depth_kind(index, name),
-        normals_axes=_normals_axes(index, name),
+        normals_axes=_normals_axes(index, name, OPTICAL_AXES if family.is_joint else MARIGOLD_AXES),
         full_z_range=index.get("use_full_z_range") is not False,
+        clips_normals=not family.is_joint,
         family=family,
         steps=default_steps(index, family),
     )
@@ -278,10 +300,10 @@ def _depth_kind(index: Mapping[str, Any], name: str) -> DepthKind:
     return DepthKind.SCALE_INVARIANT if shift is False else DepthKind.AFFINE_INVARIANT
 
 
-def _normals_axes(index: Mapping[str, Any], name: str) -> tuple[str, str, str]:
+def _normals_axes(index: Mapping[str, Any], name: str, unsaid: tuple[str, str, str]) -> tuple[str, str, str]:
     axes = index.get("normals_axes")
     if axes is None:
-        return MARIGOLD_AXES
+        return unsaid
     words = axes.split() if isinstance(axes, str) else []
     if len(words) != 3 or any(w not in pair for w, pair in zip(words, _OPTICAL_AXES, strict=True)):
         raise CheckpointError(f"{name}: expected normals_axes like 'right up backward', got {axes!r}")

@@ -45,6 +45,7 @@ class LatentNetwork(nn.Module, ABC):
         tasks: Sequence[Task],
         start: Tensor | None = None,
         *,
+        tokens: Tensor | None = None,
         generator: torch.Generator | None = None,
         batch: int | None = None,
     ) -> Tensor:
@@ -54,6 +55,7 @@ class LatentNetwork(nn.Module, ABC):
             image_latents: (M, L, h / f, w / f), see `encode`.
             tasks: T of them.
             start: (T * M, L, h / f, w / f), noise, task by task; None where the network starts from zero.
+            tokens: (M, n, d), see `image_tokens`.
             generator: Of noise that is added between steps; on the CPU.
             batch: How many items the UNet may see at once; None for all.
 
@@ -73,6 +75,10 @@ class LatentNetwork(nn.Module, ABC):
     def prompts(self, tasks: Sequence[Task]) -> Tensor:
         """Return the embeddings of a batch's tasks, (B, n, d)."""
         return torch.cat([self.prompt_embedding(task) for task in tasks])
+
+    def image_tokens(self, images: Tensor) -> Tensor | None:  # noqa: ARG002 - most have none
+        """Return what the UNet attends to of each image, (B, 3, h, w) -> (B, n, d); mostly None."""
+        return None
 
     def encode(self, images: Tensor) -> Tensor:
         """Return the latents of images, (B, 3, h, w) in [-1, 1] -> (B, L, h / f, w / f)."""

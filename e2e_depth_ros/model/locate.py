@@ -23,7 +23,7 @@ EMBEDDED = "embedded"
 
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w./-]+))?")
 _SMALL_FILES = re.compile(r"model_index\.json|prompt_embedding\.safetensors|[a-z_]+/[\w.-]+\.(json|txt)")
-_FOLDERS = (*COMPONENTS, "scheduler", "text_encoder", "tokenizer")
+_FOLDERS = (*COMPONENTS, "scheduler", "text_encoder", "tokenizer", "image_encoder", "feature_extractor")
 
 
 def find_checkpoint(
@@ -103,7 +103,9 @@ def _problem(folder: Path) -> str | None:
         facts = read_facts(folder)
         for component in COMPONENTS:
             facts.weight_files(component)
-        if not (folder / PROMPT_FILE).is_file():
+        if facts.sees_image_by_clip:
+            weight_files(folder / "image_encoder", torch.float32, "model")
+        elif not (folder / PROMPT_FILE).is_file():
             weight_files(folder / "text_encoder", torch.float32, "model")
     except CheckpointError as error:
         return str(error)
@@ -114,8 +116,8 @@ def _wanted(files: Iterable[str], dtype: torch.dtype) -> list[str]:
     """Choose what to download: configs, and one variant of the weights of each component."""
     files = list(files)
     wanted = [name for name in files if _SMALL_FILES.fullmatch(name) and _folder(name) in {"", *_FOLDERS}]
-    for component in (*COMPONENTS, "text_encoder"):
-        stem = "model" if component == "text_encoder" else MODEL_STEM
+    for component in (*COMPONENTS, "text_encoder", "image_encoder"):
+        stem = MODEL_STEM if component in COMPONENTS else "model"
         names = [name.partition("/")[2] for name in files if _folder(name) == component]
         chosen = choose_weights(names, dtype, stem)
         if chosen is not None and chosen.endswith(".json"):  # an index: its shards are named like it

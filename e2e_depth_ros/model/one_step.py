@@ -61,6 +61,7 @@ class OneStepModel(LatentNetwork):
         tasks: Sequence[Task],
         start: Tensor | None = None,
         *,
+        tokens: Tensor | None = None,  # noqa: ARG002 - the image is seen in its latents alone
         generator: torch.Generator | None = None,  # noqa: ARG002 - nothing is drawn
         batch: int | None = None,
     ) -> Tensor:
@@ -102,6 +103,7 @@ def normals_from_decoded(
     signs: tuple[float, float, float] = (1.0, -1.0, -1.0),
     *,
     full_z_range: bool = True,
+    clip: bool = True,
 ) -> Tensor:
     """Read surface normals from what the VAE decoded.
 
@@ -113,11 +115,12 @@ def normals_from_decoded(
         decoded: (B, 3, h, w), unclamped.
         signs: What turns the network's x, y and z into the optical frame's.
         full_z_range: False where the network decodes z as 2 z - 1, as it can't be negative.
+        clip: Whether each axis is held within [-1, 1] first, as Marigold does and GeoWizard does not.
 
     Returns:
         (B, 3, h, w), of length 1 (less only where nothing was decoded); NaN stays NaN.
     """
-    x, y, z = decoded.clamp(-1, 1).unbind(dim=1)
+    x, y, z = (decoded.clamp(-1, 1) if clip else decoded).unbind(dim=1)
     if not full_z_range:
         z = (z + 1) / 2
     # Written out: a norm over the channels of NCHW is many times slower on a CPU.

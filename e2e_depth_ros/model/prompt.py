@@ -15,22 +15,25 @@ from torch import Tensor
 from e2e_depth_ros.core.errors import CheckpointError, MissingDependencyError
 from e2e_depth_ros.model.facts import CheckpointFacts
 from e2e_depth_ros.model.task import Task
-from e2e_depth_ros.model.weights import choose_weights, read_tensor_table, variant_of, weight_files
+from e2e_depth_ros.model.transformer import load_transformer
+from e2e_depth_ros.model.weights import read_tensor_table
 
 PROMPT_FILE = "prompt_embedding.safetensors"
 """Beside the checkpoint: (1, n, d) for each task, or "empty" / "empty_padded" for the empty prompt."""
 
 
-def prompt_embeddings(facts: CheckpointFacts, *, padded: bool = False) -> dict[Task, Tensor]:
+def prompt_embeddings(facts: CheckpointFacts, *, padded: bool = False, text: str = "") -> dict[Task, Tensor]:
     """Return what asks the network for each of its tasks, float32.
 
-    A checkpoint of several tasks brings an embedding for each. All others are asked by the empty prompt:
-    it is read from the checkpoint's folder or the user's cache, or else encoded and stored there.
+    A checkpoint of several tasks brings an embedding for each. All others are asked by one prompt, mostly the
+    empty one: it is read from the checkpoint's folder or the user's cache, or else encoded and stored there.
 
     Args:
         facts: The checkpoint, in a folder.
         padded: Encode the empty prompt padded to the tokenizer's length (77), as E2E-FT trains, rather
             than to its two tokens, as E2E-FT and Marigold infer.
+
+        text: The prompt.
 
     Returns:
         (1, n, d) for each task.
@@ -41,7 +44,7 @@ def prompt_embeddings(facts: CheckpointFacts, *, padded: bool = False) -> dict[T
     """
     if facts.folder is None:
         raise CheckpointError(f"{facts.name}: expected a checkpoint in a folder, this one is only in memory")
-    key = "empty_padded" if padded else "empty"
+    key = (text or "empty") + ("_padded" if padded else "")
     text_encoder = _fingerprint(facts.folder)
     candidates = [facts.folder / PROMPT_FILE]
     if text_encoder is not None:
@@ -57,7 +60,7 @@ def prompt_embeddings(facts: CheckpointFacts, *, padded: bool = False) -> dict[T
             f"{facts.folder}: expected {PROMPT_FILE} with {key!r} or with {_names(facts.tasks)}, "
             "or text_encoder/ and tokenizer/ to make it; download the checkpoint completely"
         )
-    embedding = _encode_empty_prompt(facts.folder, padded=padded)
+    embedding = _encode(facts.folder, text, padded=padded)
     _check(embedding, key, facts.folder / "text_encoder", facts.embedding_size)
     _store(candidates, key, embedding, text_encoder)
     return dict.fromkeys(facts.tasks, embedding)
@@ -71,7 +74,7 @@ def write_prompt_embeddings(folder: Path, embeddings: Mapping[Task, Tensor]) -> 
     )
 
 
-def _encode_empty_prompt(folder: Path, *, padded: bool) -> Tensor:
+def _encode(folder: Path, text: str, *, padded: bool) -> Tensor:
     try:
         from transformers import CLIPTextModel, CLIPTokenizer  # noqa: PLC0415 - optional
     except ImportError as error:
@@ -79,26 +82,11 @@ def _encode_empty_prompt(folder: Path, *, padded: bool) -> Tensor:
             f"{folder.name}: encoding the prompt, once for each checkpoint, needs transformers: "
             "pip install transformers"
         ) from error
-    names = {path.name for path in (folder / "text_encoder").iterdir()}
-    chosen = choose_weights(names, torch.float32, "model") or ""
-    read_tensor_table(weight_files(folder / "text_encoder", torch.float32, "model"))
-    text_encoder, info = CLIPTextModel.from_pretrained(
-        folder / "text_encoder",
-        variant=variant_of(chosen) or None,
-        use_safetensors=True,
-        local_files_only=True,
-        output_loading_info=True,
-    )
-    missing = sorted({*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])})
-    if missing:
-        raise CheckpointError(
-            f"{folder / 'text_encoder'}: {len(missing)} tensors are missing or of the wrong shape "
-            f"({missing[0]}, ...)"
-        )
+    text_encoder = load_transformer(CLIPTextModel, folder / "text_encoder")
     text_encoder = text_encoder.float().eval()
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
     tokens = tokenizer(
-        "",
+        text,
         padding="max_length" if padded else "do_not_pad",
         max_length=min(tokenizer.model_max_length, text_encoder.config.max_position_embeddings),
         truncation=True,

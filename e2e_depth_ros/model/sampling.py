@@ -9,6 +9,9 @@ from e2e_depth_ros.core.errors import InvalidInputError
 SPACINGS = ("trailing", "leading", "linspace")
 """How the timesteps of fewer steps are chosen among all (Lin et al., arXiv 2305.08891, table 2)."""
 
+DOMAINS = ("indoor", "outdoor", "object")
+"""The kinds of scenes that GeoWizard tells apart."""
+
 _MAX_SEED = 2**63 - 1
 
 
@@ -27,6 +30,7 @@ class Sampling:
             and a video flickers less. None draws new noise each time.
         carry: Share of the last frame's latents in those that the next frame starts from, 0..1, so that a
             video flickers less; Marigold's authors take 0.1. 0 treats each image for itself.
+        domain: Kind of scene, for networks that tell them apart (GeoWizard): indoor, outdoor or object.
         batch_memory_mb: About how much memory, 10^6 bytes, the activations of one pass may take besides the
             weights. Ensembles and batches run in parts that fit; a single image always runs.
 
@@ -39,6 +43,7 @@ class Sampling:
     ensemble_size: int = 1
     seed: int | None = 0
     carry: float = 0.0
+    domain: str = "indoor"
     batch_memory_mb: int = 4000
 
     def __post_init__(self) -> None:
@@ -52,5 +57,7 @@ class Sampling:
             raise InvalidInputError(f"expected a seed of 0 to 2^63 - 1, got {self.seed}")
         if not 0 <= self.carry <= 1:
             raise InvalidInputError(f"expected a share carried over of 0 to 1, got {self.carry:g}")
+        if self.domain not in DOMAINS:
+            raise InvalidInputError(f"expected a domain among {', '.join(DOMAINS)}, got {self.domain!r}")
         if self.batch_memory_mb < 1:
             raise InvalidInputError(f"expected at least 1 MB for a pass, got {self.batch_memory_mb}")

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from e2e_depth_ros.core.colours import COLORMAPS
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.model.sampling import SPACINGS, Sampling
+from e2e_depth_ros.model.sampling import DOMAINS, SPACINGS, Sampling
 from e2e_depth_ros.ros.declaration import (
     Changes,
     declarations_from_struct,
@@ -106,6 +106,12 @@ class Parameters:
         " start from noise; 0.1 is usual, 0 off.",
         changes=Changes.UNCONFIGURED,
         bounds=(0.0, 1.0),
+    )
+    scene_domain: str = parameter(
+        "indoor",
+        "Kind of scene, for models that want to be told (GeoWizard).",
+        changes=Changes.UNCONFIGURED,
+        choices=DOMAINS,
     )
     batch_memory: int = parameter(
         4000,
@@ -277,6 +283,7 @@ class Parameters:
             ensemble_size=self.ensemble_size,
             seed=None if self.noise_seed < 0 else self.noise_seed,
             carry=self.latent_carry,
+            domain=self.scene_domain,
             batch_memory_mb=self.batch_memory,
         )
 

@@ -28,6 +28,9 @@ _LEADING = {"timestep_spacing": "leading"}
         ("prs-eth/marigold-normals-v0-1", "marigold_normals_v0_1", Family.DIFFUSION, 10),
         ("prs-eth/marigold-normals-v1-1", "marigold_normals_v1_1", Family.DIFFUSION, 4),
         ("prs-eth/marigold-normals-lcm-v0-1", "marigold_normals_lcm", Family.CONSISTENCY, 1),
+        ("lemonaddie/geowizard", "geowizard_v1", Family.JOINT_DIFFUSION, 10),
+        ("its second version", "geowizard_v2", Family.JOINT_DIFFUSION, 10),
+        ("GonzaloMG/geowizard-e2e-ft", "geowizard_e2e_ft", Family.JOINT_ONE_STEP, 1),
         ("embedded", "embedded", Family.ONE_STEP, 1),
     ],
 )
@@ -39,16 +42,18 @@ def test_published_layouts(
 
 
 def test_where_the_index_is_silent_the_spacing_decides() -> None:
-    assert family_of({}, _TRAILING) is Family.ONE_STEP
-    assert family_of({}, _LEADING) is Family.DIFFUSION
-    assert family_of({"default_denoising_steps": 10}, _TRAILING) is Family.DIFFUSION
-    assert family_of({"default_denoising_steps": 1}, _LEADING) is Family.ONE_STEP
-    assert family_of({"default_denoising_steps": 1}, {"original_inference_steps": 50}) is Family.CONSISTENCY
+    assert family_of({}, _TRAILING, {}) is Family.ONE_STEP
+    assert family_of({}, _LEADING, {}) is Family.DIFFUSION
+    assert family_of({"default_denoising_steps": 10}, _TRAILING, {}) is Family.DIFFUSION
+    assert family_of({"default_denoising_steps": 1}, _LEADING, {}) is Family.ONE_STEP
+    assert (
+        family_of({"default_denoising_steps": 1}, {"original_inference_steps": 50}, {}) is Family.CONSISTENCY
+    )
 
 
 def test_class_names_decide_nothing() -> None:
-    assert family_of({"_class_name": "MarigoldDepthPipeline"}, _TRAILING) is Family.ONE_STEP
-    assert family_of({"_class_name": "StableDiffusionPipeline"}, _LEADING) is Family.DIFFUSION
+    assert family_of({"_class_name": "MarigoldDepthPipeline"}, _TRAILING, {}) is Family.ONE_STEP
+    assert family_of({"_class_name": "StableDiffusionPipeline"}, _LEADING, {}) is Family.DIFFUSION
 
 
 def test_steps_where_unsaid() -> None:

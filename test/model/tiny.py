@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from safetensors.torch import save_file
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 _EMBEDDING_SIZE = 12
 
@@ -65,6 +65,7 @@ class _Layout:
     variant: str | None = None
     shard_size: str = "10GB"
     text_encoder: bool = True
+    class_size: int | None = None  # GeoWizard's: 10 with an image encoder, or 4
 
 
 _SD = "StableDiffusionPipeline"
@@ -85,6 +86,14 @@ _LAYOUTS = {
     ),
     "marigold_normals_lcm": _Layout(_NORMALS_PIPELINE, _NORMALS, scheduler=_LCM),
     "leading_and_silent": _Layout(pipeline=_SD),  # an index without Marigold's entries
+    "geowizard_v1": _Layout("GeoWizardPipeline", text_encoder=False, class_size=10),
+    "geowizard_v2": _Layout("GeoWizardPipeline", class_size=4),
+    "geowizard_e2e_ft": _Layout(
+        "GeoWizardPipeline",
+        scheduler={**_DDIM, "timestep_spacing": "trailing"},
+        text_encoder=False,
+        class_size=10,
+    ),
     "zero_snr": _Layout(index=_DEPTH, scheduler=_ZERO_SNR),
     "epsilon": _Layout(index=_DEPTH, scheduler={**_DDIM, "prediction_type": "epsilon"}),
     "sample": _Layout(index=_DEPTH, scheduler={**_DDIM, "prediction_type": "sample", "clip_sample": True}),
@@ -118,6 +127,8 @@ def write_tiny_checkpoint(folder: str | Path, layout: str = "marigold_depth", se
             model.save_pretrained(folder / component, variant=spec.variant, max_shard_size=spec.shard_size)
         if spec.text_encoder:
             _write_text_encoder(folder, spec.variant)
+        elif spec.class_size:
+            _write_image_encoder(folder)
         else:
             save_file(
                 {task: torch.randn(1, 2, _EMBEDDING_SIZE) for task in ("depth", "normals")},
@@ -154,6 +165,8 @@ def _unet(spec: _Layout) -> UNet2DConditionModel:
         attention_head_dim=(2, 4),
         norm_num_groups=4,
         use_linear_projection=True,
+        class_embed_type="projection" if spec.class_size else None,
+        projection_class_embeddings_input_dim=spec.class_size,
     )
     # Random weights answer all but the same everywhere: widen their range, so that mistakes show.
     _amplify(unet.conv_out, 3.0)
@@ -223,6 +236,33 @@ def _write_text_encoder(folder: Path, variant: str | None) -> None:
         for parameter in text_encoder.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.1)
     text_encoder.save_pretrained(folder / "text_encoder", variant=variant)
+
+
+def _write_image_encoder(folder: Path) -> None:
+    """Write a CLIP image encoder, and how its images are prepared."""
+    clip = CLIPVisionModelWithProjection(
+        CLIPVisionConfig(
+            hidden_size=16,
+            intermediate_size=16,
+            projection_dim=_EMBEDDING_SIZE,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            image_size=28,
+            patch_size=14,
+        )
+    ).eval()
+    with torch.no_grad():
+        for parameter in clip.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    clip.save_pretrained(folder / "image_encoder")
+    _write_json(
+        folder / "feature_extractor" / "preprocessor_config.json",
+        {
+            "crop_size": {"height": 28, "width": 28},
+            "image_mean": [0.48, 0.46, 0.41],
+            "image_std": [0.27, 0.26, 0.28],
+        },
+    )
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -38,8 +38,9 @@ RGB = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
 class KnownEstimator:
     tasks = frozenset(Task)
 
-    def __init__(self, kind=DepthKind.AFFINE_INVARIANT):
+    def __init__(self, kind=DepthKind.AFFINE_INVARIANT, doubt=None):
         self.kind = kind
+        self.doubt = doubt
         self.asked = []
 
     def estimate(self, rgb, *, tasks):
@@ -52,6 +53,7 @@ class KnownEstimator:
             NormalMap(normals, valid) if Task.NORMALS in tasks else None,
             {"encode": 0.001},
             3,
+            depth_uncertainty=self.doubt,
         )
 
 
@@ -329,3 +331,17 @@ def test_colours_are_bright_near(colormap):
     else:  # turbo runs from blue to red
         assert near[0] > near[2]
         assert far[2] > far[0]
+
+
+def test_what_the_network_doubts_lowers_confidence():
+    def confidence(estimator):
+        pipeline = Pipeline(estimator, Parameters(remove_edges=False))
+        pipeline.sparse.depth.put(depth_samples())
+        message = pipeline.process(*frame(), {Output.CONFIDENCE}).messages[Output.CONFIDENCE]
+        return depth_from_message(message)
+
+    doubt = np.zeros(SIZE, np.float32)
+    doubt[:, 22:] = 0.1
+    plain, doubted = confidence(KnownEstimator()), confidence(KnownEstimator(doubt=doubt))
+    np.testing.assert_array_equal(doubted[:, :22], plain[:, :22])
+    assert (doubted[:, 24:] < 0.8 * plain[:, 24:]).all()
