@@ -1,4 +1,4 @@
-"""`e2e-depth checkpoint`: what a checkpoint is, and whether it is whole."""
+"""`e2e-depth checkpoint`: what a checkpoint is, whether it is whole, and another layout of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
-        "checkpoint", help="what a checkpoint is, and whether it is whole"
+        "checkpoint", help="what a checkpoint is, whether it is whole; convert a single file"
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     inspect = actions.add_parser(
@@ -34,10 +34,32 @@ def add_parser(subparsers: Any) -> None:
     for action in (inspect, verify):
         action.add_argument("model", help=MODEL_HELP)
         action.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    _add_convert_parser(actions)
+
+
+def _add_convert_parser(actions: Any) -> None:
+    convert: argparse.ArgumentParser = actions.add_parser(
+        "convert",
+        help="write InstructDiffusion's single file in diffusers' layout",
+        description="Write a checkpoint of InstructDiffusion, a single file in Stable Diffusion's original "
+        "layout, as a folder in diffusers' layout. Of a .ckpt only tensors are read, never code.",
+    )
+    convert.add_argument("source", type=Path, metavar="SRC", help=".ckpt or .safetensors")
+    convert.add_argument("folder", type=Path, metavar="OUT", help="new or empty folder to write to")
+    convert.add_argument(
+        "--tokenizer",
+        metavar="T",
+        help="folder with vocab.json and merges.txt, or a hub id, for SRC has no tokenizer (default: CLIP's, "
+        "from the hub)",
+    )
+    convert.add_argument(
+        "--dtype", choices=("float32", "float16"), help="of the weights in the files (default: as in SRC)"
+    )
+    convert.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Inspect or verify.
+    """Inspect, verify or convert.
 
     Returns:
         0; a checkpoint that is not whole raises.
@@ -45,6 +67,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         CheckpointError: Names the file or tensor that is wrong.
     """
+    if args.action == "convert":
+        _print(convert(args), as_json=args.json)
+        return 0
     from e2e_depth_ros.model.checkpoint import find_checkpoint, load_checkpoint, read_facts  # noqa: PLC0415
 
     facts = read_facts(find_checkpoint(args.model))
@@ -61,12 +86,28 @@ def run(args: argparse.Namespace) -> int:
         if facts.folder is not None:
             tensors = load_checkpoint(facts.folder).model.state_dict()
             summary["verified"] = f"{len(tensors)} tensors: all present, of the right shape, finite"
-    if args.json:
-        json.dump(summary, sys.stdout, indent=2)
-        sys.stdout.write("\n")
-    else:
-        _print_table(summary)
+    _print(summary, as_json=args.json)
     return 0
+
+
+def convert(args: argparse.Namespace) -> dict[str, Any]:
+    """Convert a single file, and account for its tensors as a JSON object."""
+    import torch  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+
+    from e2e_depth_ros.model.instruct.conversion import convert_checkpoint  # noqa: PLC0415
+    from e2e_depth_ros.model.instruct.tokenizer import CLIP_TOKENIZER  # noqa: PLC0415
+
+    tokenizer = args.tokenizer or CLIP_TOKENIZER
+    dtype = getattr(torch, args.dtype) if args.dtype else None
+    with Console(stderr=True).status(f"converting {args.source.name}"):
+        done = convert_checkpoint(args.source, args.folder, tokenizer=tokenizer, dtype=dtype)
+    return {
+        "folder": str(done.folder),
+        "tensors written": done.written,
+        "of these moving averages": done.from_ema,
+        "unused": list(done.unused),
+    }
 
 
 def describe(facts: CheckpointFacts) -> dict[str, Any]:
@@ -114,6 +155,14 @@ def _recorded(path: Path) -> dict[str, str]:
     if not isinstance(hashes, dict) or not hashes:
         raise InvalidInputError(f"{path}: expected JSON with sha256 of each file, as inspect --json prints")
     return hashes
+
+
+def _print(summary: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        json.dump(summary, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        _print_table(summary)
 
 
 def _print_table(summary: dict[str, Any]) -> None:
