@@ -20,21 +20,23 @@ from e2e_depth_ros.alignment.grid import GridLayout
 MIN_SAMPLES = 8
 """Fewer samples than this can't tell a local error from noise."""
 
-_MAX_PSEUDO = 400  # a Gaussian process costs the cube of its points
-_MAX_TUNING = 150  # points that choose the kernel
+_MAX_PSEUDO = 500  # a Gaussian process costs the cube of its points
+_MAX_TUNING = 120  # points that choose the kernel
 _ROUNDS = 2  # of raising the noise of contradicted points
 _MIN_FINE = 150  # samples from which there is something left for the fine step
 _CELL = (0.04, 0.15)  # smallest cell that samples are merged in: image widths, log depth
 _REACHES = (0.06, 0.12, 0.2, 0.35)  # of the kernel over the image, image widths
-_DEPTH_REACHES = (0.6, 0.25, 1.3)  # of the kernel over log depth; the first is tried with every reach
-_NOISES = (0.02, 0.1, 0.4)  # variance of the noise over that of the field
+_SLOPES = {0.0: 0.6, -0.5: 1.3, -1.0: 6.0}  # of the mean with log depth; the later two only for weak networks
+_WEAK_SCATTER = 0.1
+_DEPTH_REACHES = (0.6, 0.25, 1.3, 6.0)  # of the kernel over log depth
+_NOISES = (0.005, 0.04, 0.3)  # variance of the noise over that of the field
 _JITTER = 1e-4  # 1 % noise of the sensor
 _LAYER_STEP = 0.1
 _SPACING = 0.025
 _TREND_OFFSET = 0.3  # variance of the global part over that of the field, at the samples' mean log depth
 _TREND_SLOPE = 0.1  # and of its slope with log depth
 _FINE_NOISE = 0.03**2  # variance at which a sample's doubt halves its weight in the fine step
-_MOST = 1.5  # of the log ratio: a factor of 4.5
+_MOST = 2.5  # of the log ratio: a factor of 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +62,29 @@ class _Points:
 
 @dataclass(frozen=True)
 class _Kernel:
-    """variance * matern(image distance / reach) * matern(log depth distance / depth_reach)."""
+    """variance * matern(image distance / reach) * matern(log depth distance / depth_reach), about a line.
+
+    Attributes:
+        variance: Of the field.
+        reach: Over the image, image widths.
+        depth_reach: Over log depth.
+        noise: Variance of the noise over that of the field.
+        middle: Mean log depth of the samples.
+        slope: Of the mean with log depth: 0 believes the network, -1 puts one depth in its place.
+        level: Of the mean at the middle.
+    """
 
     variance: float
     reach: float
     depth_reach: float
     noise: float
     middle: float
+    slope: float = 0.0
+    level: float = 0.0
+
+    def mean(self, log_depth: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean of the field where nothing is known."""
+        return np.asarray(self.level + self.slope * (log_depth - self.middle), dtype=np.float64)
 
     def between(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
         """Covariance of the field at N and M places, (N, M)."""
@@ -222,24 +240,30 @@ def _merged(samples: _Points, most: int) -> _Points:
 
 
 def _likeliest_kernel(points: _Points) -> _Kernel:
-    """Choose reach and noise by marginal likelihood, with weak priors on the reaches."""
-    scatter = max(1.4826 * float(np.median(np.abs(points.value))), 0.01)
-    variance = max(float(np.mean(np.square(np.clip(points.value, -3 * scatter, 3 * scatter)))), 0.02**2)
+    """Choose reach, noise and mean by marginal likelihood, with weak priors on the reaches.
+
+    Where the network explains little, the likeliest mean takes part or all of its log depth away: the field
+    then interpolates the measured depth itself, and the network only says where depth jumps.
+    """
     if len(points.value) > _MAX_TUNING:  # merged points lie in the order of their cells
         chosen = np.linspace(0, len(points.value) - 1, _MAX_TUNING).astype(int)
         points = points.at(chosen)
+    log_depth = points.place[:, 2]
+    middle = float(np.mean(log_depth))
     image_distance = _image_distance(points.place, points.place)
-    depth_distance = np.abs(points.place[:, 2:] - points.place[:, 2])
     over_image = {reach: _matern(image_distance / reach) for reach in _REACHES}
+    depth_distance = np.abs(log_depth[:, None] - log_depth)
+    over_depth = {reach: _matern(depth_distance / reach) for reach in _DEPTH_REACHES}
 
-    def likelihood(kernel: _Kernel, over_depth: NDArray[np.float64]) -> float:
+    def likelihood(kernel: _Kernel) -> float:
         # The last row of the factor of [[K, y], [y', c]] is the whitened y, so that one factor gives both
         # terms of the likelihood.
         bordered = np.empty((len(points.value) + 1, len(points.value) + 1))
-        np.multiply(over_image[kernel.reach], kernel.variance * over_depth, out=bordered[:-1, :-1])
-        bordered[:-1, :-1] += trend
+        np.multiply(over_image[kernel.reach], over_depth[kernel.depth_reach], out=bordered[:-1, :-1])
+        bordered[:-1, :-1] *= kernel.variance
+        bordered[:-1, :-1] += kernel.trend(log_depth, log_depth)
         np.einsum("ii->i", bordered)[:-1] += kernel.noise_of(points)
-        bordered[-1, :-1] = bordered[:-1, -1] = points.value
+        bordered[-1, :-1] = bordered[:-1, -1] = points.value - kernel.mean(log_depth)
         bordered[-1, -1] = 1e12
         factor = torch.linalg.cholesky(torch.from_numpy(bordered)).numpy()
         whitened = factor[-1, :-1]
@@ -247,18 +271,31 @@ def _likeliest_kernel(points: _Points) -> _Kernel:
         prior = (np.log(kernel.reach / 0.3) / 0.7) ** 2 + (np.log(kernel.depth_reach / 0.8) / 0.8) ** 2
         return float(fit - 0.5 * prior)
 
-    over_depth = {reach: _matern(depth_distance / reach) for reach in _DEPTH_REACHES}
-    middle = float(np.mean(points.place[:, 2]))
-    kernels = [
-        _Kernel(variance, reach, _DEPTH_REACHES[0], noise, middle) for reach in _REACHES for noise in _NOISES
-    ]
-    trend = kernels[0].trend(points.place[:, 2], points.place[:, 2])
-    scores = [likelihood(kernel, over_depth[kernel.depth_reach]) for kernel in kernels]
-    best = kernels[int(np.argmax(scores))]
-    others = [replace(best, depth_reach=reach) for reach in _DEPTH_REACHES[1:]]
-    kernels += others
-    scores += [likelihood(kernel, over_depth[kernel.depth_reach]) for kernel in others]
-    return kernels[int(np.argmax(scores))]
+    def likeliest(kernels: list[_Kernel]) -> tuple[float, _Kernel]:
+        scores = [likelihood(kernel) for kernel in kernels]
+        best = int(np.argmax(scores))
+        return scores[best], kernels[best]
+
+    score, best = -np.inf, _Kernel(0.02**2, _REACHES[0], _DEPTH_REACHES[0], _NOISES[0], middle)
+    for slope, depth_reach in _SLOPES.items():
+        level = float(np.median(points.value - slope * (log_depth - middle))) if slope else 0.0
+        left = points.value - level - slope * (log_depth - middle)
+        scatter = 1.4826 * float(np.median(np.abs(left)))
+        limit = 3 * max(scatter, 0.01)
+        variance = max(float(np.mean(np.square(np.clip(left, -limit, limit)))), 0.02**2)
+        own_score, own = likeliest(
+            [
+                _Kernel(variance, reach, depth_reach, noise, middle, slope, level)
+                for reach in _REACHES
+                for noise in _NOISES
+            ]
+        )
+        if own_score > score:
+            score, best = own_score, own
+        if slope == 0 and scatter < _WEAK_SCATTER:
+            break
+    others = [replace(best, depth_reach=reach) for reach in _DEPTH_REACHES]
+    return likeliest(others)[1]
 
 
 def _conditioned(points: _Points, kernel: _Kernel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -267,19 +304,20 @@ def _conditioned(points: _Points, kernel: _Kernel) -> tuple[NDArray[np.float64],
     Returns:
         The weights (N,) that the field's mean is a sum of kernels with, and the noise (N,) in the end.
     """
+    value = points.value - kernel.mean(points.place[:, 2])
     covariance = kernel.between(points.place, points.place)
     noise = kernel.noise_of(points)
     inflation = np.ones(len(noise))
     for _ in range(_ROUNDS):
         precision = _inverse(covariance, noise * inflation)
         # The residual of each point if it were left out (Rasmussen and Williams, 2006, eq. 5.12).
-        left_out = (precision @ points.value) / np.diag(precision)
+        left_out = (precision @ value) / np.diag(precision)
         scatter = max(1.4826 * float(np.median(np.abs(left_out))), 0.01)
         inflation = np.clip(0.5 * np.square(1 + np.square(left_out / (2 * scatter))), 1, 1e4)
     noise = noise * inflation
     np.einsum("ii->i", covariance)[:] += noise
     factor = torch.linalg.cholesky(torch.from_numpy(covariance))
-    weights = torch.cholesky_solve(torch.from_numpy(points.value)[:, None], factor)
+    weights = torch.cholesky_solve(torch.from_numpy(value)[:, None], factor)
     return weights[:, 0].numpy(), noise
 
 
@@ -299,7 +337,7 @@ def _mean_at_nodes(
     over_image = _matern(_image_distance(nodes, place.astype(np.float32)) / np.float32(kernel.reach))
     over_depth = _matern(np.abs(layout.log_depth_nodes[:, None] - place[:, 2]) / kernel.depth_reach)
     mean = (over_depth * (kernel.variance * weights)).astype(np.float32) @ over_image.T
-    trend = kernel.trend(layout.log_depth_nodes, place[:, 2]) @ weights  # (layers,)
+    trend = kernel.trend(layout.log_depth_nodes, place[:, 2]) @ weights + kernel.mean(layout.log_depth_nodes)
     return np.asarray(mean.reshape(layout.shape) + trend[:, None, None], dtype=np.float64)
 
 

@@ -14,10 +14,10 @@ from e2e_depth_ros.alignment.samples import chosen_by_hash
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
 
-_OFFSETS = np.exp(np.linspace(np.log(0.005), np.log(9.0), 25))  # starting points
+_OFFSETS = np.exp(np.linspace(np.log(0.005), np.log(9.0), 21))  # starting points
 _LEAST_OFFSET = 2e-3
 _MAX_FITTED = 2048  # samples in the iterations; the result changes by far less than its error
-_MAX_STARTS = 128  # samples that judge the starting points
+_MAX_STARTS = 96  # samples that judge the starting points
 _TUKEY = 4.685  # tuning constant of Tukey's biweight: 95 % efficiency on normal errors
 _LEAST_SIGMA = 0.01  # no sensor and network agree better than this
 _MOST_SIGMA = 0.3  # with a wider one even gross outliers would count

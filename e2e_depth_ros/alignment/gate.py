@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,6 +16,8 @@ _GLOBAL_SIGMAS = 4.0
 _LEAST_LOG = 0.05
 _ALIKE_LOG = 0.1
 _NEIGHBOURS = 5
+_COHERENT = 3  # of them, that measured about the same depth
+_SAME_LOG = 0.08
 _NEIGHBOUR_SIGMAS = (6.0, 4.0)  # as long as few samples are gross, and where many are
 _MANY_GROSS = 0.03
 _POOR_SIGMA = 0.15  # with a network this poor, neighbours differ for good reasons
@@ -91,6 +94,42 @@ def shares_of_cells(u_px: NDArray[np.float32], v_px: NDArray[np.float32], width:
     return shares
 
 
+def coherent_samples(
+    u_px: NDArray[np.float32],
+    v_px: NDArray[np.float32],
+    depth_m: NDArray[Any],
+    asked: NDArray[np.bool_] | None = None,
+) -> NDArray[np.bool_]:
+    """Samples that most of their neighbours in the image confirm: surfaces are like that, outliers are not.
+
+    Args:
+        u_px: (N,), columns.
+        v_px: (N,), rows.
+        depth_m: (N,), metres.
+        asked: (N,), those that are asked about; by default all.
+
+    Returns:
+        (M,), for each of those asked about. None is confirmed among fewer samples than it takes.
+    """
+    asked = np.ones(len(depth_m), dtype=np.bool_) if asked is None else asked
+    if len(depth_m) <= _NEIGHBOURS:
+        return np.zeros(int(asked.sum()), dtype=np.bool_)
+    # Every k-th of many, in the order of their place, serves as neighbour.
+    order = np.lexsort((depth_m, u_px, v_px))
+    others = order[:: -(-len(order) // _MOST_COMPARED)]
+    place = np.stack([u_px, v_px], axis=1).astype(np.float64)
+    log_depth = np.log(depth_m)
+    nearest = others[_nearest(place[asked], place[others])]
+    same = np.abs(log_depth[nearest] - log_depth[asked, None]) < _SAME_LOG
+    # Each is its own nearest, or might be; it must not confirm itself.
+    is_itself = nearest == np.flatnonzero(asked)[:, None]
+    counts = (same & ~is_itself).sum(axis=1)
+    # Where most are confirmed there are few outliers to confirm each other by chance.
+    enough = _COHERENT - int(np.mean(counts >= _COHERENT) > 0.5) if len(counts) else _COHERENT
+    confirmed: NDArray[np.bool_] = counts >= enough
+    return confirmed
+
+
 def gate_samples(
     u_px: NDArray[np.float32],
     v_px: NDArray[np.float32],
@@ -112,12 +151,17 @@ def gate_samples(
         relative: (H, W), relative depth; NaN where invalid.
     """
     keep = np.abs(log_ratio) < max(_GLOBAL_SIGMAS * sigma, _LEAST_LOG)
-    if 12 <= len(keep) <= _MOST_COMPARED and not keep.all():
-        # Where a network is wrong about a whole object, the samples on it are far off, but all alike.
-        place = np.stack([u_px / relative.shape[1], v_px / relative.shape[1], 0.25 * log_depth], axis=1)
-        around, spread = _neighbours(place, log_ratio)
-        alike = (np.abs(log_ratio - around) < _ALIKE_LOG) & (spread < _ALIKE_LOG)
-        keep |= alike & ~_behind_edge(u_px, v_px, log_depth, log_ratio, sigma, model, relative)
+    far_off = ~keep
+    if len(keep) >= 12 and far_off.any():
+        # Where a network is wrong about a whole object, the samples on it are far off, but confirm each
+        # other: by what they measured, or by being off alike.
+        confirmed = coherent_samples(u_px, v_px, np.exp(log_depth + log_ratio), far_off)
+        if len(keep) <= _MOST_COMPARED:
+            place = np.stack([u_px / relative.shape[1], v_px / relative.shape[1], 0.25 * log_depth], axis=1)
+            around, spread = _neighbours(place, log_ratio)
+            confirmed |= ((np.abs(log_ratio - around) < _ALIKE_LOG) & (spread < _ALIKE_LOG))[far_off]
+        behind = _behind_edge(u_px, v_px, log_depth, log_ratio, sigma, model, relative)
+        keep[far_off] = confirmed & ~behind[far_off]
     gross = int(np.count_nonzero(~keep))
     occluded = lonely = 0
     believed = np.flatnonzero(keep)
@@ -150,6 +194,16 @@ def _neighbours(
     ratios = log_ratio[nearest]
     median = np.median(ratios, axis=1)
     return median, 1.4826 * np.median(np.abs(ratios - median[:, None]), axis=1)
+
+
+def _nearest(place: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Indices (N, neighbours + 1) into M others of those nearest to N places, in any order."""
+    middle = others.mean(axis=0)
+    a, b = (place - middle).astype(np.float32), (others - middle).astype(np.float32)
+    distance = np.square(b).sum(axis=1) - 2 * (a @ b.T)  # less the square of the place, alike for all
+    count = min(_NEIGHBOURS + 1, len(others))
+    nearest: NDArray[np.intp] = np.argpartition(distance, count - 1, axis=1)[:, :count]
+    return nearest
 
 
 def _behind_edge(

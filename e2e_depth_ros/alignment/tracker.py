@@ -12,7 +12,7 @@ from e2e_depth_ros.alignment.correction import corrected_locally
 from e2e_depth_ros.alignment.field import LocalField
 from e2e_depth_ros.alignment.filtering import Estimate, change_between, thumbnail_of
 from e2e_depth_ros.alignment.fit import AffineFit, FitCase, fit_affine
-from e2e_depth_ros.alignment.gate import edge_doubt, shares_of_cells
+from e2e_depth_ros.alignment.gate import coherent_samples, edge_doubt, shares_of_cells
 from e2e_depth_ros.alignment.prior import OffsetPrior, offset_prior_of
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.alignment.samples import Samples, nearest_pixels
@@ -23,6 +23,7 @@ _TRUSTED_DOUBT = 0.05**2  # variance of log depth at which a sample at an edge c
 _AGREED = 0.7  # share of agreeing samples from which fewer may be corrected locally
 _CERTAIN = 30  # samples from which the local correction may follow a poor fit
 _LEAST_SIGMA = 0.01
+_CONFIRMED = 0.5  # share of samples confirmed by neighbours, from which it is the network that is wrong
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ class AlignmentTracker:
             prior = self._track.estimate.offset_prior(prior)
         rough = AffineModel(ends[0], max(ends[1], ends[0] + 1e-9), 1.0, prior.mean, relative.kind)
         doubt = edge_doubt(samples.u_px, samples.v_px, relative.values, rough)
-        return fit_affine(
+        fit = fit_affine(
             values,
             samples.depth_m,
             relative.kind,
@@ -193,6 +194,11 @@ class AlignmentTracker:
             / (_TRUSTED_DOUBT + doubt)
             * shares_of_cells(samples.u_px, samples.v_px, relative.size[1]),
         )
+        if fit.case is FitCase.OUTLIERS:
+            confirmed = coherent_samples(samples.u_px, samples.v_px, samples.depth_m)
+            if confirmed.mean() >= _CONFIRMED:
+                return replace(fit, case=FitCase.UNEXPLAINED)
+        return fit
 
     def _correct(
         self,
@@ -267,12 +273,11 @@ class AlignmentTracker:
             metres *= np.exp(field.correction(model.log_depth(relative.values)))
 
         def uncertainty() -> NDArray[np.float32]:
-            variance = track.estimate.variance(relative.values)
             left = max(track.fit.sigma, _LEAST_SIGMA) ** 2
             if track.field is None:
-                variance += np.float32(left)
-            else:
-                variance += track.field.variance(model.log_depth(relative.values), left)
+                return track.estimate.std(relative.values, left)
+            variance = track.estimate.variance(relative.values)
+            variance += track.field.variance(model.log_depth(relative.values), left)
             return np.sqrt(variance, out=variance)
 
         return replace(
