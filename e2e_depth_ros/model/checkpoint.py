@@ -190,8 +190,11 @@ def write_checkpoint(
         The folder.
 
     Raises:
-        CheckpointError: A weight is not finite in that dtype.
+        CheckpointError: A weight is not finite in that dtype, or the network has parts beyond UNet, VAE and
+            prompt (GeoWizard), which would be lost.
     """
+    if facts.family.is_joint:
+        raise CheckpointError(f"{facts.name}: expected a network of UNet, VAE and prompt; not written")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
         scratch = Path(name)

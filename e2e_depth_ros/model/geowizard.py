@@ -43,7 +43,9 @@ class GeoWizardModel(LatentNetwork):
         domain: str,
         image_encoder: ImageEncoder | None = None,
     ) -> None:
-        super().__init__(unet, vae, prompt_embeddings)
+        # Both tasks always run, on one prompt, whichever were asked for.
+        prompts = {task: prompt for prompt in prompt_embeddings.values() for task in _PAIR}
+        super().__init__(unet, vae, prompts)
         self.tasks = frozenset(_PAIR)
         self.sampler = sampler
         self.starts_from_noise = sampler.starts_from_noise
@@ -129,9 +131,8 @@ class JointAttention:
         """Attend, (2 M, n, c) -> (2 M, n, c)."""
 
         def heads(states: Tensor) -> Tensor:
-            return states.view(*states.shape[:2], attention.heads, -1).transpose(
-                1, 2
-            )  # (2 M, heads, n, c / h)
+            parted = states.view(*states.shape[:2], attention.heads, -1)
+            return parted.transpose(1, 2)  # (2 M, heads, n, c / heads)
 
         def of_both(states: Tensor) -> Tensor:
             return torch.cat(states.chunk(2), dim=1).repeat(2, 1, 1)  # (2 M, 2 n, c)

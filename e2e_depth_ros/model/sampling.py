@@ -26,8 +26,8 @@ class Sampling:
             (Garcia et al., arXiv 2409.11355). Consistency models have a spacing of their own.
         ensemble_size: Predictions per image, each from its own noise, that become one. Their disagreement
             is the uncertainty; 3 is the least for which it means something.
-        seed: Of the noise. Each image starts from the same noise, so the same image gives the same result
-            and a video flickers less. None draws new noise each time.
+        seed: Of the noise. Each call starts from the same noise, so the same image gives the same result and
+            a video flickers less; the images of a batch have noise of their own. None draws anew each time.
         carry: Share of the last frame's latents in those that the next frame starts from, 0..1, so that a
             video flickers less; Marigold's authors take 0.1. 0 treats each image for itself.
         domain: Kind of scene, for networks that tell them apart (GeoWizard): indoor, outdoor or object.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
-from e2e_depth_ros.model.checkpoint import load_checkpoint
+from e2e_depth_ros.model.checkpoint import load_checkpoint, write_checkpoint
 from e2e_depth_ros.model.estimator import Estimator
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
@@ -83,6 +83,27 @@ def test_the_domain_matters(tiny_checkpoint: Callable[..., Path], layout: str) -
     assert indoor is not None
     assert outdoor is not None
     assert np.abs(indoor.values - outdoor.values).max() > 1e-3
+
+
+def test_one_task_alone_may_be_loaded(tiny_checkpoint: Callable[..., Path]) -> None:
+    sampling = Sampling(steps=1)
+    for layout in ("geowizard_v1", "geowizard_v2"):
+        folder = tiny_checkpoint(layout)
+        alone = Estimator.load(
+            folder, tasks=[Task.DEPTH], device="cpu", processing_resolution=32, sampling=sampling
+        )
+        found, expected = alone.estimate(_image()).depth, _load(folder, sampling).estimate(_image()).depth
+        assert found is not None
+        assert expected is not None
+        np.testing.assert_array_equal(found.values, expected.values)
+        with pytest.raises(InvalidInputError, match="predicts depth; normals was asked for"):
+            alone.estimate(_image(), tasks=[Task.NORMALS])
+
+
+def test_is_not_written(tiny_checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    loaded = load_checkpoint(tiny_checkpoint("geowizard_e2e_ft"))
+    with pytest.raises(CheckpointError, match="not written"):
+        write_checkpoint(tmp_path / "new", loaded.model, loaded.facts)
 
 
 def test_ensembles_of_both(tiny_checkpoint: Callable[..., Path]) -> None:
