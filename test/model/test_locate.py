@@ -130,3 +130,33 @@ def test_downloads_one_variant_and_no_pickle() -> None:
     single, half = _wanted(files, torch.float32), _wanted(files, torch.float16)
     assert set(single) == both | {"unet/diffusion_pytorch_model.safetensors"}
     assert set(half) == both | {"unet/diffusion_pytorch_model.fp16.safetensors"}
+
+
+def test_downloads_the_image_encoder_of_geowizard() -> None:
+    files = [
+        "model_index.json",
+        "unet/config.json",
+        "unet/diffusion_pytorch_model.safetensors",
+        "unet_v2/diffusion_pytorch_model.safetensors",
+        "image_encoder/config.json",
+        "image_encoder/model.safetensors",
+        "image_encoder/model.fp16.safetensors",
+        "image_encoder/pytorch_model.bin",
+        "feature_extractor/preprocessor_config.json",
+    ]
+    assert set(_wanted(files, torch.float32)) == {
+        "model_index.json",
+        "unet/config.json",
+        "unet/diffusion_pytorch_model.safetensors",
+        "image_encoder/config.json",
+        "image_encoder/model.safetensors",
+        "feature_extractor/preprocessor_config.json",
+    }
+
+
+def test_half_of_geowizard_is_not_used(hub_cache: Path, tiny_checkpoint: Callable[..., Path]) -> None:
+    snapshot = _cached(hub_cache, tiny_checkpoint("geowizard_v1"))
+    assert find_checkpoint("org/tiny") == snapshot
+    (snapshot / "image_encoder" / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"image_encoder: expected model\.safetensors"):
+        find_checkpoint("org/tiny")
