@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from e2e_depth_ros.cli.evaluate_alignment import add_alignment_arguments, run_alignment_evaluation
+from e2e_depth_ros.cli.evaluate_protocol import add_protocol_arguments, run_protocol_evaluation
 from e2e_depth_ros.cli.model_arguments import add_model_arguments, load_estimator
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--max-depth", type=float, metavar="M", help="metres (default: 80)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all scores, of each frame too")
     add_alignment_arguments(parser)
+    add_protocol_arguments(parser)
     add_model_arguments(parser)
 
 
@@ -53,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         E2EDepthError: An argument or the checkpoint is wrong, or no frame could be scored.
     """
+    if args.protocol:
+        return run_protocol_evaluation(args)
     if args.align:
         return run_alignment_evaluation(args)
     from rich.console import Console  # noqa: PLC0415 - heavy imports wait until they are needed

@@ -1,0 +1,70 @@
+"""From the bytes of a data set's files to arrays."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.core.errors import InvalidInputError
+
+
+def decode_depth_png(data: bytes, name: str, units_per_metre: float) -> NDArray[np.float32]:
+    """Decode depth that is kept as 16-bit integers, (H, W), metres.
+
+    Raises:
+        InvalidInputError: It is no such image.
+    """
+    image = _decode(data, name, cv2.IMREAD_UNCHANGED)
+    if image.ndim != 2 or image.dtype != np.uint16:
+        raise InvalidInputError(
+            f"expected depth of one channel of uint16 in {name}, got {image.dtype} {image.shape}"
+        )
+    return (image / units_per_metre).astype(np.float32)
+
+
+def decode_vectors(data: bytes, name: str) -> NDArray[np.float32]:
+    """Decode an image of three numbers a pixel, (H, W, 3), float32: bytes as 0..255, floats as they are.
+
+    Args:
+        data: A PNG, OpenEXR or NumPy file.
+        name: What to call it in errors; its suffix tells the format.
+
+    Raises:
+        InvalidInputError: It is no such image.
+    """
+    if name.endswith(".npy"):
+        vectors = decode_npy(data, name)
+    else:
+        # OpenCV reads OpenEXR only where it is told to.
+        os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")
+        vectors = _decode(data, name, cv2.IMREAD_UNCHANGED)[..., ::-1]  # from BGR
+    if vectors.ndim != 3 or vectors.shape[2] != 3:
+        raise InvalidInputError(f"expected three channels in {name}, got shape {vectors.shape}")
+    return vectors.astype(np.float32)
+
+
+def decode_npy(data: bytes, name: str) -> NDArray[Any]:
+    """Decode a NumPy file.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
+    try:
+        return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
+    except (ValueError, EOFError, OSError) as error:
+        raise InvalidInputError(f"cannot read {name}: {error}") from error
+
+
+def _decode(data: bytes, name: str, flags: int) -> NDArray[Any]:
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except cv2.error as error:
+        raise InvalidInputError(f"cannot read {name}: {error.err}") from error
+    if image is None:
+        raise InvalidInputError(f"expected an image that OpenCV reads, got {len(data)} bytes in {name}")
+    return np.asarray(image)
