@@ -12,26 +12,15 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
-from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
+from e2e_depth_ros.core.errors import CheckpointError
 from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER
 from e2e_depth_ros.model.facts import MARIGOLD_AXES, CheckpointFacts, read_facts
-from e2e_depth_ros.model.family import Family
-from e2e_depth_ros.model.geowizard import GeoWizardModel
-from e2e_depth_ros.model.geowizard_clip import load_image_encoder
 from e2e_depth_ros.model.latent_network import LatentNetwork
 from e2e_depth_ros.model.locate import find_checkpoint
-from e2e_depth_ros.model.multi_step import MultiStepModel
-from e2e_depth_ros.model.one_step import OneStepModel
-from e2e_depth_ros.model.prompt import prompt_embeddings, write_prompt_embeddings
-from e2e_depth_ros.model.samplers import (
-    OneStepSampler,
-    Sampler,
-    ScheduleSampler,
-    consistency_scheduler,
-    ddim_scheduler,
-)
+from e2e_depth_ros.model.networks import check_sampling, network_for
+from e2e_depth_ros.model.prompt import write_prompt_embeddings
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.model.weights import MODEL_STEM, load_weights
@@ -86,67 +75,8 @@ def load_checkpoint(
     unet, vae = _empty_modules(facts)
     for component, module in (("unet", unet), ("vae", vae)):
         load_weights(module, facts.weight_files(component, dtype), dtype)
-    embeddings: dict[Task, Tensor] = {}
-    if not facts.sees_image_by_clip:
-        text = f"{chosen.domain} geometry" if facts.family.is_joint else ""
-        embeddings = {
-            task: embedding.to(dtype)
-            for task, embedding in prompt_embeddings(facts, padded=padded_prompt, text=text).items()
-        }
-    return LoadedCheckpoint(facts, _network(facts, unet, vae, embeddings, chosen, dtype).eval())
-
-
-def check_sampling(facts: CheckpointFacts, sampling: Sampling) -> None:
-    """Refuse what a checkpoint's family can't do.
-
-    Raises:
-        InvalidInputError: Names the option, and what the checkpoint does instead.
-    """
-    if facts.family.is_one_step:
-        asked = {
-            "steps": (sampling.steps or 1, 1),
-            "an ensemble of": (sampling.ensemble_size, 1),
-            "a share carried over of": (sampling.carry, 0),
-        }
-        for what, (value, only) in asked.items():
-            if value != only:
-                raise InvalidInputError(
-                    f"{facts.name} answers in one deterministic step: expected {what} {only}, got {value:g}"
-                )
-    elif facts.family is Family.CONSISTENCY and sampling.spacing != Sampling.spacing:
-        raise InvalidInputError(
-            f"{facts.name} is a consistency model with timesteps of its own: expected spacing "
-            f"{Sampling.spacing!r}, which it ignores, got {sampling.spacing!r}"
-        )
-
-
-def _network(
-    facts: CheckpointFacts,
-    unet: nn.Module,
-    vae: nn.Module,
-    embeddings: Mapping[Task, Tensor],
-    sampling: Sampling,
-    dtype: torch.dtype,
-) -> LatentNetwork:
-    """Choose the family's network: the only place that does."""
-    if facts.family is Family.ONE_STEP:
-        return OneStepModel(unet, vae, embeddings, facts.step)
-    sampler = _sampler(facts, sampling)
-    if not facts.family.is_joint:
-        return MultiStepModel(unet, vae, embeddings, sampler)
-    image_encoder = None
-    if facts.sees_image_by_clip and facts.folder is not None:
-        image_encoder = load_image_encoder(facts.folder).to(dtype)
-    return GeoWizardModel(unet, vae, embeddings, sampler, domain=sampling.domain, image_encoder=image_encoder)
-
-
-def _sampler(facts: CheckpointFacts, sampling: Sampling) -> Sampler:
-    if facts.family.is_one_step:
-        return OneStepSampler(facts.step)
-    steps = sampling.steps or facts.steps
-    if facts.family is Family.CONSISTENCY:
-        return ScheduleSampler(consistency_scheduler(facts.scheduler_config), steps)
-    return ScheduleSampler(ddim_scheduler(facts.scheduler_config, sampling.spacing), steps)
+    network = network_for(facts, unet, vae, chosen, dtype, padded_prompt=padded_prompt)
+    return LoadedCheckpoint(facts, network.eval())
 
 
 def facts_of_new_model(

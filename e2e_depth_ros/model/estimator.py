@@ -17,12 +17,12 @@ from e2e_depth_ros.core.framing import Framing, framing_for
 from e2e_depth_ros.model.checkpoint import (
     CheckpointFacts,
     LoadedCheckpoint,
-    check_sampling,
     find_checkpoint,
     load_checkpoint,
 )
 from e2e_depth_ros.model.estimate import Estimate, read_depth, read_normals
 from e2e_depth_ros.model.latent_network import LatentNetwork, in_batches
+from e2e_depth_ros.model.networks import check_sampling
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
 
