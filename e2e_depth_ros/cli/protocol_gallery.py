@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +18,8 @@ from e2e_depth_ros.evaluation.protocols.scoring import DepthRules
 _MOST_ROWS: Final = 540  # of pixels in a panel; more would be thrown away
 _WORST_ERROR: Final = 0.25  # relative: yellow
 _WORST_ANGLE_DEG: Final = 45.0
+_DENSE: Final = 0.5  # share of known pixels; where it is less, they are drawn as dots
+_DOT: Final = (5, 5)
 _RANGE_PERCENT: Final = (2, 98)  # of the target's depth: the ends of the colour map
 
 
@@ -42,13 +45,13 @@ def gallery_row(
         metres = rules.metres(prediction, target)
         near, far = np.percentile(target.values[target.valid], _RANGE_PERCENT)
         relative = np.abs(metres - target.values) / target.values
-        shown = [colours_from_depth(depth[thin], near, far) for depth in (target.values, metres)]
-        error = _error(relative[thin], _WORST_ERROR)
+        shown = [colours_from_depth(_visible(depth)[thin], near, far) for depth in (target.values, metres)]
+        error = _error(relative, _WORST_ERROR)[thin]
         end = f"error, 0 to {100 * _WORST_ERROR:g} %"
     else:
         angle = np.where(target.valid, angle_deg(prediction.values, target.values), np.nan)
         shown = [colours_from_normals(normals.values[thin]) for normals in (target, prediction)]
-        error = _error(angle[thin], _WORST_ANGLE_DEG)
+        error = _error(angle, _WORST_ANGLE_DEG)[thin]
         end = f"error, 0 to {_WORST_ANGLE_DEG:g} deg"
     labels = (label, "target", "prediction", end)
     return labelled_row(list(zip(labels, (sample.rgb[thin], *shown, error), strict=True)))
@@ -56,4 +59,14 @@ def gallery_row(
 
 def _error(values: NDArray[Any], worst: float) -> Rgb:
     """Colour errors: dark is none, bright the worst, black unknown."""
-    return colours_from_depth(-values, -worst, 0.0)
+    return colours_from_depth(_visible(-values), -worst, 0.0)
+
+
+def _visible(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Widen pixels that are known here and there only, as those of a laser scanner; the least covers."""
+    known = np.isfinite(values)
+    if known.mean() > _DENSE:
+        return values.astype(np.float32)
+    nothing = np.finfo(np.float32).max  # as OpenCV pads
+    spread = cv2.erode(np.where(known, values, nothing).astype(np.float32), np.ones(_DOT, np.uint8))
+    return np.where(spread < nothing, spread, np.float32(np.nan))
