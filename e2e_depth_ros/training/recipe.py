@@ -2,199 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.training.data_recipe import AugmentationRecipe, DataRecipe, SizeRecipe, SourceRecipe
+from e2e_depth_ros.training.model_recipe import AutoencoderRecipe, ModelRecipe, UNetRecipe
+from e2e_depth_ros.training.recipe_checks import check, check_choice
 
-
-@dataclass(frozen=True)
-class AutoencoderRecipe:
-    """Between pixels and latents.
-
-    Attributes:
-        kind: "tiny" (AutoencoderTiny, all channels equal) or "kl" (AutoencoderKL).
-        channels: Width from full resolution downwards; each further entry halves the resolution.
-        blocks: Residual blocks at each resolution; "kl" reads the first alone.
-        latent_channels: Channels of the latents.
-    """
-
-    kind: str = "tiny"
-    channels: tuple[int, ...] = (32, 32, 32, 32)
-    blocks: tuple[int, ...] = (0, 1, 2, 3)
-    latent_channels: int = 16
-
-    def __post_init__(self) -> None:
-        _check_choice("kind", self.kind, ("tiny", "kl"))
-        _check(len(self.blocks) == len(self.channels), "blocks", "one number for each entry of channels")
-        if self.kind == "tiny":
-            _check(len(set(self.channels)) == 1, "channels", "equal widths for kind tiny")
-
-    @property
-    def down_factor(self) -> int:
-        """Pixels of the image for one of the latents, along each axis."""
-        return int(2 ** (len(self.channels) - 1))
-
-
-@dataclass(frozen=True)
-class UNetRecipe:
-    """The denoiser.
-
-    Attributes:
-        channels: Width from the latents' resolution downwards; each further entry halves it.
-        attention: Where blocks attend; the middle always does.
-        heads: Attention heads at each resolution; the middle has the last number.
-        layers: Residual blocks at each resolution.
-        prompt_tokens: Tokens of the embedding that stands for the task.
-        prompt_channels: Its width.
-        norm_groups: Groups of the group norms.
-    """
-
-    channels: tuple[int, ...] = (96, 128, 192)
-    attention: tuple[bool, ...] = (False, False, False)
-    heads: tuple[int, ...] = (1, 1, 2)
-    layers: int = 1
-    prompt_tokens: int = 2
-    prompt_channels: int = 64
-    norm_groups: int = 8
-
-    def __post_init__(self) -> None:
-        for name in ("attention", "heads"):
-            _check(len(getattr(self, name)) == len(self.channels), name, "one entry for each of channels")
-
-
-@dataclass(frozen=True)
-class ModelRecipe:
-    """The network.
-
-    Attributes:
-        name: The checkpoint's name.
-        processing_resolution: Longer edge that images are resized to, pixels; used to validate, and the
-            checkpoint's default.
-        autoencoder: Between pixels and latents.
-        unet: The denoiser.
-    """
-
-    name: str = "embedded"
-    processing_resolution: int = 128
-    autoencoder: AutoencoderRecipe = field(default_factory=AutoencoderRecipe)
-    unet: UNetRecipe = field(default_factory=UNetRecipe)
-
-
-@dataclass(frozen=True)
-class SourceRecipe:
-    """A set of shards.
-
-    Attributes:
-        shards: Glob of shard files; relative to the working directory.
-        weight: Share of the images drawn from here, relative to the other sources.
-        limit: At most so many images; 0 takes all.
-    """
-
-    shards: str
-    weight: float = 1.0
-    limit: int = 0
-
-    def __post_init__(self) -> None:
-        _check(self.weight > 0, "weight", f"> 0, got {self.weight}")
-        _check(self.limit >= 0, "limit", f">= 0, got {self.limit}")
-
-
-@dataclass(frozen=True)
-class SizeRecipe:
-    """A size that some batches have.
-
-    Attributes:
-        height: Pixels, a multiple of the autoencoder's factor.
-        width: Likewise.
-        weight: Share of the batches of this size, relative to the others.
-    """
-
-    height: int
-    width: int
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class DataRecipe:
-    """What the network sees.
-
-    Attributes:
-        train: Sources of the training images.
-        validation: Sources that are only scored.
-        sizes: Sizes of the batches.
-        batch_size: Images in a batch.
-        workers: Processes that prepare batches; 0 prepares them in the training process.
-    """
-
-    train: tuple[SourceRecipe, ...]
-    validation: tuple[SourceRecipe, ...] = ()
-    sizes: tuple[SizeRecipe, ...] = (SizeRecipe(96, 128),)
-    batch_size: int = 16
-    workers: int = 1
-
-    def __post_init__(self) -> None:
-        _check(len(self.train) > 0, "train", "at least one source")
-        _check(len(self.sizes) > 0, "sizes", "at least one size")
-        _check(self.batch_size > 0, "batch_size", f"> 0, got {self.batch_size}")
-
-
-@dataclass(frozen=True)
-class AugmentationRecipe:
-    """How images are varied. Probabilities unless said otherwise; 0 switches a change off.
-
-    Attributes:
-        flip: Mirror left and right.
-        min_zoom: Smallest share of the largest possible crop's edge, 0..1; 1 crops as large as possible.
-        roll_deg: Standard deviation of the camera's roll, degrees.
-        roll: Whether to roll at all.
-        white_balance: Gains of the colour channels.
-        swap_channels: Permute the colour channels.
-        saturation: Weaken or strengthen colours.
-        grayscale: Take colours away.
-        exposure: Contrast and brightness.
-        gamma: Brighten or darken the middle.
-        vignetting: Darken the corners, or one side.
-        filter: Mix with a random linear filter of all channels, which changes textures and keeps shapes.
-        blur: Blur, lower the resolution, or sharpen.
-        noise: Sensor noise.
-        jpeg: Compress.
-        cutout: Hide a rectangle of the image.
-        strength: Of white balance, exposure and gamma: factor of their standard deviations, >= 0.
-    """
-
-    flip: float = 0.5
-    min_zoom: float = 0.6
-    roll_deg: float = 4.0
-    roll: float = 0.3
-    white_balance: float = 0.8
-    swap_channels: float = 0.1
-    saturation: float = 0.7
-    grayscale: float = 0.12
-    exposure: float = 0.8
-    gamma: float = 0.7
-    vignetting: float = 0.2
-    filter: float = 0.0
-    blur: float = 0.5
-    noise: float = 0.5
-    jpeg: float = 0.35
-    cutout: float = 0.08
-    strength: float = 1.0
-
-    def __post_init__(self) -> None:
-        _check(0 < self.min_zoom <= 1, "min_zoom", f"in (0, 1], got {self.min_zoom}")
-        for name in (f.name for f in dataclasses.fields(self)):
-            value = getattr(self, name)
-            if name in ("roll_deg", "strength"):
-                _check(value >= 0, name, f">= 0, got {value}")
-            else:
-                _check(0 <= value <= 1, name, f"in 0..1, got {value}")
-
-    @classmethod
-    def none(cls) -> AugmentationRecipe:
-        """Leave images as they are, but for cutting them to the batch's size: the largest crop, anywhere."""
-        off = {f.name: 0.0 for f in dataclasses.fields(cls)}
-        return cls(**{**off, "min_zoom": 1.0})
+__all__ = [
+    "AugmentationRecipe",
+    "AutoencoderRecipe",
+    "DataRecipe",
+    "DepthLossRecipe",
+    "LossRecipe",
+    "ModelRecipe",
+    "NormalsLossRecipe",
+    "OptimiserRecipe",
+    "Recipe",
+    "RunRecipe",
+    "SizeRecipe",
+    "SourceRecipe",
+    "UNetRecipe",
+]
 
 
 @dataclass(frozen=True)
@@ -232,13 +61,13 @@ class DepthLossRecipe:
     far: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_choice("target", self.target, ("metres", "quantiles"))
-        _check(self.min_variance > 0, "min_variance", f"> 0, got {self.min_variance}")
+        check_choice("target", self.target, ("metres", "quantiles"))
+        check(self.min_variance > 0, "min_variance", f"> 0, got {self.min_variance}")
         for name in ("near_weighting", "fit_weighting"):
-            _check(0 <= getattr(self, name) <= 1, name, f"in 0..1, got {getattr(self, name)}")
-        _check(self.near_softening > 0, "near_softening", f"> 0, got {self.near_softening}")
+            check(0 <= getattr(self, name) <= 1, name, f"in 0..1, got {getattr(self, name)}")
+        check(self.near_softening > 0, "near_softening", f"> 0, got {self.near_softening}")
         if self.target == "metres":
-            _check(self.anchor == 0 and self.far == 0, "anchor and far", "0 with target metres")
+            check(self.anchor == 0 and self.far == 0, "anchor and far", "0 with target metres")
 
 
 @dataclass(frozen=True)
@@ -292,10 +121,10 @@ class OptimiserRecipe:
     ema: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self.steps > 0, "steps", f"> 0, got {self.steps}")
-        _check_choice("decay", self.decay, ("linear", "cosine", "exponential"))
-        _check(0 <= self.ema < 1, "ema", f"in [0, 1), got {self.ema}")
-        _check(0 < self.final_fraction <= 1, "final_fraction", f"in (0, 1], got {self.final_fraction}")
+        check(self.steps > 0, "steps", f"> 0, got {self.steps}")
+        check_choice("decay", self.decay, ("linear", "cosine", "exponential"))
+        check(0 <= self.ema < 1, "ema", f"in [0, 1), got {self.ema}")
+        check(0 < self.final_fraction <= 1, "final_fraction", f"in (0, 1], got {self.final_fraction}")
 
 
 @dataclass(frozen=True)
@@ -323,8 +152,8 @@ class RunRecipe:
     max_bad_steps: int = 20
 
     def __post_init__(self) -> None:
-        _check_choice("device", self.device, ("auto", "cpu", "cuda"))
-        _check_choice("precision", self.precision, ("float32", "bfloat16"))
+        check_choice("device", self.device, ("auto", "cpu", "cuda"))
+        check_choice("precision", self.precision, ("float32", "bfloat16"))
 
 
 @dataclass(frozen=True)
@@ -347,12 +176,3 @@ class Recipe:
                     f"expected data.sizes in multiples of the autoencoder's factor {factor}, "
                     f"got {size.height} x {size.width}"
                 )
-
-
-def _check(condition: bool, name: str, expected: str) -> None:
-    if not condition:
-        raise InvalidInputError(f"{name}: expected {expected}")
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    _check(value in choices, name, f"{' or '.join(choices)}, got {value!r}")

@@ -1,0 +1,124 @@
+"""The part of a recipe that says what the network sees."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from e2e_depth_ros.training.recipe_checks import check
+
+
+@dataclass(frozen=True)
+class SourceRecipe:
+    """A set of shards.
+
+    Attributes:
+        shards: Glob of shard files; relative to the working directory.
+        weight: Share of the images drawn from here, relative to the other sources.
+        limit: At most so many images; 0 takes all.
+    """
+
+    shards: str
+    weight: float = 1.0
+    limit: int = 0
+
+    def __post_init__(self) -> None:
+        check(self.weight > 0, "weight", f"> 0, got {self.weight}")
+        check(self.limit >= 0, "limit", f">= 0, got {self.limit}")
+
+
+@dataclass(frozen=True)
+class SizeRecipe:
+    """A size that some batches have.
+
+    Attributes:
+        height: Pixels, a multiple of the autoencoder's factor.
+        width: Likewise.
+        weight: Share of the batches of this size, relative to the others.
+    """
+
+    height: int
+    width: int
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """What the network sees.
+
+    Attributes:
+        train: Sources of the training images.
+        validation: Sources that are only scored.
+        sizes: Sizes of the batches.
+        batch_size: Images in a batch.
+        workers: Processes that prepare batches; 0 prepares them in the training process.
+    """
+
+    train: tuple[SourceRecipe, ...]
+    validation: tuple[SourceRecipe, ...] = ()
+    sizes: tuple[SizeRecipe, ...] = (SizeRecipe(96, 128),)
+    batch_size: int = 16
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        check(len(self.train) > 0, "train", "at least one source")
+        check(len(self.sizes) > 0, "sizes", "at least one size")
+        check(self.batch_size > 0, "batch_size", f"> 0, got {self.batch_size}")
+
+
+@dataclass(frozen=True)
+class AugmentationRecipe:
+    """How images are varied. Probabilities unless said otherwise; 0 switches a change off.
+
+    Attributes:
+        flip: Mirror left and right.
+        min_zoom: Smallest share of the largest possible crop's edge, 0..1; 1 crops as large as possible.
+        roll_deg: Standard deviation of the camera's roll, degrees.
+        roll: Whether to roll at all.
+        white_balance: Gains of the colour channels.
+        swap_channels: Permute the colour channels.
+        saturation: Weaken or strengthen colours.
+        grayscale: Take colours away.
+        exposure: Contrast and brightness.
+        gamma: Brighten or darken the middle.
+        vignetting: Darken the corners, or one side.
+        filter: Mix with a random linear filter of all channels, which changes textures and keeps shapes.
+        blur: Blur, lower the resolution, or sharpen.
+        noise: Sensor noise.
+        jpeg: Compress.
+        cutout: Hide a rectangle of the image.
+        strength: Of white balance, exposure and gamma: factor of their standard deviations, >= 0.
+    """
+
+    flip: float = 0.5
+    min_zoom: float = 0.6
+    roll_deg: float = 4.0
+    roll: float = 0.3
+    white_balance: float = 0.8
+    swap_channels: float = 0.1
+    saturation: float = 0.7
+    grayscale: float = 0.12
+    exposure: float = 0.8
+    gamma: float = 0.7
+    vignetting: float = 0.2
+    filter: float = 0.0
+    blur: float = 0.5
+    noise: float = 0.5
+    jpeg: float = 0.35
+    cutout: float = 0.08
+    strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        check(0 < self.min_zoom <= 1, "min_zoom", f"in (0, 1], got {self.min_zoom}")
+        for name in (f.name for f in dataclasses.fields(self)):
+            value = getattr(self, name)
+            if name in ("roll_deg", "strength"):
+                check(value >= 0, name, f">= 0, got {value}")
+            else:
+                check(0 <= value <= 1, name, f"in 0..1, got {value}")
+
+    @classmethod
+    def none(cls) -> AugmentationRecipe:
+        """Leave images as they are, but for cutting them to the batch's size: the largest crop, anywhere."""
+        off = {f.name: 0.0 for f in dataclasses.fields(cls)}
+        return cls(**{**off, "min_zoom": 1.0})

@@ -1,0 +1,80 @@
+"""The part of a recipe that says what network is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from e2e_depth_ros.training.recipe_checks import check, check_choice
+
+
+@dataclass(frozen=True)
+class AutoencoderRecipe:
+    """Between pixels and latents.
+
+    Attributes:
+        kind: "tiny" (AutoencoderTiny, all channels equal) or "kl" (AutoencoderKL).
+        channels: Width from full resolution downwards; each further entry halves the resolution.
+        blocks: Residual blocks at each resolution; "kl" reads the first alone.
+        latent_channels: Channels of the latents.
+    """
+
+    kind: str = "tiny"
+    channels: tuple[int, ...] = (32, 32, 32, 32)
+    blocks: tuple[int, ...] = (0, 1, 2, 3)
+    latent_channels: int = 16
+
+    def __post_init__(self) -> None:
+        check_choice("kind", self.kind, ("tiny", "kl"))
+        check(len(self.blocks) == len(self.channels), "blocks", "one number for each entry of channels")
+        if self.kind == "tiny":
+            check(len(set(self.channels)) == 1, "channels", "equal widths for kind tiny")
+
+    @property
+    def down_factor(self) -> int:
+        """Pixels of the image for one of the latents, along each axis."""
+        return int(2 ** (len(self.channels) - 1))
+
+
+@dataclass(frozen=True)
+class UNetRecipe:
+    """The denoiser.
+
+    Attributes:
+        channels: Width from the latents' resolution downwards; each further entry halves it.
+        attention: Where blocks attend; the middle always does.
+        heads: Attention heads at each resolution; the middle has the last number.
+        layers: Residual blocks at each resolution.
+        prompt_tokens: Tokens of the embedding that stands for the task.
+        prompt_channels: Its width.
+        norm_groups: Groups of the group norms.
+    """
+
+    channels: tuple[int, ...] = (96, 128, 192)
+    attention: tuple[bool, ...] = (False, False, False)
+    heads: tuple[int, ...] = (1, 1, 2)
+    layers: int = 1
+    prompt_tokens: int = 2
+    prompt_channels: int = 64
+    norm_groups: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("attention", "heads"):
+            check(len(getattr(self, name)) == len(self.channels), name, "one entry for each of channels")
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """The network.
+
+    Attributes:
+        name: The checkpoint's name.
+        processing_resolution: Longer edge that images are resized to, pixels; used to validate, and the
+            checkpoint's default.
+        autoencoder: Between pixels and latents.
+        unet: The denoiser.
+    """
+
+    name: str = "embedded"
+    processing_resolution: int = 128
+    autoencoder: AutoencoderRecipe = field(default_factory=AutoencoderRecipe)
+    unet: UNetRecipe = field(default_factory=UNetRecipe)
