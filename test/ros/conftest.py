@@ -183,6 +183,20 @@ class Robot:
         self.context.try_shutdown()
 
 
+def set_parameter(robot, name, value):
+    """Set a parameter of the node over DDS; return whether and why not."""
+    from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+    from rcl_interfaces.srv import SetParameters
+
+    kinds = {bool: "bool", float: "double", str: "string", list: "double_array", int: "integer"}
+    kind = kinds[type(value)]
+    parameter = ParameterValue(
+        type=getattr(ParameterType, f"PARAMETER_{kind.upper()}"), **{f"{kind}_value": value}
+    )
+    request = SetParameters.Request(parameters=[Parameter(name=name, value=parameter)])
+    return robot.call(SetParameters, "/depth/set_parameters", request).results[0]
+
+
 def picture(size):
     """A smooth picture that is no constant: (H, W, 3)."""
     height, width = size

@@ -12,8 +12,6 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
 from sensor_msgs.msg import CompressedImage, PointField
 from std_srvs.srv import SetBool, Trigger
 
@@ -22,7 +20,7 @@ from e2e_depth_ros.ros.clouds import allocate_cloud, points_from_message
 from e2e_depth_ros.ros.images import depth_from_message, message_from_array
 from e2e_depth_ros.ros.outputs import METRIC_OUTPUTS, Output
 
-from .conftest import NodeProcess, picture, until
+from .conftest import NodeProcess, picture, set_parameter, until
 
 SIZE = (48, 64)
 SCALE, SHIFT_M = 3.0, 1.0
@@ -77,16 +75,6 @@ def sparse_points(true_depth, header):
     points[..., 1] = (row - 25) / 62 * true_depth
     points[..., 2] = true_depth
     return cloud
-
-
-def set_parameter(robot, name, value):
-    kinds = {float: "double", str: "string", list: "double_array", int: "integer"}
-    kind = kinds[type(value)]
-    parameter = ParameterValue(
-        type=getattr(ParameterType, f"PARAMETER_{kind.upper()}"), **{f"{kind}_value": value}
-    )
-    request = SetParameters.Request(parameters=[Parameter(name=name, value=parameter)])
-    return robot.call(SetParameters, "/depth/set_parameters", request).results[0]
 
 
 def change_state(robot, transition):
