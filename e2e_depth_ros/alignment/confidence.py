@@ -68,6 +68,7 @@ def confidence_from_alignment(
     np.reciprocal(confidence, out=confidence)
     if edges is None:
         edges = depth_edges(depth.values, depth.valid)
-    np.minimum(confidence, np.float32(settings.edge_confidence), out=confidence, where=edges)
-    confidence[~depth.valid] = 0
+    confidence[edges] = np.minimum(confidence[edges], np.float32(settings.edge_confidence))
+    if not depth.valid.all():
+        confidence[~depth.valid] = 0
     return np.asarray(confidence, dtype=np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -87,6 +88,23 @@ class Estimate:
         slope = self.model.offset_sensitivity(relative)
         variance = extent + slope * (2 * both + slope * offset)
         return np.asarray(np.maximum(variance, 0), dtype=np.float32)
+
+    def std(self, relative: NDArray[np.float32], left: float) -> NDArray[np.float32]:
+        """Standard deviation of log depth, (H, W), finite everywhere.
+
+        It changes slowly with relative depth, so that every fourth row and column tells it.
+
+        Args:
+            relative: (H, W), relative depth; NaN where invalid.
+            left: Variance of what the estimate does not explain.
+        """
+        height, width = relative.shape
+        small = cv2.resize(relative, (max(1, width // 4), max(1, height // 4)))
+        std = np.sqrt(self.variance(np.asarray(small, dtype=np.float32)) + np.float32(left))
+        unknown = np.isnan(std)
+        if unknown.any():  # it must not reach known pixels beside it
+            std[unknown] = np.max(std, initial=np.float32(np.sqrt(left)), where=~unknown)
+        return np.asarray(cv2.resize(std, (width, height)), dtype=np.float32)
 
 
 def thumbnail_of(relative: DepthMap) -> NDArray[np.float32]:

@@ -24,6 +24,7 @@ _Bool = NDArray[np.bool_]
 EDGE_THRESHOLD = 0.04
 """Relative jump of depth from pixel to pixel above which surfaces are taken as separate."""
 _UNKNOWN = np.float32(np.inf)
+_BAND = 32  # rows
 
 
 def unproject(depth: Tensor, intrinsics: Tensor) -> Tensor:
@@ -78,9 +79,13 @@ def points_from_depth(depth: DepthMap, camera: Camera, *, out: _Float | None = N
     elif out.shape != (*depth.size, 3) or out.dtype != np.float32:
         raise InvalidInputError(f"expected out as float32 {(*depth.size, 3)}, got {out.dtype} {out.shape}")
     x, y = camera.normalized_grid
-    np.multiply(values, x, out=out[..., 0])
-    np.multiply(values, y, out=out[..., 1])
-    out[..., 2] = values
+    height, width = depth.size
+    x, y = np.broadcast_to(x, (height, width)), np.broadcast_to(y, (height, width))
+    for first in range(0, height, _BAND):  # a band stays in the cache while its three coordinates are written
+        band = slice(first, first + _BAND)
+        np.multiply(values[band], x[band], out=out[band, :, 0])
+        np.multiply(values[band], y[band], out=out[band, :, 1])
+        out[band, :, 2] = values[band]
     return out
 
 
@@ -161,6 +166,7 @@ def depth_edges(
             f"expected relative_threshold > 0 and ramp_px >= 1, got {relative_threshold} and {ramp_px}"
         )
     inverse = _inverse_depth(depth, valid)
+    all_known = bool(inverse.max() < _UNKNOWN)
     edges = np.zeros(inverse.shape, dtype=np.bool_)
     window = np.ones((1, 2 * ramp_px + 1), dtype=np.uint8)
     for first, second, kernel in (
@@ -170,17 +176,15 @@ def depth_edges(
         a, b = inverse[first], inverse[second]
         if a.size == 0:
             continue
+        change = cv2.absdiff(a, b)
+        if not all_known:  # infinite where one is unknown, NaN where both are
+            np.fmin(change, _UNKNOWN, out=change)
+        # A jump of z relative to the nearer depth is a jump of 1 / z relative to that of the farther one.
+        limit = np.float32(relative_threshold) * cv2.min(a, b)
         with np.errstate(invalid="ignore"):
-            change = b - a
-            np.abs(change, out=change)
-            np.fmin(change, _UNKNOWN, out=change)  # NaN, where both are unknown, as well
-            excess = cv2.erode(change, kernel)
-            np.subtract(change, excess, out=excess)
-            # A jump of z relative to the nearer depth is a jump of 1 / z relative to that of the farther one.
-            limit = np.minimum(a, b)
-            limit *= np.float32(relative_threshold)
-            jump = excess > limit
-        jump &= change < _UNKNOWN
+            jump = cv2.subtract(change, cv2.erode(change, kernel)) > limit
+        if not all_known:
+            jump &= change < _UNKNOWN
         edges[first] |= jump
         edges[second] |= jump
     return edges

@@ -53,10 +53,15 @@ class DepthMap:
             raise InvalidInputError(f"expected depth of shape (H, W), got {values.shape}")
         if valid.shape != values.shape:
             raise InvalidInputError(f"expected valid of shape {values.shape}, got {valid.shape}")
-        valid = valid & np.isfinite(values)
-        if self.kind in (DepthKind.METRIC, DepthKind.SCALE_INVARIANT):
-            valid = valid & (values > 0)
-        values = np.where(valid, values, np.float32(np.nan))
+        is_distance = self.kind in (DepthKind.METRIC, DepthKind.SCALE_INVARIANT)
+        ends = values.min(), values.max()  # NaN where one is among the values
+        if valid.all() and np.isfinite(ends).all() and not (is_distance and ends[0] <= 0):
+            values, valid = values.copy(), valid.copy()
+        else:
+            valid = valid & np.isfinite(values)
+            if is_distance:
+                valid = valid & (values > 0)
+            values = np.where(valid, values, np.float32(np.nan))
         object.__setattr__(self, "values", _read_only(values))
         object.__setattr__(self, "valid", _read_only(valid))
 
@@ -104,7 +109,7 @@ class NormalMap:
             raise InvalidInputError(f"expected normals of shape (H, W, 3), got {values.shape}")
         if valid.shape != values.shape[:2]:
             raise InvalidInputError(f"expected valid of shape {values.shape[:2]}, got {valid.shape}")
-        if not (valid.all() and np.isfinite(values).all()):
+        if not (valid.all() and np.isfinite(values.sum())):  # finite only if all are
             x_finite, y_finite, z_finite = np.moveaxis(np.isfinite(values), -1, 0)
             valid = valid & x_finite & y_finite & z_finite
             if np.any((x_finite | y_finite | z_finite) & ~valid):  # mostly NaN already; a copy takes time
