@@ -55,6 +55,7 @@ class InstructNetwork(nn.Module):
     Convention:
         The UNet reads [noisy target, image], the other way round than Marigold's. The image's latents are the
         mode of the VAE's posterior, *without* the scaling factor that the target's latents have.
+        Whatever dtype UNet and VAE have, what goes in and out is float32, and so are the steps.
 
     Args:
         unet: diffusers' UNet2DConditionModel, of 2 L input channels, that predicts noise.
@@ -85,13 +86,13 @@ class InstructNetwork(nn.Module):
 
     def encode(self, images: Tensor) -> Tensor:
         """Return the unscaled latents of images, (B, 3, h, w) in [-1, 1] -> (B, L, h / f, w / f)."""
-        latents: Tensor = self.vae.encode(images).latent_dist.mode()
-        return latents
+        latents: Tensor = self.vae.encode(images.to(self.vae.dtype)).latent_dist.mode()
+        return latents.float()
 
     def reconstruct(self, image_latents: Tensor) -> Tensor:
         """Return what the VAE makes of an image: what an unpainted pixel looks like, at best."""
-        images: Tensor = self.vae.decode(image_latents, return_dict=False)[0]
-        return images
+        images: Tensor = self.vae.decode(image_latents.to(self.vae.dtype), return_dict=False)[0]
+        return images.float()
 
     def decode(self, latents: Tensor) -> Tensor:
         """Return the images of sampled latents, (B, L, h / f, w / f) -> (B, 3, h, w), unclamped."""
@@ -129,9 +130,9 @@ class InstructNetwork(nn.Module):
         time = torch.tensor(timestep, device=latents.device)
 
         def one_pass(targets: Tensor, images: Tensor, texts: Tensor) -> Tensor:
-            unet_input = torch.cat([targets, images], dim=1)  # (b, 2 L, h, w)
-            output: Tensor = self.unet(unet_input, time, texts, return_dict=False)[0]
-            return output
+            unet_input = torch.cat([targets, images], dim=1).to(self.unet.dtype)  # (b, 2 L, h, w)
+            output: Tensor = self.unet(unet_input, time, texts.to(self.unet.dtype), return_dict=False)[0]
+            return output.float()
 
         full, image_only, text_only = in_batches(one_pass, batch, targets, images, texts).chunk(3)
         return guided_noise(full, image_only, text_only, guidance)
@@ -163,7 +164,7 @@ class InstructNetwork(nn.Module):
         Returns:
             (B, L, h, w), for `decode`.
         """
-        start = torch.randn(image_latents.shape, generator=generator, dtype=image_latents.dtype)
+        start = torch.randn(image_latents.shape, generator=generator)
 
         def predict(latents: Tensor, timestep: float) -> Tensor:
             return self.predict_noise(
