@@ -37,6 +37,13 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--frames", type=int, default=50, help="frames to time (default: 50)")
     parser.add_argument(
+        "--dds",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also start node and camera (30 Hz) as processes, and time N depth images where they arrive",
+    )
+    parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write the numbers there too; - for stdout alone"
     )
     add_model_arguments(parser)
@@ -47,6 +54,12 @@ def run(args: argparse.Namespace) -> int:
     size = _size(args.size)
     if args.frames < 1:
         raise InvalidInputError(f"expected at least 1 frame, got {args.frames}")
+    if args.dds and args.dds < 3:
+        raise InvalidInputError(f"expected at least 3 images for --dds, got {args.dds}")
+    if args.dds:
+        from e2e_depth_ros.cli.demo.processes import prepare_environment  # noqa: PLC0415
+
+        prepare_environment()
     estimator = load_estimator(args)
     import torch  # noqa: PLC0415
 
@@ -62,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
         "memory MB": _memory_mb(),
         "cases": {name: summarise(laps) for name, laps in cases.items()},
     }
+    if args.dds:
+        report["over DDS"] = _time_arrivals(args, size)
     if args.json is not None and str(args.json) == "-":
         json.dump(report, sys.stdout, indent=2)
         sys.stdout.write("\n")
@@ -149,6 +164,21 @@ def _time_node(estimator: Any, size: tuple[int, int], frames: int) -> dict[str, 
     return cases
 
 
+def _time_arrivals(args: argparse.Namespace, size: tuple[int, int]) -> dict[str, Any]:
+    from e2e_depth_ros.cli.benchmark_dds import measure  # noqa: PLC0415
+
+    given = {
+        "model": args.model,
+        "revision": args.revision,
+        "device": args.device,
+        "dtype": args.dtype,
+        "processing_resolution": args.processing_resolution,
+        "num_threads": args.threads,
+    }
+    parameters = [f"{name}:={value}" for name, value in given.items() if value is not None]
+    return measure(size, args.dds, parameters)
+
+
 def _size(text: str) -> tuple[int, int]:
     height, _, width = text.lower().partition("x")
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
@@ -193,6 +223,19 @@ def _print(report: Mapping[str, Any]) -> None:
                 style="bold" if stage in (WITHOUT_NETWORK, TOTAL) else None,
             )
         console.print(table)
+    if "over DDS" in report:
+        arrived = report["over DDS"]
+        table = Table(title=f"over DDS, camera at 30 Hz: {arrived['rate_hz']} depth images/s")
+        for column in ("ms", "median", "p95", "max"):
+            table.add_column(column, justify="left" if column == "ms" else "right")
+        for name, key in (("age on arrival", "age_ms"), ("period of the worker", "period_ms")):
+            table.add_row(name, *(f"{arrived[key][column]:.1f}" for column in ("median", "p95", "max")))
+        console.print(table)
+        console.print(
+            f"{arrived['older_than_two_periods']} of {arrived['images']} images older than two periods on"
+            " arrival; the node itself:",
+            ", ".join(f"{name} {value:.1f}" for name, value in arrived["node"].items()),
+        )
     console.print(
         "memory MB:", ", ".join(f"{name} {value:.0f}" for name, value in report["memory MB"].items())
     )

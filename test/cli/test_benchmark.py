@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.cli import benchmark
+from e2e_depth_ros.cli.benchmark_dds import Arrival, summarise_arrivals
 from e2e_depth_ros.cli.main import main
 
 
@@ -52,6 +53,34 @@ def test_node_cases_time_every_message(tiny_checkpoint):
         assert {output.value for output in Output} <= set(lap)
     assert Output.POINTS.value not in few[0]
     assert {"rectify", "align", Output.DEPTH.value} <= set(few[0])
+
+
+def test_arrivals_are_condensed():
+    """Period 0.1 s; each image is as old as told, the last is older than the two periods before it."""
+    arrivals = [
+        Arrival(stamp_s=received_s - age_s, received_s=received_s)
+        for received_s, age_s in ((10.0, 0.15), (10.1, 0.1), (10.2, 0.19), (10.3, 0.12), (10.4, 0.25))
+    ]
+    summary = summarise_arrivals(arrivals)
+    assert (summary["images"], summary["rate_hz"]) == (5, 10.0)
+    assert summary["age_ms"] == {"median": 150.0, "p95": pytest.approx(238.0), "max": 250.0}
+    assert summary["period_ms"]["max"] == pytest.approx(100.0)
+    assert summary["older_than_two_periods"] == 1
+
+
+def test_depth_over_dds_is_at_most_two_periods_old(tiny_checkpoint, capsys):
+    """The node's own clock is exact; on arrival a loaded machine adds what it likes."""
+    pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+    model = str(tiny_checkpoint("embedded"))
+    capsys.readouterr()
+    arguments = ["--model", model, "--size", "60x100", "--frames", "1", "--dds", "20", "--json", "-"]
+    assert main(["benchmark", *arguments]) == 0
+    report = json.loads(capsys.readouterr().out)["over DDS"]
+    assert report["images"] == 20
+    assert report["age_ms"]["median"] > 0
+    node = report["node"]
+    if node:  # a report a second
+        assert 0 < node["age_since_arrival_max_ms"] <= 2 * node["worker_period_max_ms"]
 
 
 @pytest.mark.parametrize("size", ["640", "0x640", "480x", "axb", "-4x5"])
