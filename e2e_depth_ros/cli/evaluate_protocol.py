@@ -134,6 +134,8 @@ def _source(
         raise InvalidInputError("expected --predictions with --metric: a model alone has no metres")
     if args.processing_resolution is None:
         args.processing_resolution = protocol.processing_resolution
+    if args.domain is None:
+        args.domain = protocol.domain
     estimator = load_estimator(args)
     if protocol.task not in estimator.tasks:
         raise InvalidInputError(f"expected a model that predicts {protocol.task.value} for {protocol.name}")

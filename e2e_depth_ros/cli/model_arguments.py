@@ -62,8 +62,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     sampling.add_argument(
         "--domain",
         choices=DOMAINS,
-        default=Sampling.domain,
-        help="kind of scene, for models that want to be told (GeoWizard; default: %(default)s)",
+        help="kind of scene, for models that want to be told (GeoWizard; default: "
+        f"{Sampling.domain}, or as a published protocol says)",
     )
     sampling.add_argument(
         "--batch-memory",
@@ -96,7 +96,7 @@ def load_estimator(args: argparse.Namespace) -> Estimator:
             ensemble_size=args.ensemble,
             seed=None if args.noise_seed == -1 else args.noise_seed,
             carry=args.carry,
-            domain=args.domain,
+            domain=args.domain or Sampling.domain,
             batch_memory_mb=args.batch_memory,
         ),
     )

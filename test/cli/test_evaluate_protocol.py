@@ -35,6 +35,7 @@ def test_a_model_is_scored_beside_the_published_rows(name, layouts, tmp_path, ti
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert (report["frames_scored"], report["failures"], report["published"]) == (2, {}, None)
     assert report["settings"]["processing_resolution"] == (640 if name == "diode" else 0)
+    assert report["settings"]["domain"] == "indoor"
     assert set(report["frames"]) == {image.removesuffix(".png") for image in small.images}
     gallery = cv2.imread(str(tmp_path / "out" / "gallery.jpg"))
     assert gallery.shape[0] == 2 * 270 + 6  # the best frame and the worst

@@ -60,7 +60,9 @@ def _recolour(sample: Sample) -> Sample:
     return Sample(stretched_colours(sample.rgb), sample.target)
 
 
-def _protocol(name: str, title: str, image: str, suffix: str, example: str, count: int) -> EvaluationProtocol:
+def _protocol(
+    name: str, title: str, image: str, suffix: str, example: str, count: int, domain: str = "indoor"
+) -> EvaluationProtocol:
     return EvaluationProtocol(
         name=name,
         title=title,
@@ -73,6 +75,7 @@ def _protocol(name: str, title: str, image: str, suffix: str, example: str, coun
         processing_resolution=0,
         rules=NormalsRules(),
         read_target=_read_target,
+        domain=domain,
         prepare=_recolour,
     )
 
@@ -104,5 +107,6 @@ SINTEL_NORMALS: Final = _protocol(
     ".exr",
     "alley_1/frame_0001_img.png",
     1064,
+    domain="outdoor",
 )
 """Normals by plane fitting to Sintel (Butler et al. 2012)."""

@@ -117,6 +117,7 @@ class EvaluationProtocol:
         processing_resolution: Longer edge, pixels, that networks are given there; 0 is the image's own.
         rules: How a frame is scored.
         read_target: From the bytes of the companions and the size (H, W) of the image to the target.
+        domain: Kind of scene that networks are told which want to know (GeoWizard).
         prepare: What happens to an image and its target before the network sees it: a crop, or how the
             published evaluation changes colours.
     """
@@ -128,6 +129,7 @@ class EvaluationProtocol:
     processing_resolution: int
     rules: DepthRules | NormalsRules
     read_target: Callable[[dict[str, bytes], tuple[int, int]], DepthMap | NormalMap]
+    domain: str = "indoor"
     prepare: Callable[[Sample], Sample] = field(default=lambda sample: sample)
 
     @property

@@ -121,6 +121,12 @@ def test_protocols_process_at_the_published_resolutions():
     }
 
 
+def test_only_sintel_is_outdoors_for_networks_that_want_to_know():
+    # The published evaluation leaves GeoWizard at its default, indoor, for all sets of depth.
+    assert [name for name, protocol in PROTOCOLS.items() if protocol.domain != "indoor"] == ["sintel_normals"]
+    assert PROTOCOLS["sintel_normals"].domain == "outdoor"
+
+
 def test_broken_files_name_themselves(tmp_path, write_set):
     broken = {
         "nyuv2": np.zeros((480, 640), np.uint8),  # 8 bits
