@@ -24,7 +24,7 @@ def evaluate(data, name, out, *more):
     return main(["evaluate", str(data), "--protocol", name, "--output", str(out), *map(str, more)])
 
 
-@pytest.mark.parametrize("name", ["diode", "ibims_normals"])
+@pytest.mark.parametrize("name", ["scannet", "ibims_normals"])
 def test_a_model_is_scored_beside_the_published_rows(name, layouts, tmp_path, tiny_checkpoint, capsys):
     small = layouts[name](tmp_path / "data")
     model = tiny_checkpoint()
@@ -34,11 +34,34 @@ def test_a_model_is_scored_beside_the_published_rows(name, layouts, tmp_path, ti
     assert "E2E-FT" in text
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert (report["frames_scored"], report["failures"], report["published"]) == (2, {}, None)
-    assert report["settings"]["processing_resolution"] == (640 if name == "diode" else 0)
+    assert report["settings"]["processing_resolution"] == 0
     assert report["settings"]["domain"] == "indoor"
-    assert set(report["frames"]) == {image.removesuffix(".png") for image in small.images}
+    assert set(report["frames"]) == {image.rpartition(".")[0] for image in small.images}
     gallery = cv2.imread(str(tmp_path / "out" / "gallery.jpg"))
     assert gallery.shape[0] == 2 * 270 + 6  # the best frame and the worst
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "wanted"),
+    [
+        ("diode", (), (640, "indoor")),
+        ("eth3d", (), (756, "indoor")),
+        ("sintel_normals", (), (0, "outdoor")),
+        ("diode", ("--processing-resolution", "0", "--domain", "object"), (0, "object")),
+    ],
+)
+def test_the_protocol_says_how_networks_see_unless_the_user_does(
+    name, given, wanted, layouts, tmp_path, monkeypatch, capsys
+):
+    from e2e_depth_ros.core.errors import InvalidInputError
+
+    def load(args):
+        raise InvalidInputError(f"{args.processing_resolution} {args.domain}")
+
+    monkeypatch.setattr("e2e_depth_ros.cli.evaluate_protocol.load_estimator", load)
+    small = layouts[name](tmp_path / "data")
+    assert evaluate(small.folder, name, tmp_path / "out", *given) == 2
+    assert capsys.readouterr().err.strip() == "e2e-depth evaluate: {} {}".format(*wanted)
 
 
 def test_saved_predictions_give_the_scores_worked_out_by_hand(layouts, tmp_path):
