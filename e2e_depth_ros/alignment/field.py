@@ -2,7 +2,8 @@
 
 The log ratio of true to fitted depth is a Gaussian process over image column, image row and log depth: a
 Matern-3/2 kernel over the image times one over log depth. Its mean is 0, so it shrinks to nothing where there
-is no evidence; distance in log depth keeps it from reaching across depth edges.
+is no evidence; distance in log depth keeps it from reaching across depth edges. For a network that explains
+little the mean may be a line of negative slope: then it shrinks towards the samples' own depth instead.
 """
 
 from __future__ import annotations
@@ -26,8 +27,12 @@ _ROUNDS = 2  # of raising the noise of contradicted points
 _MIN_FINE = 150  # samples from which there is something left for the fine step
 _CELL = (0.04, 0.15)  # smallest cell that samples are merged in: image widths, log depth
 _REACHES = (0.06, 0.12, 0.2, 0.35)  # of the kernel over the image, image widths
-_SLOPES = {0.0: 0.6, -0.5: 1.3, -1.0: 6.0}  # of the mean with log depth; the later two only for weak networks
-_WEAK_SCATTER = 0.1
+_SLOPES = {
+    0.0: 0.6,
+    -0.5: 1.3,
+    -1.0: 6.0,
+}  # of the mean with log depth, and a depth reach for each
+_WEAK_SCATTER = 0.1  # of the log ratios, from which slopes other than 0 are tried
 _DEPTH_REACHES = (0.6, 0.25, 1.3, 6.0)  # of the kernel over log depth
 _NOISES = (0.005, 0.04, 0.3)  # variance of the noise over that of the field
 _JITTER = 1e-4  # 1 % noise of the sensor

@@ -194,7 +194,11 @@ def _start(
     sigma = np.clip(scatter, 0.05, 0.3)
     cost = 0.5 * np.square(np.minimum(error / sigma, 2.5)) @ trust
     if kind_has_shift(kind):
-        cost += 0.5 * np.square(np.log(offsets / prior.mean) / prior.log_std) * (1 + trust.sum() / _ALIKE)
+        cost += (
+            0.5
+            * np.square(np.log(offsets / prior.mean) / prior.log_std_for(float(sigma)))
+            * (1 + trust.sum() / _ALIKE)
+        )
     which, best = np.unravel_index(int(np.argmin(cost)), cost.shape)
     return AffineModel(low, high, float(np.exp(centre[which, best])), float(offsets[best]), kind)
 
@@ -222,7 +226,7 @@ def _refined(
             slope = offset / lifted  # d log y / d log offset
             weighted = weight * slope
             # The prior is one more equation, whose weight is the scatter over the prior's width, squared.
-            stiffness = (scatter / prior.log_std) ** 2 * (1 + s0 / _ALIKE)
+            stiffness = (scatter / prior.log_std_for(scatter)) ** 2 * (1 + s0 / _ALIKE)
             s1, s2 = float(weighted.sum()), float(weighted @ slope) + stiffness + 1e-12 * s0
             b1 = float(weighted @ error) - stiffness * float(np.log(offset / prior.mean))
             determinant = s0 * s2 - s1 * s1

@@ -9,7 +9,8 @@ import numpy as np
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
 _QUARTER_SPAN = 1.6  # median over rendered rooms, corridors, tables, yards and streets
-_LOG_STD = 0.6  # of the offset that this gives, over the same scenes
+_LOG_STD = 0.5  # of the offset that this gives, over the same scenes: with the next, 0.6 for a good network
+_LOG_STD_PER_ERROR = 4.0  # an error e of two log depths is one of e sqrt(2) 1.6 / 0.6 of this offset's log
 _LEAST_QUANTILE = 0.004  # what a quantile of a coarse map is known to
 _GRID = 64  # pixels along the long edge that are looked at
 
@@ -19,10 +20,20 @@ class OffsetPrior:
     """What is believed of `AffineModel.offset` before the samples are seen: a log-normal.
 
     The default holds where nothing is known of the map. The offset is the near end over the depth behind it.
+
+    Attributes:
+        mean: Median of the offset.
+        log_std: Standard deviation of its logarithm.
+        log_std_per_error: How much wider it is for each unit of relative error of the network.
     """
 
     mean: float = 0.2
     log_std: float = 1.0
+    log_std_per_error: float = 0.0
+
+    def log_std_for(self, error: float) -> float:
+        """Standard deviation of the logarithm for a network of this relative error."""
+        return float(np.hypot(self.log_std, self.log_std_per_error * error))
 
 
 def offset_prior_of(relative: DepthMap, low: float, high: float) -> OffsetPrior:
@@ -47,4 +58,4 @@ def offset_prior_of(relative: DepthMap, low: float, high: float) -> OffsetPrior:
         return OffsetPrior()
     quarter = len(values) // 4
     quantile = (float(np.partition(values, quarter)[quarter]) - low) / (high - low)
-    return OffsetPrior(max(quantile, _LEAST_QUANTILE) / (_QUARTER_SPAN - 1), _LOG_STD)
+    return OffsetPrior(max(quantile, _LEAST_QUANTILE) / (_QUARTER_SPAN - 1), _LOG_STD, _LOG_STD_PER_ERROR)

@@ -18,7 +18,7 @@ def relative_of_offset(offset, size=(60, 110)):
 def test_the_offset_of_a_floor_is_told_from_the_map(offset):
     relative = relative_of_offset(offset)
     prior = offset_prior_of(relative, *value_range(relative))
-    assert abs(np.log(prior.mean / offset)) < 2 * prior.log_std
+    assert abs(np.log(prior.mean / offset)) < 2 * prior.log_std_for(0.08)
 
 
 def test_a_street_is_told_from_a_table():
@@ -42,3 +42,10 @@ def test_nothing_is_told_where_the_map_says_nothing():
         assert offset_prior_of(as_map(values, kind), 0.0, 1.0) == OffsetPrior()
     assert offset_prior_of(as_map(np.full((4, 6), 0.3)), 0.3, 0.3) == OffsetPrior()
     assert offset_prior_of(as_map(np.full((4, 6), np.nan)), 0.0, 1.0) == OffsetPrior()
+
+
+def test_a_poor_network_tells_less_of_its_own_offset():
+    prior = offset_prior_of(relative_of_offset(0.2), 0.0, 1.0)
+    assert prior.log_std == prior.log_std_for(0.0)
+    assert prior.log_std_for(0.3) > 2 * prior.log_std_for(0.05)
+    assert OffsetPrior().log_std_for(0.3) == OffsetPrior().log_std
