@@ -13,6 +13,7 @@ from e2e_depth_ros.cli.model_arguments import MODEL_HELP
 
 if TYPE_CHECKING:
     from e2e_depth_ros.model.checkpoint import CheckpointFacts
+    from e2e_depth_ros.model.instruct.facts import InstructFacts
 
 
 def add_parser(subparsers: Any) -> None:
@@ -70,10 +71,17 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "convert":
         _print(convert(args), as_json=args.json)
         return 0
-    from e2e_depth_ros.model.checkpoint import find_checkpoint, load_checkpoint, read_facts  # noqa: PLC0415
+    from e2e_depth_ros.model.checkpoint import find_checkpoint, read_facts  # noqa: PLC0415
+    from e2e_depth_ros.model.instruct.facts import paints_by_instruction, read_instruct_facts  # noqa: PLC0415
 
-    facts = read_facts(find_checkpoint(args.model))
-    summary = describe(facts)
+    folder = find_checkpoint(args.model)
+    facts: CheckpointFacts | InstructFacts
+    if paints_by_instruction(folder):
+        facts = read_instruct_facts(folder)
+        summary = describe_instructed(facts)
+    else:
+        facts = read_facts(folder)
+        summary = describe(facts)
     if args.action == "verify":
         from e2e_depth_ros.model.integrity import verify_against_hub, verify_against_record  # noqa: PLC0415
 
@@ -83,9 +91,7 @@ def run(args: argparse.Namespace) -> int:
         from_hub = verify_against_hub(facts.files)
         if from_hub:
             summary["hub"] = f"{from_hub} files: as the hub has them"
-        if facts.folder is not None:
-            tensors = load_checkpoint(facts.folder).model.state_dict()
-            summary["verified"] = f"{len(tensors)} tensors: all present, of the right shape, finite"
+        summary["verified"] = f"{_load(facts)} tensors: all present, of the right shape, finite"
     _print(summary, as_json=args.json)
     return 0
 
@@ -112,17 +118,6 @@ def convert(args: argparse.Namespace) -> dict[str, Any]:
 
 def describe(facts: CheckpointFacts) -> dict[str, Any]:
     """Gather what a checkpoint is as a JSON object; its files are read for their hashes."""
-    import torch  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import track  # noqa: PLC0415
-
-    console = Console(stderr=True)
-
-    def hashing(files: tuple[Path, ...]) -> Iterable[Path]:
-        return track(files, "hashes", console=console, transient=True, disable=not console.is_terminal)
-
-    parameters = dict(facts.parameters)
-    dtypes = {name: getattr(torch, name) for name in ("float32", "float16", "bfloat16")}
     return {
         "name": facts.name,
         "folder": str(facts.folder),
@@ -136,6 +131,52 @@ def describe(facts: CheckpointFacts) -> dict[str, Any]:
         "latent channels": facts.latent_channels,
         "down factor": facts.down_factor,
         "prediction type": facts.prediction_type,
+        **_sizes(facts),
+    }
+
+
+def describe_instructed(facts: InstructFacts) -> dict[str, Any]:
+    """Gather what a checkpoint that paints by instruction is; see `describe`."""
+    from e2e_depth_ros.model.instruct.facts import FAMILY, INSTRUCTED_IMAGE  # noqa: PLC0415
+
+    return {
+        "name": facts.name,
+        "folder": str(facts.folder),
+        "family": FAMILY,
+        "tasks": [INSTRUCTED_IMAGE],
+        "steps": facts.steps,
+        "processing resolution": facts.processing_resolution,
+        "UNet input channels": facts.unet_config["in_channels"],
+        "latent channels": facts.vae_config["latent_channels"],
+        "prediction type": facts.scheduler_config["prediction_type"],
+        **_sizes(facts),
+    }
+
+
+def _load(facts: CheckpointFacts | InstructFacts) -> int:
+    """Load a checkpoint and so check every tensor; return how many there are."""
+    from e2e_depth_ros.model.checkpoint import CheckpointFacts, load_checkpoint  # noqa: PLC0415
+    from e2e_depth_ros.model.instruct.painter import Painter  # noqa: PLC0415
+
+    if isinstance(facts, CheckpointFacts):
+        return len(load_checkpoint(facts.folder).model.state_dict()) if facts.folder else 0
+    painter = Painter.load(facts.folder)
+    return len(painter.network.state_dict()) + painter.text_encoder.tensors
+
+
+def _sizes(facts: CheckpointFacts | InstructFacts) -> dict[str, Any]:
+    import torch  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import track  # noqa: PLC0415
+
+    console = Console(stderr=True)
+
+    def hashing(files: tuple[Path, ...]) -> Iterable[Path]:
+        return track(files, "hashes", console=console, transient=True, disable=not console.is_terminal)
+
+    parameters = dict(facts.parameters)
+    dtypes = {name: getattr(torch, name) for name in ("float32", "float16", "bfloat16")}
+    return {
         "parameters": {**parameters, "total": sum(parameters.values())},
         "weights MB": {name: round(facts.memory_bytes(dtype) / 1e6, 1) for name, dtype in dtypes.items()},
         "file MB": {

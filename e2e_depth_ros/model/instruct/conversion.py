@@ -15,12 +15,10 @@ from torch import Tensor, nn
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, MissingDependencyError
 from e2e_depth_ros.model.instruct import ldm_names
+from e2e_depth_ros.model.instruct.facts import INSTRUCTED_IMAGE
 from e2e_depth_ros.model.instruct.single_file import read_single_file
 from e2e_depth_ros.model.instruct.tokenizer import CLIP_TOKENIZER, write_tokenizer
 from e2e_depth_ros.model.weights import MODEL_STEM
-
-INSTRUCTED_IMAGE = "instructed image"
-"""The entry under "tasks" in model_index.json that marks a checkpoint of this family."""
 
 _SCHEDULER: Mapping[str, Any] = {  # Stable Diffusion 1's noise
     "_class_name": "EulerAncestralDiscreteScheduler",

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
+from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.framing import Framing, framing_for
-from e2e_depth_ros.model.instruct.conversion import INSTRUCTED_IMAGE
+from e2e_depth_ros.model.instruct.facts import read_instruct_facts
 from e2e_depth_ros.model.instruct.keypoints import Keypoint, keypoints_from_painting
 from e2e_depth_ros.model.instruct.mask import MASK_OPACITY, InstructedMask, mask_from_paint
 from e2e_depth_ros.model.instruct.network import (
@@ -26,7 +26,7 @@ from e2e_depth_ros.model.instruct.network import (
 )
 from e2e_depth_ros.model.instruct.paint import colour_named, find_paint
 from e2e_depth_ros.model.instruct.text import TextEncoder
-from e2e_depth_ros.model.weights import MODEL_STEM, load_weights, read_json, weight_files
+from e2e_depth_ros.model.weights import load_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,29 +105,19 @@ class Painter:
         from diffusers.models import AutoencoderKL, UNet2DConditionModel  # noqa: PLC0415 - slow
         from diffusers.schedulers import EulerAncestralDiscreteScheduler  # noqa: PLC0415
 
-        index = read_json(folder / "model_index.json")
-        tasks = index.get("tasks")
-        if not isinstance(tasks, list) or INSTRUCTED_IMAGE not in tasks:
-            raise CheckpointError(
-                f"{folder}: expected a checkpoint that paints by instruction, as `e2e-depth checkpoint "
-                f"convert` writes, got one for {tasks or 'something else'}"
-            )
-        scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
-        if scheduler.get("prediction_type") != "epsilon":
-            raise CheckpointError(
-                f"{folder}: expected prediction_type epsilon, got {scheduler.get('prediction_type')!r}"
-            )
+        facts = read_instruct_facts(folder)
         network = InstructNetwork(
-            _loaded(UNet2DConditionModel, folder / "unet", dtype),
-            _loaded(AutoencoderKL, folder / "vae", dtype),
-            EulerAncestralDiscreteScheduler.from_config(scheduler).alphas_cumprod,
+            _loaded(UNet2DConditionModel, facts.unet_config, facts.weight_files("unet", dtype), dtype),
+            _loaded(AutoencoderKL, facts.vae_config, facts.weight_files("vae", dtype), dtype),
+            EulerAncestralDiscreteScheduler.from_config(facts.scheduler_config).alphas_cumprod,
         )
+        resolution = facts.processing_resolution if processing_resolution is None else processing_resolution
         return cls(
             network,
             TextEncoder(folder),
             device=device,
-            steps=steps or int(index.get("default_denoising_steps", 100)),
-            processing_resolution=_chosen(processing_resolution, index, "default_processing_resolution", 512),
+            steps=facts.steps if steps is None else steps,
+            processing_resolution=resolution,
         )
 
     def paint(
@@ -244,15 +234,13 @@ def keypoint_instruction(what: str, colour: str) -> str:
     return f"Put {colour} circles on {what}."
 
 
-def _loaded(module_class: Any, folder: Path, dtype: torch.dtype) -> nn.Module:
+def _loaded(
+    module_class: Any, config: Mapping[str, Any], files: tuple[Path, ...], dtype: torch.dtype
+) -> nn.Module:
     with torch.device("meta"):
-        module: nn.Module = module_class.from_config(read_json(folder / "config.json"))
-    load_weights(module, weight_files(folder, dtype, MODEL_STEM), dtype)
+        module: nn.Module = module_class.from_config(dict(config))
+    load_weights(module, files, dtype)
     return module
-
-
-def _chosen(asked: int | None, index: Mapping[str, Any], key: str, unsaid: int) -> int:
-    return int(index.get(key, unsaid)) if asked is None else asked
 
 
 def _levels(images: Tensor) -> NDArray[np.float32]:

@@ -41,6 +41,11 @@ class TextEncoder:
         """Tokens of a text, begin and end among them; shorter ones are padded."""
         return int(self._model.config.max_position_embeddings)
 
+    @property
+    def tensors(self) -> int:
+        """How many tensors it holds."""
+        return len(list(self._model.parameters()))
+
     def __call__(self, text: str) -> Tensor:
         """Embed a text, (1, n, d), float32.
 

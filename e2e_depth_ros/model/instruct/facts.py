@@ -1,0 +1,118 @@
+"""What a checkpoint that paints by instruction is, read from its own configs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from e2e_depth_ros.core.errors import CheckpointError
+from e2e_depth_ros.model.weights import MODEL_STEM, read_json, read_tensor_table, sha256, weight_files
+
+INSTRUCTED_IMAGE = "instructed image"
+"""The entry under "tasks" in model_index.json that marks such a checkpoint."""
+
+FAMILY = "painting by instruction (InstructDiffusion)"
+
+_STEMS = {"unet": MODEL_STEM, "vae": MODEL_STEM, "text_encoder": "model"}
+_OTHER_FILES = ("model_index.json", "*/*.json", "tokenizer/*.txt")
+
+
+@dataclass(frozen=True, eq=False)
+class InstructFacts:
+    """What such a checkpoint is.
+
+    Attributes:
+        name: Of its folder.
+        folder: Where it lies.
+        steps: Denoising steps that it is used with.
+        processing_resolution: Longer edge, pixels, that it is used at.
+        unet_config: diffusers' config of the UNet.
+        vae_config: diffusers' config of the VAE.
+        scheduler_config: diffusers' config of the scheduler.
+    """
+
+    name: str
+    folder: Path
+    steps: int
+    processing_resolution: int
+    unet_config: Mapping[str, Any]
+    vae_config: Mapping[str, Any]
+    scheduler_config: Mapping[str, Any]
+
+    def weight_files(self, component: str, dtype: torch.dtype = torch.float32) -> tuple[Path, ...]:
+        """Return the files of unet, vae or text_encoder that are read for a dtype."""
+        return weight_files(self.folder / component, dtype, _STEMS[component])
+
+    @cached_property
+    def parameters(self) -> Mapping[str, int]:
+        """Number of parameters of each component."""
+        return {
+            component: sum(
+                prod(info.shape) for info in read_tensor_table(self.weight_files(component)).values()
+            )
+            for component in _STEMS
+        }
+
+    def memory_bytes(self, dtype: torch.dtype) -> int:
+        """Return what the weights take in memory in a dtype, without activations."""
+        return sum(self.parameters.values()) * dtype.itemsize
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that it is read from."""
+        files = {path for pattern in _OTHER_FILES for path in self.folder.glob(pattern)}
+        for component in _STEMS:
+            for dtype in (torch.float32, torch.float16):
+                files.update(self.weight_files(component, dtype))
+        return tuple(sorted(files))
+
+    def sha256(self, watch: Callable[[tuple[Path, ...]], Iterable[Path]] = tuple) -> dict[str, str]:
+        """Return the SHA-256 of each of `files` by its path in the folder. Reads all of them.
+
+        Args:
+            watch: Sees the files come and go, say a progress bar.
+        """
+        return {path.relative_to(self.folder).as_posix(): sha256(path) for path in watch(self.files)}
+
+
+def paints_by_instruction(folder: Path) -> bool:
+    """Tell whether a checkpoint is of this family; one that can't be read is not."""
+    try:
+        tasks = read_json(folder / "model_index.json").get("tasks")
+    except CheckpointError:
+        return False
+    return isinstance(tasks, list) and INSTRUCTED_IMAGE in tasks
+
+
+def read_instruct_facts(folder: Path) -> InstructFacts:
+    """Read what a checkpoint is; its weights aren't opened.
+
+    Raises:
+        CheckpointError: It is of another family, or a config is missing.
+    """
+    index = read_json(folder / "model_index.json")
+    if not paints_by_instruction(folder):
+        raise CheckpointError(
+            f"{folder}: expected a checkpoint that paints by instruction, as `e2e-depth checkpoint convert` "
+            f"writes, got one for {index.get('tasks') or 'something else'}"
+        )
+    scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
+    if scheduler.get("prediction_type") != "epsilon":
+        raise CheckpointError(
+            f"{folder}: expected prediction_type epsilon, got {scheduler.get('prediction_type')!r}"
+        )
+    return InstructFacts(
+        name=folder.name,
+        folder=folder,
+        steps=int(index.get("default_denoising_steps", 100)),
+        processing_resolution=int(index.get("default_processing_resolution", 512)),
+        unet_config=read_json(folder / "unet" / "config.json"),
+        vae_config=read_json(folder / "vae" / "config.json"),
+        scheduler_config=scheduler,
+    )
