@@ -6,27 +6,28 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
 import yaml
-from torch import Tensor
 
 from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
 from e2e_depth_ros.model.checkpoint import facts_of_new_model, write_checkpoint
 from e2e_depth_ros.model.facts import CheckpointFacts
 from e2e_depth_ros.model.one_step import OneStepModel
-from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.architecture import build_model
 from e2e_depth_ros.training.augmentation import View
 from e2e_depth_ros.training.averaging import AveragedWeights
 from e2e_depth_ros.training.datasets import Batch, Source, TrainingBatches, training_batches
-from e2e_depth_ros.training.losses import depth_loss, normals_loss
+from e2e_depth_ros.training.objective import Losses, batch_losses
+from e2e_depth_ros.training.optimiser import build_optimiser
 from e2e_depth_ros.training.pictures import write_curves, write_samples
-from e2e_depth_ros.training.recipe import LossRecipe, Recipe
+from e2e_depth_ros.training.recipe import Recipe
 from e2e_depth_ros.training.recipe_file import mapping_from_recipe
 from e2e_depth_ros.training.reporting import Reporter
 from e2e_depth_ros.training.schedule import learning_rate
+from e2e_depth_ros.training.start import add_text_encoder, model_from_start
 from e2e_depth_ros.training.state import Progress, load_state, save_state
 from e2e_depth_ros.training.stopping import StopRequest
 from e2e_depth_ros.training.validation import Predicted, Scores, predict_views, score
@@ -45,7 +46,7 @@ class TrainingResult:
     """How a call of `train` ended.
 
     Attributes:
-        steps: Batches seen, over all calls.
+        steps: Optimiser steps, over all calls.
         bad_steps: Those without finite loss and gradient, skipped.
         finished: True if the recipe's steps are done; False if stopped before.
         stopped_by: Why it ended before, or "".
@@ -59,15 +60,6 @@ class TrainingResult:
     stopped_by: str
     checkpoint: Path
     scores: dict[str, Scores]
-
-
-@dataclass(frozen=True)
-class Losses:
-    """The losses of one batch, scalars."""
-
-    total: Tensor
-    depth: Tensor
-    normals: Tensor
 
 
 def train(recipe: Recipe, output: Path, *, resume: bool = False) -> TrainingResult:
@@ -102,33 +94,6 @@ def train(recipe: Recipe, output: Path, *, resume: bool = False) -> TrainingResu
     return Trainer(recipe, output, resume=resume).run()
 
 
-def batch_losses(model: OneStepModel, batch: Batch, recipe: LossRecipe, normals_signs: Tensor) -> Losses:
-    """Predict a batch and score it.
-
-    Depth and normals of each image share one pass through the encoder.
-
-    Args:
-        model: The network.
-        batch: On the model's device.
-        recipe: The losses.
-        normals_signs: (3,), what turns normals of the network's axes into the optical frame's, and back.
-    """
-    losses = {Task.DEPTH: recipe.depth.weight, Task.NORMALS: recipe.normals.weight}
-    tasks = [task for task, weight in losses.items() if weight > 0]
-    latents = model.encode(batch.images.float() / 127.5 - 1)
-    decoded = model.decode(
-        model.predict(latents.repeat(len(tasks), 1, 1, 1), [t for t in tasks for _ in batch.images])
-    )
-    parts = dict(zip(tasks, decoded.chunk(len(tasks)), strict=True))
-    depth = normals = decoded.new_zeros((), dtype=torch.float32)
-    if Task.DEPTH in parts:
-        depth = depth_loss(parts[Task.DEPTH], batch.depth_m, recipe.depth)
-    if Task.NORMALS in parts:
-        target = batch.normals * normals_signs.view(1, 3, 1, 1)
-        normals = normals_loss(parts[Task.NORMALS], target, recipe.normals)
-    return Losses(recipe.depth.weight * depth + recipe.normals.weight * normals, depth, normals)
-
-
 class Trainer:
     """A training between its start and its end; see `train`.
 
@@ -144,12 +109,16 @@ class Trainer:
         if recipe.run.threads:
             torch.set_num_threads(recipe.run.threads)
         self.device = torch.device(_device(recipe.run.device))
-        self.model = build_model(recipe.model, recipe.seed).to(self.device)
+        model, self.facts, self.start = _network(recipe)
+        recipe.check_sizes(self.facts.down_factor)
+        self.model = model.to(self.device)
+        self.model.vae.requires_grad_(recipe.model.train_autoencoder)
+        if recipe.model.gradient_checkpointing:
+            self.model.enable_gradient_checkpointing()
         if recipe.run.channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.facts = _facts(self.model, recipe)
         self.normals_signs = torch.tensor(self.facts.normals_signs, device=self.device)
-        self.optimiser = _optimiser(self.model, recipe)
+        self.optimiser = build_optimiser(self.model, recipe.optimiser)
         self.averaged = AveragedWeights(self.model, recipe.optimiser.ema)
         self.sources = [Source(source) for source in recipe.data.train]
         self.validation = {
@@ -191,9 +160,9 @@ class Trainer:
         began = checkpointed = time.monotonic()
         stopped_by = ""
         with self.reporter, StopRequest() as stop:
-            for batch in self._batches():
+            for batches in self._batches():
                 started = time.monotonic()
-                self._step(batch)
+                self._step(batches)
                 now = time.monotonic()
                 self.progress.seconds += now - started
                 if stop.reason:
@@ -215,25 +184,31 @@ class Trainer:
             scores=self.scores,
         )
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self) -> Iterator[list[Batch]]:
+        """Yield the batches of each step."""
         recipe = self.recipe
-        batches = TrainingBatches(
-            self.sources, recipe.data, recipe.augmentation, recipe.seed, recipe.optimiser.steps
+        count = recipe.optimiser.accumulate
+        dataset = TrainingBatches(
+            self.sources, recipe.data, recipe.augmentation, recipe.seed, recipe.optimiser.steps * count
         )
-        for batch in training_batches(batches, self.progress.step, recipe.data.workers):
-            yield Batch(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
+        batches = training_batches(dataset, self.progress.step * count, recipe.data.workers)
+        while step := list(islice(batches, count)):
+            yield step
 
-    def _step(self, batch: Batch) -> None:
+    def _step(self, batches: list[Batch]) -> None:
         recipe, progress = self.recipe, self.progress
         rate = learning_rate(progress.step, recipe.optimiser)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.run.precision == "bfloat16"):
-            losses = batch_losses(self.model, batch, recipe.loss, self.normals_signs)
         self.optimiser.zero_grad(set_to_none=True)
-        losses.total.backward()  # type: ignore[no-untyped-call]
+        total = depth = normals = 0.0
+        for batch in batches:
+            losses = self._losses(batch)
+            (losses.total / len(batches)).backward()  # type: ignore[no-untyped-call]
+            total += float(losses.total.detach()) / len(batches)
+            depth += float(losses.depth.detach()) / len(batches)
+            normals += float(losses.normals.detach()) / len(batches)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.optimiser.clip)
-        total = float(losses.total.detach())
         good = math.isfinite(float(norm)) and math.isfinite(total)
         progress.step += 1
         if good:
@@ -250,13 +225,19 @@ class Trainer:
                 )
         self.reporter.step(
             progress,
-            images=len(batch.images),
-            depth_loss=float(losses.depth.detach()),
-            normals_loss=float(losses.normals.detach()),
+            images=sum(len(batch.images) for batch in batches),
+            depth_loss=depth,
+            normals_loss=normals,
             gradient_norm=float(norm),
             learning_rate=rate,
             good=good,
         )
+
+    def _losses(self, batch: Batch) -> Losses:
+        batch = Batch(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
+        precision = self.recipe.run.precision
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            return batch_losses(self.model, batch, self.recipe.loss, self.normals_signs)
 
     def _checkpoint(self) -> Path:
         """Save the state; validate, draw and export the averaged weights."""
@@ -265,6 +246,8 @@ class Trainer:
             self.model.eval()
             shown = self._validate()
             checkpoint = write_checkpoint(self.output / "checkpoint", self.model, self.facts)
+            if self.start is not None:
+                add_text_encoder(checkpoint, self.start)
             self.model.train()
         self.reporter.validation(self.progress.step, {n: s.as_dict() for n, s in self.scores.items()})
         if shown:
@@ -276,40 +259,29 @@ class Trainer:
     def _validate(self) -> list[tuple[View, Predicted]]:
         """Score every validation source; return some views of each to look at."""
         model = self.recipe.model
-        multiple = self.facts.down_factor
         shown: list[tuple[View, Predicted]] = []
         rows = -(-SAMPLE_ROWS // max(1, len(self.validation)))
         for name, views in self.validation.items():
-            predicted = predict_views(self.model, views, model.processing_resolution, multiple)
+            predicted = predict_views(self.model, views, model.processing_resolution, self.facts)
             self.scores[name] = score(views, predicted)
             chosen = range(0, len(views), max(1, len(views) // rows))[:rows]
             shown += [(views[index], predicted[index]) for index in chosen]
         return shown
 
 
-def _facts(model: OneStepModel, recipe: Recipe) -> CheckpointFacts:
-    weights = {Task.DEPTH: recipe.loss.depth.weight, Task.NORMALS: recipe.loss.normals.weight}
-    return facts_of_new_model(
+def _network(recipe: Recipe) -> tuple[OneStepModel, CheckpointFacts, Path | None]:
+    """Return the network, what it will be, and the checkpoint that it comes from, if any."""
+    if recipe.model.start:
+        return model_from_start(recipe.model, recipe.tasks)
+    model = build_model(recipe.model, recipe.seed)
+    facts = facts_of_new_model(
         recipe.model.name,
         model.unet,
         model.vae,
-        tasks=[task for task, weight in weights.items() if weight > 0],
+        tasks=recipe.tasks,
         processing_resolution=recipe.model.processing_resolution,
     )
-
-
-def _optimiser(model: OneStepModel, recipe: Recipe) -> torch.optim.AdamW:
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
-    vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
-    return torch.optim.AdamW(
-        [
-            {"params": matrices, "weight_decay": recipe.optimiser.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ],
-        lr=recipe.optimiser.learning_rate,
-        betas=recipe.optimiser.betas,
-        fused=True,
-    )
+    return model, facts, None
 
 
 def _device(name: str) -> str:

@@ -64,7 +64,7 @@ class UNetRecipe:
 
 @dataclass(frozen=True)
 class ModelRecipe:
-    """The network.
+    """The network: built from random weights, or one that exists already.
 
     Attributes:
         name: The checkpoint's name.
@@ -72,9 +72,32 @@ class ModelRecipe:
             checkpoint's default.
         autoencoder: Between pixels and latents.
         unet: The denoiser.
+        start: Folder or hub id of a checkpoint to start from, such as "prs-eth/marigold-depth-v1-0" or
+            Stable Diffusion in diffusers' layout; "" builds a network of random weights. Autoencoder and
+            denoiser then are the checkpoint's, and may not be given.
+        reads_target: Whether the denoiser reads the target's latents (zeros, or noise) beside the image's.
+            With a start, conv_in is made to fit: see `fit_conv_in`.
+        padded_prompt: Ask by the empty prompt of 77 tokens, as E2E-FT is trained, rather than of 2, as it
+            infers; for starts with a text encoder.
+        train_autoencoder: Whether the autoencoder learns too. E2E-FT freezes it; gradients flow through its
+            decoder to the denoiser all the same.
+        gradient_checkpointing: Recompute activations going backward: less memory, more time, same numbers.
     """
 
     name: str = "embedded"
     processing_resolution: int = 128
     autoencoder: AutoencoderRecipe = field(default_factory=AutoencoderRecipe)
     unet: UNetRecipe = field(default_factory=UNetRecipe)
+    start: str = ""
+    reads_target: bool = True
+    padded_prompt: bool = False
+    train_autoencoder: bool = True
+    gradient_checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        if self.start:
+            given = (self.autoencoder, self.unet) != (AutoencoderRecipe(), UNetRecipe())
+            check(not given, "autoencoder and unet", "neither beside start, which brings both")
+        else:
+            check(not self.padded_prompt, "padded_prompt", "false without start, whose text encoder it asks")
+            check(self.reads_target, "reads_target", "true without start")

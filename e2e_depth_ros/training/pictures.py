@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,21 +23,22 @@ _COLOURS = ((40, 90, 200), (30, 140, 60), (200, 80, 30), (130, 60, 160))
 def write_samples(path: Path, views: Sequence[View], predicted: Sequence[Predicted]) -> None:
     """Write a PNG with a row for each view: image, depth, true depth, normals, true normals.
 
+    What wasn't predicted is left out.
+
     Depth is coloured by log metres after the least-squares fit, on the truth's range; near is bright.
     """
     rows = []
     for view, one in zip(views, predicted, strict=True):
         truth = view.depth_m
-        fitted = fitted_depth(one.depth.numpy(), truth)
         known = truth > 0
         near_m, far_m = np.percentile(truth[known], (1, 99)) if known.any() else (1.0, 2.0)
-        tiles = [
-            view.image,
-            colours_from_depth(fitted, near_m, far_m, logarithmic=True),
-            colours_from_depth(np.where(known, truth, np.nan), near_m, far_m, logarithmic=True),
-            colours_from_normals(one.normals.numpy().transpose(1, 2, 0)),
-            colours_from_normals(view.normals),
-        ]
+        tiles: list[NDArray[Any]] = [view.image]
+        if one.depth is not None:
+            maps = (fitted_depth(one.depth.numpy(), truth), np.where(known, truth, np.nan))
+            tiles += [colours_from_depth(depth_m, near_m, far_m, logarithmic=True) for depth_m in maps]
+        if one.normals is not None:
+            vectors = (one.normals.numpy().transpose(1, 2, 0), view.normals)
+            tiles += [colours_from_normals(normals) for normals in vectors]
         gap = np.full((truth.shape[0], _GAP, 3), 255, np.uint8)
         rows.append(np.concatenate([part for tile in tiles for part in (tile, gap)][:-1], axis=1))
     width = max(row.shape[1] for row in rows)

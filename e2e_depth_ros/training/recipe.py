@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.data_recipe import AugmentationRecipe, DataRecipe, SizeRecipe, SourceRecipe
 from e2e_depth_ros.training.model_recipe import AutoencoderRecipe, ModelRecipe, UNetRecipe
 from e2e_depth_ros.training.recipe_checks import check, check_choice
@@ -97,14 +98,17 @@ class OptimiserRecipe:
     """AdamW, its schedule, and the average of weights that is shipped.
 
     Attributes:
-        steps: Length of the training, optimiser steps.
+        steps: Length of the training, optimiser steps (of `accumulate` batches each).
         learning_rate: The highest.
         warmup_steps: Linear rise at the start.
         decay_steps: Fall at the end; before it the rate is constant, so a run can be prolonged.
         decay: "linear", "cosine" or "exponential".
         final_fraction: Learning rate at the end, as a share of the highest.
         betas: Of AdamW.
-        weight_decay: Of AdamW, on matrices and convolutions (not on biases and norms).
+        weight_decay: Of AdamW.
+        decay_vectors: Whether biases and norms decay too, as E2E-FT's do; else matrices and convolutions
+            alone.
+        accumulate: Batches whose gradients are averaged for each optimiser step.
         clip: Largest norm of the gradient.
         ema: Decay of the averaged weights; 0 ships the last ones.
     """
@@ -117,11 +121,14 @@ class OptimiserRecipe:
     final_fraction: float = 0.01
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 1e-2
+    decay_vectors: bool = False
+    accumulate: int = 1
     clip: float = 1.0
     ema: float = 0.0
 
     def __post_init__(self) -> None:
         check(self.steps > 0, "steps", f"> 0, got {self.steps}")
+        check(self.accumulate > 0, "accumulate", f"> 0, got {self.accumulate}")
         check_choice("decay", self.decay, ("linear", "cosine", "exponential"))
         check(0 <= self.ema < 1, "ema", f"in [0, 1), got {self.ema}")
         check(0 < self.final_fraction <= 1, "final_fraction", f"in (0, 1], got {self.final_fraction}")
@@ -169,10 +176,27 @@ class Recipe:
     run: RunRecipe = field(default_factory=RunRecipe)
 
     def __post_init__(self) -> None:
-        factor = self.model.autoencoder.down_factor
+        if not self.model.start:
+            self.check_sizes(self.model.autoencoder.down_factor)
+
+    def check_sizes(self, factor: int) -> None:
+        """Refuse batches that the network can't see.
+
+        Args:
+            factor: Of the autoencoder, pixels for one latent; a start's is known only once it is read.
+
+        Raises:
+            InvalidInputError: A size is no multiple of it.
+        """
         for size in self.data.sizes:
             if size.height % factor or size.width % factor or min(size.height, size.width) < factor:
                 raise InvalidInputError(
                     f"expected data.sizes in multiples of the autoencoder's factor {factor}, "
                     f"got {size.height} x {size.width}"
                 )
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What is trained: each task whose loss has a weight."""
+        weights = {Task.DEPTH: self.loss.depth.weight, Task.NORMALS: self.loss.normals.weight}
+        return tuple(task for task, weight in weights.items() if weight > 0)

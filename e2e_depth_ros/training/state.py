@@ -24,9 +24,9 @@ class Progress:
     """How far a training is.
 
     Attributes:
-        step: Batches seen; the next batch has this number.
-        bad_steps: Batches whose loss or gradient was not finite: they changed nothing.
-        bad_in_a_row: Such batches since the last good one.
+        step: Optimiser steps tried; the next one has this number.
+        bad_steps: Steps whose loss or gradient was not finite: they changed nothing.
+        bad_in_a_row: Such steps since the last good one.
         seconds: Time spent in training steps, over all runs.
         contents: Images taken from each shard, by source and shard.
     """

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from e2e_depth_ros.core.framing import framing_for
 from e2e_depth_ros.core.metrics import abs_rel, angle_deg, delta1, fit_least_squares
+from e2e_depth_ros.model.facts import CheckpointFacts
 from e2e_depth_ros.model.one_step import OneStepModel, depth_from_decoded, normals_from_decoded
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.augmentation import View
@@ -46,42 +47,46 @@ class Scores:
 
 @dataclass(frozen=True, eq=False)
 class Predicted:
-    """What the network says of one view.
+    """What the network says of one view; None for a task that it isn't trained for.
 
     Attributes:
         depth: (H, W), 0 near .. 1 far.
         normals: (3, H, W), unit length, optical frame.
     """
 
-    depth: Tensor
-    normals: Tensor
+    depth: Tensor | None = None
+    normals: Tensor | None = None
 
 
 @torch.inference_mode()
 def predict_views(
-    model: OneStepModel, views: Sequence[View], processing_resolution: int, multiple: int
+    model: OneStepModel, views: Sequence[View], processing_resolution: int, facts: CheckpointFacts
 ) -> list[Predicted]:
-    """Predict depth and normals of views, one by one, at their native size.
+    """Predict views, one by one, at their native size.
 
     Args:
         model: Predicts in the mode it is in.
         views: Of any sizes.
         processing_resolution: Longer edge that the network sees, pixels.
-        multiple: What the network's input must be divisible by.
+        facts: The tasks, and how the network is used.
     """
     device = next(model.parameters()).device
+    tasks = [task for task in Task if task in facts.tasks]
     predicted = []
     for view in views:
-        framing = framing_for(view.depth_m.shape, processing_resolution, multiple)
+        framing = framing_for(view.depth_m.shape, processing_resolution, facts.down_factor)
         native = torch.from_numpy(view.image.transpose(2, 0, 1).copy()).to(device)[None]
         latents = model.encode(framing.apply(native.float() / 127.5 - 1))
-        decoded = model.decode(
-            model.predict(torch.cat([latents, latents]), [Task.DEPTH, Task.NORMALS])
-        ).float()
-        depth = framing.invert(depth_from_decoded(decoded[:1])[:, None])[0, 0]
-        normals = framing.invert(normals_from_decoded(decoded[1:]))[0]
-        normals = normals / torch.linalg.vector_norm(normals, dim=0, keepdim=True).clamp(min=1e-6)
-        predicted.append(Predicted(depth.cpu(), normals.cpu()))
+        decoded = model.decode(model.predict(latents.repeat(len(tasks), 1, 1, 1), tasks)).float()
+        maps = {}
+        for task, one in zip(tasks, decoded[:, None], strict=True):
+            if task is Task.DEPTH:
+                maps["depth"] = framing.invert(depth_from_decoded(one)[:, None])[0, 0].cpu()
+            else:
+                normals = framing.invert(normals_from_decoded(one, facts.normals_signs))[0]
+                length = torch.linalg.vector_norm(normals, dim=0, keepdim=True)
+                maps["normals"] = (normals / length.clamp(min=1e-6)).cpu()
+        predicted.append(Predicted(**maps))
     return predicted
 
 
@@ -90,12 +95,12 @@ def score(views: Sequence[View], predicted: Sequence[Predicted]) -> Scores:
     depth_scores, row_scores, angles = [], [], []
     for view, one in zip(views, predicted, strict=True):
         depth_m = view.depth_m
-        if np.count_nonzero(depth_m > 0) >= MIN_PIXELS:
+        if one.depth is not None and np.count_nonzero(depth_m > 0) >= MIN_PIXELS:
             rows = np.broadcast_to(-np.arange(depth_m.shape[0], dtype=np.float32)[:, None], depth_m.shape)
             depth_scores.append(_depth_scores(one.depth.numpy(), depth_m))
             row_scores.append(_depth_scores(rows, depth_m)[0])
         known = np.square(view.normals).sum(axis=-1) > 0.25
-        if np.count_nonzero(known) >= MIN_PIXELS:
+        if one.normals is not None and np.count_nonzero(known) >= MIN_PIXELS:
             normals = one.normals.numpy().transpose(1, 2, 0)
             angles.append(float(angle_deg(normals[known], view.normals[known]).mean()))
     abs_rel_mean, delta1_mean = np.mean(depth_scores, axis=0) if depth_scores else (np.nan, np.nan)

@@ -1,0 +1,153 @@
+"""Start a training from a checkpoint of any published layout, and ship what comes of it in that layout."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.maps import DepthKind
+from e2e_depth_ros.model.checkpoint import facts_of_new_model, find_checkpoint, load_checkpoint, read_facts
+from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER
+from e2e_depth_ros.model.facts import CheckpointFacts
+from e2e_depth_ros.model.one_step import OneStepModel
+from e2e_depth_ros.model.task import Task
+from e2e_depth_ros.training.recipe import ModelRecipe
+
+_TEXT_PARTS = {"text_encoder": "CLIPTextModel", "tokenizer": "CLIPTokenizer"}
+# What diffusers' schedulers take where a config is silent. The network learnt under these.
+_NOISE_DEFAULTS = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.0001,
+    "beta_end": 0.02,
+    "beta_schedule": "linear",
+    "trained_betas": None,
+    "prediction_type": "epsilon",
+    "rescale_betas_zero_snr": False,
+}
+
+
+class Start(NamedTuple):
+    """A network to train.
+
+    Attributes:
+        model: On the CPU in float32, in training mode.
+        facts: What it will be once it is trained.
+        folder: The checkpoint that it comes from.
+    """
+
+    model: OneStepModel
+    facts: CheckpointFacts
+    folder: Path
+
+
+def model_from_start(recipe: ModelRecipe, tasks: Collection[Task]) -> Start:
+    """Load the network of a checkpoint, to be trained to answer in one step (E2E-FT, section 4).
+
+    Its noise schedule and what its output means (v, epsilon or the sample) are kept; the step it is trained
+    for is the last timestep's, whatever spacing was saved.
+
+    Args:
+        recipe: With `start`.
+        tasks: What it shall predict.
+
+    Raises:
+        CheckpointError: There is no such checkpoint, or it is broken.
+        InvalidInputError: It can't become a network of one step for these tasks.
+    """
+    folder = find_checkpoint(recipe.start)
+    found = read_facts(folder, tasks=frozenset(tasks))
+    if found.family.is_joint:
+        raise InvalidInputError(
+            f"model.start: expected a network of UNet, VAE and prompt, got {found.name}, "
+            "whose depth and normals attend to each other (GeoWizard)"
+        )
+    if Task.DEPTH in tasks and found.depth_kind is DepthKind.AFFINE_INVARIANT_DISPARITY:
+        raise InvalidInputError(f"model.start: expected a network of depth, got {found.name} of disparity")
+    loaded = load_checkpoint(folder, tasks=tasks, padded_prompt=recipe.padded_prompt)
+    prompts = {task: loaded.model.prompt_embedding(task) for task in tasks}
+    if len(prompts) > 1 and torch.equal(*prompts.values()):
+        raise InvalidInputError(
+            f"model.start: {found.name} is asked for depth and for normals by the same prompt: "
+            "expected loss.depth.weight or loss.normals.weight 0"
+        )
+    unet = fit_conv_in(loaded.model.unet, found.latent_channels, reads_target=recipe.reads_target)
+    facts = facts_of_new_model(
+        recipe.name,
+        unet,
+        loaded.model.vae,
+        tasks=tasks,
+        processing_resolution=recipe.processing_resolution,
+    )
+    scheduler_config = one_step_scheduler(found.scheduler_config)
+    facts = replace(facts, scheduler_config=scheduler_config, normals_axes=found.normals_axes)
+    return Start(OneStepModel(unet, loaded.model.vae, prompts, facts.step).train(), facts, folder)
+
+
+def one_step_scheduler(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the scheduler of one step, ending at x0 exactly, with another scheduler's noise and output."""
+    return {**ONE_STEP_SCHEDULER, **{key: config.get(key, value) for key, value in _NOISE_DEFAULTS.items()}}
+
+
+def fit_conv_in(unet: Any, latent_channels: int, *, reads_target: bool) -> nn.Module:
+    """Let a denoiser read [image, target] latents, or [image] alone.
+
+    From image alone (Stable Diffusion, L channels) to both, the weights are repeated for the target, and all
+    of conv_in is halved so that activations keep their size (E2E-FT, section 4; Marigold, arXiv 2312.02145,
+    section 3.2, which leaves the bias). From both to the image alone the target's weights are dropped: exact
+    for a target of zeros.
+
+    Args:
+        unet: diffusers' UNet2DConditionModel; changed in place.
+        latent_channels: L.
+        reads_target: What it shall read.
+
+    Returns:
+        The same UNet.
+    """
+    old: nn.Conv2d = unet.conv_in
+    channels = latent_channels * (2 if reads_target else 1)
+    if old.in_channels == channels:
+        return unet  # type: ignore[no-any-return]
+    weight, bias = old.weight.detach(), old.bias
+    size, padding = weight.shape[-1], weight.shape[-1] // 2
+    new = nn.Conv2d(channels, old.out_channels, size, padding=padding)
+    with torch.no_grad():
+        new.weight.copy_(weight.repeat(1, 2, 1, 1) / 2 if reads_target else weight[:, :latent_channels])
+        if bias is not None and new.bias is not None:
+            new.bias.copy_(bias / 2 if reads_target else bias)
+    unet.conv_in = new
+    unet.register_to_config(in_channels=channels)
+    return unet  # type: ignore[no-any-return]
+
+
+def add_text_encoder(checkpoint: Path, start: Path) -> None:
+    """Put the start's text encoder beside a written checkpoint, where diffusers' pipelines look for it.
+
+    This project needs none: the prompt's embedding is in the checkpoint. A start without one adds nothing.
+
+    Args:
+        checkpoint: Written by `write_checkpoint`; files already added to it stay.
+        start: The checkpoint that the training started from.
+    """
+    if not all((start / part).is_dir() for part in _TEXT_PARTS):
+        return
+    for part in _TEXT_PARTS:
+        if not (checkpoint / part).exists():
+            temporary = checkpoint / f".{part}"
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.copytree(start / part, temporary)
+            temporary.rename(checkpoint / part)
+    path = checkpoint / "model_index.json"
+    index = json.loads(path.read_text(encoding="utf-8"))
+    index |= {part: ["transformers", name] for part, name in _TEXT_PARTS.items()}
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)
