@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.framing import Framing, framing_for
+from e2e_depth_ros.model.instruct.ancestral import noise_levels
 from e2e_depth_ros.model.instruct.facts import read_instruct_facts
 from e2e_depth_ros.model.instruct.keypoints import Keypoint, keypoints_from_painting
 from e2e_depth_ros.model.instruct.mask import MASK_OPACITY, InstructedMask, mask_from_paint
@@ -60,6 +61,9 @@ class Painter:
         steps: Denoising steps.
         processing_resolution: Longer edge, pixels, at which the network works; 0 is the image's own size.
         passes_at_once: Of the three that each step takes; fewer need less memory.
+
+    Raises:
+        InvalidInputError: The schedule has no such number of steps.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Painter:
         processing_resolution: int = 512,
         passes_at_once: int = 3,
     ) -> None:
+        noise_levels(network.alpha_bar, steps)
         self.device = device or torch.device("cpu")
         self.network = network.to(self.device).eval().requires_grad_(requires_grad=False)
         self.text_encoder = text_encoder
@@ -100,6 +105,7 @@ class Painter:
 
         Raises:
             CheckpointError: It is of another family, or not whole.
+            InvalidInputError: See the class.
             MissingDependencyError: transformers is absent.
         """
         from diffusers.models import AutoencoderKL, UNet2DConditionModel  # noqa: PLC0415 - slow

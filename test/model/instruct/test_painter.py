@@ -31,6 +31,11 @@ def test_the_checkpoint_says_steps_and_resolution(converted):
     assert painter.text_encoder.length == 77
 
 
+def test_impossible_steps_are_refused_at_once(converted):
+    with pytest.raises(InvalidInputError, match="expected 1 to 1000 denoising steps, got 0"):
+        Painter.load(converted.folder, steps=0)
+
+
 def test_painting_is_repeatable_and_depends_on_what_it_should(painter):
     seen: list[int] = []
     first = painter.paint(RGB, "make it red", on_step=seen.append)
