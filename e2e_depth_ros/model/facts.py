@@ -22,12 +22,16 @@ COMPONENTS = ("unet", "vae")
 """The folders that hold the weights."""
 
 MARIGOLD_AXES = ("right", "up", "backward")
-"""Where x, y and z of the normals point that Marigold's and E2E-FT's networks decode."""
+"""Where x, y and z of the normals point that Marigold's networks decode (Hypersim's own axes)."""
+
+E2E_FT_AXES = ("left", "up", "backward")
+"""The same of E2E-FT's: its training turns Hypersim's normals into the optical frame, then negates them."""
 
 OPTICAL_AXES = ("right", "down", "forward")
 """The same of GeoWizard's: its training data is turned into the optical frame (its own tools negate it)."""
 
 _OPTICAL_AXES = (("right", "left"), ("down", "up"), ("forward", "backward"))
+_MARIGOLD_ENTRIES = ("prediction_type", "scale_invariant", "use_full_z_range", "default_denoising_steps")
 _CONFIGS = {
     "index": "model_index.json",
     "unet": "unet/config.json",
@@ -240,7 +244,7 @@ def read_facts(folder: Path, *, tasks: frozenset[Task] | None = None) -> Checkpo
         scheduler_config=config["scheduler"],
         processing_resolution=_processing_resolution(config),
         depth_kind=_depth_kind(index, name),
-        normals_axes=_normals_axes(index, name, OPTICAL_AXES if family.is_joint else MARIGOLD_AXES),
+        normals_axes=_normals_axes(index, name, family),
         full_z_range=index.get("use_full_z_range") is not False,
         clips_normals=not family.is_joint,
         family=family,
@@ -300,10 +304,13 @@ def _depth_kind(index: Mapping[str, Any], name: str) -> DepthKind:
     return DepthKind.SCALE_INVARIANT if shift is False else DepthKind.AFFINE_INVARIANT
 
 
-def _normals_axes(index: Mapping[str, Any], name: str, unsaid: tuple[str, str, str]) -> tuple[str, str, str]:
+def _normals_axes(index: Mapping[str, Any], name: str, family: Family) -> tuple[str, str, str]:
     axes = index.get("normals_axes")
+    if axes is None and family.is_joint:
+        return OPTICAL_AXES
     if axes is None:
-        return unsaid
+        # Marigold's index says how it predicts; that of E2E-FT's authors is silent.
+        return MARIGOLD_AXES if any(entry in index for entry in _MARIGOLD_ENTRIES) else E2E_FT_AXES
     words = axes.split() if isinstance(axes, str) else []
     if len(words) != 3 or any(w not in pair for w, pair in zip(words, _OPTICAL_AXES, strict=True)):
         raise CheckpointError(f"{name}: expected normals_axes like 'right up backward', got {axes!r}")

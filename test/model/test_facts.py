@@ -90,6 +90,24 @@ def test_axes_of_normals(folder: Path) -> None:
         _index(folder, normals_axes="up right backward")
 
 
+@pytest.mark.parametrize(
+    ("layout", "signs"),
+    [
+        # A wall on the left looks right: x > 0 in the optical frame. Marigold's networks say so too.
+        ("marigold_normals_v1_1", (1, -1, -1)),
+        # E2E-FT's say x < 0: its training negates all of the optical frame's normals.
+        ("e2e_ft_normals", (-1, -1, -1)),
+        ("leading_and_silent", (-1, -1, -1)),
+        ("geowizard_v1", (1, 1, 1)),
+        ("geowizard_e2e_ft", (1, 1, 1)),
+    ],
+)
+def test_axes_of_published_networks(
+    tiny_checkpoint: Callable[..., Path], layout: str, signs: tuple[int, int, int]
+) -> None:
+    assert read_facts(tiny_checkpoint(layout)).normals_signs == signs
+
+
 def test_resolution_follows_the_unet_where_the_index_is_silent(folder: Path) -> None:
     assert _index(folder, default_processing_resolution=None).processing_resolution == 12 * 8
 
