@@ -5,26 +5,42 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from e2e_depth_ros.training.recipe_checks import check
+from e2e_depth_ros.training.recipe_checks import check, check_choice
 
 
 @dataclass(frozen=True)
 class SourceRecipe:
-    """A set of shards.
+    """A set of images: shards, or a published data set in its folder. One of the three is given.
 
     Attributes:
-        shards: Glob of shard files; relative to the working directory.
-        weight: Share of the images drawn from here, relative to the other sources.
+        shards: Glob of shard files; relative to the working directory. All of them are held in memory.
+        hypersim: Folder of Hypersim, see `HypersimViews`; its images are read as they are drawn.
+        virtual_kitti: Folder of Virtual KITTI 2, see `VirtualKittiViews`; likewise.
+        part: Of Hypersim's split: train, val or test.
+        weight: Share of the images (or batches, see `DataRecipe`) drawn from here, relative to the others.
         limit: At most so many images; 0 takes all.
+        height: Pixels of batches from here, where each batch is from one source; 0 takes those of `sizes`.
+        width: Likewise.
     """
 
-    shards: str
+    shards: str = ""
+    hypersim: str = ""
+    virtual_kitti: str = ""
+    part: str = "train"
     weight: float = 1.0
     limit: int = 0
+    height: int = 0
+    width: int = 0
 
     def __post_init__(self) -> None:
+        given = [place for place in (self.shards, self.hypersim, self.virtual_kitti) if place]
+        check(len(given) == 1, "shards, hypersim and virtual_kitti", f"one of them, got {len(given)}")
+        check_choice("part", self.part, ("train", "val", "test"))
+        check(self.part == "train" or bool(self.hypersim), "part", "train where it isn't Hypersim")
         check(self.weight > 0, "weight", f"> 0, got {self.weight}")
         check(self.limit >= 0, "limit", f">= 0, got {self.limit}")
+        both_or_neither = (self.height > 0) == (self.width > 0) and min(self.height, self.width) >= 0
+        check(both_or_neither, "height and width", f"both or neither, got {self.height} and {self.width}")
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,7 @@ class DataRecipe:
         train: Sources of the training images.
         validation: Sources that are only scored.
         sizes: Sizes of the batches.
+        one_source_per_batch: Draw all images of a batch from one source (E2E-FT), rather than each from any.
         batch_size: Images in a batch.
         workers: Processes that prepare batches; 0 prepares them in the training process.
     """
@@ -57,12 +74,15 @@ class DataRecipe:
     train: tuple[SourceRecipe, ...]
     validation: tuple[SourceRecipe, ...] = ()
     sizes: tuple[SizeRecipe, ...] = (SizeRecipe(96, 128),)
+    one_source_per_batch: bool = False
     batch_size: int = 16
     workers: int = 1
 
     def __post_init__(self) -> None:
         check(len(self.train) > 0, "train", "at least one source")
         check(len(self.sizes) > 0, "sizes", "at least one size")
+        unsized = not any(source.height for source in self.train)
+        check(self.one_source_per_batch or unsized, "train", "no height unless one_source_per_batch")
         check(self.batch_size > 0, "batch_size", f"> 0, got {self.batch_size}")
 
 

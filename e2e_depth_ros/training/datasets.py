@@ -1,6 +1,6 @@
-"""Shards in memory, and the batches drawn from them.
+"""Sources of images, and the batches drawn from them.
 
-Batch k of a run depends on nothing but the seed, k and the shards: an interrupted run goes on with exactly
+Batch k of a run depends on nothing but the seed, k and the sources: an interrupted run goes on with exactly
 the batches it would have seen.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import signal
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -21,8 +22,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.training.augmentation import View, augment
+from e2e_depth_ros.training.folders import FolderViews
+from e2e_depth_ros.training.hypersim import HypersimViews
 from e2e_depth_ros.training.recipe import AugmentationRecipe, DataRecipe, SourceRecipe
 from e2e_depth_ros.training.shards import Sample, read_shard
+from e2e_depth_ros.training.virtual_kitti import VirtualKittiViews
 
 
 class Batch(NamedTuple):
@@ -64,42 +68,65 @@ class StoredView(NamedTuple):
 
 
 class Source:
-    """The views of one source, all in memory.
+    """The views of one source: those of shards all in memory, those of other data sets read one by one.
 
     Args:
-        recipe: Which shards.
+        recipe: Which images.
 
     Raises:
-        InvalidInputError: No shard matches, or one is broken.
+        InvalidInputError: No shard matches, one is broken, or a folder is not the data set.
     """
 
     def __init__(self, recipe: SourceRecipe) -> None:
+        self.weight = recipe.weight
+        self.size = (recipe.height, recipe.width) if recipe.height else None
+        self.contents: dict[str, int] = {}
+        """Images taken from each shard or scene."""
+        self._views: list[StoredView] | FolderViews
+        if recipe.shards:
+            self._views = self._read_shards(recipe)
+            self._count = len(self._views)
+            return
+        if recipe.hypersim:
+            self._views = HypersimViews(Path(recipe.hypersim), recipe.part)
+        else:
+            self._views = VirtualKittiViews(Path(recipe.virtual_kitti))
+        self._count = min(len(self._views), recipe.limit or len(self._views))
+        self.contents = dict(Counter(self._views.scenes[: self._count]))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def view(self, index: int) -> View:
+        """Return one view, 0 .. len - 1."""
+        view = self._views[index]
+        return view.unpacked() if isinstance(view, StoredView) else view
+
+    def _read_shards(self, recipe: SourceRecipe) -> list[StoredView]:
         paths = sorted(
             Path(path)
             for path in glob.glob(recipe.shards, recursive=True)  # noqa: PTH207 (may be absolute)
         )
         if not paths:
             raise InvalidInputError(f"expected shards at {recipe.shards}, found none")
-        self.weight = recipe.weight
-        self.views: list[StoredView] = []
-        self.contents: dict[str, int] = {}
-        """Images taken from each shard."""
+        views: list[StoredView] = []
         for path in paths:
             shard = read_shard(path)
             wanted = len(shard)
             if recipe.limit:
-                wanted = min(wanted, recipe.limit - len(self.views))
+                wanted = min(wanted, recipe.limit - len(views))
             if wanted <= 0:
                 break
-            self.views += [StoredView.from_sample(shard[index]) for index in range(wanted)]
+            views += [StoredView.from_sample(shard[index]) for index in range(wanted)]
             self.contents[path.name] = wanted
+        return views
 
 
 class TrainingBatches(Dataset[Batch]):
     """The batches of a run: item k is the batch of step k.
 
-    Each batch has one size. Each of its images comes from a source drawn by weight, uniformly from within
-    it, and is augmented.
+    Each batch has one size. Each of its images comes from a source drawn by weight (one for the whole batch
+    where the recipe says so), uniformly from within it, and is augmented.
 
     Args:
         sources: At least one.
@@ -130,17 +157,22 @@ class TrainingBatches(Dataset[Batch]):
 
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self._seed, step))
-        size = self._recipe.sizes[rng.choice(len(self._recipe.sizes), p=self._size_shares)]
-        views = [
-            self._view(step, index, (size.height, size.width)) for index in range(self._recipe.batch_size)
-        ]
-        return batch_from_views(views)
+        chosen = self._recipe.sizes[rng.choice(len(self._recipe.sizes), p=self._size_shares)]
+        size, source = (chosen.height, chosen.width), None
+        if self._recipe.one_source_per_batch:
+            source = self._draw_source(rng)
+            size = source.size or size
+        return batch_from_views(
+            [self._view(step, index, size, source) for index in range(self._recipe.batch_size)]
+        )
 
-    def _view(self, step: int, index: int, size: tuple[int, int]) -> View:
+    def _view(self, step: int, index: int, size: tuple[int, int], source: Source | None) -> View:
         rng = np.random.default_rng((self._seed, step, index))
-        source = self._sources[rng.choice(len(self._sources), p=self._source_shares)]
-        stored = source.views[rng.integers(len(source.views))]
-        return augment(stored.unpacked(), size, self._augmentation, rng)
+        source = source or self._draw_source(rng)
+        return augment(source.view(int(rng.integers(len(source)))), size, self._augmentation, rng)
+
+    def _draw_source(self, rng: np.random.Generator) -> Source:
+        return self._sources[rng.choice(len(self._sources), p=self._source_shares)]
 
 
 def training_batches(batches: TrainingBatches, first_step: int, workers: int) -> Iterator[Batch]:

@@ -80,7 +80,7 @@ def train(recipe: Recipe, output: Path, *, resume: bool = False) -> TrainingResu
         How it ended. SIGINT and SIGTERM end it after the current step, with everything saved.
 
     Raises:
-        InvalidInputError: Shards are missing, or the folder holds a training that would be overwritten.
+        InvalidInputError: Data are missing, or the folder holds a training that would be overwritten.
         CheckpointError: The state to resume from is broken or of another network.
         TrainingError: Too many steps in a row had no finite loss.
     """
@@ -121,11 +121,12 @@ class Trainer:
         self.optimiser = build_optimiser(self.model, recipe.optimiser)
         self.averaged = AveragedWeights(self.model, recipe.optimiser.ema)
         self.sources = [Source(source) for source in recipe.data.train]
+        validation = [Source(source) for source in recipe.data.validation]
         self.validation = {
-            f"validation {index}" if len(recipe.data.validation) > 1 else "validation": [
-                stored.unpacked() for stored in Source(source).views
+            f"validation {index}" if len(validation) > 1 else "validation": [
+                source.view(number) for number in range(len(source))
             ]
-            for index, source in enumerate(recipe.data.validation)
+            for index, source in enumerate(validation)
         }
         self.reporter = Reporter(output / LOG, recipe.run.log_seconds, recipe.optimiser.steps)
         contents = {
@@ -139,7 +140,7 @@ class Trainer:
             self.reporter.rewind(self.progress.step)
             if self.progress.contents != contents:
                 self.reporter.say(
-                    f"the shards changed from {sum(self.progress.contents.values())} to "
+                    f"the data changed from {sum(self.progress.contents.values())} to "
                     f"{sum(contents.values())} images: the run goes on, but not as if uninterrupted"
                 )
         self.progress.contents = contents

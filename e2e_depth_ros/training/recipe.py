@@ -188,10 +188,11 @@ class Recipe:
         Raises:
             InvalidInputError: A size is no multiple of it.
         """
-        for size in self.data.sizes:
+        of_sources = [SizeRecipe(s.height, s.width) for s in self.data.train if s.height]
+        for size in (*self.data.sizes, *of_sources):
             if size.height % factor or size.width % factor or min(size.height, size.width) < factor:
                 raise InvalidInputError(
-                    f"expected data.sizes in multiples of the autoencoder's factor {factor}, "
+                    f"expected sizes of batches in multiples of the autoencoder's factor {factor}, "
                     f"got {size.height} x {size.width}"
                 )
 

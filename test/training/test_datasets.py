@@ -126,7 +126,7 @@ def test_limit_and_contents(tmp_path):
     assert Source(SourceRecipe(glob)).contents == {"a.npz": 3, "b.npz": 3}
     limited = Source(SourceRecipe(glob, limit=4))
     assert limited.contents == {"a.npz": 3, "b.npz": 1}
-    assert len(limited.views) == 4
+    assert len(limited) == 4
 
 
 def test_missing_and_broken_shards_are_refused(tmp_path):

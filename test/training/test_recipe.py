@@ -62,7 +62,16 @@ def test_number_without_a_dot_is_a_number():
     [
         ("optimizer", {}, "unknown key optimizer"),
         ("optimiser.lr", 1, r"unknown key optimiser\.lr: expected .*learning_rate"),
-        ("data.train", [{"weight": 2}], r"missing key data\.train\[0\]\.shards"),
+        (
+            "data.train",
+            [{"weight": 2}],
+            r"train\[0\]\.shards, hypersim and virtual_kitti: expected one of them",
+        ),
+        ("data.train", [{"shards": "a", "hypersim": "b"}], r"expected one of them, got 2"),
+        ("data.train", [{"virtual_kitti": "a", "part": "val"}], r"part: expected train"),
+        ("data.train", [{"hypersim": "a", "part": "all"}], r"train or val or test, got 'all'"),
+        ("data.train", [{"hypersim": "a", "height": 96, "width": 128}], r"no height unless one_source"),
+        ("data.train", [{"hypersim": "a", "height": 96}], r"both or neither, got 96 and 0"),
         ("data.train", [], "train: expected at least one source"),
         ("data.train", "a", r"data\.train: expected a list, got 'a'"),
         ("data.train", [{"shards": "a", "weight": 0}], r"data\.train\[0\]\.weight: expected > 0, got 0"),
