@@ -29,11 +29,12 @@ ONE_STEP_SCHEDULER: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class DenoisingStep:
-    """One DDIM step from latents that are zero to the predicted latents.
+    """One DDIM step from latents that are zero, or noise, to the predicted latents.
 
-    With x_T = 0 both halves of the step (Song et al., arXiv 2010.02502, equation 12, sigma = 0) are
-    multiples of the network's output, so no scheduler runs: x0 = `x0_factor` * output,
-    eps = `noise_factor` * output, and the result is `final_signal` * x0 + `final_noise` * eps.
+    Both halves of the step (Song et al., arXiv 2010.02502, equation 12, sigma = 0) are linear in the
+    network's output and in x_T, so no scheduler runs: x0 = `x0_factor` * output + `start_in_x0` * x_T,
+    eps = `noise_factor` * output + `start_in_noise` * x_T, and the result is
+    `final_signal` * x0 + `final_noise` * eps.
 
     Convention:
         (`final_signal`, `final_noise`) is (1, 0) where the saved scheduler sets `set_alpha_to_one`: the
@@ -47,6 +48,8 @@ class DenoisingStep:
             told "hardly any noise" (Lin et al., arXiv 2305.08891; Garcia et al., arXiv 2409.11355).
         x0_factor: See above.
         noise_factor: See above.
+        start_in_x0: See above.
+        start_in_noise: See above.
         final_signal: See above.
         final_noise: See above.
         clip: x0 is clamped to [-clip, clip]; None where the scheduler doesn't.
@@ -55,17 +58,29 @@ class DenoisingStep:
     timestep: int
     x0_factor: float
     noise_factor: float
+    start_in_x0: float
+    start_in_noise: float
     final_signal: float
     final_noise: float
     clip: float | None = None
 
-    def __call__(self, output: Tensor) -> Tensor:
-        """Turn the network's output, (B, L, h, w), into the predicted latents of the same shape."""
+    def __call__(self, output: Tensor, start: Tensor | None = None) -> Tensor:
+        """Turn the network's output into the predicted latents.
+
+        Args:
+            output: (B, L, h, w).
+            start: x_T, of the same shape; None for zeros.
+
+        Returns:
+            (B, L, h, w).
+        """
         # Not folded into one factor: so it rounds as diffusers' scheduler does, to the last bit.
-        x0 = output * self.x0_factor
+        x0, noise = output * self.x0_factor, output * self.noise_factor
+        if start is not None:
+            x0, noise = x0 + start * self.start_in_x0, noise + start * self.start_in_noise
         if self.clip is not None:
             x0 = x0.clamp(-self.clip, self.clip)
-        return x0 * self.final_signal + output * self.noise_factor * self.final_noise
+        return x0 * self.final_signal + noise * self.final_noise
 
 
 def denoising_step(scheduler_config: Mapping[str, Any]) -> DenoisingStep:
@@ -87,14 +102,17 @@ def denoising_step(scheduler_config: Mapping[str, Any]) -> DenoisingStep:
         )
     if prediction_type == "v_prediction":  # v = signal * eps - noise * x0
         x0_factor, noise_factor = -noise, signal
+        start_in_x0, start_in_noise = signal, noise
     elif prediction_type == "sample":
         x0_factor, noise_factor = 1.0, -signal / noise
+        start_in_x0, start_in_noise = 0.0, 1 / noise
     elif prediction_type == "epsilon":
         if signal == 0:
             raise CheckpointError(
                 "epsilon prediction says nothing at zero terminal SNR: expected v_prediction"
             )
         x0_factor, noise_factor = -noise / signal, 1.0
+        start_in_x0, start_in_noise = 1 / signal, 0.0
     else:
         raise CheckpointError(
             "expected prediction_type v_prediction, epsilon or sample in the scheduler, "
@@ -105,6 +123,8 @@ def denoising_step(scheduler_config: Mapping[str, Any]) -> DenoisingStep:
         timestep=len(alpha_bar) - 1,
         x0_factor=x0_factor,
         noise_factor=noise_factor,
+        start_in_x0=start_in_x0,
+        start_in_noise=start_in_noise,
         final_signal=final_signal,
         final_noise=final_noise,
         clip=float(scheduler_config.get("clip_sample_range", 1.0)) if clips else None,

@@ -47,13 +47,21 @@ class OneStepModel(LatentNetwork):
         """
         return self.decode(self.predict(self.encode(images), tasks))
 
-    def predict(self, image_latents: Tensor, tasks: Task | Sequence[Task]) -> Tensor:
-        """Return the predicted latents, (B, L, h / f, w / f), for those of the images."""
+    def predict(
+        self, image_latents: Tensor, tasks: Task | Sequence[Task], start: Tensor | None = None
+    ) -> Tensor:
+        """Return the predicted latents, (B, L, h / f, w / f), for those of the images.
+
+        Args:
+            image_latents: (B, L, h / f, w / f).
+            tasks: What to predict, for all images or for each.
+            start: What the target's latents start from in a training with noise; None for zeros.
+        """
         batch = image_latents.shape[0]
         wanted = [tasks] * batch if isinstance(tasks, Task) else list(tasks)
         if len(wanted) != batch:
             raise InvalidInputError(f"expected a task for each of {batch} images, got {len(wanted)}")
-        return self._step(image_latents, self.prompts(wanted))
+        return self._step(image_latents, self.prompts(wanted), start)
 
     def denoise(
         self,
@@ -76,14 +84,17 @@ class OneStepModel(LatentNetwork):
         self.unet.enable_gradient_checkpointing()
         self.vae.enable_gradient_checkpointing()
 
-    def _step(self, image_latents: Tensor, prompts: Tensor) -> Tensor:
+    def _step(self, image_latents: Tensor, prompts: Tensor, start: Tensor | None = None) -> Tensor:
         if self.unet.config.in_channels == 2 * image_latents.shape[1]:
-            unet_input = torch.cat([image_latents, torch.zeros_like(image_latents)], dim=1)
+            target = torch.zeros_like(image_latents) if start is None else start
+            unet_input = torch.cat([image_latents, target], dim=1)
+        elif start is not None:
+            raise InvalidInputError("expected no noise: this network reads the image alone")
         else:
             unet_input = image_latents
         timestep = torch.tensor(self.step.timestep, device=image_latents.device)
         output: Tensor = self.unet(unet_input, timestep, prompts, return_dict=False)[0]
-        return self.step(output)
+        return self.step(output, start)
 
 
 def depth_from_decoded(decoded: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ from e2e_depth_ros.training.schedule import learning_rate
 from e2e_depth_ros.training.start import add_text_encoder, model_from_start
 from e2e_depth_ros.training.state import Progress, load_state, save_state
 from e2e_depth_ros.training.stopping import StopRequest
+from e2e_depth_ros.training.target_noise import TargetNoise
 from e2e_depth_ros.training.validation import Predicted, Scores, predict_views, score
 
 STATE = "state.safetensors"
@@ -118,6 +119,7 @@ class Trainer:
         if recipe.run.channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.normals_signs = torch.tensor(self.facts.normals_signs, device=self.device)
+        self.noise = TargetNoise(recipe.model.target_noise, recipe.seed)
         self.optimiser = build_optimiser(self.model, recipe.optimiser)
         self.averaged = AveragedWeights(self.model, recipe.optimiser.ema)
         self.sources = [Source(source) for source in recipe.data.train]
@@ -203,8 +205,8 @@ class Trainer:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
         total = depth = normals = 0.0
-        for batch in batches:
-            losses = self._losses(batch)
+        for number, batch in enumerate(batches, progress.step * recipe.optimiser.accumulate):
+            losses = self._losses(batch, number)
             (losses.total / len(batches)).backward()  # type: ignore[no-untyped-call]
             total += float(losses.total.detach()) / len(batches)
             depth += float(losses.depth.detach()) / len(batches)
@@ -234,11 +236,11 @@ class Trainer:
             good=good,
         )
 
-    def _losses(self, batch: Batch) -> Losses:
+    def _losses(self, batch: Batch, number: int) -> Losses:
         batch = Batch(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
         precision = self.recipe.run.precision
         with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            return batch_losses(self.model, batch, self.recipe.loss, self.normals_signs)
+            return batch_losses(self.model, batch, self.recipe.loss, self.normals_signs, self.noise, number)
 
     def _checkpoint(self) -> Path:
         """Save the state; validate, draw and export the averaged weights."""

@@ -78,6 +78,9 @@ def depth_loss(decoded: Tensor, depth_m: Tensor, recipe: DepthLossRecipe) -> Ten
         count = weight.sum().clamp(min=1)
         if recipe.clamp_prediction:
             prediction = prediction.clamp(-1, 1)
+        if recipe.clip_target:
+            low, high = _quantiles(depth_m, valid, (0.02, 0.98))
+            depth_m = torch.where(valid, depth_m.clamp(low, high), depth_m)
         target = depth_m if recipe.target == "metres" else quantile_target(depth_m, valid)
         error_weight = weight
         if recipe.near_weighting > 0:

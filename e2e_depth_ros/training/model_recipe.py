@@ -77,6 +77,8 @@ class ModelRecipe:
             denoiser then are the checkpoint's, and may not be given.
         reads_target: Whether the denoiser reads the target's latents (zeros, or noise) beside the image's.
             With a start, conv_in is made to fit: see `fit_conv_in`.
+        target_noise: What the target's latents start from in training: "zeros" (E2E-FT), "gaussian" or
+            "pyramid" (its ablations). Validation and the estimator start from zeros whatever it is.
         padded_prompt: Ask by the empty prompt of 77 tokens, as E2E-FT is trained, rather than of 2, as it
             infers; for starts with a text encoder.
         train_autoencoder: Whether the autoencoder learns too. E2E-FT freezes it; gradients flow through its
@@ -90,11 +92,14 @@ class ModelRecipe:
     unet: UNetRecipe = field(default_factory=UNetRecipe)
     start: str = ""
     reads_target: bool = True
+    target_noise: str = "zeros"
     padded_prompt: bool = False
     train_autoencoder: bool = True
     gradient_checkpointing: bool = False
 
     def __post_init__(self) -> None:
+        check_choice("target_noise", self.target_noise, ("zeros", "gaussian", "pyramid"))
+        check(self.reads_target or self.target_noise == "zeros", "target_noise", "zeros unless reads_target")
         if self.start:
             given = (self.autoencoder, self.unet) != (AutoencoderRecipe(), UNetRecipe())
             check(not given, "autoencoder and unet", "neither beside start, which brings both")

@@ -12,6 +12,7 @@ from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.datasets import Batch
 from e2e_depth_ros.training.losses import depth_loss, normals_loss
 from e2e_depth_ros.training.recipe import LossRecipe
+from e2e_depth_ros.training.target_noise import TargetNoise
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,14 @@ class Losses:
     normals: Tensor
 
 
-def batch_losses(model: OneStepModel, batch: Batch, recipe: LossRecipe, normals_signs: Tensor) -> Losses:
+def batch_losses(
+    model: OneStepModel,
+    batch: Batch,
+    recipe: LossRecipe,
+    normals_signs: Tensor,
+    noise: TargetNoise | None = None,
+    number: int = 0,
+) -> Losses:
     """Predict a batch and score it.
 
     Depth and normals of each image share one pass through the encoder.
@@ -33,13 +41,16 @@ def batch_losses(model: OneStepModel, batch: Batch, recipe: LossRecipe, normals_
         batch: On the model's device.
         recipe: The losses.
         normals_signs: (3,), what turns normals of the network's axes into the optical frame's, and back.
+        noise: What the target's latents start from; None for zeros.
+        number: Of the batch in the whole training; chooses the noise.
     """
     losses = {Task.DEPTH: recipe.depth.weight, Task.NORMALS: recipe.normals.weight}
     tasks = [task for task, weight in losses.items() if weight > 0]
-    latents = model.encode(batch.images.float() / 127.5 - 1)
-    decoded = model.decode(
-        model.predict(latents.repeat(len(tasks), 1, 1, 1), [t for t in tasks for _ in batch.images])
-    )
+    latents = model.encode(batch.images.float() / 127.5 - 1).repeat(len(tasks), 1, 1, 1)
+    start = None if noise is None else noise.draw(latents.shape, number)
+    if start is not None:
+        start = start.to(latents)
+    decoded = model.decode(model.predict(latents, [t for t in tasks for _ in batch.images], start))
     parts = dict(zip(tasks, decoded.chunk(len(tasks)), strict=True))
     depth = normals = decoded.new_zeros((), dtype=torch.float32)
     if Task.DEPTH in parts:

@@ -34,6 +34,8 @@ class DepthLossRecipe:
     Attributes:
         weight: Of the whole loss; 0 trains no depth.
         target: "metres", or "quantiles": each image's 2nd to 98th percentile mapped to -1..1.
+        clip_target: Clamp true depth to each image's 2nd and 98th percentile, as E2E-FT's data are; only with
+            target metres.
         clamp_prediction: Clamp predictions to -1..1 before the fit. It stops gradients outside: for
             networks that are trained already.
         min_variance: Predictions that vary less (squared, in their own unit) count as if they varied so
@@ -52,6 +54,7 @@ class DepthLossRecipe:
 
     weight: float = 1.0
     target: str = "metres"
+    clip_target: bool = False
     clamp_prediction: bool = True
     min_variance: float = 1e-4
     near_weighting: float = 0.0
@@ -67,6 +70,7 @@ class DepthLossRecipe:
         for name in ("near_weighting", "fit_weighting"):
             check(0 <= getattr(self, name) <= 1, name, f"in 0..1, got {getattr(self, name)}")
         check(self.near_softening > 0, "near_softening", f"> 0, got {self.near_softening}")
+        check(self.target == "metres" or not self.clip_target, "clip_target", "false with target quantiles")
         if self.target == "metres":
             check(self.anchor == 0 and self.far == 0, "anchor and far", "0 with target metres")
 

@@ -1,5 +1,6 @@
 """Recipes: what is written is what is read, and nothing else is accepted."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,9 @@ import yaml
 
 import e2e_depth_ros.training
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.training.recipe import DepthLossRecipe
+from e2e_depth_ros.training.recipe import AugmentationRecipe, DepthLossRecipe
 from e2e_depth_ros.training.recipe_file import mapping_from_recipe, read_recipe, recipe_from_mapping
+from e2e_depth_ros.training.schedule import learning_rate
 
 RECIPES = Path(e2e_depth_ros.training.__file__).parent / "recipes"
 SMALLEST = {"data": {"train": [{"shards": "a/*.npz"}]}, "optimiser": {"steps": 5}}
@@ -87,6 +89,9 @@ def test_number_without_a_dot_is_a_number():
         ("model.autoencoder.channels", [8, 16, 16, 16], "equal widths"),
         ("model.unet.heads", [1], r"heads: expected one entry for each of channels"),
         ("data.sizes", [{"height": 96, "width": 100}], r"factor 8, got 96 x 100"),
+        ("model.target_noise", "pink", r"zeros or gaussian or pyramid, got 'pink'"),
+        ("loss.depth", {"target": "quantiles", "clip_target": True}, r"clip_target: expected false"),
+        ("optimiser.accumulate", 0, r"accumulate: expected > 0, got 0"),
         ("model", None, r"expected keys and values under model, got None"),
     ],
 )
@@ -103,3 +108,34 @@ def test_files_that_are_no_recipe(tmp_path, text):
         read_recipe(path)
     with pytest.raises(InvalidInputError, match=r"missing\.yaml"):
         read_recipe(tmp_path / "missing.yaml")
+
+
+@pytest.mark.parametrize("start", ["marigold", "stable_diffusion"])
+@pytest.mark.parametrize("task", ["depth", "normals"])
+def test_fine_tuning_recipes_have_the_papers_numbers(start, task):
+    recipe = read_recipe(RECIPES / f"e2e_ft_{start}_{task}.yaml")
+    assert [one.value for one in recipe.tasks] == [task]
+    hub_id = {
+        ("marigold", "depth"): "prs-eth/marigold-depth-v1-0",
+        ("marigold", "normals"): "GonzaloMG/marigold-normals",
+    }.get((start, task), "stabilityai/stable-diffusion-2")
+    model, optimiser = recipe.model, recipe.optimiser
+    assert (model.start, model.processing_resolution, model.target_noise) == (hub_id, 768, "zeros")
+    assert (model.train_autoencoder, model.gradient_checkpointing, model.padded_prompt) == (False, True, True)
+    assert (optimiser.steps, recipe.data.batch_size * optimiser.accumulate) == (20_000, 32)
+    assert (optimiser.weight_decay, optimiser.decay_vectors, optimiser.ema) == (1e-2, True, 0)
+    assert (optimiser.betas, optimiser.clip) == ((0.9, 0.999), 1.0)
+    # Linear to step 100, then down to a hundredth exponentially.
+    assert learning_rate(49, optimiser) == pytest.approx(1.5e-5)
+    assert learning_rate(99, optimiser) == pytest.approx(3e-5)
+    assert learning_rate(100 + 9950 - 1, optimiser) == pytest.approx(3e-6)
+    assert learning_rate(19_999, optimiser) == pytest.approx(3e-7)
+    hypersim, kitti = recipe.data.train
+    assert (hypersim.height, hypersim.width, kitti.height, kitti.width) == (480, 640, 352, 1216)
+    assert (hypersim.weight / kitti.weight, recipe.data.one_source_per_batch) == (9, True)
+    assert recipe.augmentation == AugmentationRecipe(
+        **{**dataclasses.asdict(AugmentationRecipe.none()), "flip": 0.5, "strength": 1.0}
+    )
+    assert recipe.loss.normals.length == 0
+    if task == "depth":
+        assert recipe.loss.depth == DepthLossRecipe(clip_target=True)
