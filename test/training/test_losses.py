@@ -111,6 +111,26 @@ def test_gradient_of_constant_predictions_is_finite_and_right(recipe, value):
     assert_gradient(lambda x: depth_loss(x, depth_m, recipe), decoded.detach())
 
 
+@pytest.mark.parametrize(("offset", "offset_m"), [(300.0, 0.0), (0.0, 600.0), (-300.0, 600.0)])
+def test_gradient_is_right_in_float32_at_large_offsets(offset, offset_m):
+    # Neither moves the loss; uncentred sums of float32 would lose it.
+    decoded, depth_m = scene(batch=2)
+    recipe = DepthLossRecipe(clamp_prediction=False)
+    known = depth_m > 0
+
+    def loss_and_gradient(shift, shift_m, dtype):
+        point = (decoded.to(dtype) + shift).requires_grad_()
+        loss = depth_loss(point, torch.where(known, depth_m + shift_m, 0), recipe)
+        loss.backward()
+        return loss.item(), point.grad
+
+    loss, gradient = loss_and_gradient(offset, offset_m, torch.float32)
+    expected, expected_gradient = loss_and_gradient(0.0, 0.0, torch.float64)
+    assert loss == pytest.approx(expected, rel=1e-3)
+    difference = (gradient - expected_gradient).norm() / expected_gradient.norm()
+    assert difference < 5e-3  # a decoded value of 300 keeps 3e-5 itself
+
+
 @pytest.mark.parametrize("recipe", [PAPER, EVERY_TERM], ids=["paper", "every term"])
 def test_one_valid_pixel_teaches_nothing_of_shape(recipe):
     decoded, depth_m = scene(batch=1)
