@@ -80,7 +80,7 @@ class ModelRecipe:
         target_noise: What the target's latents start from in training: "zeros" (E2E-FT), "gaussian" or
             "pyramid" (its ablations). Validation and the estimator start from zeros whatever it is.
         padded_prompt: Ask by the empty prompt of 77 tokens, as E2E-FT is trained, rather than of 2, as it
-            infers; for starts with a text encoder.
+            infers (and as the shipped checkpoint does); for starts with a text encoder.
         train_autoencoder: Whether the autoencoder learns too. E2E-FT freezes it; gradients flow through its
             decoder to the denoiser all the same.
         gradient_checkpointing: Recompute activations going backward: less memory, more time, same numbers.

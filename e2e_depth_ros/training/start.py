@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from e2e_depth_ros.model.checkpoint import facts_of_new_model, find_checkpoint, 
 from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER
 from e2e_depth_ros.model.facts import CheckpointFacts
 from e2e_depth_ros.model.one_step import OneStepModel
+from e2e_depth_ros.model.prompt import PROMPT_FILE, prompt_embeddings, write_prompt_embeddings
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.recipe import ModelRecipe
 
@@ -131,7 +133,9 @@ def fit_conv_in(unet: Any, latent_channels: int, *, reads_target: bool) -> nn.Mo
 def add_text_encoder(checkpoint: Path, start: Path) -> None:
     """Put the start's text encoder beside a written checkpoint, where diffusers' pipelines look for it.
 
-    This project needs none: the prompt's embedding is in the checkpoint. A start without one adds nothing.
+    This project needs none: the prompt's embedding is in the checkpoint. It becomes that of the unpadded
+    prompt, by which those pipelines and E2E-FT infer whatever the training asked by. A start without a text
+    encoder adds nothing.
 
     Args:
         checkpoint: Written by `write_checkpoint`; files already added to it stay.
@@ -146,6 +150,11 @@ def add_text_encoder(checkpoint: Path, start: Path) -> None:
             shutil.copytree(start / part, temporary)
             temporary.rename(checkpoint / part)
     path = checkpoint / "model_index.json"
+    unpadded = prompt_embeddings(read_facts(start, tasks=read_facts(checkpoint).tasks))
+    with tempfile.TemporaryDirectory(dir=checkpoint) as name:
+        write_prompt_embeddings(Path(name), unpadded)
+        (Path(name) / PROMPT_FILE).chmod(path.stat().st_mode)  # safetensors ignores the umask
+        (Path(name) / PROMPT_FILE).replace(checkpoint / PROMPT_FILE)
     index = json.loads(path.read_text(encoding="utf-8"))
     index |= {part: ["transformers", name] for part, name in _TEXT_PARTS.items()}
     temporary = path.with_name(f".{path.name}")

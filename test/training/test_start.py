@@ -124,7 +124,7 @@ def test_start_keeps_the_noise_and_what_the_output_means(tiny_checkpoint, layout
     [
         ("marigold_depth", Task.DEPTH, {"gradient_checkpointing": True}),
         ("marigold_normals_v1_1", Task.NORMALS, {}),
-        ("leading_and_silent", Task.NORMALS, {}),
+        ("leading_and_silent", Task.NORMALS, {"padded_prompt": True}),
         ("four_channels", Task.DEPTH, {"reads_target": True}),
         ("fp16", Task.DEPTH, {}),
     ],
@@ -223,9 +223,17 @@ def test_accumulated_batches_are_one_batch_and_checkpointing_changes_nothing(
         torch.testing.assert_close(recomputed[name], gradient, rtol=1e-5, atol=1e-7)
 
 
-def test_padded_prompt_is_shipped(tiny_checkpoint, tmp_path, shards):
-    result = train(recipe(shards, tiny_checkpoint("marigold_depth"), padded_prompt=True), tmp_path)
-    assert load_checkpoint(result.checkpoint).model.prompt_embedding(Task.DEPTH).shape == (1, 77, 12)
+def test_padded_prompt_trains_and_the_other_is_shipped(tiny_checkpoint, tmp_path, shards):
+    start = tiny_checkpoint("marigold_depth")
+    trainer = Trainer(recipe(shards, start, padded_prompt=True), tmp_path, resume=False)
+    assert trainer.model.prompt_embedding(Task.DEPTH).shape == (1, 77, 12)
+    shipped = load_checkpoint(trainer.run().checkpoint)
+    original = load_checkpoint(start)
+    assert torch.equal(
+        shipped.model.prompt_embedding(Task.DEPTH), original.model.prompt_embedding(Task.DEPTH)
+    )
+    modes = {path.stat().st_mode for path in shipped.facts.folder.glob("*.*")}
+    assert len(modes) == 1
 
 
 @pytest.mark.parametrize("layout", ["geowizard_v1", "geowizard_v2"])
