@@ -14,14 +14,14 @@ from e2e_depth_ros.alignment.samples import chosen_by_hash
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
 
-_OFFSETS = np.exp(np.linspace(np.log(0.005), np.log(9.0), 21))  # starting points
-_LEAST_OFFSET = 2e-3
+_OFFSETS = np.exp(np.linspace(np.log(0.001), np.log(9.0), 26))  # starting points
+_LEAST_OFFSET = 5e-4  # a street seen past something at arm's length
 _MAX_FITTED = 2048  # samples in the iterations; the result changes by far less than its error
 _MAX_STARTS = 96  # samples that judge the starting points
 _TUKEY = 4.685  # tuning constant of Tukey's biweight: 95 % efficiency on normal errors
 _LEAST_SIGMA = 0.01  # no sensor and network agree better than this
 _MOST_SIGMA = 0.3  # with a wider one even gross outliers would count
-_ALIKE = 10.0  # errors of a network are alike over the whole image: many samples are worth this many
+_ALIKE = 10.0  # errors of a network are alike over the whole image: extrapolated, samples are worth this many
 _FEW = 12  # below this many samples their scatter says little about their error
 _FEW_SIGMA = 0.05  # so this much is assumed
 _INLIER_SIGMAS = 3.0
@@ -197,7 +197,7 @@ def _start(
         cost += (
             0.5
             * np.square(np.log(offsets / prior.mean) / prior.log_std_for(float(sigma)))
-            * (1 + trust.sum() / _ALIKE)
+            * (1 + prior.unsampled * trust.sum() / _ALIKE)
         )
     which, best = np.unravel_index(int(np.argmin(cost)), cost.shape)
     return AffineModel(low, high, float(np.exp(centre[which, best])), float(offsets[best]), kind)
@@ -226,7 +226,7 @@ def _refined(
             slope = offset / lifted  # d log y / d log offset
             weighted = weight * slope
             # The prior is one more equation, whose weight is the scatter over the prior's width, squared.
-            stiffness = (scatter / prior.log_std_for(scatter)) ** 2 * (1 + s0 / _ALIKE)
+            stiffness = (scatter / prior.log_std_for(scatter)) ** 2 * (1 + prior.unsampled * s0 / _ALIKE)
             s1, s2 = float(weighted.sum()), float(weighted @ slope) + stiffness + 1e-12 * s0
             b1 = float(weighted @ error) - stiffness * float(np.log(offset / prior.mean))
             determinant = s0 * s2 - s1 * s1

@@ -136,7 +136,7 @@ class AlignmentTracker:
             on_valid = relative.valid[rows, columns]
             values = relative.values[rows, columns][on_valid].astype(np.float64)
             samples = samples.select(on_valid, "no_relative_depth")
-            prior = offset_prior_of(relative, *ends)
+            prior = offset_prior_of(relative, *ends, values)
             fit = self._fit(relative, samples, values, ends, prior)
             if fit.model is not None and not fit.case.is_rejected:
                 samples = self._correct(fit, fit.model, samples, values, relative, stamp_ns, motion, prior)

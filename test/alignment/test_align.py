@@ -182,18 +182,18 @@ def test_a_crowd_of_samples_does_not_sway_what_the_others_say():
 
 
 def test_what_is_nearer_than_all_samples_stays_plausible():
-    truth = np.broadcast_to(0.8 * 1.6 ** np.linspace(4, 0, 120)[:, None], (120, 150))
+    truth = np.broadcast_to(1 / np.linspace(1 / 5.2, 1 / 0.8, 120)[:, None], (120, 150))  # a floor
     relative = (truth - truth.min()) / (truth.max() - truth.min())
     # All on one object, as corners are.
     rows, columns = np.divmod(np.random.default_rng(0).choice(50 * 40, 80, replace=False), 40)
-    # The network errs: alone, samples beyond 2.2 m place the near end, 0.8 m away, 1.75 times as far.
+    # The network errs: alone, samples beyond 2.2 m place the near end, 0.8 m away, 1.7 times as far.
     noise = np.random.default_rng(1).standard_normal(80)
     bent = 3 * (truth[rows, columns] / 3) ** 0.7 * np.exp(0.08 * noise)
     values = relative[rows, columns]
     alone = fit_affine(values, bent, DepthKind.AFFINE_INVARIANT, value_range=(0, 1))
-    assert alone.shift_m > 1.75 * 0.8
+    assert alone.shift_m > 1.6 * 0.8
     result = align(relative, columns, rows, bent, local=False)
-    assert 0.5 < result.depth_m[-1, 0] / truth[-1, 0] < 1.6
+    assert 0.5 < result.depth_m[-1, 0] / truth[-1, 0] < 1.5
 
 
 def test_a_network_that_sees_nothing_costs_little_where_samples_are_dense():
