@@ -160,9 +160,10 @@ def test_it_is_fast_enough_for_every_frame():
     for local in (False, True):
         times = []
         for _ in range(5):
-            start = time.process_time()
+            # This thread's: libraries' other threads spin while they wait on a busy machine.
+            start = time.thread_time()
             align(relative, u, v, z, local=local)
-            times.append(time.process_time() - start)
+            times.append(time.thread_time() - start)
         durations[local] = min(times)
     # An order of magnitude above what it takes alone on a machine: it should not become slow unnoticed.
     assert durations[False] < 0.05
