@@ -8,28 +8,29 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from e2e_depth_ros.ros import WITHOUT_ROS
 
 _CHECK_PERIOD_S = 0.1
-
-
-class _StoppedError(BaseException):
-    """A signal came while the node was still starting."""
+_LOADING_PATIENCE_S = 2.0
 
 
 class _StopSignals:
     """SIGINT and SIGTERM, in place of rclpy's handlers.
 
-    While the node starts, a signal ends whatever is being imported or loaded. Later it only sets a flag, and
-    the executor's loop ends between two callbacks: an exception could strike anywhere, even in a lock.
+    Before ROS is up a signal ends the process at once: there is nothing to tidy up. While the model is loaded
+    it sets a flag that is looked at after each step of the start, and ends the process if that takes too
+    long. Later it only sets the flag, and the executor's loop ends between two callbacks. It never raises: an
+    exception could strike anywhere, even in a lock, or in C++ that imports Python and aborts then.
     """
 
     def __init__(self) -> None:
         self.requested = False
-        self.starting = False
+        self.ros_is_up = False
+        self.starting = True
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
 
@@ -37,8 +38,12 @@ class _StopSignals:
         if self.requested:
             return
         self.requested = True
+        if not self.ros_is_up:
+            os._exit(0)
         if self.starting:
-            raise _StoppedError
+            patience = threading.Timer(_LOADING_PATIENCE_S, os._exit, (0,))
+            patience.daemon = True
+            patience.start()
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
@@ -53,23 +58,18 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     signals = _StopSignals()
     try:
         code = _run(args, signals)
-    except (Exception, _StoppedError):
-        # Python wraps what is raised while a class is being made: then it is no _StoppedError any more.
+    except Exception:
         if not signals.requested:
             raise
     if signals.requested:
         code = 0
     sys.stdout.flush()
     sys.stderr.flush()
-    # All that is ROS is shut down by now. To tear down the interpreter would take seconds with torch in it,
-    # and may crash where a signal left an extension module half imported.
+    # All that is ROS is shut down by now. To tear down the interpreter would take seconds with torch in it.
     os._exit(code)
 
 
 def _run(args: Sequence[str] | None, signals: _StopSignals) -> int:
-    signals.starting = True
-    if signals.requested:
-        return 0
     try:
         import rclpy  # noqa: PLC0415
     except ImportError:
@@ -83,11 +83,14 @@ def _run(args: Sequence[str] | None, signals: _StopSignals) -> int:
     from e2e_depth_ros.ros.node import DepthNode  # noqa: PLC0415
 
     node = None
+    signals.ros_is_up = True
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node = DepthNode()
         if node.parameters.autostart:
             for trigger in (node.trigger_configure, node.trigger_activate):
+                if signals.requested:
+                    return 0
                 if trigger() != TransitionCallbackReturn.SUCCESS:
                     return 1
         signals.starting = False
