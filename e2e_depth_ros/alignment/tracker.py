@@ -129,7 +129,8 @@ class AlignmentTracker:
         if not relative.valid.any():
             return self._result(relative, stamp_ns, samples, None, "the image has no valid relative depth")
         ends = value_range(relative)
-        motion = self._predict(relative, stamp_ns, ends)
+        thumbnail = thumbnail_of(relative)
+        motion = self._predict(relative, thumbnail, stamp_ns, ends)
         fit: AffineFit | None = None
         if samples is not None:
             rows, columns = nearest_pixels(samples.u_px, samples.v_px, relative.size)
@@ -139,16 +140,20 @@ class AlignmentTracker:
             prior = offset_prior_of(relative, *ends, values)
             fit = self._fit(relative, samples, values, ends, prior)
             if fit.model is not None and not fit.case.is_rejected:
-                samples = self._correct(fit, fit.model, samples, values, relative, stamp_ns, motion, prior)
+                samples = self._correct(
+                    fit, fit.model, samples, values, relative, thumbnail, stamp_ns, motion, prior
+                )
         return self._result(relative, stamp_ns, samples, fit, absence)
 
-    def _predict(self, relative: DepthMap, stamp_ns: int, ends: tuple[float, float]) -> float:
+    def _predict(
+        self, relative: DepthMap, thumbnail: NDArray[np.float32], stamp_ns: int, ends: tuple[float, float]
+    ) -> float:
         """Carry the track to this frame's time and range.
 
         Returns:
             How much the image changed: 0 still, 1 moved.
         """
-        track, thumbnail = self._track, thumbnail_of(relative)
+        track = self._track
         if track is None:
             return 1.0
         elapsed_s = (stamp_ns - track.stamp_ns) * 1e-9
@@ -207,6 +212,7 @@ class AlignmentTracker:
         samples: Samples,
         values: NDArray[np.float64],
         relative: DepthMap,
+        thumbnail: NDArray[np.float32],
         stamp_ns: int,
         motion: float,
         prior: OffsetPrior,
@@ -228,7 +234,7 @@ class AlignmentTracker:
             estimate=estimate,
             field=field,
             staleness=0.0,
-            thumbnail=thumbnail_of(relative),
+            thumbnail=thumbnail,
             stamp_ns=stamp_ns,
             used_ns=stamp_ns,
             fit=fit,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from e2e_depth_ros.cli.evaluate_alignment import add_alignment_arguments, run_alignment_evaluation
 from e2e_depth_ros.cli.evaluate_protocol import add_protocol_arguments, run_protocol_evaluation
 from e2e_depth_ros.cli.model_arguments import add_model_arguments, load_estimator
+from e2e_depth_ros.cli.saved_predictions import saved_predictions
 
 if TYPE_CHECKING:
     from e2e_depth_ros.evaluation.sources import PredictionSource
@@ -101,14 +102,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _source(args: argparse.Namespace) -> PredictionSource:
-    from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
-    from e2e_depth_ros.core.maps import DepthKind  # noqa: PLC0415
-    from e2e_depth_ros.evaluation.sources import EstimatorSource, SavedSource  # noqa: PLC0415
+    from e2e_depth_ros.evaluation.sources import EstimatorSource  # noqa: PLC0415
 
-    if args.predictions is None:
-        if args.metric:
-            raise InvalidInputError("expected --predictions with --metric: a model alone has no metres")
-        return EstimatorSource(load_estimator(args))
-    if not args.predictions.is_dir():
-        raise InvalidInputError(f"expected a folder of predictions, but {args.predictions} is none")
-    return SavedSource(args.predictions, DepthKind.METRIC if args.metric else DepthKind.AFFINE_INVARIANT)
+    return saved_predictions(args) or EstimatorSource(load_estimator(args))

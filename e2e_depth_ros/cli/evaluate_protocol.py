@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from e2e_depth_ros.cli.model_arguments import load_estimator
+from e2e_depth_ros.cli.saved_predictions import saved_predictions
 from e2e_depth_ros.evaluation.protocols import PROTOCOL_NAMES
 
 if TYPE_CHECKING:
@@ -120,18 +121,13 @@ def _source(
 ) -> tuple[PredictionSource, dict[str, Any], PublishedRow | None]:
     """Return what predicts, all that its predictions depend on, and its published scores."""
     from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
-    from e2e_depth_ros.core.maps import DepthKind  # noqa: PLC0415
     from e2e_depth_ros.evaluation.protocols.published import rows_of  # noqa: PLC0415
-    from e2e_depth_ros.evaluation.sources import EstimatorSource, SavedSource  # noqa: PLC0415
+    from e2e_depth_ros.evaluation.sources import EstimatorSource  # noqa: PLC0415
 
-    if args.predictions is not None:
-        if not args.predictions.is_dir():
-            raise InvalidInputError(f"expected a folder of predictions, but {args.predictions} is none")
-        kind = DepthKind.METRIC if args.metric else DepthKind.AFFINE_INVARIANT
-        settings = {"predictions": str(args.predictions.resolve()), "kind": kind.value}
-        return SavedSource(args.predictions, kind), settings, None
-    if args.metric:
-        raise InvalidInputError("expected --predictions with --metric: a model alone has no metres")
+    saved = saved_predictions(args)
+    if saved is not None:
+        settings = {"predictions": str(args.predictions.resolve()), "kind": saved.kind.value}
+        return saved, settings, None
     if args.processing_resolution is None:
         args.processing_resolution = protocol.processing_resolution
     if args.domain is None:

@@ -211,13 +211,27 @@ def decode_image(data: bytes, path: Path | str, *, upright: bool = True) -> NDAr
     if _is_truncated_jpeg(data):
         raise InvalidInputError(f"expected a whole image, but {path} is truncated")
     flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    return np.asarray(cv2.cvtColor(decode_pixels(data, path, flags), cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def decode_pixels(data: bytes, path: Path | str, flags: int) -> NDArray[Any]:
+    """Decode the bytes of an image file as OpenCV does, its channels in OpenCV's order.
+
+    Args:
+        data: What the file holds.
+        path: What to call it in errors.
+        flags: Of cv2.imdecode.
+
+    Raises:
+        InvalidInputError: It is no image.
+    """
     try:
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except cv2.error as error:
         raise InvalidInputError(f"cannot read {path}: {error.err}") from error
-    if bgr is None:
+    if pixels is None:
         raise InvalidInputError(f"expected an image that OpenCV reads, got {len(data)} bytes in {path}")
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    return np.asarray(pixels)
 
 
 def _walk(folder: Path, root: Path, skipped: Path | None, seen: set[Path]) -> Iterator[Frame]:

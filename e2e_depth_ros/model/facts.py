@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -15,8 +13,9 @@ from e2e_depth_ros.core.errors import CheckpointError
 from e2e_depth_ros.core.maps import DepthKind
 from e2e_depth_ros.model.denoising import DenoisingStep, denoising_step
 from e2e_depth_ros.model.family import Family, default_steps, family_of, sees_image_by_clip
+from e2e_depth_ros.model.stored import StoredCheckpoint
 from e2e_depth_ros.model.task import Task
-from e2e_depth_ros.model.weights import MODEL_STEM, read_json, read_tensor_table, sha256, weight_files
+from e2e_depth_ros.model.weights import MODEL_STEM, read_json, weight_files
 
 COMPONENTS = ("unet", "vae")
 """The folders that hold the weights."""
@@ -50,7 +49,7 @@ _FOREIGN_INPUTS = ("class_embed_type", "addition_embed_type", "encoder_hid_dim",
 
 
 @dataclass(frozen=True, eq=False)
-class CheckpointFacts:
+class CheckpointFacts(StoredCheckpoint):
     """What a checkpoint is.
 
     Attributes:
@@ -70,6 +69,8 @@ class CheckpointFacts:
         step: From the UNet's output to the predicted latents, where it is one step from zero; follows from
             `scheduler_config`.
     """
+
+    components: ClassVar = COMPONENTS
 
     name: str
     folder: Path | None
@@ -171,20 +172,6 @@ class CheckpointFacts:
             )
         return weight_files(self.folder / component, dtype, MODEL_STEM)
 
-    @cached_property
-    def parameters(self) -> Mapping[str, int]:
-        """Number of parameters of each component."""
-        return {
-            component: sum(
-                prod(info.shape) for info in read_tensor_table(self.weight_files(component)).values()
-            )
-            for component in COMPONENTS
-        }
-
-    def memory_bytes(self, dtype: torch.dtype) -> int:
-        """Return what the weights take in memory in a dtype, without activations."""
-        return sum(self.parameters.values()) * dtype.itemsize
-
     @property
     def files(self) -> tuple[Path, ...]:
         """Every file that it is read from: configs, weights of each variant, prompt or its encoder."""
@@ -199,15 +186,6 @@ class CheckpointFacts:
         for pattern in _PROMPT_FILES:
             files.update(path for path in self.folder.glob(pattern) if path.is_file())
         return tuple(sorted(files))
-
-    def sha256(self, watch: Callable[[tuple[Path, ...]], Iterable[Path]] = tuple) -> dict[str, str]:
-        """Return the SHA-256 of each of `files` by its path in the folder. Reads all of them.
-
-        Args:
-            watch: Sees the files come and go, say a progress bar.
-        """
-        hashes = {path: sha256(path) for path in watch(self.files)}
-        return {path.relative_to(self.folder or "").as_posix(): digest for path, digest in hashes.items()}
 
 
 def read_facts(folder: Path, *, tasks: frozenset[Task] | None = None) -> CheckpointFacts:

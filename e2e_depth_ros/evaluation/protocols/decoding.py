@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.evaluation.frames import decode_pixels
 
 
 def decode_depth_png(data: bytes, name: str, units_per_metre: float) -> NDArray[np.float32]:
@@ -19,7 +20,7 @@ def decode_depth_png(data: bytes, name: str, units_per_metre: float) -> NDArray[
     Raises:
         InvalidInputError: It is no such image.
     """
-    image = _decode(data, name, cv2.IMREAD_UNCHANGED)
+    image = decode_pixels(data, name, cv2.IMREAD_UNCHANGED)
     if image.ndim != 2 or image.dtype != np.uint16:
         raise InvalidInputError(
             f"expected depth of one channel of uint16 in {name}, got {image.dtype} {image.shape}"
@@ -42,7 +43,7 @@ def decode_vectors(data: bytes, name: str) -> NDArray[np.float32]:
     else:
         # OpenCV reads OpenEXR only where it is told to.
         os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")
-        vectors = _decode(data, name, cv2.IMREAD_UNCHANGED)[..., ::-1]  # from BGR
+        vectors = decode_pixels(data, name, cv2.IMREAD_UNCHANGED)[..., ::-1]  # from BGR
     if vectors.ndim != 3 or vectors.shape[2] != 3:
         raise InvalidInputError(f"expected three channels in {name}, got shape {vectors.shape}")
     return vectors.astype(np.float32)
@@ -58,13 +59,3 @@ def decode_npy(data: bytes, name: str) -> NDArray[Any]:
         return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
     except (ValueError, EOFError, OSError) as error:
         raise InvalidInputError(f"cannot read {name}: {error}") from error
-
-
-def _decode(data: bytes, name: str, flags: int) -> NDArray[Any]:
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    except cv2.error as error:
-        raise InvalidInputError(f"cannot read {name}: {error.err}") from error
-    if image is None:
-        raise InvalidInputError(f"expected an image that OpenCV reads, got {len(data)} bytes in {name}")
-    return np.asarray(image)

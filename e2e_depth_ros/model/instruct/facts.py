@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
 from e2e_depth_ros.core.errors import CheckpointError
-from e2e_depth_ros.model.weights import MODEL_STEM, read_json, read_tensor_table, sha256, weight_files
+from e2e_depth_ros.model.stored import StoredCheckpoint
+from e2e_depth_ros.model.weights import MODEL_STEM, read_json, weight_files
 
 INSTRUCTED_IMAGE = "instructed image"
 """The entry under "tasks" in model_index.json that marks such a checkpoint."""
@@ -24,7 +23,7 @@ _OTHER_FILES = ("model_index.json", "*/*.json", "tokenizer/*.txt")
 
 
 @dataclass(frozen=True, eq=False)
-class InstructFacts:
+class InstructFacts(StoredCheckpoint):
     """What such a checkpoint is.
 
     Attributes:
@@ -36,6 +35,8 @@ class InstructFacts:
         vae_config: diffusers' config of the VAE.
         scheduler_config: diffusers' config of the scheduler.
     """
+
+    components: ClassVar = tuple(_STEMS)
 
     name: str
     folder: Path
@@ -49,20 +50,6 @@ class InstructFacts:
         """Return the files of unet, vae or text_encoder that are read for a dtype."""
         return weight_files(self.folder / component, dtype, _STEMS[component])
 
-    @cached_property
-    def parameters(self) -> Mapping[str, int]:
-        """Number of parameters of each component."""
-        return {
-            component: sum(
-                prod(info.shape) for info in read_tensor_table(self.weight_files(component)).values()
-            )
-            for component in _STEMS
-        }
-
-    def memory_bytes(self, dtype: torch.dtype) -> int:
-        """Return what the weights take in memory in a dtype, without activations."""
-        return sum(self.parameters.values()) * dtype.itemsize
-
     @property
     def files(self) -> tuple[Path, ...]:
         """Every file that it is read from."""
@@ -71,14 +58,6 @@ class InstructFacts:
             for dtype in (torch.float32, torch.float16):
                 files.update(self.weight_files(component, dtype))
         return tuple(sorted(files))
-
-    def sha256(self, watch: Callable[[tuple[Path, ...]], Iterable[Path]] = tuple) -> dict[str, str]:
-        """Return the SHA-256 of each of `files` by its path in the folder. Reads all of them.
-
-        Args:
-            watch: Sees the files come and go, say a progress bar.
-        """
-        return {path.relative_to(self.folder).as_posix(): sha256(path) for path in watch(self.files)}
 
 
 def paints_by_instruction(folder: Path) -> bool:

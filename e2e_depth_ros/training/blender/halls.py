@@ -150,11 +150,7 @@ def _lamps(stage: Stage, shell: Shell) -> None:
 
 def _view(stage: Stage, shell: Shell, ground: Ground) -> View:
     rng = stage.rng
-    x, y = ground.draw(rng, 0.4)
-    for _ in range(20):
-        if ground.free(x, y):
-            break
-        x, y = ground.draw(rng, 0.4)
+    x, y = ground.draw_free(rng, 0.4)
     z = rng.choice([rng.uniform(0.15, 0.7), rng.uniform(0.5, 2.0)])
     # Along the hall, mostly the long way.
     ahead = 180.0 if y > shell.depth * rng.uniform(-0.5, 0.5) else 0.0

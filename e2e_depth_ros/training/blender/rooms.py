@@ -48,6 +48,15 @@ class Ground:
         x, y = self._half[0] - margin, self._half[1] - margin
         return rng.uniform(-x, x), rng.uniform(-y, y)
 
+    def draw_free(self, rng: random.Random, margin: float) -> tuple[float, float]:
+        """Draw a point that is free as well, if one is found soon."""
+        x, y = self.draw(rng, margin)
+        for _ in range(20):
+            if self.free(x, y):
+                break
+            x, y = self.draw(rng, margin)
+        return x, y
+
     def free(self, x: float, y: float) -> bool:
         """Whether a point is free."""
         return not any(x0 < x < x1 and y0 < y < y1 for x0, x1, y0, y1 in self.taken)
@@ -189,11 +198,7 @@ def desk_rows(stage: Stage, paints: Palette, shell: Shell, ground: Ground) -> No
 def _view(stage: Stage, shell: Shell, ground: Ground) -> View:
     """Draw a camera that stands on free floor; robots see a room from low and from eye height."""
     rng = stage.rng
-    x, y = ground.draw(rng, 0.25)
-    for _ in range(20):
-        if ground.free(x, y):
-            break
-        x, y = ground.draw(rng, 0.25)
+    x, y = ground.draw_free(rng, 0.25)
     z = min(
         rng.choice([rng.uniform(0.12, 0.6), rng.uniform(0.5, 1.3), rng.uniform(1.0, 1.9)]), shell.height - 0.3
     )
