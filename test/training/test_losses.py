@@ -129,6 +129,9 @@ def test_gradient_is_right_in_float32_at_large_offsets(offset, offset_m):
     assert loss == pytest.approx(expected, rel=1e-3)
     difference = (gradient - expected_gradient).norm() / expected_gradient.norm()
     assert difference < 5e-3  # a decoded value of 300 keeps 3e-5 itself
+    truth = torch.where(known, depth_m + offset_m, 0)
+    # What float32 keeps of the offset prediction is the point at which float64 differentiates.
+    assert_gradient(lambda x: depth_loss(x, truth, recipe), decoded + offset, absolute=2e-4)
 
 
 @pytest.mark.parametrize("recipe", [PAPER, EVERY_TERM], ids=["paper", "every term"])
@@ -143,6 +146,7 @@ def test_one_valid_pixel_teaches_nothing_of_shape(recipe):
     if recipe is PAPER:
         assert loss.item() == pytest.approx(0, abs=1e-6)
         assert decoded.grad.abs().max().item() == pytest.approx(0, abs=1e-6)
+    assert_gradient(lambda x: depth_loss(x, depth_m, recipe), decoded.detach())
 
 
 @pytest.mark.parametrize("recipe", [PAPER, EVERY_TERM], ids=["paper", "every term"])
@@ -167,6 +171,7 @@ def test_batch_without_valid_pixels_is_zero(recipe):
     loss.backward()
     assert loss.item() == 0
     assert decoded.grad.abs().max().item() == 0
+    assert_gradient(lambda x: depth_loss(x, torch.zeros_like(depth_m), recipe), decoded.detach())
 
 
 def test_invalid_pixels_have_no_gradient():
@@ -289,6 +294,24 @@ def test_normals_gradient_agrees_with_finite_differences():
     assert_gradient(lambda x: normals_loss(x, normals, NormalsLossRecipe(length=0.3)), decoded)
 
 
+@pytest.mark.parametrize("sign", [1, -1], ids=["0 degrees", "180 degrees"])
+def test_normals_gradient_at_the_kinks_agrees_with_finite_differences(sign):
+    generator = torch.Generator().manual_seed(2)
+    normals = torch.nn.functional.normalize(torch.randn(2, 3, 4, 6, generator=generator), dim=1)
+    decoded = (sign * normals).requires_grad_()
+    loss = normals_loss(decoded, normals)
+    loss.backward()
+    assert loss.item() == pytest.approx(0 if sign > 0 else math.pi, abs=1e-3)
+    # Rounded to float32 some are 1e-4 rad beside the kink, where the gradient is that of any other angle.
+    assert torch.isfinite(decoded.grad).all()
+    assert decoded.grad.flatten(2).norm(dim=1).max().item() <= 1.01 / normals[:, 0].numel()
+
+    # Along the axes float32 is exact, and the two sides of the kink cancel.
+    axes = torch.zeros(1, 3, 2, 5)
+    axes[:, 1] = 1.0
+    assert_gradient(lambda x: normals_loss(x, axes), sign * axes)
+
+
 def test_normals_loss_masks():
     generator = torch.Generator().manual_seed(1)
     decoded = torch.randn(2, 3, 4, 6, generator=generator)
@@ -304,7 +327,7 @@ def test_normals_loss_masks():
     assert nothing.item() == 0
 
 
-def assert_gradient(loss, point, step=1e-6, count=12):
+def assert_gradient(loss, point, step=1e-6, count=12, absolute=1e-5):
     """Compare the float32 gradient with float64 central differences along random directions."""
     point = point.clone().requires_grad_()
     loss(point).backward()
@@ -315,7 +338,7 @@ def assert_gradient(loss, point, step=1e-6, count=12):
         with torch.no_grad():
             ahead, behind = (loss(point.double() + sign * step * direction) for sign in (1, -1))
         numeric = (ahead - behind).item() / (2 * step)
-        assert (point.grad * direction).sum().item() == pytest.approx(numeric, rel=1e-3, abs=1e-5)
+        assert (point.grad * direction).sum().item() == pytest.approx(numeric, rel=1e-3, abs=absolute)
 
 
 def test_clipped_target_ends_at_the_percentiles():
