@@ -13,25 +13,20 @@ import torch
 import yaml
 
 from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
-from e2e_depth_ros.model.checkpoint import facts_of_new_model, write_checkpoint
-from e2e_depth_ros.model.facts import CheckpointFacts
-from e2e_depth_ros.model.one_step import OneStepModel
-from e2e_depth_ros.training.architecture import build_model
 from e2e_depth_ros.training.augmentation import View
 from e2e_depth_ros.training.averaging import AveragedWeights
 from e2e_depth_ros.training.datasets import Batch, Source, TrainingBatches, training_batches
-from e2e_depth_ros.training.objective import Losses, batch_losses
+from e2e_depth_ros.training.objectives.base import Losses
+from e2e_depth_ros.training.objectives.choice import build_objective
 from e2e_depth_ros.training.optimiser import build_optimiser
 from e2e_depth_ros.training.pictures import write_curves, write_samples
 from e2e_depth_ros.training.recipe import Recipe
 from e2e_depth_ros.training.recipe_file import mapping_from_recipe
 from e2e_depth_ros.training.reporting import Reporter
 from e2e_depth_ros.training.schedule import learning_rate
-from e2e_depth_ros.training.start import add_text_encoder, model_from_start
 from e2e_depth_ros.training.state import Progress, load_state, save_state
 from e2e_depth_ros.training.stopping import StopRequest
-from e2e_depth_ros.training.target_noise import TargetNoise
-from e2e_depth_ros.training.validation import Predicted, Scores, predict_views, score
+from e2e_depth_ros.training.validation import Predicted, Scores, score
 
 STATE = "state.safetensors"
 LOG = "log.jsonl"
@@ -110,16 +105,10 @@ class Trainer:
         if recipe.run.threads:
             torch.set_num_threads(recipe.run.threads)
         self.device = torch.device(_device(recipe.run.device))
-        model, self.facts, self.start = _network(recipe)
-        recipe.check_sizes(self.facts.down_factor)
-        self.model = model.to(self.device)
-        self.model.vae.requires_grad_(recipe.model.train_autoencoder)
-        if recipe.model.gradient_checkpointing:
-            self.model.enable_gradient_checkpointing()
+        self.objective = build_objective(recipe).to(self.device)
+        self.model = self.objective.model
         if recipe.run.channels_last:
-            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.normals_signs = torch.tensor(self.facts.normals_signs, device=self.device)
-        self.noise = TargetNoise(recipe.model.target_noise, recipe.seed)
+            self.model.to(memory_format=torch.channels_last)
         self.optimiser = build_optimiser(self.model, recipe.optimiser)
         self.averaged = AveragedWeights(self.model, recipe.optimiser.ema)
         self.sources = [Source(source) for source in recipe.data.train]
@@ -204,13 +193,13 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
-        total = depth = normals = 0.0
+        total, parts = 0.0, dict[str, float]()
         for number, batch in enumerate(batches, progress.step * recipe.optimiser.accumulate):
             losses = self._losses(batch, number)
             (losses.total / len(batches)).backward()  # type: ignore[no-untyped-call]
             total += float(losses.total.detach()) / len(batches)
-            depth += float(losses.depth.detach()) / len(batches)
-            normals += float(losses.normals.detach()) / len(batches)
+            for name, part in losses.parts.items():
+                parts[name] = parts.get(name, 0.0) + float(part.detach()) / len(batches)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.optimiser.clip)
         good = math.isfinite(float(norm)) and math.isfinite(total)
         progress.step += 1
@@ -229,29 +218,27 @@ class Trainer:
         self.reporter.step(
             progress,
             images=sum(len(batch.images) for batch in batches),
-            depth_loss=depth,
-            normals_loss=normals,
+            good=good,
+            **parts,
             gradient_norm=float(norm),
             learning_rate=rate,
-            good=good,
         )
 
     def _losses(self, batch: Batch, number: int) -> Losses:
         batch = Batch(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
         precision = self.recipe.run.precision
         with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            return batch_losses(self.model, batch, self.recipe.loss, self.normals_signs, self.noise, number)
+            losses: Losses = self.objective(batch, number)
+            return losses
 
     def _checkpoint(self) -> Path:
         """Save the state; validate, draw and export the averaged weights."""
         save_state(self.output / STATE, self.model, self.optimiser, self.averaged.tensors, self.progress)
         with self.averaged.applied():
-            self.model.eval()
+            self.objective.eval()
             shown = self._validate()
-            checkpoint = write_checkpoint(self.output / "checkpoint", self.model, self.facts)
-            if self.start is not None:
-                add_text_encoder(checkpoint, self.start)
-            self.model.train()
+            checkpoint = self.objective.write(self.output / "checkpoint")
+            self.objective.train()
         self.reporter.validation(self.progress.step, {n: s.as_dict() for n, s in self.scores.items()})
         if shown:
             views, predicted = zip(*shown, strict=True)
@@ -261,30 +248,16 @@ class Trainer:
 
     def _validate(self) -> list[tuple[View, Predicted]]:
         """Score every validation source; return some views of each to look at."""
-        model = self.recipe.model
         shown: list[tuple[View, Predicted]] = []
         rows = -(-SAMPLE_ROWS // max(1, len(self.validation)))
         for name, views in self.validation.items():
-            predicted = predict_views(self.model, views, model.processing_resolution, self.facts)
+            predicted = self.objective.predict(views)
+            if predicted is None:
+                continue
             self.scores[name] = score(views, predicted)
             chosen = range(0, len(views), max(1, len(views) // rows))[:rows]
             shown += [(views[index], predicted[index]) for index in chosen]
         return shown
-
-
-def _network(recipe: Recipe) -> tuple[OneStepModel, CheckpointFacts, Path | None]:
-    """Return the network, what it will be, and the checkpoint that it comes from, if any."""
-    if recipe.model.start:
-        return model_from_start(recipe.model, recipe.tasks)
-    model = build_model(recipe.model, recipe.seed)
-    facts = facts_of_new_model(
-        recipe.model.name,
-        model.unet,
-        model.vae,
-        tasks=recipe.tasks,
-        processing_resolution=recipe.model.processing_resolution,
-    )
-    return model, facts, None
 
 
 def _device(name: str) -> str:

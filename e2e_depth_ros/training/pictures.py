@@ -67,7 +67,7 @@ def _read_series(log: Path) -> dict[str, list[tuple[int, float]]]:
     series: dict[str, list[tuple[int, float]]] = {}
     for line in log.read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
-        numbers = {name: entry[name] for name in ("depth_loss", "normals_loss") if name in entry}
+        numbers = {name: value for name, value in entry.items() if name.endswith("_loss")}
         for source, scores in entry.get("validation", {}).items():
             numbers |= {f"{source}: {name}": scores[name] for name in ("abs_rel", "normals_deg")}
         for name, number in numbers.items():

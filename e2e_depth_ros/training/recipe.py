@@ -11,6 +11,7 @@ from e2e_depth_ros.training.model_recipe import AutoencoderRecipe, ModelRecipe, 
 from e2e_depth_ros.training.recipe_checks import check, check_choice
 
 __all__ = [
+    "OBJECTIVES",
     "AugmentationRecipe",
     "AutoencoderRecipe",
     "DataRecipe",
@@ -25,6 +26,9 @@ __all__ = [
     "SourceRecipe",
     "UNetRecipe",
 ]
+
+OBJECTIVES = ("end_to_end",)
+"""What a training can minimise."""
 
 
 @dataclass(frozen=True)
@@ -169,17 +173,23 @@ class RunRecipe:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All of a training run: the same recipe, seed, data and machine give the same weights."""
+    """All of a training run: the same recipe, seed, data and machine give the same weights.
+
+    Attributes:
+        objective: What is minimised: "end_to_end" (E2E-FT: the losses on what is decoded after one step).
+    """
 
     data: DataRecipe
     optimiser: OptimiserRecipe
     seed: int = 0
+    objective: str = "end_to_end"
     model: ModelRecipe = field(default_factory=ModelRecipe)
     augmentation: AugmentationRecipe = field(default_factory=AugmentationRecipe)
     loss: LossRecipe = field(default_factory=LossRecipe)
     run: RunRecipe = field(default_factory=RunRecipe)
 
     def __post_init__(self) -> None:
+        check_choice("objective", self.objective, OBJECTIVES)
         if not self.model.start:
             self.check_sizes(self.model.autoencoder.down_factor)
 

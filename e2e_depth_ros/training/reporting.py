@@ -95,7 +95,7 @@ class Reporter:
                 self.say("  ".join(f"{name} {value}" for name, value in entry.items()))
             self._reset()
             self._text = "  ".join(
-                f"{name} {entry[name]}" for name in ("depth_loss", "normals_loss") if name in entry
+                f"{name} {value}" for name, value in entry.items() if name.endswith("loss")
             )
         self._bar.update(self._task, completed=progress.step, description=self._text)
 

@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
 from e2e_depth_ros.model.checkpoint import load_checkpoint
 from e2e_depth_ros.model.task import Task
-from e2e_depth_ros.training import loop
 from e2e_depth_ros.training.loop import LOG, STATE, TrainingError, train
+from e2e_depth_ros.training.objectives import end_to_end
 from e2e_depth_ros.training.recipe import Recipe
 from e2e_depth_ros.training.recipe_file import read_recipe, recipe_from_mapping
 from e2e_depth_ros.training.shards import Sample, write_shard
@@ -102,7 +102,7 @@ def small_recipe(shards, **optimiser):
 
 def interrupt_after(monkeypatch, steps, number=signal.SIGTERM):
     """Send this process a signal while it is in the given step."""
-    original, count = loop.batch_losses, [0]
+    original, count = end_to_end.batch_losses, [0]
 
     def losses(*args):
         count[0] += 1
@@ -110,7 +110,7 @@ def interrupt_after(monkeypatch, steps, number=signal.SIGTERM):
             os.kill(os.getpid(), number)
         return original(*args)
 
-    monkeypatch.setattr(loop, "batch_losses", losses)
+    monkeypatch.setattr(end_to_end, "batch_losses", losses)
 
 
 def assert_same_weights(one, other):
@@ -149,7 +149,7 @@ def test_handlers_are_back_afterwards(tmp_path, shards, monkeypatch):
 def test_workers_survive_a_signal_to_the_group(tmp_path, shards, monkeypatch):
     recipe = small_recipe(shards)
     recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, workers=1))
-    original = loop.batch_losses
+    original = end_to_end.batch_losses
 
     def losses(*args):
         for process in torch.multiprocessing.active_children():
@@ -157,7 +157,7 @@ def test_workers_survive_a_signal_to_the_group(tmp_path, shards, monkeypatch):
             os.kill(process.pid, signal.SIGINT)
         return original(*args)
 
-    monkeypatch.setattr(loop, "batch_losses", losses)
+    monkeypatch.setattr(end_to_end, "batch_losses", losses)
     assert train(recipe, tmp_path).finished
     deadline = time.monotonic() + 20
     while torch.multiprocessing.active_children() and time.monotonic() < deadline:
@@ -216,7 +216,7 @@ def test_ends_when_its_time_is_over(tmp_path, shards):
 
 
 def test_bad_steps_change_nothing_and_are_counted(tmp_path, shards, monkeypatch):
-    original, count = loop.batch_losses, [0]
+    original, count = end_to_end.batch_losses, [0]
 
     def losses(*args):
         count[0] += 1
@@ -226,7 +226,7 @@ def test_bad_steps_change_nothing_and_are_counted(tmp_path, shards, monkeypatch)
         )
 
     recipe = small_recipe(shards)
-    monkeypatch.setattr(loop, "batch_losses", losses)
+    monkeypatch.setattr(end_to_end, "batch_losses", losses)
     result = train(recipe, tmp_path)
     assert (result.bad_steps, result.steps, result.finished) == (2, 8, True)
     assert all(torch.isfinite(tensor).all() for tensor in load_file(tmp_path / STATE).values())
@@ -235,9 +235,9 @@ def test_bad_steps_change_nothing_and_are_counted(tmp_path, shards, monkeypatch)
 
 
 def test_gives_up_when_nothing_is_finite_any_more(tmp_path, shards, monkeypatch):
-    original = loop.batch_losses
+    original = end_to_end.batch_losses
     monkeypatch.setattr(
-        loop,
+        end_to_end,
         "batch_losses",
         lambda *args: dataclasses.replace(original(*args), total=original(*args).total * float("inf")),
     )

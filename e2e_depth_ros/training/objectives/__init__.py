@@ -1,0 +1,1 @@
+"""What a training minimises: end to end through one step, or by diffusion."""
