@@ -64,8 +64,9 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import track  # noqa: PLC0415
 
     from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
+    from e2e_depth_ros.evaluation.comparison import Protocol  # noqa: PLC0415
     from e2e_depth_ros.evaluation.frames import find_frames  # noqa: PLC0415
-    from e2e_depth_ros.evaluation.report import Protocol, evaluate  # noqa: PLC0415
+    from e2e_depth_ros.evaluation.report import evaluate  # noqa: PLC0415
     from e2e_depth_ros.evaluation.sources import BASELINES  # noqa: PLC0415
     from e2e_depth_ros.evaluation.targets import MAX_DEPTH_M, MIN_DEPTH_M  # noqa: PLC0415
 

@@ -5,7 +5,9 @@ A frame folder holds `image.jpg` or `image.png` and, as far as they are known,
     `depth.npz`         key `depth`: (H, W), float32, metres along Z, NaN = no measurement, registered to
                         the image,
     `points.npz`        key `points`: (N, 3), float32, metres, in the frame of the sensor; key
-                        `camera_from_points`: (4, 4), float64.
+                        `camera_from_points`: (4, 4), float64,
+    `pose.npz`          key `world_from_camera`: (4, 4), float64, pose of the raw optical frame in a world
+                        that the frames of one set share.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -26,7 +28,46 @@ from e2e_depth_ros.core.errors import InvalidInputError
 
 IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 
-_CAMERA, _DEPTH, _POINTS = "camera_info.yaml", "depth.npz", "points.npz"
+_CAMERA, _DEPTH, _POINTS, _POSE = "camera_info.yaml", "depth.npz", "points.npz", "pose.npz"
+
+
+class MeasuredFrame(Protocol):
+    """One image and what was measured there, wherever it is stored; see `Frame`."""
+
+    @property
+    def name(self) -> str:
+        """What to call it; no other frame has this name."""
+        ...
+
+    @property
+    def group(self) -> str:
+        """The set that it belongs to: scores are means over sets."""
+        ...
+
+    @property
+    def sequence(self) -> str:
+        """Frames of one sequence that follow each other are views of one scene."""
+        ...
+
+    def read_image(self) -> NDArray[np.uint8]:
+        """Read the image, (H, W, 3), uint8, RGB."""
+        ...
+
+    def read_camera(self) -> Camera | None:
+        """Read the calibration; None where there is none."""
+        ...
+
+    def read_depth(self) -> NDArray[np.float32] | None:
+        """Read the measured depth, (H, W), metres, NaN where there is none; None without any."""
+        ...
+
+    def read_points(self) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
+        """Read measured points (N, 3), metres, and `camera_from_points` (4, 4); None without any."""
+        ...
+
+    def read_pose(self) -> NDArray[np.float64] | None:
+        """Read `world_from_camera`, (4, 4); None where it is unknown."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -44,6 +85,11 @@ class Frame:
     name: str
     group: str
     folder: Path | None = None
+
+    @property
+    def sequence(self) -> str:
+        """The frames of a folder are taken as a sequence, in the order of their names."""
+        return self.group
 
     def read_image(self) -> NDArray[np.uint8]:
         """Read the image, (H, W, 3), uint8, RGB. Plain photos are turned upright, as their tags say.
@@ -90,14 +136,19 @@ class Frame:
         path = self._path(_POINTS)
         if path is None:
             return None
-        points, pose = _read_array(path, "points"), _read_array(path, "camera_from_points")
+        points = _read_array(path, "points")
         if points.ndim != 2 or points.shape[1] != 3:
             raise InvalidInputError(f"expected points of shape (N, 3) in {path}, got {points.shape}")
-        if pose.shape != (4, 4) or not np.isfinite(pose).all():
-            raise InvalidInputError(
-                f"expected a finite camera_from_points (4, 4) in {path}, got {pose.shape}"
-            )
-        return points.astype(np.float32), pose.astype(np.float64)
+        return points.astype(np.float32), _read_pose(path, "camera_from_points")
+
+    def read_pose(self) -> NDArray[np.float64] | None:
+        """Read the pose `world_from_camera`, (4, 4), of the raw optical frame; None without such a file.
+
+        Raises:
+            InvalidInputError: The file can't be read or holds something else.
+        """
+        path = self._path(_POSE)
+        return _read_pose(path, "world_from_camera") if path else None
 
     def _path(self, name: str) -> Path | None:
         path = self.folder / name if self.folder else None
@@ -242,7 +293,7 @@ def _walk(folder: Path, root: Path, skipped: Path | None, seen: set[Path]) -> It
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     images = [e for e in entries if e.suffix.lower() in IMAGE_SUFFIXES and e.is_file()]
     own = [image for image in images if image.stem == "image"]
-    has_more = any((folder / name).is_file() for name in (_CAMERA, _DEPTH, _POINTS))
+    has_more = any((folder / name).is_file() for name in (_CAMERA, _DEPTH, _POINTS, _POSE))
     if has_more and (own or not images):
         image = own[0] if own else folder / "image.png"  # that it is missing is told when it is read
         if folder == root:
@@ -286,6 +337,13 @@ def _read_array(path: Path, key: str) -> NDArray[Any]:
     if not np.issubdtype(array.dtype, np.number):
         raise InvalidInputError(f"expected numbers as {key!r} in {path}, got {array.dtype}")
     return array
+
+
+def _read_pose(path: Path, key: str) -> NDArray[np.float64]:
+    pose = _read_array(path, key)
+    if pose.shape != (4, 4) or not np.isfinite(pose).all():
+        raise InvalidInputError(f"expected a finite {key} (4, 4) in {path}, got {pose.shape}")
+    return pose.astype(np.float64)
 
 
 def _is_truncated_jpeg(data: bytes) -> bool:

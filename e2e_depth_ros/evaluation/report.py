@@ -2,71 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
-from e2e_depth_ros.core.maps import DepthKind, DepthMap
-from e2e_depth_ros.core.metrics import DepthScores, NormalErrors, fit_least_squares, score_depth
-from e2e_depth_ros.evaluation.frames import Frame
+from e2e_depth_ros.core.edge_metrics import EdgeMatches
+from e2e_depth_ros.core.errors import E2EDepthError
+from e2e_depth_ros.core.metrics import DepthScores, NormalErrors
+from e2e_depth_ros.evaluation.comparison import Protocol
+from e2e_depth_ros.evaluation.frames import MeasuredFrame
 from e2e_depth_ros.evaluation.sources import Prediction, PredictionSource
-from e2e_depth_ros.evaluation.targets import (
-    MAX_DEPTH_M,
-    MIN_DEPTH_M,
-    DepthTarget,
-    read_depth_target,
-    smooth_normals,
-)
+from e2e_depth_ros.evaluation.targets import read_depth_target, smooth_normals
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 _METRICS = ("abs_rel", "delta1", "delta2", "delta3", "rmse_m", "log10")
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How depth is compared.
-
-    Attributes:
-        min_depth_m: Nearer targets don't count, and nearer predictions are moved there.
-        max_depth_m: Farther targets don't count, and farther predictions are moved there.
-    """
-
-    min_depth_m: float = MIN_DEPTH_M
-    max_depth_m: float = MAX_DEPTH_M
-
-    def __post_init__(self) -> None:
-        if not 0 < self.min_depth_m < self.max_depth_m < float("inf"):
-            raise InvalidInputError(
-                f"expected 0 < min < max depth in metres, got {self.min_depth_m} and {self.max_depth_m}"
-            )
-
-    def score(self, depth: DepthMap, target: DepthTarget) -> DepthScores:
-        """Compare one image; a relative prediction is first fitted to the target by least squares.
-
-        Raises:
-            InvalidInputError: The sizes differ, or a prediction is missing where there is a target.
-        """
-        if depth.size != target.size:
-            raise InvalidInputError(f"expected depth of the image's size {target.size}, got {depth.size}")
-        predicted = depth.values[target.row, target.column].astype(np.float64)
-        missing = int(np.count_nonzero(~np.isfinite(predicted)))
-        if missing:
-            raise InvalidInputError(f"expected depth at every measured pixel, got none at {missing} of them")
-        truth = target.depth_m.astype(np.float64)
-        if depth.kind is DepthKind.AFFINE_INVARIANT_DISPARITY:
-            scale, shift = fit_least_squares(predicted, 1 / truth)
-            metres = 1 / np.maximum(scale * predicted + shift, 1 / self.max_depth_m)
-        elif depth.kind is DepthKind.METRIC:
-            metres = predicted
-        else:
-            scale, shift = fit_least_squares(predicted, truth)
-            metres = scale * predicted + shift
-        return score_depth(np.clip(metres, self.min_depth_m, self.max_depth_m), truth)
 
 
 @dataclass(eq=False)
@@ -76,22 +29,32 @@ class SourceScores:
     Attributes:
         name: Of the source.
         frames: For each set, for each frame, its scores.
-        normals: For each set the errors of its normals.
+        edges: For each set with dense depth how the edges match, pooled over its frames.
+        normals: For each set the errors of its normals, pooled over its frames.
     """
 
     name: str
     frames: dict[str, dict[str, DepthScores]] = field(default_factory=dict)
+    edges: dict[str, EdgeMatches] = field(default_factory=dict)
     normals: dict[str, NormalErrors] = field(default_factory=dict)
 
     def mean_of_set(self, group: str) -> dict[str, float]:
-        """Mean over the frames of a set."""
-        scores = self.frames[group].values()
-        return {name: float(np.mean([getattr(one, name) for one in scores])) for name in _METRICS}
+        """Mean over the frames of a set; with `edge_f1` where it has dense depth with edges."""
+        edges = self.edges.get(group, EdgeMatches()).scores()
+        means = _mean_of_frames(self.frames[group].values())
+        return means | ({"edge_f1": edges.f1} if edges else {})
 
     def mean(self) -> dict[str, float]:
         """Mean over the means of the sets: each set counts the same, whatever its size."""
         sets = [self.mean_of_set(group) for group in self.frames]
-        return {name: float(np.mean([one[name] for one in sets])) for name in _METRICS} if sets else {}
+        names = sorted({name for one in sets for name in one})
+        return {name: float(np.mean([one[name] for one in sets if name in one])) for name in names}
+
+    def mean_of_frames(self) -> dict[str, float]:
+        """Mean over all frames: each frame counts the same; `edge_f1` is of all edges together."""
+        frames = [one for group in self.frames.values() for one in group.values()]
+        edges = sum(self.edges.values(), EdgeMatches()).scores()
+        return (_mean_of_frames(frames) if frames else {}) | ({"edge_f1": edges.f1} if edges else {})
 
 
 @dataclass(eq=False)
@@ -124,27 +87,42 @@ class Report:
         }
 
     def tables(self) -> list[Table]:
-        """Return the tables to print: depth, and normals if anything predicts them."""
+        """Return the tables to print: depth, its edges, and normals if anything predicts them."""
         from rich.table import Table  # noqa: PLC0415 - only where something is shown
 
-        depth = Table(title="AbsRel/delta1, of relative depth after a least-squares fit; RMSE of the first")
+        depth = Table(title="AbsRel/delta1, of relative depth after a least-squares fit")
         depth.add_column("set", no_wrap=True)
         depth.add_column("frames", justify="right")
         for source in self.sources:
             depth.add_column(source.name, justify="right", overflow="fold")
-        depth.add_column("RMSE", justify="right", no_wrap=True)
         for group in self.groups:
             counts = [len(source.frames.get(group, ())) for source in self.sources]
-            cells = [_cell(s.mean_of_set(group)) if group in s.frames else "-" for s in self.sources]
-            first = self.sources[0]
-            rmse = f"{first.mean_of_set(group)['rmse_m']:.2f} m" if group in first.frames else "-"
-            depth.add_row(group, str(max(counts)), *cells, rmse)
+            means = [source.mean_of_set(group) if group in source.frames else {} for source in self.sources]
+            depth.add_row(group, str(max(counts)), *map(_cell, means))
         depth.add_section()
-        means = [_cell(source.mean()) if source.frames else "-" for source in self.sources]
-        rmse = f"{self.sources[0].mean()['rmse_m']:.2f} m" if self.sources[0].frames else "-"
-        depth.add_row("mean of sets", "", *means, rmse)
-        normals = self._normals_table()
-        return [depth, *([normals] if normals else [])]
+        depth.add_row("mean of sets", "", *(_cell(source.mean()) for source in self.sources))
+        depth.add_row("mean of frames", "", *(_cell(source.mean_of_frames()) for source in self.sources))
+        return [depth, *(table for table in (self._edges_table(), self._normals_table()) if table)]
+
+    def _edges_table(self) -> Table | None:
+        """RMSE and depth edges of the source in question; trivial baselines have no edges."""
+        from rich.table import Table  # noqa: PLC0415
+
+        first = self.sources[0]
+        table = Table(title=f"{first.name}: RMSE, and depth edges where depth is dense")
+        for heading in ("set", "RMSE", "edge F1", "precision", "recall"):
+            table.add_column(heading, justify="left" if heading == "set" else "right")
+        for group in sorted(first.frames):
+            edges = first.edges.get(group, EdgeMatches()).scores()
+            shares = (edges.f1, edges.precision, edges.recall) if edges else ()
+            rmse = f"{first.mean_of_set(group)['rmse_m']:.2f} m"
+            table.add_row(group, rmse, *(f"{share:.3f}" for share in shares))
+        table.add_section()
+        for name, mean in (("mean of sets", first.mean()), ("mean of frames", first.mean_of_frames())):
+            if mean:
+                f1 = [f"{mean['edge_f1']:.3f}"] if "edge_f1" in mean else []
+                table.add_row(name, f"{mean['rmse_m']:.2f} m", *f1)
+        return table if table.row_count else None
 
     def _normals_table(self) -> Table | None:
         from rich.table import Table  # noqa: PLC0415
@@ -163,11 +141,11 @@ class Report:
 
 
 def evaluate(
-    frames: Iterable[Frame],
+    frames: Iterable[MeasuredFrame],
     sources: Sequence[PredictionSource],
     protocol: Protocol | None = None,
     *,
-    on_failure: Callable[[Frame, str], None] = lambda _frame, _reason: None,
+    on_failure: Callable[[MeasuredFrame, str], None] = lambda _frame, _reason: None,
 ) -> Report:
     """Score sources on frames.
 
@@ -199,12 +177,14 @@ def evaluate(
             continue
         for gathered, score in zip(report.sources, scores, strict=True):
             if score:
-                gathered.frames.setdefault(frame.group, {})[frame.name] = score
+                gathered.frames.setdefault(frame.group, {})[frame.name], edges = score
+                if edges:
+                    gathered.edges[frame.group] = gathered.edges.get(frame.group, EdgeMatches()) + edges
         _add_normals(report.sources, predictions, frame)
     return report
 
 
-def _add_normals(gathered: list[SourceScores], predictions: list[Prediction], frame: Frame) -> None:
+def _add_normals(gathered: list[SourceScores], predictions: list[Prediction], frame: MeasuredFrame) -> None:
     if not any(one.normals for one in predictions):
         return
     depth, camera = frame.read_depth(), frame.read_camera()
@@ -220,14 +200,21 @@ def _add_normals(gathered: list[SourceScores], predictions: list[Prediction], fr
 
 def _source_dict(source: SourceScores) -> dict[str, Any]:
     normals = {group: errors.scores() for group, errors in source.normals.items()}
+    edges = {group: matches.scores() for group, matches in source.edges.items()}
     return {
         "name": source.name,
         "mean": source.mean(),
+        "mean_of_frames": source.mean_of_frames(),
         "sets": {group: source.mean_of_set(group) for group in source.frames},
         "frames": {name: asdict(one) for frames in source.frames.values() for name, one in frames.items()},
+        "edges": {group: asdict(scores) for group, scores in edges.items() if scores},
         "normals": {group: asdict(scores) for group, scores in normals.items() if scores},
     }
 
 
+def _mean_of_frames(scores: Collection[DepthScores]) -> dict[str, float]:
+    return {name: float(np.mean([getattr(one, name) for one in scores])) for name in _METRICS}
+
+
 def _cell(mean: dict[str, float]) -> str:
-    return f"{mean['abs_rel']:.3f}/{mean['delta1']:.3f}"
+    return f"{mean['abs_rel']:.3f}/{mean['delta1']:.3f}" if mean else "-"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
-from e2e_depth_ros.evaluation.frames import Frame
+from e2e_depth_ros.evaluation.frames import MeasuredFrame
 
 if TYPE_CHECKING:
     from e2e_depth_ros.model.estimator import Estimator
@@ -40,7 +40,7 @@ class PredictionSource(Protocol):
         """What to call it in reports."""
         ...
 
-    def predict(self, frame: Frame, rgb: NDArray[np.uint8]) -> Prediction:
+    def predict(self, frame: MeasuredFrame, rgb: NDArray[np.uint8]) -> Prediction:
         """Predict one frame.
 
         Args:
@@ -70,7 +70,7 @@ class EstimatorSource:
         """Name of the checkpoint."""
         return self.estimator.facts.name
 
-    def predict(self, frame: Frame, rgb: NDArray[np.uint8]) -> Prediction:  # noqa: ARG002 - part of the protocol
+    def predict(self, frame: MeasuredFrame, rgb: NDArray[np.uint8]) -> Prediction:  # noqa: ARG002 - part of the protocol
         """Run the network."""
         tasks = self.estimator.tasks if self.tasks is None else self.tasks
         estimate = self.estimator.estimate(rgb, tasks=tasks)
@@ -95,7 +95,7 @@ class SavedSource:
         """Name of the folder."""
         return self.folder.name
 
-    def predict(self, frame: Frame, rgb: NDArray[np.uint8]) -> Prediction:
+    def predict(self, frame: MeasuredFrame, rgb: NDArray[np.uint8]) -> Prediction:
         """Read the files of the frame."""
         depth = self._read(frame, "depth.npy", rgb.shape[:2])
         normals = self._read(frame, "normals.npy", rgb.shape)
@@ -106,7 +106,7 @@ class SavedSource:
             None if normals is None else NormalMap.from_vectors(normals),
         )
 
-    def _read(self, frame: Frame, name: str, shape: tuple[int, ...]) -> NDArray[Any] | None:
+    def _read(self, frame: MeasuredFrame, name: str, shape: tuple[int, ...]) -> NDArray[Any] | None:
         path = self.folder / frame.name / name
         try:
             array = np.load(path, allow_pickle=False)
@@ -126,7 +126,7 @@ class Baseline:
     name: str
     depth_from_size: Callable[[tuple[int, int]], NDArray[np.float32]]
 
-    def predict(self, frame: Frame, rgb: NDArray[np.uint8]) -> Prediction:  # noqa: ARG002 - part of the protocol
+    def predict(self, frame: MeasuredFrame, rgb: NDArray[np.uint8]) -> Prediction:  # noqa: ARG002 - part of the protocol
         """Return the same for every image of a size."""
         height, width = rgb.shape[:2]
         depth = self.depth_from_size((height, width))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import NormalMap
-from e2e_depth_ros.evaluation.frames import Frame
+from e2e_depth_ros.evaluation.frames import MeasuredFrame
 
 MIN_DEPTH_M = 1e-3
 MAX_DEPTH_M = 80.0
@@ -38,9 +38,17 @@ class DepthTarget:
     depth_m: NDArray[np.float32]
     source: str
 
+    def dense(self) -> NDArray[np.float32] | None:
+        """Return a depth image, (H, W), metres, NaN where unknown; None where only points were measured."""
+        if self.source != "depth":
+            return None
+        depth = np.full(self.size, np.nan, np.float32)
+        depth[self.row, self.column] = self.depth_m
+        return depth
+
 
 def read_depth_target(
-    frame: Frame,
+    frame: MeasuredFrame,
     size: tuple[int, int],
     *,
     min_depth_m: float = MIN_DEPTH_M,
@@ -49,7 +57,7 @@ def read_depth_target(
     """Read a frame's dense depth, or else its points at the pixels where they appear.
 
     Args:
-        frame: A frame folder.
+        frame: A frame with measurements.
         size: (H, W) of its image.
         min_depth_m: Nearer measurements don't count.
         max_depth_m: Farther measurements don't count.
@@ -76,7 +84,7 @@ def read_depth_target(
 
 
 def _target_from_points(
-    frame: Frame, size: tuple[int, int], min_depth_m: float, max_depth_m: float
+    frame: MeasuredFrame, size: tuple[int, int], min_depth_m: float, max_depth_m: float
 ) -> DepthTarget:
     measured, camera = frame.read_points(), frame.read_camera()
     if measured is None:

@@ -148,9 +148,23 @@ def test_written_frame_reads_back(tmp_path):
     assert (bare.read_depth(), bare.read_points()) == (None, None)
 
 
+def test_pose_of_a_frame_is_read_if_there_is_one(tmp_path, write_frame):
+    pose = np.eye(4)[[1, 2, 0, 3]]
+    for name in ("run/0", "run/1"):
+        write_frame(tmp_path / name)
+    np.savez(tmp_path / "run" / "0" / "pose.npz", world_from_camera=pose)
+    np.savez(tmp_path / "run" / "1" / "pose.npz", world_from_camera=np.eye(3))
+    first, second = find_frames([tmp_path])
+    np.testing.assert_array_equal(first.read_pose(), pose)
+    assert first.sequence == second.sequence == "run"
+    with pytest.raises(InvalidInputError, match=r"world_from_camera.*\(3, 3\)"):
+        second.read_pose()
+
+
 def test_plain_image_has_no_measurements(tmp_path):
     (frame,) = find_frames([picture(tmp_path / "x.png")])
     assert (frame.read_camera(), frame.read_depth(), frame.read_points()) == (None, None, None)
+    assert frame.read_pose() is None
 
 
 @pytest.mark.parametrize(

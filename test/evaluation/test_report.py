@@ -6,8 +6,9 @@ import pytest
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
+from e2e_depth_ros.evaluation.comparison import Protocol
 from e2e_depth_ros.evaluation.frames import find_frames
-from e2e_depth_ros.evaluation.report import Protocol, evaluate
+from e2e_depth_ros.evaluation.report import evaluate
 from e2e_depth_ros.evaluation.sources import BASELINES, Prediction, SavedSource
 from e2e_depth_ros.evaluation.targets import DepthTarget
 
@@ -82,10 +83,41 @@ def test_fit_is_clipped_to_the_range():
     relative = np.array([[0.0, 1.0, 2.0, -40.0]], np.float32)
     target = DepthTarget((1, 4), row, column, np.float32([1, 2, 3, 4]), "depth")
     depth = DepthMap(relative, np.ones((1, 4), bool), DepthKind.AFFINE_INVARIANT)
-    scores = Protocol(0.5, 2.5).score(depth, target)
+    scores, _ = Protocol(0.5, 2.5).score(depth, target)
     scale, shift = np.polyfit(relative[0], [1, 2, 3, 4], 1)
     fitted = np.clip(scale * relative[0] + shift, 0.5, 2.5)
     assert scores.abs_rel == pytest.approx(np.mean(np.abs(fitted - [1, 2, 3, 4]) / [1, 2, 3, 4]), rel=1e-6)
+
+
+def test_edges_are_pooled_over_the_frames_of_a_set_with_dense_depth(tmp_path, write_frame):
+    box = np.full(SIZE, 3.0, np.float32)
+    box[10:30, 20:40] = 2
+    write_frame(tmp_path / "one" / "0", depth=box)
+    write_frame(tmp_path / "one" / "1", depth=np.where(np.arange(SIZE[1]) < 5, np.float32(1.5), box))
+    write_frame(tmp_path / "two" / "0", depth=plane())  # has no edges
+    points = np.stack([np.zeros(9), np.linspace(-0.2, 0.2, 9), np.linspace(2, 3, 9)], axis=1)
+    write_frame(tmp_path / "two" / "1", points=points)
+    report = evaluate(find_frames([tmp_path]), [Oracle(box, DepthKind.METRIC), BASELINES[0]])
+    source, constant = report.sources
+    outline = 8 * 20 - 4  # the pixels on both sides of four jumps; the corners of the box belong to two
+    one, two = source.edges["one"], source.edges["two"]
+    assert (one.predicted, one.true) == (2 * outline, 2 * outline + 2 * SIZE[0])
+    assert (two.predicted, two.true) == (outline, 0)
+    f1 = 2 * 1 * (312 / 392) / (1 + 312 / 392)
+    assert source.mean()["edge_f1"] == source.mean_of_set("one")["edge_f1"] == pytest.approx(f1)
+    assert "edge_f1" not in source.mean_of_set("two")
+    assert source.mean_of_frames()["edge_f1"] == pytest.approx(2 * 312 / (468 + 392))
+    assert constant.mean_of_frames()["edge_f1"] == 0
+    assert json.loads(json.dumps(report.as_dict()))["edges"]["one"]["recall"] == pytest.approx(312 / 392)
+    assert "1.000" in [next(iter(column.cells)) for column in report.tables()[1].columns]
+
+
+def test_every_frame_counts_the_same_in_the_mean_of_frames(tmp_path, write_frame):
+    write_frame(tmp_path / "one" / "0", depth=plane())
+    write_frame(tmp_path / "one" / "1", depth=plane())
+    write_frame(tmp_path / "two" / "0", depth=2 * plane())
+    (source,) = evaluate(find_frames([tmp_path]), [Oracle(plane(), DepthKind.METRIC)]).sources
+    assert source.mean_of_frames()["abs_rel"] == pytest.approx((0 + 0 + 0.5) / 3, abs=1e-6)
 
 
 def test_normals_are_compared_with_the_depth(tmp_path, write_frame):
