@@ -17,6 +17,7 @@ from e2e_depth_ros.training.validation import Predicted, fitted_depth
 
 _GAP = 4
 _CURVE_SIZE = (320, 900)
+_SCORES = ("abs_rel", "edge_f1", "normals_deg")
 _COLOURS = ((40, 90, 200), (30, 140, 60), (200, 80, 30), (130, 60, 160))
 
 
@@ -69,7 +70,7 @@ def _read_series(log: Path) -> dict[str, list[tuple[int, float]]]:
         entry = json.loads(line)
         numbers = {name: value for name, value in entry.items() if name.endswith("_loss")}
         for source, scores in entry.get("validation", {}).items():
-            numbers |= {f"{source}: {name}": scores[name] for name in ("abs_rel", "normals_deg")}
+            numbers |= {f"{source}: {name}": scores[name] for name in _SCORES if name in scores}
         for name, number in numbers.items():
             if number is not None and np.isfinite(number):
                 series.setdefault(name, []).append((entry["step"], number))

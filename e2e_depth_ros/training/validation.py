@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from e2e_depth_ros.core.edge_metrics import EdgeMatches, match_edges
 from e2e_depth_ros.core.framing import framing_for
-from e2e_depth_ros.core.metrics import abs_rel, angle_deg, delta1, fit_least_squares
+from e2e_depth_ros.core.metrics import DepthScores, angle_deg, fit_least_squares, score_depth
 from e2e_depth_ros.model.facts import CheckpointFacts
 from e2e_depth_ros.model.one_step import OneStepModel, depth_from_decoded, normals_from_decoded
 from e2e_depth_ros.model.task import Task
@@ -29,6 +30,8 @@ class Scores:
     Attributes:
         abs_rel: |prediction - truth| / truth after a least-squares scale and shift.
         delta1: Share of pixels off by less than a factor of 1.25.
+        rmse_m: Root of the mean squared error of depth, metres.
+        edge_f1: F1 of depth edges, all images together; see `match_edges`.
         normals_deg: Angle to the true normals, degrees.
         row_abs_rel: `abs_rel` of depth that is linear in the image row: what guessing reaches.
         images: Images with depth to score.
@@ -36,6 +39,8 @@ class Scores:
 
     abs_rel: float
     delta1: float
+    rmse_m: float
+    edge_f1: float
     normals_deg: float
     row_abs_rel: float
     images: int
@@ -92,23 +97,30 @@ def predict_views(
 
 def score(views: Sequence[View], predicted: Sequence[Predicted]) -> Scores:
     """Score predictions of views."""
-    depth_scores, row_scores, angles = [], [], []
+    depth_scores: list[DepthScores] = []
+    row_scores: list[DepthScores] = []
+    edges = EdgeMatches()
+    angles: list[float] = []
     for view, one in zip(views, predicted, strict=True):
         depth_m = view.depth_m
         if one.depth is not None and np.count_nonzero(depth_m > 0) >= MIN_PIXELS:
             rows = np.broadcast_to(-np.arange(depth_m.shape[0], dtype=np.float32)[:, None], depth_m.shape)
-            depth_scores.append(_depth_scores(one.depth.numpy(), depth_m))
-            row_scores.append(_depth_scores(rows, depth_m)[0])
+            fitted = fitted_depth(one.depth.numpy(), depth_m)
+            depth_scores.append(_depth_scores(fitted, depth_m))
+            row_scores.append(_depth_scores(fitted_depth(rows, depth_m), depth_m))
+            edges += match_edges(fitted, depth_m)
         known = np.square(view.normals).sum(axis=-1) > 0.25
         if one.normals is not None and np.count_nonzero(known) >= MIN_PIXELS:
             normals = one.normals.numpy().transpose(1, 2, 0)
             angles.append(float(angle_deg(normals[known], view.normals[known]).mean()))
-    abs_rel_mean, delta1_mean = np.mean(depth_scores, axis=0) if depth_scores else (np.nan, np.nan)
+    edge_scores = edges.scores()
     return Scores(
-        abs_rel=float(abs_rel_mean),
-        delta1=float(delta1_mean),
-        normals_deg=float(np.mean(angles)) if angles else float("nan"),
-        row_abs_rel=float(np.mean(row_scores)) if row_scores else float("nan"),
+        abs_rel=_mean([one.abs_rel for one in depth_scores]),
+        delta1=_mean([one.delta1 for one in depth_scores]),
+        rmse_m=_mean([one.rmse_m for one in depth_scores]),
+        edge_f1=edge_scores.f1 if edge_scores else float("nan"),
+        normals_deg=_mean(angles),
+        row_abs_rel=_mean([one.abs_rel for one in row_scores]),
         images=len(depth_scores),
     )
 
@@ -129,8 +141,11 @@ def fitted_depth(prediction: NDArray[Any], depth_m: NDArray[Any]) -> NDArray[np.
     return np.clip(fitted, MIN_DEPTH_M, max(MIN_DEPTH_M, float(depth_m.max())))
 
 
-def _depth_scores(prediction: NDArray[Any], depth_m: NDArray[Any]) -> tuple[float, float]:
-    """Return AbsRel and delta1 of one image after `fitted_depth`."""
+def _depth_scores(fitted_m: NDArray[Any], depth_m: NDArray[Any]) -> DepthScores:
     known = depth_m > 0
-    fitted = fitted_depth(prediction, depth_m)[known]
-    return abs_rel(fitted, depth_m[known]), delta1(fitted, depth_m[known])
+    return score_depth(fitted_m[known], depth_m[known])
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    """Return the mean; NaN of nothing."""
+    return float(np.mean(numbers)) if numbers else float("nan")

@@ -49,10 +49,25 @@ def test_means_are_over_images_with_depth(depth_m):
     assert scores.abs_rel == pytest.approx(of_flat / 2, abs=1e-5)
 
 
+def test_edges_of_all_images_count_together(depth_m):
+    box = depth_m.copy()
+    box[8:16, 11:31] /= 2
+    found, missed = (score([view_of(box)], [prediction_of(depth)]) for depth in (box, depth_m))
+    assert found.edge_f1 == 1
+    assert found.rmse_m == pytest.approx(0, abs=1e-5)
+    assert missed.edge_f1 == 0
+    both = score([view_of(box), view_of(box)], [prediction_of(box), prediction_of(depth_m)])
+    assert both.edge_f1 == pytest.approx(2 / 3)  # all that is predicted is right, half is found
+    assert both.rmse_m == pytest.approx(missed.rmse_m / 2, abs=1e-5)
+    assert missed.rmse_m > 0.1
+    assert np.isnan(score([view_of(depth_m)], [prediction_of(box)]).edge_f1)  # there are no true edges
+
+
 def test_nothing_to_score_is_nan_not_a_number_made_up(depth_m):
     scores = score([view_of(np.zeros_like(depth_m))], [prediction_of(depth_m)])
     assert scores.images == 0
     assert np.isnan(scores.abs_rel)
+    assert np.isnan(scores.edge_f1)
     assert np.isnan(scores.normals_deg)
 
 
