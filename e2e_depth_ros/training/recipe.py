@@ -87,10 +87,16 @@ class NormalsLossRecipe:
         weight: Of the whole loss; 0 trains no normals.
         length: Weight of the squared difference of the decoded length to 1: decoders of pictures can't
             show more.
+        share: Share of each batch's images that normals are predicted for, where depth is trained too.
+            Depth is the harder task: a small share leaves it the time.
     """
 
     weight: float = 1.0
     length: float = 0.0
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        check(0 < self.share <= 1, "share", f"in (0, 1], got {self.share}")
 
 
 @dataclass(frozen=True)

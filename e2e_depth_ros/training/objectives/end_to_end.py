@@ -81,18 +81,22 @@ def batch_losses(
         number: Of the batch in the whole training; chooses the noise.
     """
     losses = {Task.DEPTH: recipe.depth.weight, Task.NORMALS: recipe.normals.weight}
-    tasks = [task for task, weight in losses.items() if weight > 0]
-    latents = model.encode(batch.images.float() / 127.5 - 1).repeat(len(tasks), 1, 1, 1)
+    counts = {task: len(batch.images) for task, weight in losses.items() if weight > 0}
+    if len(counts) > 1:
+        counts[Task.NORMALS] = max(1, round(recipe.normals.share * len(batch.images)))
+    encoded = model.encode(batch.images.float() / 127.5 - 1)
+    latents = torch.cat([encoded[:count] for count in counts.values()])
     start = None if noise is None else noise.draw(latents.shape, number)
     if start is not None:
         start = start.to(latents)
-    decoded = model.decode(model.predict(latents, [t for t in tasks for _ in batch.images], start))
-    parts = dict(zip(tasks, decoded.chunk(len(tasks)), strict=True))
+    asked = [task for task, count in counts.items() for _ in range(count)]
+    decoded = model.decode(model.predict(latents, asked, start))
+    parts = dict(zip(counts, decoded.split(list(counts.values())), strict=True))
     depth = normals = decoded.new_zeros((), dtype=torch.float32)
     if Task.DEPTH in parts:
         depth = depth_loss(parts[Task.DEPTH], batch.depth_m, recipe.depth)
     if Task.NORMALS in parts:
-        target = batch.normals * normals_signs.view(1, 3, 1, 1)
+        target = batch.normals[: counts[Task.NORMALS]] * normals_signs.view(1, 3, 1, 1)
         normals = normals_loss(parts[Task.NORMALS], target, recipe.normals)
     total = recipe.depth.weight * depth + recipe.normals.weight * normals
     return Losses(total, {"depth_loss": depth, "normals_loss": normals})
