@@ -22,6 +22,29 @@ class SceneMix:
 
 
 @dataclass(frozen=True)
+class PathRecipe:
+    """Views of a camera that moves slowly through a scene, as a robot does: to see how a prediction flickers.
+
+    Attributes:
+        frames: Views along the way; 0 for views that have nothing to do with each other.
+        step_m: How far the camera moves from view to view, level, about where it looks.
+        turn_deg: How far it turns from view to view, about the vertical, all the way to one side.
+    """
+
+    frames: int = 0
+    step_m: float = 0.02
+    turn_deg: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.frames < 0 or self.frames == 1:
+            raise InvalidInputError(f"frames: expected 0 or at least 2, got {self.frames}")
+        if self.step_m < 0 or self.turn_deg < 0:
+            raise InvalidInputError(
+                f"step_m: expected no negative motion, got {self.step_m}, {self.turn_deg}"
+            )
+
+
+@dataclass(frozen=True)
 class RenderRecipe:
     """What to render; a YAML file has the same keys.
 
@@ -33,7 +56,8 @@ class RenderRecipe:
         processes: How many renderers run at once, each on one core.
         shard_size: Images in one file.
         split: "train" or "validation"; they share no model and no panorama (Blender).
-        views: Views of each scene (Blender).
+        views: Views of each scene where there is no path (Blender).
+        path: Lets the camera move through each scene.
         samples: Light paths for each pixel (Blender).
         scenes_per_process: After so many scenes a process is replaced, for its memory grows (Blender).
         mix: Share of each kind of scene (Blender).
@@ -49,6 +73,7 @@ class RenderRecipe:
     shard_size: int = 500
     split: str = "train"
     views: int = 5
+    path: PathRecipe = field(default_factory=PathRecipe)
     samples: int = 4
     scenes_per_process: int = 1500
     mix: SceneMix = field(default_factory=SceneMix)

@@ -16,14 +16,14 @@ import time
 import zipfile
 from collections.abc import Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
 from e2e_depth_ros.core.errors import InvalidInputError, MissingDependencyError
 from e2e_depth_ros.training.packing import Packer
-from e2e_depth_ros.training.render_recipe import RenderRecipe
+from e2e_depth_ros.training.render_recipe import PathRecipe, RenderRecipe
 from e2e_depth_ros.training.shards import Sample
 from e2e_depth_ros.training.stopping import StopRequest
 
@@ -175,7 +175,10 @@ class _Renderers:
 def _blender_command(recipe: RenderRecipe, spool: Path, blender_python: Path) -> list[str]:
     height, width = recipe.size
     command = [str(blender_python), str(GENERATOR), "--output", str(spool), "--size", f"{height}x{width}"]
-    command += ["--split", recipe.split, "--views", str(recipe.views), "--samples", str(recipe.samples)]
+    views = recipe.path.frames or recipe.views
+    command += ["--split", recipe.split, "--views", str(views), "--samples", str(recipe.samples)]
+    if recipe.path.frames:
+        command += ["--step", str(recipe.path.step_m), "--turn", str(recipe.path.turn_deg)]
     command += ["--threads", "1", "--scenes", str(recipe.scenes_per_process)]
     command += ["--mix", ",".join(f"{kind}={share}" for kind, share in asdict(recipe.mix).items())]
     for option, patterns in (("--furniture", recipe.furniture), ("--panoramas", recipe.panoramas)):
@@ -202,30 +205,24 @@ def ray_caster_samples(recipe: RenderRecipe, packer: Packer, stop: StopRequest) 
     # Ctrl-C reaches the whole pool: only this process may react.
     ignore = (signal.SIGINT, signal.SIG_IGN)
     with ProcessPoolExecutor(recipe.processes, initializer=signal.signal, initargs=ignore) as pool:
-        waiting: dict[Future[Sample], int] = {}
+        waiting: dict[Future[list[Sample]], int] = {}
         try:
             while not stop.reason:
                 while len(waiting) < 4 * recipe.processes:
-                    waiting[pool.submit(_cast_one, seed, recipe.size)] = seed
+                    waiting[pool.submit(_cast, seed, recipe.size, recipe.path)] = seed
                     seed += 1
                 done, _ = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in sorted(done, key=waiting.__getitem__):
                     del waiting[future]
-                    yield future.result()
+                    yield from future.result()
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _cast_one(seed: int, size: tuple[int, int]) -> Sample:
-    from e2e_depth_ros.training.ray_caster import render_scene  # noqa: PLC0415 - only the pool needs it
+def _cast(seed: int, size: tuple[int, int], path: PathRecipe) -> list[Sample]:
+    """Render a scene of this number: one view, or those along a path."""
+    from e2e_depth_ros.training.ray_caster import render_path, render_scene  # noqa: PLC0415 - only the pool
 
-    sample = render_scene(np.random.default_rng(seed), size)
-    return Sample(
-        image=sample.image,
-        depth_m=sample.depth_m,
-        normals=sample.normals,
-        focal_px=sample.focal_px,
-        kind=sample.kind,
-        scene=seed,
-        world_from_camera=sample.world_from_camera,
-    )
+    rng = np.random.default_rng(seed)
+    samples = render_path(rng, size, **asdict(path)) if path.frames else [render_scene(rng, size)]
+    return [replace(sample, scene=seed) for sample in samples]

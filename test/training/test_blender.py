@@ -103,6 +103,22 @@ def test_a_scene_depends_on_its_seed_and_a_second_start_skips_it(tmp_path: Path)
     assert "scene 3" not in run(GENERATOR, *arguments, "--output", tmp_path / "a")
 
 
+def test_a_camera_that_moves_keeps_its_lens_and_its_light(tmp_path: Path) -> None:
+    arguments = ["--seed", 4, "--scenes", 1, "--views", 3, "--step", 0.05, "--turn", 1.5]
+    arguments += ["--size", "36x52", "--samples", 2, "--mix", "corridor=1", "--output", tmp_path]
+    assert "scene 4 corridor views 3" in run(GENERATOR, *arguments)
+    samples = read_scene(tmp_path / "00000004.npz")
+    poses = np.stack([sample.world_from_camera for sample in samples])
+    assert len({sample.focal_px for sample in samples}) == 1
+    steps = np.diff(poses[:, :3, 3], axis=0)
+    np.testing.assert_allclose(np.linalg.norm(steps, axis=1), 0.05, rtol=1e-3)
+    np.testing.assert_allclose(steps[:, 2], 0, atol=1e-5)
+    turn = poses[1, :3, :3] @ poses[0, :3, :3].T
+    assert abs(np.rad2deg(np.arctan2(turn[1, 0], turn[0, 0]))) == pytest.approx(1.5, abs=1e-2)
+    means = [sample.image.mean() for sample in samples]
+    assert max(means) - min(means) < 8  # of 255: exposure was drawn once
+
+
 CUBE = """mtllib cube.mtl
 usemtl red
 """ + "".join(f"v {x} {y} {z}\n" for x in (-1, 1) for y in (-2, 2) for z in (-3, 3))

@@ -1,10 +1,12 @@
 """The ray caster against closed-form geometry, written down with other formulas than its own."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.training.ray_caster import KINDS, render_scene
+from e2e_depth_ros.training.ray_caster import KINDS, render_path, render_scene
 from e2e_depth_ros.training.ray_caster.materials import Material
 from e2e_depth_ros.training.ray_caster.shapes import box, half_space, prism, turned
 from e2e_depth_ros.training.ray_caster.solids import Ellipsoid, Frustum, Polyhedron
@@ -191,6 +193,42 @@ def test_pose_puts_the_floor_at_zero():
     floor = (up > 0.999) & (world[..., 2] < 0.005)
     assert floor.sum() > 100
     np.testing.assert_allclose(world[floor][:, 2], 0, atol=1e-4)
+
+
+def world_points(sample):
+    pose = sample.world_from_camera
+    return optical_points(sample.depth_m, sample.focal_px) @ pose[:3, :3].T + pose[:3, 3]
+
+
+def test_a_path_moves_level_and_turns_about_the_vertical():
+    samples = render_path(
+        np.random.default_rng(8), (48, 65), frames=4, step_m=0.04, turn_deg=2.0, kind="room"
+    )
+    assert len(samples) == 4
+    assert len({(sample.scene, sample.focal_px) for sample in samples}) == 1
+    poses = np.stack([sample.world_from_camera for sample in samples])
+    steps = np.diff(poses[:, :3, 3], axis=0)
+    np.testing.assert_allclose(np.linalg.norm(steps[:, :2], axis=1), 0.04, rtol=1e-4)
+    np.testing.assert_allclose(steps[:, 2], 0, atol=1e-6)
+    np.testing.assert_allclose(steps, np.tile(steps[0], (3, 1)), atol=1e-6)  # straight on
+    looks = poses[0, :2, 2] / np.linalg.norm(poses[0, :2, 2])
+    assert steps[0, :2] @ looks > 0.02  # about where it looks
+    for before, after in pairwise(poses):
+        turn = after[:3, :3] @ before[:3, :3].T
+        np.testing.assert_allclose(turn[2], [0, 0, 1], atol=1e-6)
+        assert abs(np.rad2deg(np.arctan2(turn[1, 0], turn[0, 0]))) == pytest.approx(2.0, abs=1e-3)
+
+
+def test_a_path_shows_one_scene_in_one_light():
+    first, second = render_path(
+        np.random.default_rng(3), (48, 65), frames=2, step_m=1e-4, turn_deg=0.0, kind="corridor"
+    )
+    seen = (first.depth_m > 0) & (second.depth_m > 0)
+    gap = np.linalg.norm(world_points(first) - world_points(second), axis=-1)[seen]
+    assert np.median(gap) < 1e-3
+    change = np.abs(first.image.astype(int) - second.image.astype(int))
+    assert np.median(change) <= 1
+    assert first.image.std() > 4
 
 
 def test_same_seed_same_scene():

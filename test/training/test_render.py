@@ -1,6 +1,7 @@
 """Rendering by recipe: processes are replaced, interrupted runs go on, failures are named."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from e2e_depth_ros.core.errors import InvalidInputError, MissingDependencyError
 from e2e_depth_ros.training import renderers
 from e2e_depth_ros.training.recipe_file import read_yaml
 from e2e_depth_ros.training.render import main, render
-from e2e_depth_ros.training.render_recipe import RenderRecipe, SceneMix
+from e2e_depth_ros.training.render_recipe import PathRecipe, RenderRecipe, SceneMix
 from e2e_depth_ros.training.renderers import read_scene
 from e2e_depth_ros.training.shards import find_shards, read_shard
 
@@ -25,6 +26,8 @@ for name in ("output", "size", "split", "mix", "models"):
     parser.add_argument(f"--{name}")
 for name in ("seed", "scenes", "views", "samples", "threads"):
     parser.add_argument(f"--{name}", type=int)
+for name in ("step", "turn"):
+    parser.add_argument(f"--{name}", type=float)
 options = parser.parse_args()
 height, width = map(int, options.size.split("x"))
 for seed in range(options.seed, options.seed + options.scenes):
@@ -36,11 +39,13 @@ for seed in range(options.seed, options.seed + options.scenes):
     depth_m = np.stack([(1 + 0.1 * v + 0.02 * u).astype(np.float32)] * options.views)
     normals = np.zeros((*depth_m.shape, 3), np.float32)
     normals[..., 2] = -1
+    views = range(options.views)
     path = os.path.join(options.output, f"{seed:08d}")
-    np.savez(path + ".part.npz", image=image, depth_m=depth_m, normals=normals, kind=np.array("room"),
-             focal_px=np.full(options.views, 35.0), seed=np.array(seed),
-             world_from_camera=np.stack([np.eye(4)] * options.views))
-    os.rename(path + ".part.npz", path + ".npz")
+    with open(path + ".part", "wb") as file:
+        np.savez(file, image=image, depth_m=depth_m, normals=normals, kind=np.array("room"),
+                 focal_px=np.full(options.views, 35.0), seed=np.array(seed),
+                 world_from_camera=np.stack([np.eye(4) + (options.step or 0) * v for v in views]))
+    os.rename(path + ".part", path + ".npz")
 """
 RECIPE = RenderRecipe(
     source="blender", images=20, size=(24, 40), first_seed=50, shard_size=7, views=3, scenes_per_process=4
@@ -163,9 +168,27 @@ def test_ray_caster_recipe_renders_and_goes_on(tmp_path: Path) -> None:
     assert not np.array_equal(first[0].depth_m, first[1].depth_m)
 
 
+def test_a_path_is_one_scene_seen_by_a_camera_that_moves(tmp_path: Path) -> None:
+    path = PathRecipe(frames=3, step_m=0.05, turn_deg=1)
+    recipe = RenderRecipe(source="ray_caster", images=6, size=(24, 40), first_seed=5, path=path)
+    assert render(recipe, tmp_path, show_progress=False)["scenes"] == 2
+    samples = samples_in(tmp_path)
+    assert [sample.scene for sample in samples] == [samples[0].scene] * 3 + [samples[3].scene] * 3
+    steps = [b.world_from_camera - a.world_from_camera for a, b in pairwise(samples[:3])]
+    np.testing.assert_allclose([np.linalg.norm(step[:3, 3]) for step in steps], 0.05, rtol=1e-4)
+
+
+def test_blender_is_told_of_the_path(tmp_path: Path, python: Path) -> None:
+    recipe = RenderRecipe(**{**RECIPE.__dict__, "path": PathRecipe(frames=4, step_m=0.03)})
+    render(recipe, tmp_path / "out", blender_python=python, show_progress=False)
+    samples = samples_in(tmp_path / "out")
+    assert [sample.scene for sample in samples[:4]] == [50, 50, 50, 51]  # the first of four views is black
+    np.testing.assert_allclose([s.world_from_camera[0, 3] for s in samples[:3]], [0.03, 0.06, 0.09])
+
+
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("render_*.yaml")), ids=lambda path: path.stem)
 def test_shipped_recipes_are_valid(path: Path) -> None:
-    assert read_yaml(path, RenderRecipe).images >= 500
+    assert read_yaml(path, RenderRecipe).images >= 480
 
 
 def test_recipe_reads_its_keys_and_refuses_others(tmp_path: Path) -> None:
@@ -181,6 +204,8 @@ def test_recipe_reads_its_keys_and_refuses_others(tmp_path: Path) -> None:
         ("{source: blender, images: 0}", "images: expected at least 1, got 0"),
         ("{source: blender, images: 9, size: [24]}", "size: expected 2 entries"),
         ("{source: blender, images: 9, mix: {rooms: 1}}", "unknown key mix.rooms"),
+        ("{source: blender, images: 9, path: {frames: 1}}", "path.frames: expected 0 or at least 2, got 1"),
+        ("{source: blender, images: 9, path: {step_m: -1}}", r"path.step_m: .* got -1\.0"),
     ):
         path.write_text(text)
         with pytest.raises(InvalidInputError, match=message):

@@ -79,10 +79,19 @@ def main() -> None:
             kind = rng.choices(kinds, weights)[0]
             plan = BUILDERS[kind](stage)
             bpy.context.view_layer.update()
-            views = cameras.choose(scene, plan.draw_view, plan.clearance, options.views)
+            if options.step is None:
+                views = cameras.choose(scene, plan.draw_view, plan.clearance, options.views)
+            else:
+                motion = (options.views, options.step, options.turn)
+                views = cameras.choose_path(scene, plan.draw_view, plan.clearance, rng, motion)
             built = time.process_time() - begin
             if views:
-                _render(scene, camera, views, rng, kind, seed, Path(folder, "frame.exr"), path)
+                # One camera that moves keeps its settings; views apart have their own.
+                develop = [rng] * len(views)
+                if options.step is not None:
+                    light = rng.random()
+                    develop = [random.Random(light) for _ in views]
+                _render(scene, camera, views, develop, kind, seed, Path(folder, "frame.exr"), path)
             spent = time.process_time() - begin
             report = f"scene {seed} {kind} views {len(views)} build {built:.2f} s total {spent:.2f} s"
             print(report, file=log, flush=True)
@@ -92,13 +101,16 @@ def _render(
     scene: bpy.types.Scene,
     camera: bpy.types.Object,
     views: list[cameras.View],
-    rng: random.Random,
+    develop: list[random.Random],
     kind: str,
     seed: int,
     frame: Path,
     path: Path,
 ) -> None:
-    """Render the views of one scene and write its file, whole or not at all."""
+    """Render the views of one scene and write its file, whole or not at all.
+
+    `develop` draws white balance and exposure of each view.
+    """
     pictures, poses, focals = [], [], []
     for view in views:
         cameras.place(camera, view)
@@ -110,7 +122,9 @@ def _render(
     with temporary.open("wb") as file:
         np.savez(
             file,
-            image=np.stack([passes.develop(picture.radiance, rng) for picture in pictures]),
+            image=np.stack(
+                [passes.develop(one.radiance, rng) for one, rng in zip(pictures, develop, strict=True)]
+            ),
             depth_m=np.stack([picture.depth_m for picture in pictures]),
             normals=np.stack([picture.normals for picture in pictures]),
             focal_px=np.array(focals),
@@ -134,6 +148,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, required=True, help="the first scene's seed")
     parser.add_argument("--scenes", type=int, default=50, help="how many scenes")
     parser.add_argument("--views", type=int, default=5, help="views of each scene")
+    parser.add_argument("--step", type=float, help="let the camera move so far from view to view, metres")
+    parser.add_argument("--turn", type=float, default=0.0, help="and turn so far, degrees")
     parser.add_argument("--size", type=_size, default=(144, 192), help="HEIGHTxWIDTH, pixels")
     parser.add_argument("--samples", type=int, default=4, help="light paths for each pixel")
     parser.add_argument("--threads", type=int, default=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import bpy
 import numpy as np
@@ -134,3 +134,40 @@ def choose(
         if len(views) == count:
             break
     return views
+
+
+def choose_path(
+    scene: bpy.types.Scene,
+    draw: Callable[[], View],
+    clearance: Clearance,
+    rng: random.Random,
+    motion: tuple[int, float, float],
+    tries: int = 60,
+) -> list[View]:
+    """Draw the views of a camera that moves slowly, all of them open; none if too many tries failed.
+
+    Args:
+        scene: What the rays of the probe may hit.
+        draw: Draws the first view.
+        clearance: What each view must keep free.
+        rng: Draws which way the camera goes: about where it looks, and level.
+        motion: Count of views, metres and degrees about the vertical from each to the next.
+        tries: How often to draw.
+    """
+    count, step_m, turn_deg = motion
+    for _ in range(tries):
+        first = draw()
+        bearing = math.radians(first.heading_deg + rng.gauss(0, 25))
+        turn = rng.choice((-1, 1)) * turn_deg
+        x, y, z = first.position
+        views = [
+            replace(
+                first,
+                position=(x - i * step_m * math.sin(bearing), y + i * step_m * math.cos(bearing), z),
+                heading_deg=first.heading_deg + i * turn,
+            )
+            for i in range(count)
+        ]
+        if all(is_open(scene, view, clearance) for view in views):
+            return views
+    return []

@@ -6,21 +6,27 @@ perspective; rendered furniture teaches the rest.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.training.ray_caster import indoor, outdoor
 from e2e_depth_ros.training.ray_caster.scenes import Scene
 from e2e_depth_ros.training.ray_caster.shading import shade
+from e2e_depth_ros.training.ray_caster.shapes import turned
 from e2e_depth_ros.training.ray_caster.tracing import Hits, View, first_hits
 from e2e_depth_ros.training.shards import Sample
 
-__all__ = ["KINDS", "render_scene"]
+__all__ = ["KINDS", "render_path", "render_scene"]
 
 MAX_DEPTH_M = 250.0
 """What is farther counts as the horizon, and has no depth."""
 
-_MAKERS = {
+_Maker = Callable[[np.random.Generator], Scene]
+
+_MAKERS: dict[str, tuple[_Maker, float]] = {
     "street": (outdoor.street, 0.36),
     "park": (outdoor.park, 0.14),
     "room": (indoor.room, 0.25),
@@ -50,18 +56,76 @@ def render_scene(rng: np.random.Generator, size: tuple[int, int], kind: str | No
     Raises:
         InvalidInputError: The kind is unknown or the size is not at least 2 x 2.
     """
+    number, make = _begin(rng, size, kind)
+    while True:
+        scene = make(rng)
+        view = _draw_view(rng, scene, size)
+        hits = first_hits(scene.solids, view, MAX_DEPTH_M)
+        if _is_worth_seeing(hits, scene, size):
+            return _sample(rng, scene, view, hits, number)
+
+
+def render_path(
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    *,
+    frames: int,
+    step_m: float,
+    turn_deg: float,
+    kind: str | None = None,
+) -> list[Sample]:
+    """Make up a scene and render what a camera sees that moves through it.
+
+    The camera moves level, about where it looks, and turns about the vertical to one side. Light, exposure
+    and lens stay; as in a camera, exposure follows what is in view.
+
+    Args:
+        rng: The source of everything random.
+        size: (H, W), pixels.
+        frames: How many pictures.
+        step_m: How far the camera moves from picture to picture.
+        turn_deg: How far it turns from picture to picture.
+        kind: As for `render_scene`.
+
+    Returns:
+        The pictures in order, of one scene number.
+
+    Raises:
+        InvalidInputError: The kind is unknown or the size is not at least 2 x 2.
+    """
+    number, make = _begin(rng, size, kind)
+    while True:
+        scene = make(rng)
+        first = _draw_view(rng, scene, size)
+        bearing_rad, turn_rad = rng.normal(0, 0.4), rng.choice([-1, 1]) * np.deg2rad(turn_deg)
+        views = [_moved(first, index, step_m, bearing_rad, turn_rad) for index in range(frames)]
+        seen = [first_hits(scene.solids, view, MAX_DEPTH_M) for view in views]
+        if all(_is_worth_seeing(hits, scene, size) for hits in seen):
+            light = int(rng.integers(2**62))
+            return [
+                _sample(np.random.default_rng(light), scene, view, hits, number)
+                for view, hits in zip(views, seen, strict=True)
+            ]
+
+
+def _begin(rng: np.random.Generator, size: tuple[int, int], kind: str | None) -> tuple[int, _Maker]:
+    """Return the number of a new scene, and what makes it."""
     if kind is not None and kind not in KINDS:
         raise InvalidInputError(f"expected a kind of scene among {', '.join(KINDS)}, got {kind!r}")
     if min(size) < 2:
         raise InvalidInputError(f"expected a size (H, W) of at least 2 x 2, got {size}")
     number = int(rng.integers(2**62))
     chosen = kind or str(rng.choice(KINDS, p=[weight for _, weight in _MAKERS.values()]))
-    while True:
-        scene = _MAKERS[chosen][0](rng)
-        view = _draw_view(rng, scene, size)
-        hits = first_hits(scene.solids, view, MAX_DEPTH_M)
-        if _is_worth_seeing(hits, scene, size):
-            return _sample(rng, scene, view, hits, number)
+    return number, _MAKERS[chosen][0]
+
+
+def _moved(view: View, index: int, step_m: float, bearing_rad: float, turn_rad: float) -> View:
+    """Return the view after so many steps."""
+    right = view.axes[0]
+    ahead = np.array([-right[1], right[0], 0], np.float32)  # level, square to the camera's right
+    bearing = turned(bearing_rad) @ (ahead / max(float(np.linalg.norm(ahead)), 1e-6))
+    axes = (turned(index * turn_rad) @ view.axes.T).T
+    return replace(view, eye=view.eye + np.float32(index * step_m) * bearing, axes=axes)
 
 
 def _draw_view(rng: np.random.Generator, scene: Scene, size: tuple[int, int]) -> View:
