@@ -13,6 +13,8 @@ from e2e_depth_ros.cli.model_arguments import add_model_arguments, load_estimato
 from e2e_depth_ros.cli.saved_predictions import saved_predictions
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from e2e_depth_ros.evaluation.sources import PredictionSource
 
 _FAILED = 2
@@ -24,11 +26,16 @@ def add_parser(subparsers: Any) -> None:
         "evaluate",
         help="AbsRel, delta1, ... against measured depth",
         description="Compare predictions with the measured depth of frame folders (image, camera_info.yaml, "
-        "depth.npz or points.npz). Relative depth is first fitted to the measurements, image by image, by "
-        "least squares in scale and shift; normals are compared on smooth surfaces of dense depth.",
+        "depth.npz or points.npz) or the truth of renders (shards). Relative depth is first fitted to the "
+        "measurements, image by image, by least squares in scale and shift; normals are compared on smooth "
+        "surfaces of dense depth, and so are its edges.",
     )
     parser.add_argument(
-        "frames", nargs="+", type=Path, metavar="FRAMES", help="frame folders, or folders of them"
+        "frames",
+        nargs="+",
+        type=Path,
+        metavar="FRAMES",
+        help="frame folders, shards that render wrote, or folders of them",
     )
     parser.add_argument(
         "--predictions",
@@ -42,6 +49,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--min-depth", type=float, metavar="M", help="metres (default: 0.001)")
     parser.add_argument("--max-depth", type=float, metavar="M", help="metres (default: 80)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all scores, of each frame too")
+    parser.add_argument(
+        "--flicker",
+        action="store_true",
+        help="frames (with pose.npz) or views of a scene are of one camera that moves slowly: measure how "
+        "depth changes from each to the next at the same surface points, beyond the true change",
+    )
     add_alignment_arguments(parser)
     add_protocol_arguments(parser)
     add_model_arguments(parser)
@@ -63,43 +76,51 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console  # noqa: PLC0415 - heavy imports wait until they are needed
     from rich.progress import track  # noqa: PLC0415
 
-    from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
+    from e2e_depth_ros.cli.measured_frames import find_measured_frames  # noqa: PLC0415
     from e2e_depth_ros.evaluation.comparison import Protocol  # noqa: PLC0415
-    from e2e_depth_ros.evaluation.frames import find_frames  # noqa: PLC0415
+    from e2e_depth_ros.evaluation.flicker import evaluate_flicker  # noqa: PLC0415
     from e2e_depth_ros.evaluation.report import evaluate  # noqa: PLC0415
     from e2e_depth_ros.evaluation.sources import BASELINES  # noqa: PLC0415
     from e2e_depth_ros.evaluation.targets import MAX_DEPTH_M, MIN_DEPTH_M  # noqa: PLC0415
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def tell(name: str, reason: str) -> None:
+        console.print(f"e2e-depth evaluate: {name}: {reason}", markup=False)
+
     low = MIN_DEPTH_M if args.min_depth is None else args.min_depth
     high = MAX_DEPTH_M if args.max_depth is None else args.max_depth
     protocol = Protocol(low, high)
-    found = find_frames(args.frames, exclude=args.predictions)
-    frames = [frame for frame in found if frame.folder]
-    if not frames:
-        raise InvalidInputError(f"expected frame folders with measurements, found {len(found)} plain images")
-    if len(frames) < len(found):
-        console.print(f"{len(found) - len(frames)} plain images without measurements are left out")
-    report = evaluate(
-        track(frames, description="evaluate", console=console),
-        [_source(args), *BASELINES],
-        protocol,
-        on_failure=lambda frame, reason: console.print(
-            f"e2e-depth evaluate: {frame.name}: {reason}", markup=False
-        ),
-    )
-    if not report.groups:
-        raise InvalidInputError(f"expected a frame that can be scored, but all {len(frames)} failed")
+    frames = find_measured_frames(args.frames, console, exclude=args.predictions)
+    sources = [_source(args), *BASELINES]
+    progress = track(frames, description="evaluate", console=console)
+    if args.flicker:
+        flicker = evaluate_flicker(progress, sources, protocol, on_failure=tell)
+        return _finish(args, flicker.as_dict(), [flicker.table()] if flicker.groups else [], flicker.failures)
+    report = evaluate(progress, sources, protocol, on_failure=lambda frame, reason: tell(frame.name, reason))
+    return _finish(args, report.as_dict(), report.tables() if report.groups else [], report.failures)
+
+
+def _finish(
+    args: argparse.Namespace, scores: dict[str, Any], tables: list[Table], failures: dict[str, str]
+) -> int:
+    """Write and print what was found."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
+
+    if not tables:
+        raise InvalidInputError(f"expected something that can be scored, but all {len(failures)} failed")
     if args.json:
         try:
-            args.json.write_text(json.dumps(report.as_dict(), indent=2) + "\n", encoding="utf-8")
+            args.json.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise InvalidInputError(f"cannot write {args.json}: {error.strerror}") from error
-    for table in report.tables():
+    for table in tables:
         Console().print(table)
-    if report.failures:
-        console.print(f"{len(report.failures)} of {len(frames)} frames could not be scored")
-    return _FAILED if report.failures else 0
+    if failures:
+        Console(stderr=True, soft_wrap=True).print(f"{len(failures)} could not be scored")
+    return _FAILED if failures else 0
 
 
 def _source(args: argparse.Namespace) -> PredictionSource:

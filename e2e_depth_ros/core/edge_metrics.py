@@ -78,7 +78,7 @@ def match_edges(prediction_m: NDArray[Any], target_m: NDArray[Any]) -> EdgeMatch
     """Compare the depth edges of one image.
 
     An edge is where the ratio of neighbouring depths passes a threshold, as for occluding contours in Depth
-    Pro (Bochkovskii et al., arXiv 2410.02073, section 3.2), beyond what the slope of the surface explains
+    Pro (Bochkovskii et al., arXiv 2410.02073), beyond what the slope of the surface explains
     (`depth_edges`). The threshold is 1.1 on a grid of 160 pixels along the longer edge, to which larger
     images are sampled; so the result does not depend on the resolution, and a jump that is smeared over a
     wide ramp is none. Edges match within 0.75 % of the image's diagonal, which is 1.5 pixels of a 4:3 grid.

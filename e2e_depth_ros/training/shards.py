@@ -123,9 +123,15 @@ class Shard(Sequence[Sample]):
         return {int(scene) for scene in self._arrays["scene"]}
 
     @property
+    def origins(self) -> list[tuple[str, int]]:
+        """Kind and number of each sample's scene, without decoding one."""
+        names = [str(self._arrays["kind_names"][int(kind)]) for kind in self._arrays["kind"]]
+        return list(zip(names, map(int, self._arrays["scene"]), strict=True))
+
+    @property
     def kinds(self) -> Counter[str]:
         """How many samples there are of each kind, without decoding one."""
-        return Counter(str(self._arrays["kind_names"][int(kind)]) for kind in self._arrays["kind"])
+        return Counter(kind for kind, _ in self.origins)
 
     def _decode(self, name: str, index: int) -> NDArray[Any]:
         ends = self._arrays[f"{name}_ends"]

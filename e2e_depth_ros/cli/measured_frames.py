@@ -1,0 +1,112 @@
+"""Frames to score: frame folders, and shards of renders, which hold the truth with each image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.evaluation.frames import MeasuredFrame, find_frames
+from e2e_depth_ros.training.shards import Sample, Shard, read_shard
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_SHARDS = "shard-*.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class RenderedFrame:
+    """One image of a shard; its set is the kind of its scene.
+
+    Attributes:
+        shard: The shard, in memory, still encoded.
+        index: Number of the image in it.
+        name: Folder, shard and index.
+        group: Kind of the scene.
+        sequence: Folder and number of the scene.
+    """
+
+    shard: Shard
+    index: int
+    name: str
+    group: str
+    sequence: str
+
+    def read_image(self) -> NDArray[np.uint8]:
+        """Return the image, (H, W, 3), uint8, RGB."""
+        return self._sample().image
+
+    def read_camera(self) -> Camera:
+        """Return the pinhole camera; its principal point is the middle of the image."""
+        sample = self._sample()
+        height, width = sample.depth_m.shape
+        focal_px = sample.focal_px
+        intrinsics = [[focal_px, 0, (width - 1) / 2], [0, focal_px, (height - 1) / 2], [0, 0, 1]]
+        return Camera((height, width), np.array(intrinsics))
+
+    def read_depth(self) -> NDArray[np.float32]:
+        """Return true depth, (H, W), metres, NaN in the sky and in windows' views."""
+        depth_m = self._sample().depth_m
+        return np.where(depth_m > 0, depth_m, np.float32(np.nan))
+
+    def read_points(self) -> None:
+        """Return None: depth is dense."""
+
+    def read_pose(self) -> NDArray[np.float64] | None:
+        """Return `world_from_camera`, (4, 4); None if the shard does not know it."""
+        return self._sample().world_from_camera
+
+    def _sample(self) -> Sample:
+        return self.shard[self.index]
+
+
+def find_measured_frames(
+    inputs: Iterable[Path], console: Console, exclude: Path | None = None
+) -> Sequence[MeasuredFrame]:
+    """Find frame folders and the images of shards.
+
+    Args:
+        inputs: Frame folders, folders of them, shards, or folders with shards.
+        console: Where it is told that images without measurements are left out.
+        exclude: A folder to leave out.
+
+    Raises:
+        InvalidInputError: An input does not exist, holds nothing to score, or names are not unique.
+    """
+    frames: list[MeasuredFrame] = []
+    folders: list[Path] = []
+    for given in inputs:
+        shards = [given] if given.suffix == ".npz" else sorted(given.glob(_SHARDS)) if given.is_dir() else []
+        if not shards:
+            folders.append(given)
+        for path in shards:
+            frames += _frames_of_shard(path)
+    if len({frame.name for frame in frames}) < len(frames):
+        raise InvalidInputError("expected shards in folders of different names, got two of one name")
+    found = find_frames(folders, exclude=exclude) if folders else []
+    frames += [frame for frame in found if frame.folder]
+    if not frames:
+        raise InvalidInputError(f"expected frame folders with measurements, found {len(found)} plain images")
+    plain = sum(frame.folder is None for frame in found)
+    if plain:
+        console.print(f"{plain} plain images without measurements are left out")
+    return frames
+
+
+def _frames_of_shard(path: Path) -> list[RenderedFrame]:
+    try:
+        shard = read_shard(path)
+    except FileNotFoundError as error:
+        raise InvalidInputError(f"expected a shard, but {path} does not exist") from error
+    folder = path.resolve().parent.name
+    return [
+        RenderedFrame(shard, index, f"{folder}/{path.stem}/{index:04d}", kind, f"{folder}/{scene}")
+        for index, (kind, scene) in enumerate(shard.origins)
+    ]
