@@ -31,6 +31,7 @@ setup(
         "demo": ["imgviz>=2.1", "scikit-image>=0.24"],
         "hub": ["transformers>=4.49"],
         "hypersim": ["h5py>=3.11,<4"],
+        "training": ["accelerate>=1.10,<2"],
         "evaluation": ["scikit-learn>=1.4", "scipy>=1.11"],
         "test": requirements("requirements-dev.txt"),
     },

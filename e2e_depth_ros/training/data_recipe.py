@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from e2e_depth_ros.model.sampling import DOMAINS
 from e2e_depth_ros.training.recipe_checks import check, check_choice
 
 
@@ -19,6 +20,8 @@ class SourceRecipe:
         part: Of Hypersim's split: train, val or test.
         weight: Share of the images (or batches, see `DataRecipe`) drawn from here, relative to the others.
         limit: At most so many images; 0 takes all.
+        domain: Kind of scene that GeoWizard is told: indoor, outdoor or object; "" is outdoor for Virtual
+            KITTI and indoor for the others, as in E2E-FT.
         height: Pixels of batches from here, where each batch is from one source; 0 takes those of `sizes`.
         width: Likewise.
     """
@@ -29,6 +32,7 @@ class SourceRecipe:
     part: str = "train"
     weight: float = 1.0
     limit: int = 0
+    domain: str = ""
     height: int = 0
     width: int = 0
 
@@ -39,8 +43,14 @@ class SourceRecipe:
         check(self.part == "train" or bool(self.hypersim), "part", "train where it isn't Hypersim")
         check(self.weight > 0, "weight", f"> 0, got {self.weight}")
         check(self.limit >= 0, "limit", f">= 0, got {self.limit}")
+        check_choice("domain", self.domain, ("", *DOMAINS))
         both_or_neither = (self.height > 0) == (self.width > 0) and min(self.height, self.width) >= 0
         check(both_or_neither, "height and width", f"both or neither, got {self.height} and {self.width}")
+
+    @property
+    def scene_domain(self) -> str:
+        """The kind of scene, one of `DOMAINS`."""
+        return self.domain or ("outdoor" if self.virtual_kitti else "indoor")
 
 
 @dataclass(frozen=True)

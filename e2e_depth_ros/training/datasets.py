@@ -36,11 +36,23 @@ class Batch(NamedTuple):
         images: (B, 3, H, W), uint8, RGB.
         depth_m: (B, H, W), float32, metres, 0 = unknown.
         normals: (B, 3, H, W), float32, unit length in the optical frame, 0, 0, 0 = unknown.
+        domain: Kind of scene, for networks that are told it (see `SourceRecipe.domain`): that of the source
+            of all images, or, where each is from any source, of the first of the sources.
     """
 
     images: Tensor
     depth_m: Tensor
     normals: Tensor
+    domain: str = "indoor"
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        return Batch(
+            self.images.to(device, non_blocking=True),
+            self.depth_m.to(device, non_blocking=True),
+            self.normals.to(device, non_blocking=True),
+            self.domain,
+        )
 
 
 class StoredView(NamedTuple):
@@ -80,6 +92,7 @@ class Source:
     def __init__(self, recipe: SourceRecipe) -> None:
         self.weight = recipe.weight
         self.size = (recipe.height, recipe.width) if recipe.height else None
+        self.domain = recipe.scene_domain
         self.contents: dict[str, int] = {}
         """Images taken from each shard or scene."""
         self._views: list[StoredView] | FolderViews
@@ -162,9 +175,8 @@ class TrainingBatches(Dataset[Batch]):
         if self._recipe.one_source_per_batch:
             source = self._draw_source(rng)
             size = source.size or size
-        return batch_from_views(
-            [self._view(step, index, size, source) for index in range(self._recipe.batch_size)]
-        )
+        views = [self._view(step, index, size, source) for index in range(self._recipe.batch_size)]
+        return batch_from_views(views)._replace(domain=(source or self._sources[0]).domain)
 
     def _view(self, step: int, index: int, size: tuple[int, int], source: Source | None) -> View:
         rng = np.random.default_rng((self._seed, step, index))
@@ -175,24 +187,28 @@ class TrainingBatches(Dataset[Batch]):
         return self._sources[rng.choice(len(self._sources), p=self._source_shares)]
 
 
-def training_batches(batches: TrainingBatches, first_step: int, workers: int) -> Iterator[Batch]:
-    """Yield the batches from a step on, prepared ahead in other processes.
+def training_batches(
+    batches: TrainingBatches, first: int, workers: int, every: int = 1
+) -> Iterator[tuple[int, Batch]]:
+    """Yield batches with their numbers, prepared ahead in other processes.
 
     Args:
         batches: Of the whole run.
-        first_step: Where to begin.
+        first: Number of the first.
         workers: Processes; 0 prepares batches in this one.
+        every: How many numbers the next is on: where several processes train, each takes its share.
     """
+    numbers = range(first, len(batches), every)
     loader = DataLoader(
         batches,
         batch_size=None,
-        sampler=range(first_step, len(batches)),
+        sampler=numbers,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         worker_init_fn=_begin_worker if workers else None,
         multiprocessing_context="fork" if workers else None,  # shares the views instead of copying them
     )
-    yield from loader
+    yield from zip(numbers, loader, strict=True)
 
 
 def batch_from_views(views: Sequence[View]) -> Batch:

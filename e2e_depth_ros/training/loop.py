@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,6 +21,7 @@ from e2e_depth_ros.training.objectives.base import Losses
 from e2e_depth_ros.training.objectives.choice import build_objective
 from e2e_depth_ros.training.optimiser import build_optimiser
 from e2e_depth_ros.training.pictures import write_curves, write_samples
+from e2e_depth_ros.training.processes import join_processes
 from e2e_depth_ros.training.recipe import Recipe
 from e2e_depth_ros.training.recipe_file import mapping_from_recipe
 from e2e_depth_ros.training.reporting import Reporter
@@ -30,7 +32,9 @@ from e2e_depth_ros.training.validation import Predicted, Scores, score
 
 STATE = "state.safetensors"
 LOG = "log.jsonl"
+CHECKPOINT = "checkpoint"
 SAMPLE_ROWS = 8
+_TOTAL = "total"
 
 
 class TrainingError(E2EDepthError):
@@ -47,7 +51,7 @@ class TrainingResult:
         finished: True if the recipe's steps are done; False if stopped before.
         stopped_by: Why it ended before, or "".
         checkpoint: The folder that was written last.
-        scores: Of the last validation, by source.
+        scores: Of the last validation, by source; of several processes the main one knows them.
     """
 
     steps: int
@@ -75,8 +79,14 @@ def train(recipe: Recipe, output: Path, *, resume: bool = False) -> TrainingResu
     Returns:
         How it ended. SIGINT and SIGTERM end it after the current step, with everything saved.
 
+    Where a launcher started several processes (`accelerate launch`, torchrun), they share each step's
+    `accumulate` batches and average the gradients: the same training, up to rounding, as in one process. A
+    signal to one of them ends all. Every process must see the same output folder.
+
     Raises:
-        InvalidInputError: Data are missing, or the folder holds a training that would be overwritten.
+        InvalidInputError: Data are missing, the folder holds a training that would be overwritten, or the
+            batches of a step can't be shared evenly.
+        MissingDependencyError: There are several processes, and accelerate isn't installed.
         CheckpointError: The state to resume from is broken or of another network.
         TrainingError: Too many steps in a row had no finite loss.
     """
@@ -104,22 +114,30 @@ class Trainer:
         self.output = output
         if recipe.run.threads:
             torch.set_num_threads(recipe.run.threads)
-        self.device = torch.device(_device(recipe.run.device))
-        self.objective = build_objective(recipe).to(self.device)
+        self.processes = join_processes(recipe.run)
+        if recipe.optimiser.accumulate % self.processes.count:
+            raise InvalidInputError(
+                f"optimiser.accumulate: expected a multiple of the {self.processes.count} processes, which "
+                f"share the batches of a step, got {recipe.optimiser.accumulate}"
+            )
+        self.objective = build_objective(recipe).to(self.processes.device)
         self.model = self.objective.model
         if recipe.run.channels_last:
             self.model.to(memory_format=torch.channels_last)
+        self.shared = self.processes.share(self.objective)
         self.optimiser = build_optimiser(self.model, recipe.optimiser)
         self.averaged = AveragedWeights(self.model, recipe.optimiser.ema)
         self.sources = [Source(source) for source in recipe.data.train]
-        validation = [Source(source) for source in recipe.data.validation]
+        validation = [Source(source) for source in recipe.data.validation if self.processes.is_main]
         self.validation = {
             f"validation {index}" if len(validation) > 1 else "validation": [
                 source.view(number) for number in range(len(source))
             ]
             for index, source in enumerate(validation)
         }
-        self.reporter = Reporter(output / LOG, recipe.run.log_seconds, recipe.optimiser.steps)
+        self.reporter = Reporter(
+            output / LOG, recipe.run.log_seconds, recipe.optimiser.steps, silent=not self.processes.is_main
+        )
         contents = {
             f"{index}/{name}": count
             for index, source in enumerate(self.sources)
@@ -140,13 +158,14 @@ class Trainer:
     def run(self) -> TrainingResult:
         """Train until done, out of time, or asked to stop."""
         recipe = self.recipe
-        (self.output / "recipe.yaml").write_text(
-            yaml.safe_dump(mapping_from_recipe(recipe), sort_keys=False), encoding="utf-8"
-        )
+        if self.processes.is_main:
+            (self.output / "recipe.yaml").write_text(
+                yaml.safe_dump(mapping_from_recipe(recipe), sort_keys=False), encoding="utf-8"
+            )
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
         images = sum(self.progress.contents.values())
         self.reporter.say(
-            f"{parameters / 1e6:.2f} M parameters, {images} training images, on {self.device}, "
+            f"{parameters / 1e6:.2f} M parameters, {images} training images, on {self.processes}, "
             f"steps {self.progress.step} to {recipe.optimiser.steps}"
         )
         began = checkpointed = time.monotonic()
@@ -157,16 +176,17 @@ class Trainer:
                 self._step(batches)
                 now = time.monotonic()
                 self.progress.seconds += now - started
-                if stop.reason:
-                    stopped_by = stop.reason
-                elif recipe.run.max_minutes and now - began >= 60 * recipe.run.max_minutes:
-                    stopped_by = f"{recipe.run.max_minutes:g} minutes"
+                own_reason = stop.reason
+                if not own_reason and recipe.run.max_minutes and now - began >= 60 * recipe.run.max_minutes:
+                    own_reason = f"{recipe.run.max_minutes:g} minutes"
+                stopped_by = self.processes.agree(own_reason)
                 if stopped_by:
                     break
                 if now - checkpointed >= 60 * recipe.run.checkpoint_minutes:
                     self._checkpoint()
                     checkpointed = time.monotonic()
             checkpoint = self._checkpoint()
+            self.processes.wait()
         return TrainingResult(
             steps=self.progress.step,
             bad_steps=self.progress.bad_steps,
@@ -176,30 +196,34 @@ class Trainer:
             scores=self.scores,
         )
 
-    def _batches(self) -> Iterator[list[Batch]]:
-        """Yield the batches of each step."""
-        recipe = self.recipe
+    def _batches(self) -> Iterator[list[tuple[int, Batch]]]:
+        """Yield this process's share of the batches of each step, numbered."""
+        recipe, processes = self.recipe, self.processes
         count = recipe.optimiser.accumulate
         dataset = TrainingBatches(
             self.sources, recipe.data, recipe.augmentation, recipe.seed, recipe.optimiser.steps * count
         )
-        batches = training_batches(dataset, self.progress.step * count, recipe.data.workers)
-        while step := list(islice(batches, count)):
+        first = self.progress.step * count + processes.index
+        batches = training_batches(dataset, first, recipe.data.workers, processes.count)
+        while step := list(islice(batches, count // processes.count)):
             yield step
 
-    def _step(self, batches: list[Batch]) -> None:
-        recipe, progress = self.recipe, self.progress
+    def _step(self, batches: list[tuple[int, Batch]]) -> None:
+        recipe, progress, processes = self.recipe, self.progress, self.processes
         rate = learning_rate(progress.step, recipe.optimiser)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
-        total, parts = 0.0, dict[str, float]()
-        for number, batch in enumerate(batches, progress.step * recipe.optimiser.accumulate):
-            losses = self._losses(batch, number)
-            (losses.total / len(batches)).backward()  # type: ignore[no-untyped-call]
-            total += float(losses.total.detach()) / len(batches)
-            for name, part in losses.parts.items():
-                parts[name] = parts.get(name, 0.0) + float(part.detach()) / len(batches)
+        sums: dict[str, float] = {}
+        for left, (number, batch) in zip(reversed(range(len(batches))), batches, strict=True):
+            with processes.keep_gradients(self.shared) if left else nullcontext():
+                losses = self._losses(batch, number)
+                (losses.total / len(batches)).backward()  # type: ignore[no-untyped-call]
+            for name, loss in {_TOTAL: losses.total, **losses.parts}.items():
+                sums[name] = sums.get(name, 0.0) + float(loss.detach()) / len(batches)
+        everywhere = zip(*processes.gather(list(sums.values())), strict=True)
+        means = {name: sum(values) / processes.count for name, values in zip(sums, everywhere, strict=True)}
+        total = means.pop(_TOTAL)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.optimiser.clip)
         good = math.isfinite(float(norm)) and math.isfinite(total)
         progress.step += 1
@@ -217,27 +241,27 @@ class Trainer:
                 )
         self.reporter.step(
             progress,
-            images=sum(len(batch.images) for batch in batches),
+            images=sum(len(batch.images) for _, batch in batches) * processes.count,
             good=good,
-            **parts,
+            **means,
             gradient_norm=float(norm),
             learning_rate=rate,
         )
 
     def _losses(self, batch: Batch, number: int) -> Losses:
-        batch = Batch(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
-        precision = self.recipe.run.precision
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            losses: Losses = self.objective(batch, number)
+        with self.processes.autocast():
+            losses: Losses = self.shared(batch.to(self.processes.device), number)
             return losses
 
     def _checkpoint(self) -> Path:
-        """Save the state; validate, draw and export the averaged weights."""
+        """Save the state; validate, draw and export the averaged weights. The main process does."""
+        if not self.processes.is_main:
+            return self.output / CHECKPOINT
         save_state(self.output / STATE, self.model, self.optimiser, self.averaged.tensors, self.progress)
         with self.averaged.applied():
             self.objective.eval()
             shown = self._validate()
-            checkpoint = self.objective.write(self.output / "checkpoint")
+            checkpoint = self.objective.write(self.output / CHECKPOINT)
             self.objective.train()
         self.reporter.validation(self.progress.step, {n: s.as_dict() for n, s in self.scores.items()})
         if shown:
@@ -258,9 +282,3 @@ class Trainer:
             chosen = range(0, len(views), max(1, len(views) // rows))[:rows]
             shown += [(views[index], predicted[index]) for index in chosen]
         return shown
-
-
-def _device(name: str) -> str:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InvalidInputError("expected a CUDA device as the recipe says (run.device), got none")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name

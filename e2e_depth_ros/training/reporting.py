@@ -27,13 +27,23 @@ class Reporter:
         steps: Of the whole training.
         console: Where people look; standard error when None. A terminal gets a progress bar, anything else
             a line at each interval.
+        silent: Report nothing: of several processes one does.
     """
 
-    def __init__(self, log: Path, interval_s: float, steps: int, console: Console | None = None) -> None:
+    def __init__(
+        self,
+        log: Path,
+        interval_s: float,
+        steps: int,
+        console: Console | None = None,
+        *,
+        silent: bool = False,
+    ) -> None:
         self._log = log
         self._interval_s = interval_s
         self._steps = steps
-        self._console = console or Console(stderr=True)
+        self._silent = silent
+        self._console = console or Console(stderr=True, quiet=silent)
         self._bar = Progress(
             TextColumn("training"),
             BarColumn(),
@@ -41,7 +51,7 @@ class Reporter:
             TextColumn("{task.description}"),
             TimeRemainingColumn(),
             console=self._console,
-            disable=not self._console.is_terminal,
+            disable=silent or not self._console.is_terminal,
         )
         self._task = self._bar.add_task("", total=steps)
         self._reset()
@@ -58,7 +68,7 @@ class Reporter:
 
     def rewind(self, step: int) -> None:
         """Drop log lines after a step: a resumed run makes those steps again."""
-        if self._log.exists():
+        if self._log.exists() and not self._silent:
             lines = self._log.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [line for line in lines if json.loads(line)["step"] <= step]
             self._log.write_text("".join(kept), encoding="utf-8")
@@ -115,6 +125,8 @@ class Reporter:
         self._text = ""
 
     def _write(self, entry: Mapping[str, Any]) -> None:
+        if self._silent:
+            return
         with self._log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 

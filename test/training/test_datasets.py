@@ -40,7 +40,8 @@ def batches(data, augmentation=None, seed=1, steps=10):
 
 
 def assert_same(one, other):
-    for a, b in zip(one, other, strict=True):
+    assert one.domain == other.domain
+    for a, b in zip(one[:3], other[:3], strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
@@ -90,10 +91,33 @@ def test_batch_depends_on_seed_and_step_alone(tmp_path):
 def test_workers_change_nothing(tmp_path, workers):
     write(tmp_path / "a.npz", range(0, 200, 20))
     all_batches = batches(recipe(SourceRecipe(str(tmp_path / "*.npz"))), AugmentationRecipe(), steps=6)
-    drawn = list(training_batches(all_batches, first_step=2, workers=workers))
-    assert len(drawn) == 4
-    for step, batch in enumerate(drawn, start=2):
-        assert_same(batch, all_batches[step])
+    drawn = list(training_batches(all_batches, first=2, workers=workers))
+    assert [number for number, _ in drawn] == [2, 3, 4, 5]
+    for number, batch in drawn:
+        assert_same(batch, all_batches[number])
+
+
+def test_processes_share_the_batches(tmp_path):
+    write(tmp_path / "a.npz", range(0, 200, 20))
+    all_batches = batches(recipe(SourceRecipe(str(tmp_path / "*.npz"))), AugmentationRecipe(), steps=9)
+    shares = [list(training_batches(all_batches, first=3 + i, workers=0, every=2)) for i in range(2)]
+    assert [[number for number, _ in share] for share in shares] == [[3, 5, 7], [4, 6, 8]]
+    for number, batch in shares[1]:
+        assert_same(batch, all_batches[number])
+
+
+def test_batches_tell_their_kind_of_scene(tmp_path):
+    write(tmp_path / "in" / "a.npz", [10, 20])
+    write(tmp_path / "out" / "a.npz", [200, 210])
+    sources = [
+        SourceRecipe(str(tmp_path / "in" / "*.npz")),
+        SourceRecipe(str(tmp_path / "out" / "*.npz"), domain="outdoor"),
+    ]
+    drawn = batches(recipe(*sources, one_source_per_batch=True), AugmentationRecipe.none(), steps=20)
+    found = {(drawn[k].domain, bool(drawn[k].images.float().mean() > 100)) for k in range(20)}
+    assert found == {("indoor", False), ("outdoor", True)}
+    assert SourceRecipe(virtual_kitti="v").scene_domain == "outdoor"
+    assert SourceRecipe(hypersim="h").scene_domain == "indoor"
 
 
 def test_sources_are_drawn_by_weight(tmp_path):
