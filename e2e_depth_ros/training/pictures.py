@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,14 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.colours import colours_from_depth, colours_from_normals
 from e2e_depth_ros.training.augmentation import View
+from e2e_depth_ros.training.comparison import read_log
 from e2e_depth_ros.training.validation import Predicted, fitted_depth
 
 _GAP = 4
-_CURVE_SIZE = (320, 900)
+_CURVE_SIZE = (240, 560)
+_CURVE_COLUMNS = 2
 _SCORES = ("abs_rel", "edge_f1", "normals_deg")
-_COLOURS = ((40, 90, 200), (30, 140, 60), (200, 80, 30), (130, 60, 160))
+_COLOURS = ((40, 90, 200), (30, 140, 60), (200, 80, 30), (130, 60, 160), (0, 160, 170), (120, 120, 120))
 
 
 def write_samples(path: Path, views: Sequence[View], predicted: Sequence[Predicted]) -> None:
@@ -50,25 +51,32 @@ def write_samples(path: Path, views: Sequence[View], predicted: Sequence[Predict
     _write_png(path, np.concatenate(rows))
 
 
-def write_curves(path: Path, log: Path) -> None:
-    """Draw the numbers of a training log over its steps, one panel for each, as a PNG.
+def write_curves(path: Path, *logs: Path) -> None:
+    """Draw the numbers of training logs over their steps as a PNG, one panel for each number.
 
-    Panels: the losses, and each score of each validation source.
+    Panels: the losses, and scores of each validation source. Each log has a colour, in the order given; what
+    only some of them hold is drawn of those.
+
+    Raises:
+        InvalidInputError: A log can't be read.
     """
-    series = _read_series(log)
-    if series:
-        panels = [
-            _panel(name, np.array(points), _COLOURS[index % len(_COLOURS)])
-            for index, (name, points) in enumerate(series.items())
-        ]
-        _write_png(path, np.concatenate(panels))
+    panels: dict[str, dict[int, NDArray[np.float64]]] = {}
+    for index, log in enumerate(logs):
+        for name, points in _read_series(log).items():
+            panels.setdefault(name, {})[index] = np.array(points)
+    drawn = [_panel(name, lines) for name, lines in panels.items()]
+    if drawn:
+        drawn += [np.full_like(drawn[0], 255)] * (len(drawn) % _CURVE_COLUMNS)
+        rows = [drawn[i : i + _CURVE_COLUMNS] for i in range(0, len(drawn), _CURVE_COLUMNS)]
+        _write_png(path, np.concatenate([np.concatenate(row, axis=1) for row in rows]))
 
 
 def _read_series(log: Path) -> dict[str, list[tuple[int, float]]]:
     series: dict[str, list[tuple[int, float]]] = {}
-    for line in log.read_text(encoding="utf-8").splitlines():
-        entry = json.loads(line)
-        numbers = {name: value for name, value in entry.items() if name.endswith("_loss")}
+    for entry in read_log(log):
+        numbers: dict[str, float | None] = {
+            name: entry[name] for name in ("depth_loss", "normals_loss") if name in entry
+        }
         for source, scores in entry.get("validation", {}).items():
             numbers |= {f"{source}: {name}": scores[name] for name in _SCORES if name in scores}
         for name, number in numbers.items():
@@ -77,25 +85,29 @@ def _read_series(log: Path) -> dict[str, list[tuple[int, float]]]:
     return series
 
 
-def _panel(name: str, points: NDArray[np.float64], colour: tuple[int, int, int]) -> NDArray[np.uint8]:
+def _panel(name: str, lines: dict[int, NDArray[np.float64]]) -> NDArray[np.uint8]:
+    """Draw lines (N, 2) of steps and values, each by the number of its log."""
     height, width = _CURVE_SIZE
     panel = np.full((height, width, 3), 255, np.uint8)
     left, right, top, bottom = 70, width - 20, 36, height - 30
-    steps, values = points[:, 0], points[:, 1]
-    low, high = float(np.min(values)), float(np.max(values))
+    everything = np.concatenate(list(lines.values()))
+    (first, low), (last, high) = everything.min(axis=0), everything.max(axis=0)
     high = high if high > low else low + 1e-6
-    x = left + (right - left) * (steps - steps[0]) / max(1.0, steps[-1] - steps[0])
-    y = bottom - (bottom - top) * (values - low) / (high - low)
     black = (0, 0, 0)
     cv2.rectangle(panel, (left, top), (right, bottom), (200, 200, 200))
-    line = np.rint(np.stack([x, y], axis=1)).astype(np.int32)
-    cv2.polylines(panel, [line[:, None]], isClosed=False, color=colour, thickness=2, lineType=cv2.LINE_AA)
+    for index, points in lines.items():
+        x = left + (right - left) * (points[:, 0] - first) / max(1.0, last - first)
+        y = bottom - (bottom - top) * (points[:, 1] - low) / (high - low)
+        line = np.rint(np.stack([x, y], axis=1)).astype(np.int32)
+        colour = _COLOURS[index % len(_COLOURS)]
+        cv2.polylines(panel, [line[:, None]], isClosed=False, color=colour, thickness=2, lineType=cv2.LINE_AA)
+    ends = ", ".join(f"{points[-1, 1]:.3g}" for points in lines.values())
     labels = (
-        (f"{name}   last {values[-1]:.4g}", (left, top - 12)),
+        (f"{name}   last {ends}", (left, top - 12)),
         (f"{high:.3g}", (6, top + 10)),
         (f"{low:.3g}", (6, bottom)),
-        (f"{steps[0]:.0f}", (left, height - 8)),
-        (f"step {steps[-1]:.0f}", (right - 110, height - 8)),
+        (f"{first:.0f}", (left, height - 8)),
+        (f"step {last:.0f}", (right - 110, height - 8)),
     )
     for text, at in labels:
         cv2.putText(panel, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.45, black, 1, cv2.LINE_AA)

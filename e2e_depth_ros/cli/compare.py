@@ -1,0 +1,38 @@
+"""`e2e-depth compare`: trainings beside each other."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand's parser."""
+    parser = subparsers.add_parser(
+        "compare",
+        help="trainings beside each other: recipes and scores",
+        description="Print a table in Markdown: in what the recipe of each training differs from that of the "
+        "first, and the scores of its last validation.",
+    )
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        type=Path,
+        metavar="RUN",
+        help="output folder of a training, or its log alone (.jsonl, .jsonl.gz)",
+    )
+    parser.add_argument("--curves", type=Path, metavar="FILE", help="draw losses and scores over steps, PNG")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table, and draw the curves."""
+    from e2e_depth_ros.training.comparison import markdown_table, read_run  # noqa: PLC0415 - heavy imports wait
+
+    runs = [read_run(path) for path in args.runs]
+    print(markdown_table(runs))  # noqa: T201 - to be pasted as it is
+    if args.curves:
+        from e2e_depth_ros.training.pictures import write_curves  # noqa: PLC0415
+
+        write_curves(args.curves, *(one.log for one in runs))
+    return 0
