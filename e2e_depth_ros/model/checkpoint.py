@@ -23,15 +23,18 @@ from e2e_depth_ros.model.networks import check_sampling, network_for
 from e2e_depth_ros.model.prompt import write_prompt_embeddings
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
-from e2e_depth_ros.model.weights import MODEL_STEM, load_weights
+from e2e_depth_ros.model.weights import MODEL_STEM, load_weights, read_json, weight_files
 
 __all__ = [
     "CheckpointFacts",
     "LoadedCheckpoint",
     "facts_of_new_model",
     "find_checkpoint",
+    "load_autoencoder",
     "load_checkpoint",
+    "load_parts",
     "read_facts",
+    "write_autoencoder",
     "write_checkpoint",
 ]
 
@@ -72,11 +75,21 @@ def load_checkpoint(
     facts = read_facts(folder, tasks=frozenset(tasks) if tasks else None)
     chosen = sampling or Sampling()
     check_sampling(facts, chosen)
-    unet, vae = _empty_modules(facts)
-    for component, module in (("unet", unet), ("vae", vae)):
-        load_weights(module, facts.weight_files(component, dtype), dtype)
+    unet, vae = load_parts(facts, dtype)
     network = network_for(facts, unet, vae, chosen, dtype, padded_prompt=padded_prompt)
     return LoadedCheckpoint(facts, network.eval())
+
+
+def load_parts(facts: CheckpointFacts, dtype: torch.dtype = torch.float32) -> tuple[nn.Module, nn.Module]:
+    """Load a checkpoint's UNet and VAE onto the CPU, whatever it is that they do together.
+
+    Raises:
+        CheckpointError: A tensor is missing, broken, of the wrong shape or not finite, by name.
+    """
+    unet, vae = _empty_unet(facts), _empty_autoencoder(facts.name, facts.vae_config)
+    for component, module in (("unet", unet), ("vae", vae)):
+        load_weights(module, facts.weight_files(component, dtype), dtype)
+    return unet, vae
 
 
 def facts_of_new_model(
@@ -108,7 +121,9 @@ def write_checkpoint(
 ) -> Path:
     """Write a checkpoint that `load_checkpoint` and diffusers' Marigold pipelines read.
 
-    It appears as a whole or not at all. Other files of the folder, such as a model card, stay.
+    It appears as a whole or not at all. Other files of the folder, such as a model card, stay. Of a GeoWizard
+    its encoders of image and text are not written: no training changes them, so the caller adds those that
+    it came with.
 
     Args:
         folder: Where to.
@@ -120,45 +135,82 @@ def write_checkpoint(
         The folder.
 
     Raises:
-        CheckpointError: A weight is not finite in that dtype, or the network has parts beyond UNet, VAE and
-            prompt (GeoWizard), which would be lost.
+        CheckpointError: A weight is not finite in that dtype.
     """
-    if facts.family.is_joint:
-        raise CheckpointError(f"{facts.name}: expected a network of UNet, VAE and prompt; not written")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
         scratch = Path(name)
         for component, module in (("unet", model.unet), ("vae", model.vae)):
-            config = json.loads(module.to_json_string())
-            _write_json(scratch / component / "config.json", _without_derived(config))
-            _write_weights(module, scratch / component, dtype)
+            _write_component(scratch / component, module, dtype)
         _write_json(scratch / "scheduler" / "scheduler_config.json", facts.scheduler_config)
         _write_json(scratch / "model_index.json", _index(facts, model))
-        write_prompt_embeddings(scratch, {task: model.prompt_embedding(task) for task in facts.tasks})
+        if not facts.family.is_joint:
+            write_prompt_embeddings(scratch, {task: model.prompt_embedding(task) for task in facts.tasks})
         _share_files(scratch)
-        folder.mkdir(exist_ok=True)
-        for path in scratch.iterdir():
-            target = folder / path.name
-            if target.is_dir():
-                shutil.rmtree(target)
-            path.replace(target)
+        _move_into(folder, scratch)
     return folder
 
 
-def _empty_modules(facts: CheckpointFacts) -> tuple[nn.Module, nn.Module]:
-    """Build UNet and VAE without memory for their weights."""
-    from diffusers.models import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel  # noqa: PLC0415 - slow
+def load_autoencoder(folder: Path) -> nn.Module:
+    """Load the autoencoder of a checkpoint, or of a folder with nothing else, in float32 onto the CPU.
 
-    vae_class = AutoencoderTiny if facts.has_tiny_vae else AutoencoderKL
+    Raises:
+        CheckpointError: Something is missing, broken, of the wrong shape or not finite, by name.
+    """
+    vae = _empty_autoencoder(str(folder), read_json(folder / "vae" / "config.json"))
+    load_weights(vae, weight_files(folder / "vae", torch.float32), torch.float32)
+    return vae
+
+
+def write_autoencoder(folder: Path, vae: Any, dtype: torch.dtype = torch.float16) -> Path:
+    """Write an autoencoder where a checkpoint has it, in the folder `vae`; see `write_checkpoint`."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
+        scratch = Path(name)
+        _write_component(scratch / "vae", vae, dtype)
+        _share_files(scratch)
+        _move_into(folder, scratch)
+    return folder
+
+
+def _write_component(folder: Path, module: Any, dtype: torch.dtype) -> None:
+    _write_json(folder / "config.json", _without_derived(json.loads(module.to_json_string())))
+    _write_weights(module, folder, dtype)
+
+
+def _move_into(folder: Path, scratch: Path) -> None:
+    """Replace what a folder has of the names that the other has."""
+    folder.mkdir(exist_ok=True)
+    for path in scratch.iterdir():
+        target = folder / path.name
+        if target.is_dir():
+            shutil.rmtree(target)
+        path.replace(target)
+
+
+def _empty_unet(facts: CheckpointFacts) -> nn.Module:
+    """Build the UNet without memory for its weights."""
+    from diffusers.models import UNet2DConditionModel  # noqa: PLC0415 - slow
+
+    return _empty(facts.name, UNet2DConditionModel, facts.unet_config)
+
+
+def _empty_autoencoder(name: str, config: Mapping[str, Any]) -> nn.Module:
+    from diffusers.models import AutoencoderKL, AutoencoderTiny  # noqa: PLC0415 - slow
+
+    is_tiny = "encoder_block_out_channels" in config
+    return _empty(name, AutoencoderTiny if is_tiny else AutoencoderKL, _without_derived(config))
+
+
+def _empty(name: str, module_class: Any, config: Mapping[str, Any]) -> nn.Module:
     try:
         with torch.device("meta"):
-            unet: nn.Module = UNet2DConditionModel.from_config(dict(facts.unet_config))
-            vae: nn.Module = vae_class.from_config(_without_derived(facts.vae_config))
+            module: nn.Module = module_class.from_config(dict(config))
     except (TypeError, ValueError, KeyError, NotImplementedError) as error:
         raise CheckpointError(
-            f"{facts.name}: diffusers can't build the network of its configs ({error})"
+            f"{name}: diffusers can't build the network of its configs ({error})"
         ) from error
-    return unet, vae
+    return module
 
 
 def _without_derived(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,7 +221,7 @@ def _without_derived(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _share_files(folder: Path) -> None:
     """Let others read the weights where the umask lets them read the configs: safetensors doesn't."""
-    mode = (folder / "model_index.json").stat().st_mode
+    mode = (folder / "vae" / "config.json").stat().st_mode
     for path in folder.rglob("*.safetensors"):
         path.chmod(mode)
 
@@ -189,8 +241,9 @@ def _write_weights(module: nn.Module, folder: Path, dtype: torch.dtype) -> None:
 
 def _index(facts: CheckpointFacts, model: LatentNetwork) -> dict[str, Any]:
     """Describe the checkpoint in the terms of Marigold's pipelines, and with what they have no terms for."""
+    pipeline = "MarigoldDepthPipeline" if Task.DEPTH in facts.tasks else "MarigoldNormalsPipeline"
     index = {
-        "_class_name": "MarigoldDepthPipeline" if Task.DEPTH in facts.tasks else "MarigoldNormalsPipeline",
+        "_class_name": "DepthNormalEstimationPipeline" if facts.family.is_joint else pipeline,
         "unet": ["diffusers", type(model.unet).__name__],
         "vae": ["diffusers", type(model.vae).__name__],
         "scheduler": ["diffusers", facts.scheduler_config["_class_name"]],
@@ -200,6 +253,8 @@ def _index(facts: CheckpointFacts, model: LatentNetwork) -> dict[str, Any]:
         "default_processing_resolution": facts.processing_resolution,
         "tasks": sorted(task.value for task in facts.tasks),
     }
+    if facts.family.is_joint:
+        return index | {"normals_axes": " ".join(facts.normals_axes)}
     if Task.DEPTH in facts.tasks:
         index |= {"prediction_type": "depth", "scale_invariant": True, "shift_invariant": True}
     else:

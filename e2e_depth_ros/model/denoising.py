@@ -91,7 +91,7 @@ def denoising_step(scheduler_config: Mapping[str, Any]) -> DenoisingStep:
     Raises:
         CheckpointError: The config asks for something that has no such step.
     """
-    alpha_bar = _alpha_bar(scheduler_config)
+    alpha_bar = alpha_bars(scheduler_config)
     signal, noise = _signal_and_noise(alpha_bar[-1])
     to_one = scheduler_config.get("set_alpha_to_one", True)
     final_signal, final_noise = (1.0, 0.0) if to_one else _signal_and_noise(alpha_bar[0])
@@ -135,7 +135,7 @@ def _signal_and_noise(alpha_bar: Tensor) -> tuple[float, float]:
     return float(alpha_bar.sqrt()), float((1 - alpha_bar).sqrt())
 
 
-def _alpha_bar(config: Mapping[str, Any]) -> Tensor:
+def alpha_bars(config: Mapping[str, Any]) -> Tensor:
     """Return the share of signal variance at each timestep, (T,), in float32 as diffusers keeps it."""
     steps = int(config.get("num_train_timesteps", 1000))
     start, end = float(config.get("beta_start", 0.0001)), float(config.get("beta_end", 0.02))

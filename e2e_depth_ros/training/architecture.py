@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from diffusers.models.autoencoders.vae import AutoencoderTinyBlock
 from torch import nn
 
+from e2e_depth_ros.model.checkpoint import find_checkpoint, load_autoencoder
 from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER, denoising_step
 from e2e_depth_ros.model.one_step import OneStepModel
 from e2e_depth_ros.model.task import Task
@@ -28,18 +31,20 @@ def build_model(recipe: ModelRecipe, seed: int) -> OneStepModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         autoencoder = build_autoencoder(recipe.autoencoder)
-        unet = build_unet(recipe.unet, recipe.autoencoder.latent_channels)
+        unet = build_unet(recipe.unet, autoencoder.config.latent_channels)
         shape = (1, recipe.unet.prompt_tokens, recipe.unet.prompt_channels)
         prompts = {task: torch.randn(shape) for task in (Task.DEPTH, Task.NORMALS)}
     return OneStepModel(unet, autoencoder, prompts, denoising_step(ONE_STEP_SCHEDULER)).train()
 
 
-def build_autoencoder(recipe: AutoencoderRecipe) -> nn.Module:
-    """Build the part between pixels and latents.
+def build_autoencoder(recipe: AutoencoderRecipe) -> Any:
+    """Build or load the part between pixels and latents.
 
     "tiny" (AutoencoderTiny: convolutions and ReLU, one width) is several times cheaper to train than
     "kl" (AutoencoderKL: group norms at full resolution) at the same resolution.
     """
+    if recipe.start:
+        return load_autoencoder(find_checkpoint(recipe.start))
     channels = recipe.channels
     if recipe.kind == "tiny":
         tiny: nn.Module = AutoencoderTiny(
@@ -84,10 +89,10 @@ def _keep_signal(autoencoder: nn.Module) -> None:
         autoencoder.decoder.layers[-1].weight.mul_(0.3)  # type: ignore[union-attr,index]
 
 
-def build_unet(recipe: UNetRecipe, latent_channels: int) -> nn.Module:
-    """Build the denoiser: image latents and (zero) target latents in, target latents out."""
+def build_unet(recipe: UNetRecipe, latent_channels: int, *, reads_target: bool = True) -> nn.Module:
+    """Build the denoiser: latents of an image and, unless told otherwise, of a target in; latents out."""
     unet: nn.Module = UNet2DConditionModel(
-        in_channels=2 * latent_channels,
+        in_channels=latent_channels * (2 if reads_target else 1),
         out_channels=latent_channels,
         block_out_channels=recipe.channels,
         layers_per_block=recipe.layers,

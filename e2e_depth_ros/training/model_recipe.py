@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 from e2e_depth_ros.training.recipe_checks import check, check_choice
 
@@ -12,18 +12,24 @@ class AutoencoderRecipe:
     """Between pixels and latents.
 
     Attributes:
+        start: Folder of a trained autoencoder, as `objective: autoencoder` writes it, or of a checkpoint that
+            has one; its shape is its own, and nothing else may be given. "" builds one of random weights.
         kind: "tiny" (AutoencoderTiny, all channels equal) or "kl" (AutoencoderKL).
         channels: Width from full resolution downwards; each further entry halves the resolution.
         blocks: Residual blocks at each resolution; "kl" reads the first alone.
         latent_channels: Channels of the latents.
     """
 
+    start: str = ""
     kind: str = "tiny"
     channels: tuple[int, ...] = (32, 32, 32, 32)
     blocks: tuple[int, ...] = (0, 1, 2, 3)
     latent_channels: int = 16
 
     def __post_init__(self) -> None:
+        if self.start:
+            alone = astuple(self)[1:] == astuple(AutoencoderRecipe())[1:]
+            check(alone, "start", "nothing beside it, for it brings the shape")
         check_choice("kind", self.kind, ("tiny", "kl"))
         check(len(self.blocks) == len(self.channels), "blocks", "one number for each entry of channels")
         if self.kind == "tiny":

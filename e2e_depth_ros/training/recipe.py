@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.data_recipe import AugmentationRecipe, DataRecipe, SizeRecipe, SourceRecipe
+from e2e_depth_ros.training.diffusion_recipe import DiffusionRecipe, ReconstructionRecipe
 from e2e_depth_ros.training.model_recipe import AutoencoderRecipe, ModelRecipe, UNetRecipe
 from e2e_depth_ros.training.recipe_checks import check, check_choice
 
@@ -16,18 +17,20 @@ __all__ = [
     "AutoencoderRecipe",
     "DataRecipe",
     "DepthLossRecipe",
+    "DiffusionRecipe",
     "LossRecipe",
     "ModelRecipe",
     "NormalsLossRecipe",
     "OptimiserRecipe",
     "Recipe",
+    "ReconstructionRecipe",
     "RunRecipe",
     "SizeRecipe",
     "SourceRecipe",
     "UNetRecipe",
 ]
 
-OBJECTIVES = ("end_to_end",)
+OBJECTIVES = ("end_to_end", "geowizard", "diffusion", "image_diffusion", "autoencoder")
 """What a training can minimise."""
 
 
@@ -182,7 +185,14 @@ class Recipe:
     """All of a training run: the same recipe, seed, data and machine give the same weights.
 
     Attributes:
-        objective: What is minimised: "end_to_end" (E2E-FT: the losses on what is decoded after one step).
+        objective: What is minimised: "end_to_end" (E2E-FT: the losses on what is decoded after one step);
+            "geowizard" (the same for a GeoWizard, whose depth and normals attend to each other);
+            "diffusion" (Marigold: the error of the output for noisy latents of depth or normals);
+            "image_diffusion" (the same for images alone: a Stable Diffusion to start from); "autoencoder"
+            (the error of what comes back from latents). The weights in `loss` choose the tasks of each; of
+            its terms only the first two read more.
+        diffusion: Read by both kinds of diffusion.
+        reconstruction: Read by "autoencoder".
     """
 
     data: DataRecipe
@@ -192,11 +202,13 @@ class Recipe:
     model: ModelRecipe = field(default_factory=ModelRecipe)
     augmentation: AugmentationRecipe = field(default_factory=AugmentationRecipe)
     loss: LossRecipe = field(default_factory=LossRecipe)
+    diffusion: DiffusionRecipe = field(default_factory=DiffusionRecipe)
+    reconstruction: ReconstructionRecipe = field(default_factory=ReconstructionRecipe)
     run: RunRecipe = field(default_factory=RunRecipe)
 
     def __post_init__(self) -> None:
         check_choice("objective", self.objective, OBJECTIVES)
-        if not self.model.start:
+        if not (self.model.start or self.model.autoencoder.start):
             self.check_sizes(self.model.autoencoder.down_factor)
 
     def check_sizes(self, factor: int) -> None:

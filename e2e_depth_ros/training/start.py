@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
-from e2e_depth_ros.model.checkpoint import facts_of_new_model, find_checkpoint, load_checkpoint, read_facts
+from e2e_depth_ros.model.checkpoint import facts_of_new_model, find_checkpoint, load_parts, read_facts
 from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER
 from e2e_depth_ros.model.facts import CheckpointFacts
 from e2e_depth_ros.model.one_step import OneStepModel
@@ -25,7 +25,7 @@ from e2e_depth_ros.training.recipe import ModelRecipe
 
 _TEXT_PARTS = {"text_encoder": "CLIPTextModel", "tokenizer": "CLIPTokenizer"}
 # What diffusers' schedulers take where a config is silent. The network learnt under these.
-_NOISE_DEFAULTS = {
+NOISE_DEFAULTS = {
     "num_train_timesteps": 1000,
     "beta_start": 0.0001,
     "beta_end": 0.02,
@@ -64,38 +64,89 @@ def model_from_start(recipe: ModelRecipe, tasks: Collection[Task]) -> Start:
         CheckpointError: There is no such checkpoint, or it is broken.
         InvalidInputError: It can't become a network of one step for these tasks.
     """
+    parts = parts_from_start(recipe, tasks)
+    facts = facts_of_new_model(
+        recipe.name,
+        parts.unet,
+        parts.vae,
+        tasks=tasks,
+        processing_resolution=recipe.processing_resolution,
+    )
+    scheduler_config = one_step_scheduler(parts.facts.scheduler_config)
+    facts = replace(facts, scheduler_config=scheduler_config, normals_axes=parts.facts.normals_axes)
+    model = OneStepModel(parts.unet, parts.vae, parts.prompts, facts.step)
+    return Start(model.train(), facts, parts.folder)
+
+
+class StartParts(NamedTuple):
+    """What a training takes over from a checkpoint.
+
+    Attributes:
+        unet: On the CPU in float32; its conv_in fits.
+        vae: Likewise.
+        prompts: What asks for each task, (1, n, d).
+        facts: What the checkpoint is.
+        folder: Where it lies.
+    """
+
+    unet: Any
+    vae: Any
+    prompts: dict[Task, Tensor]
+    facts: CheckpointFacts
+    folder: Path
+
+
+def parts_from_start(recipe: ModelRecipe, tasks: Collection[Task]) -> StartParts:
+    """Load the parts of a checkpoint, whatever it does with them: predict depth, or make images.
+
+    Args:
+        recipe: With `start`.
+        tasks: What the parts shall predict.
+
+    Raises:
+        CheckpointError: There is no such checkpoint, or it is broken.
+        InvalidInputError: It can't be trained for these tasks.
+    """
     folder = find_checkpoint(recipe.start)
     found = read_facts(folder, tasks=frozenset(tasks))
     if found.family.is_joint:
         raise InvalidInputError(
             f"model.start: expected a network of UNet, VAE and prompt, got {found.name}, "
-            "whose depth and normals attend to each other (GeoWizard)"
+            "whose depth and normals attend to each other (GeoWizard: objective geowizard)"
         )
     if Task.DEPTH in tasks and found.depth_kind is DepthKind.AFFINE_INVARIANT_DISPARITY:
         raise InvalidInputError(f"model.start: expected a network of depth, got {found.name} of disparity")
-    loaded = load_checkpoint(folder, tasks=tasks, padded_prompt=recipe.padded_prompt)
-    prompts = {task: loaded.model.prompt_embedding(task) for task in tasks}
+    unet, vae = load_parts(found)
+    prompts = prompt_embeddings(found, padded=recipe.padded_prompt)
     if len(prompts) > 1 and torch.equal(*prompts.values()):
         raise InvalidInputError(
             f"model.start: {found.name} is asked for depth and for normals by the same prompt: "
             "expected loss.depth.weight or loss.normals.weight 0"
         )
-    unet = fit_conv_in(loaded.model.unet, found.latent_channels, reads_target=recipe.reads_target)
-    facts = facts_of_new_model(
-        recipe.name,
-        unet,
-        loaded.model.vae,
-        tasks=tasks,
-        processing_resolution=recipe.processing_resolution,
-    )
-    scheduler_config = one_step_scheduler(found.scheduler_config)
-    facts = replace(facts, scheduler_config=scheduler_config, normals_axes=found.normals_axes)
-    return Start(OneStepModel(unet, loaded.model.vae, prompts, facts.step).train(), facts, folder)
+    unet = fit_conv_in(unet, found.latent_channels, reads_target=recipe.reads_target)
+    return StartParts(unet, vae, prompts, found, folder)
 
 
 def one_step_scheduler(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the scheduler of one step, ending at x0 exactly, with another scheduler's noise and output."""
-    return {**ONE_STEP_SCHEDULER, **{key: config.get(key, value) for key, value in _NOISE_DEFAULTS.items()}}
+    return {**ONE_STEP_SCHEDULER, **{key: config.get(key, value) for key, value in NOISE_DEFAULTS.items()}}
+
+
+def diffusion_scheduler(
+    config: Mapping[str, Any] = ONE_STEP_SCHEDULER, *, zero_terminal_snr: bool = False
+) -> dict[str, Any]:
+    """Return the scheduler of many steps, trailing, with another scheduler's noise and output.
+
+    Args:
+        config: The other; the default has Stable Diffusion 2's noise, and predicts v.
+        zero_terminal_snr: Leave no signal at the last timestep, whatever the other does.
+    """
+    scheduler = one_step_scheduler(config)
+    # As in Stable Diffusion: the last step ends where the first timestep's noise is.
+    scheduler["set_alpha_to_one"] = False
+    if zero_terminal_snr:
+        scheduler["rescale_betas_zero_snr"] = True
+    return scheduler
 
 
 def fit_conv_in(unet: Any, latent_channels: int, *, reads_target: bool) -> nn.Module:
@@ -143,20 +194,33 @@ def add_text_encoder(checkpoint: Path, start: Path) -> None:
     """
     if not all((start / part).is_dir() for part in _TEXT_PARTS):
         return
-    for part in _TEXT_PARTS:
+    unpadded = prompt_embeddings(read_facts(start, tasks=read_facts(checkpoint).tasks))
+    with tempfile.TemporaryDirectory(dir=checkpoint) as name:
+        write_prompt_embeddings(Path(name), unpadded)
+        # safetensors ignores the umask
+        (Path(name) / PROMPT_FILE).chmod((checkpoint / "model_index.json").stat().st_mode)
+        (Path(name) / PROMPT_FILE).replace(checkpoint / PROMPT_FILE)
+    copy_parts(checkpoint, start, _TEXT_PARTS)
+
+
+def copy_parts(checkpoint: Path, start: Path, parts: Mapping[str, str]) -> None:
+    """Copy parts of transformers that no training changes from the start to a written checkpoint.
+
+    Args:
+        checkpoint: Written by `write_checkpoint`; parts that it has already stay.
+        start: The checkpoint that the training started from.
+        parts: The class of each, by folder. What the start lacks is left out.
+    """
+    present = {part: name for part, name in parts.items() if (start / part).is_dir()}
+    for part in present:
         if not (checkpoint / part).exists():
             temporary = checkpoint / f".{part}"
             shutil.rmtree(temporary, ignore_errors=True)
             shutil.copytree(start / part, temporary)
             temporary.rename(checkpoint / part)
     path = checkpoint / "model_index.json"
-    unpadded = prompt_embeddings(read_facts(start, tasks=read_facts(checkpoint).tasks))
-    with tempfile.TemporaryDirectory(dir=checkpoint) as name:
-        write_prompt_embeddings(Path(name), unpadded)
-        (Path(name) / PROMPT_FILE).chmod(path.stat().st_mode)  # safetensors ignores the umask
-        (Path(name) / PROMPT_FILE).replace(checkpoint / PROMPT_FILE)
     index = json.loads(path.read_text(encoding="utf-8"))
-    index |= {part: ["transformers", name] for part, name in _TEXT_PARTS.items()}
+    index |= {part: ["transformers", name] for part, name in present.items()}
     temporary = path.with_name(f".{path.name}")
     temporary.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
     temporary.replace(path)

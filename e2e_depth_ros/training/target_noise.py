@@ -8,10 +8,23 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-_LEVELS = 10
-_DISCOUNT = 0.9
+from e2e_depth_ros.model.noise import pyramid_noise
+
+NOISE, TIMESTEPS = 1, 2
+"""What a batch's generator is for; each purpose has numbers of its own."""
+
+
+def batch_generator(seed: int, number: int, purpose: int) -> torch.Generator:
+    """Return a generator on the CPU that depends on nothing but its arguments.
+
+    Args:
+        seed: Of the training.
+        number: Of the batch.
+        purpose: `NOISE`, `TIMESTEPS`, ...
+    """
+    state = np.random.SeedSequence((seed, number, purpose)).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0]) >> 1)
 
 
 @dataclass(frozen=True)
@@ -38,34 +51,7 @@ class TargetNoise:
         """
         if self.kind == "zeros":
             return None
-        state = np.random.SeedSequence((self.seed, number, 1)).generate_state(1, np.uint64)
-        generator = torch.Generator().manual_seed(int(state[0]) >> 1)
+        generator = batch_generator(self.seed, number, NOISE)
         if self.kind == "pyramid":
             return pyramid_noise(shape, generator)
         return torch.randn(tuple(shape), generator=generator)
-
-
-def pyramid_noise(shape: Sequence[int], generator: torch.Generator) -> Tensor:
-    """Draw multi-resolution noise: Gaussian noise of ever coarser grids, summed, of standard deviation 1.
-
-    As E2E-FT and Marigold take it (arXiv 2409.11355; 2312.02145, section 3.3): up to 10 levels, each weighed
-    0.9 times the one before, its grid smaller by r ** level with r drawn from 2 .. 4.
-
-    Args:
-        shape: (B, L, h, w).
-        generator: On the CPU.
-
-    Returns:
-        (B, L, h, w).
-    """
-    batch, channels, height, width = shape
-    noise = torch.randn((batch, channels, height, width), generator=generator)
-    rows, columns = height, width
-    for level in range(_LEVELS):
-        shrink = float(2 + 2 * torch.rand((), generator=generator)) ** level
-        rows, columns = max(1, int(rows / shrink)), max(1, int(columns / shrink))
-        coarse = torch.randn((batch, channels, rows, columns), generator=generator)
-        noise += _DISCOUNT**level * functional.interpolate(coarse, (height, width), mode="bilinear")
-        if min(rows, columns) == 1:
-            break
-    return noise / noise.std()

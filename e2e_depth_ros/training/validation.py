@@ -15,7 +15,8 @@ from e2e_depth_ros.core.edge_metrics import EdgeMatches, match_edges
 from e2e_depth_ros.core.framing import framing_for
 from e2e_depth_ros.core.metrics import DepthScores, angle_deg, fit_least_squares, score_depth
 from e2e_depth_ros.model.facts import CheckpointFacts
-from e2e_depth_ros.model.one_step import OneStepModel, depth_from_decoded, normals_from_decoded
+from e2e_depth_ros.model.latent_network import LatentNetwork
+from e2e_depth_ros.model.one_step import depth_from_decoded, normals_from_decoded
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.augmentation import View
 
@@ -65,9 +66,11 @@ class Predicted:
 
 @torch.inference_mode()
 def predict_views(
-    model: OneStepModel, views: Sequence[View], processing_resolution: int, facts: CheckpointFacts
+    model: LatentNetwork, views: Sequence[View], processing_resolution: int, facts: CheckpointFacts
 ) -> list[Predicted]:
     """Predict views, one by one, at their native size.
+
+    A network that starts from noise starts each view from the same.
 
     Args:
         model: Predicts in the mode it is in.
@@ -81,8 +84,14 @@ def predict_views(
     for view in views:
         framing = framing_for(view.depth_m.shape, processing_resolution, facts.down_factor)
         native = torch.from_numpy(view.image.transpose(2, 0, 1).copy()).to(device)[None]
-        latents = model.encode(framing.apply(native.float() / 127.5 - 1))
-        decoded = model.decode(model.predict(latents.repeat(len(tasks), 1, 1, 1), tasks)).float()
+        images = framing.apply(native.float() / 127.5 - 1)
+        latents = model.encode(images)
+        start = None
+        if model.starts_from_noise:
+            noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))
+            start = noise.to(latents).repeat(len(tasks), 1, 1, 1)
+        predicted_latents = model.denoise(latents, tasks, start, tokens=model.image_tokens(images))
+        decoded = model.decode(predicted_latents).float()
         maps = {}
         for task, one in zip(tasks, decoded[:, None], strict=True):
             if task is Task.DEPTH:

@@ -198,7 +198,7 @@ def whole_batch(count):
 
 
 def gradients_after(trainer, batches):
-    trainer._step(batches)
+    trainer._step(list(enumerate(batches)))
     return {n: p.grad for n, p in trainer.model.named_parameters() if p.grad is not None}
 
 

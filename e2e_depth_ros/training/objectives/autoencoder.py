@@ -1,0 +1,121 @@
+"""The latent space that a small diffusion needs: images and maps, and back again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from e2e_depth_ros.model.checkpoint import write_autoencoder
+from e2e_depth_ros.model.one_step import depth_from_decoded, normals_from_decoded
+from e2e_depth_ros.model.task import Task
+from e2e_depth_ros.training.architecture import build_autoencoder
+from e2e_depth_ros.training.augmentation import View
+from e2e_depth_ros.training.datasets import Batch, batch_from_views
+from e2e_depth_ros.training.objectives.base import Losses, Objective
+from e2e_depth_ros.training.objectives.targets import pixels_from_images, target_images
+from e2e_depth_ros.training.recipe import Recipe
+from e2e_depth_ros.training.target_noise import NOISE, batch_generator
+from e2e_depth_ros.training.validation import Predicted
+
+_SIGNS = (1.0, -1.0, -1.0)
+"""What turns the optical frame into Marigold's axes of normals, and back."""
+
+
+class Autoencoder(Objective):
+    """Pass images and maps through latents, and compare what comes back.
+
+    Args:
+        recipe: All of the training; of the network only the autoencoder is read.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            model = build_autoencoder(recipe.model.autoencoder)
+        super().__init__(model, down_factor(model))
+        if recipe.model.gradient_checkpointing:
+            model.enable_gradient_checkpointing()
+        self.reconstruction = recipe.reconstruction
+        self.seed = recipe.seed
+        self.normals_signs: Tensor
+        self.register_buffer("normals_signs", torch.tensor(_SIGNS), persistent=False)
+
+    def forward(self, batch: Batch, number: int) -> Losses:
+        """See `Objective.forward`."""
+        recipe = self.reconstruction
+        kinds = {"image": recipe.image, "depth": recipe.depth, "normals": recipe.normals}
+        wanted = {name: weight for name, weight in kinds.items() if weight > 0}
+        truth = torch.cat([self._truth(batch, name) for name in wanted])
+        latents = self.encode(truth)
+        noise = torch.randn(latents.shape, generator=batch_generator(self.seed, number, NOISE))
+        decoded = self.decode(latents + recipe.noise * noise.to(latents)).float()
+        errors = (decoded - truth).abs().chunk(len(wanted))
+        parts = {f"{name}_loss": error.mean() for name, error in zip(wanted, errors, strict=True)}
+        moments = moments_loss(latents.float())
+        total = recipe.moments * moments
+        for name, weight in wanted.items():
+            total = total + weight * parts[f"{name}_loss"]
+        return Losses(total, {**parts, "moments_loss": moments})
+
+    @torch.inference_mode()
+    def predict(self, views: Sequence[View]) -> list[Predicted]:
+        """Return what comes back of the truth: no network on these latents can do much better."""
+        predicted = []
+        for view in views:
+            height, width = (side // self.down_factor * self.down_factor for side in view.depth_m.shape)
+            batch = batch_from_views([view])
+            device = self.normals_signs.device
+            batch = batch._replace(depth_m=batch.depth_m.to(device), normals=batch.normals.to(device))
+            maps: dict[str, Tensor] = {}
+            for name in ("depth", "normals") if self.reconstruction.normals > 0 else ("depth",):
+                truth = self._truth(batch, name)
+                decoded = truth.clone()  # a border that is no whole latent stays as it is
+                decoded[..., :height, :width] = self.decode(self.encode(truth[..., :height, :width]))
+                maps[name] = decoded
+            one = Predicted(depth_from_decoded(maps["depth"])[0].cpu())
+            if "normals" in maps:
+                one = Predicted(one.depth, normals_from_decoded(maps["normals"], _SIGNS)[0].cpu())
+            predicted.append(one)
+        return predicted
+
+    def write(self, folder: Path) -> Path:
+        """See `Objective.write`."""
+        return write_autoencoder(folder, self.model)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Return latents, as `LatentNetwork.encode` of a network with this autoencoder does."""
+        encoded = self.model.encode(images)
+        latents: Tensor = encoded.latent_dist.mean if hasattr(encoded, "latent_dist") else encoded.latents
+        return latents
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Return images of latents."""
+        decoded: Tensor = self.model.decode(latents, return_dict=False)[0]
+        return decoded
+
+    def _truth(self, batch: Batch, name: str) -> Tensor:
+        if name == "image":
+            return pixels_from_images(batch.images)
+        return target_images(batch, Task(name), self.normals_signs)
+
+
+def moments_loss(latents: Tensor) -> Tensor:
+    """Return how far each channel's mean is from 0 and its variance from 1, squared, on average.
+
+    Args:
+        latents: (B, L, h, w); the moments are over B, h and w.
+    """
+    mean = latents.mean(dim=(0, 2, 3))
+    variance = latents.var(dim=(0, 2, 3))
+    return (mean.square() + (variance - 1).square()).mean()
+
+
+def down_factor(autoencoder: Any) -> int:
+    """Return how many pixels one latent stands for, along each axis."""
+    config = autoencoder.config
+    channels = config.get("encoder_block_out_channels") or config["block_out_channels"]
+    return int(2 ** (len(channels) - 1))

@@ -1,0 +1,117 @@
+"""Marigold's training: a denoiser of the latents of depth or normals, given those of the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from e2e_depth_ros.model.checkpoint import facts_of_new_model, write_checkpoint
+from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER
+from e2e_depth_ros.model.facts import MARIGOLD_AXES, CheckpointFacts
+from e2e_depth_ros.model.family import Family
+from e2e_depth_ros.model.multi_step import MultiStepModel
+from e2e_depth_ros.model.samplers import ScheduleSampler, ddim_scheduler
+from e2e_depth_ros.model.task import Task
+from e2e_depth_ros.training.architecture import build_model
+from e2e_depth_ros.training.augmentation import View
+from e2e_depth_ros.training.datasets import Batch
+from e2e_depth_ros.training.noising import Noising
+from e2e_depth_ros.training.objectives.base import Losses, Objective
+from e2e_depth_ros.training.objectives.targets import known_latents, pixels_from_images, target_images
+from e2e_depth_ros.training.recipe import Recipe
+from e2e_depth_ros.training.start import add_text_encoder, diffusion_scheduler, parts_from_start
+from e2e_depth_ros.training.validation import Predicted, predict_views
+
+
+class Diffusion(Objective):
+    """Noise the latents of a map, and score what the network says of them (Marigold, arXiv 2312.02145).
+
+    The image's latents stay clean. Latents that stand for an unknown pixel don't count. The autoencoder is
+    frozen: nothing here could train it.
+
+    Args:
+        recipe: All of the training.
+
+    Raises:
+        CheckpointError: The checkpoint to start from isn't there or isn't whole.
+        InvalidInputError: The network can't be trained so.
+    """
+
+    model: MultiStepModel
+
+    def __init__(self, recipe: Recipe) -> None:
+        model, self.facts, self.start = _network(recipe)
+        super().__init__(model, self.facts.down_factor)
+        model.vae.requires_grad_(requires_grad=False)
+        if recipe.model.gradient_checkpointing:
+            model.unet.enable_gradient_checkpointing()
+        self.processing_resolution = recipe.model.processing_resolution
+        self.weights = {Task.DEPTH: recipe.loss.depth.weight, Task.NORMALS: recipe.loss.normals.weight}
+        self.noising = Noising(recipe.diffusion, self.facts.scheduler_config, recipe.seed)
+        self.normals_signs: Tensor
+        self.register_buffer("normals_signs", torch.tensor(self.facts.normals_signs), persistent=False)
+
+    def forward(self, batch: Batch, number: int) -> Losses:
+        """See `Objective.forward`."""
+        tasks = [task for task in Task if task in self.facts.tasks]
+        with torch.no_grad():
+            targets = [target_images(batch, task, self.normals_signs) for task in tasks]
+            encoded = self.model.encode(torch.cat([pixels_from_images(batch.images), *targets])).float()
+            image, *clean = encoded.chunk(1 + len(tasks))
+            noised = self.noising(torch.cat(clean), number)
+        unet_input = torch.cat([image.repeat(len(tasks), 1, 1, 1), noised.latents], dim=1)
+        prompts = self.model.prompts([task for task in tasks for _ in batch.images])
+        output = self.model.unet(unet_input, noised.timesteps, prompts, return_dict=False)[0]
+        errors = (output.float() - noised.output).square().chunk(len(tasks))
+        total = output.new_zeros((), dtype=torch.float32)
+        parts = {}
+        for task, error in zip(tasks, errors, strict=True):
+            known = known_latents(batch, task, self.down_factor).to(error)
+            loss = (error * known).sum() / (known.sum() * error.shape[1]).clamp(min=1)
+            parts[f"{task.value}_loss"] = loss
+            total = total + self.weights[task] * loss
+        return Losses(total, parts)
+
+    def predict(self, views: Sequence[View]) -> list[Predicted]:
+        """See `Objective.predict`."""
+        return predict_views(self.model, views, self.processing_resolution, self.facts)
+
+    def write(self, folder: Path) -> Path:
+        """See `Objective.write`."""
+        checkpoint = write_checkpoint(folder, self.model, self.facts)
+        if self.start is not None:
+            add_text_encoder(checkpoint, self.start)
+        return checkpoint
+
+
+def _network(recipe: Recipe) -> tuple[MultiStepModel, CheckpointFacts, Path | None]:
+    """Return the network, what it will be, and the checkpoint that it comes from, if any."""
+    folder = None
+    if recipe.model.start:
+        unet, vae, prompts, found, folder = parts_from_start(recipe.model, recipe.tasks)
+        scheduler, axes = dict(found.scheduler_config), found.normals_axes
+    else:
+        new = build_model(recipe.model, recipe.seed)
+        unet, vae = new.unet, new.vae
+        prompts = {task: new.prompt_embedding(task) for task in recipe.tasks}
+        scheduler, axes = dict(ONE_STEP_SCHEDULER), MARIGOLD_AXES
+    facts = facts_of_new_model(
+        recipe.model.name,
+        unet,
+        vae,
+        tasks=recipe.tasks,
+        processing_resolution=recipe.model.processing_resolution,
+    )
+    facts = replace(
+        facts,
+        family=Family.DIFFUSION,
+        steps=recipe.diffusion.steps,
+        scheduler_config=diffusion_scheduler(scheduler, zero_terminal_snr=recipe.diffusion.zero_terminal_snr),
+        normals_axes=axes,
+    )
+    sampler = ScheduleSampler(ddim_scheduler(facts.scheduler_config, "trailing"), facts.steps)
+    return MultiStepModel(unet, vae, prompts, sampler).train(), facts, folder
