@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import struct
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from e2e_depth_ros.core.errors import CheckpointError
 
 FORMAT = "e2e_depth_ros training state 1"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+_DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
 
 
 @dataclass
@@ -59,10 +69,33 @@ def save_state(
     for name, parameter in model.named_parameters():
         for key, value in optimiser.state.get(parameter, {}).items():
             tensors[f"optimiser.{name}.{key}"] = value
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(tensors, temporary, {"format": FORMAT, "progress": json.dumps(asdict(progress))})
+    _write(temporary, tensors, {"format": FORMAT, "progress": json.dumps(asdict(progress))})
     temporary.replace(path)
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file tensor by tensor: its own writer holds a copy of all in memory.
+
+    The format: the header's length in 8 bytes, the header in JSON, then the numbers, in the header's order
+    and without gaps (https://github.com/huggingface/safetensors, "Format").
+    """
+    header: dict[str, object] = {"__metadata__": dict(metadata)}
+    end = 0
+    for name, tensor in tensors.items():
+        begin, end = end, end + tensor.numel() * tensor.element_size()
+        header[name] = {
+            "dtype": _DTYPES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [begin, end],
+        }
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for tensor in tensors.values():
+            flat = tensor.detach().cpu().contiguous().reshape(-1)
+            file.write(flat.view(torch.uint8).numpy().data)
 
 
 def load_state(
@@ -81,26 +114,30 @@ def load_state(
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise CheckpointError(f"expected format {FORMAT!r} in {path}, got {metadata.get('format')!r}")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = set(file.keys())
+
+            def read(name: str) -> Tensor | None:  # one by one: a large state isn't in memory twice
+                return file.get_tensor(name) if name in names else None
+
+            _copy(path, {f"model.{name}": tensor for name, tensor in model.state_dict().items()}, read)
+            _copy(path, {f"averaged.{name}": tensor for name, tensor in averaged.items()}, read)
+            for name, parameter in model.named_parameters():
+                prefix = f"optimiser.{name}."
+                step = read(f"{prefix}step")
+                if step is not None:
+                    # Moments laid out in memory as their parameter, which the fused optimiser expects.
+                    moments = {key: torch.empty_like(parameter) for key in _MOMENTS}
+                    _copy(path, {prefix + key: moment for key, moment in moments.items()}, read)
+                    optimiser.state[parameter] = {"step": step.clone().to(parameter.device), **moments}
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"expected a training state to continue from in {path}: {error}") from error
-    _copy(path, {f"model.{name}": tensor for name, tensor in model.state_dict().items()}, tensors)
-    _copy(path, {f"averaged.{name}": tensor for name, tensor in averaged.items()}, tensors)
-    for name, parameter in model.named_parameters():
-        prefix = f"optimiser.{name}."
-        if f"{prefix}step" in tensors:
-            # Moments laid out in memory as their parameter, which the fused optimiser expects.
-            moments = {key: torch.empty_like(parameter) for key in _MOMENTS}
-            _copy(path, {prefix + key: moment for key, moment in moments.items()}, tensors)
-            step = tensors[f"{prefix}step"].to(parameter.device)
-            optimiser.state[parameter] = {"step": step, **moments}
     return Progress(**json.loads(metadata["progress"]))
 
 
 @torch.no_grad()
-def _copy(path: Path, targets: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+def _copy(path: Path, targets: Mapping[str, Tensor], read: Callable[[str], Tensor | None]) -> None:
     for name, target in targets.items():
-        source = tensors.get(name)
+        source = read(name)
         if source is None or source.shape != target.shape:
             found = "nothing" if source is None else str(tuple(source.shape))
             raise CheckpointError(
