@@ -68,8 +68,13 @@ class GeoWizardModel(LatentNetwork):
         tokens: Tensor | None = None,
         generator: torch.Generator | None = None,
         batch: int | None = None,
+        domain: str | None = None,
     ) -> Tensor:
-        """See `LatentNetwork.denoise`. Both tasks are computed, whichever are asked for."""
+        """See `LatentNetwork.denoise`. Both tasks are computed, whichever are asked for.
+
+        In training `domain` is the images' kind of scene, where version 1 is to be told another than its own;
+        version 2 is told by `tokens`, the prompt of each image.
+        """
         if self.starts_from_noise != (start is not None):
             raise InvalidInputError("expected noise to start from, and only where the network starts from it")
         if self.image_encoder is not None and tokens is None:
@@ -80,15 +85,28 @@ class GeoWizardModel(LatentNetwork):
             starts = dict(zip(tasks, start.chunk(len(tasks)), strict=True))
             pair = torch.cat([starts.get(task, starts[tasks[0]]) for task in _PAIR])
         latents = self.sampler(
-            lambda latents, timestep: self._output(image_latents, latents, tokens, timestep, batch),
+            lambda latents, timestep: self._output(
+                image_latents, latents, tokens, timestep, batch, domain or self.domain
+            ),
             pair,
             generator,
         )
         predicted = dict(zip(_PAIR, latents.chunk(2), strict=True))
         return torch.cat([predicted[task] for task in tasks])
 
+    def enable_gradient_checkpointing(self) -> None:
+        """Trade time for memory in training: recompute activations of the UNet and VAE going backward."""
+        self.unet.enable_gradient_checkpointing()
+        self.vae.enable_gradient_checkpointing()
+
     def _output(
-        self, images: Tensor, latents: Tensor, tokens: Tensor | None, timestep: Tensor, batch: int | None
+        self,
+        images: Tensor,
+        latents: Tensor,
+        tokens: Tensor | None,
+        timestep: Tensor,
+        batch: int | None,
+        domain: str,
     ) -> Tensor:
         """Return the UNet's output, (2 M, L, h / f, w / f): depth, then normals.
 
@@ -107,20 +125,20 @@ class GeoWizardModel(LatentNetwork):
                 attended = self.prompts([task for task in _PAIR for _ in range(count)])
             else:
                 attended = tokens[part].repeat(2, 1, 1)
-            classes = self._classes(unet_input).repeat_interleave(count, dim=0)
+            classes = self._classes(domain, unet_input).repeat_interleave(count, dim=0)
             output: Tensor = self.unet(
                 unet_input, timestep, attended, class_labels=classes, return_dict=False
             )[0]
             outputs.append(output.chunk(2))
         return torch.cat([half for halves in zip(*outputs, strict=True) for half in halves])
 
-    def _classes(self, like: Tensor) -> Tensor:
+    def _classes(self, domain: str, like: Tensor) -> Tensor:
         """Return the class embedding's input for depth and for normals, (2, 4) or (2, 10)."""
         codes = torch.tensor([_TASK_CODES[task] for task in _PAIR], device=like.device, dtype=like.dtype)
         parts = [codes.sin(), codes.cos()]
         if self.image_encoder is not None:
-            domain = torch.tensor([float(name == self.domain) for name in DOMAINS]).to(codes).expand(2, -1)
-            parts += [domain.sin(), domain.cos()]
+            scene = torch.tensor([float(name == domain) for name in DOMAINS]).to(codes).expand(2, -1)
+            parts += [scene.sin(), scene.cos()]
         return torch.cat(parts, dim=1)
 
 

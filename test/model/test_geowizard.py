@@ -100,10 +100,17 @@ def test_one_task_alone_may_be_loaded(tiny_checkpoint: Callable[..., Path]) -> N
             alone.estimate(_image(), tasks=[Task.NORMALS])
 
 
-def test_is_not_written(tiny_checkpoint: Callable[..., Path], tmp_path: Path) -> None:
-    loaded = load_checkpoint(tiny_checkpoint("geowizard_e2e_ft"))
-    with pytest.raises(CheckpointError, match="not written"):
-        write_checkpoint(tmp_path / "new", loaded.model, loaded.facts)
+def test_is_written_but_for_its_encoders(tiny_checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    folder = tiny_checkpoint("geowizard_e2e_ft")
+    loaded = load_checkpoint(folder)
+    written = write_checkpoint(tmp_path / "new", loaded.model, loaded.facts, torch.float32)
+    assert not (written / "image_encoder").exists()
+    for part in ("image_encoder", "feature_extractor"):
+        shutil.copytree(folder / part, written / part)
+    found, expected = (_load(one).estimate(_image()).depth for one in (written, folder))
+    assert found is not None
+    assert expected is not None
+    np.testing.assert_array_equal(found.values, expected.values)
 
 
 def test_ensembles_of_both(tiny_checkpoint: Callable[..., Path]) -> None:

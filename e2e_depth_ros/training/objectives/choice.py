@@ -8,11 +8,13 @@ from e2e_depth_ros.training.objectives.autoencoder import Autoencoder
 from e2e_depth_ros.training.objectives.base import Objective
 from e2e_depth_ros.training.objectives.diffusion import Diffusion
 from e2e_depth_ros.training.objectives.end_to_end import EndToEnd
+from e2e_depth_ros.training.objectives.geowizard import GeoWizardEndToEnd
 from e2e_depth_ros.training.objectives.image_diffusion import ImageDiffusion
 from e2e_depth_ros.training.recipe import Recipe
 
 _OBJECTIVES: dict[str, Callable[[Recipe], Objective]] = {
     "end_to_end": EndToEnd,
+    "geowizard": GeoWizardEndToEnd,
     "diffusion": Diffusion,
     "image_diffusion": ImageDiffusion,
     "autoencoder": Autoencoder,
