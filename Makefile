@@ -16,7 +16,7 @@ EXTRAS := demo,hub,test$(if $(ROS_DISTRO),,$(comma)ros)
 
 help:
 	@echo "make demo    the whole system on real frames: pictures, cloud and table in demo_out/"
-	@echo "make pictures  makes the pictures of the documentation anew, by the demo"
+	@echo "make pictures  makes the pictures of the documentation anew, with the model as it is"
 	@echo "make test    format, lint, types and tests"
 	@echo "make lint    the same without the tests;  make format  applies what can be applied"
 	@echo "make colcon  builds and tests as a ROS package, in build/ and install/"
@@ -48,6 +48,8 @@ pictures: demo
 	$(BIN)/e2e-depth predict demo_out/frames --align --output demo_out/aligned
 	cp demo_out/demo.png docs/demo.png
 	cp demo_out/aligned/motorcycle/preview.png docs/metric_depth.png
+	$(BIN)/e2e-depth gallery --demo --output docs/gallery/photos.jpg
+	$(BIN)/e2e-depth gallery docs/gallery --output docs/gallery/renders.jpg
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -10,7 +10,18 @@ from importlib import import_module
 from e2e_depth_ros import __version__
 from e2e_depth_ros.core.errors import E2EDepthError
 
-SUBCOMMANDS = ("demo", "predict", "evaluate", "train", "compare", "render", "checkpoint", "benchmark")
+SUBCOMMANDS = (
+    "demo",
+    "predict",
+    "evaluate",
+    "gallery",
+    "train",
+    "compare",
+    "render",
+    "claim",
+    "checkpoint",
+    "benchmark",
+)
 """Modules of this package, each with `add_parser(subparsers)` and `run(args) -> int`.
 
 Their heavy imports (torch, diffusers, rclpy) stand inside `run`, so that `--help` is instant and one

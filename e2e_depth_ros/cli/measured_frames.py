@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.evaluation.frames import MeasuredFrame, find_frames
+from e2e_depth_ros.evaluation.frames import Frame, MeasuredFrame, find_frames
 from e2e_depth_ros.training.shards import Sample, Shard, read_shard
 
 if TYPE_CHECKING:
@@ -70,15 +70,30 @@ class RenderedFrame:
 def find_measured_frames(
     inputs: Iterable[Path], console: Console, exclude: Path | None = None
 ) -> Sequence[MeasuredFrame]:
-    """Find frame folders and the images of shards.
+    """Find frame folders and the images of shards; plain images are left out.
 
     Args:
         inputs: Frame folders, folders of them, shards, or folders with shards.
-        console: Where it is told that images without measurements are left out.
+        console: Where it is told what is left out.
         exclude: A folder to leave out.
 
     Raises:
         InvalidInputError: An input does not exist, holds nothing to score, or names are not unique.
+    """
+    found = find_all_frames(inputs, exclude)
+    frames = [frame for frame in found if not (isinstance(frame, Frame) and frame.folder is None)]
+    if not frames:
+        raise InvalidInputError(f"expected frame folders with measurements, found {len(found)} plain images")
+    if len(frames) < len(found):
+        console.print(f"{len(found) - len(frames)} plain images without measurements are left out")
+    return frames
+
+
+def find_all_frames(inputs: Iterable[Path], exclude: Path | None = None) -> Sequence[MeasuredFrame]:
+    """Find images, frame folders, and the images of shards; those of shards come first.
+
+    Raises:
+        InvalidInputError: An input does not exist, holds no image, or names are not unique.
     """
     frames: list[MeasuredFrame] = []
     folders: list[Path] = []
@@ -90,14 +105,7 @@ def find_measured_frames(
             frames += _frames_of_shard(path)
     if len({frame.name for frame in frames}) < len(frames):
         raise InvalidInputError("expected shards in folders of different names, got two of one name")
-    found = find_frames(folders, exclude=exclude) if folders else []
-    frames += [frame for frame in found if frame.folder]
-    if not frames:
-        raise InvalidInputError(f"expected frame folders with measurements, found {len(found)} plain images")
-    plain = sum(frame.folder is None for frame in found)
-    if plain:
-        console.print(f"{plain} plain images without measurements are left out")
-    return frames
+    return [*frames, *(find_frames(folders, exclude=exclude) if folders else [])]
 
 
 def _frames_of_shard(path: Path) -> list[RenderedFrame]:

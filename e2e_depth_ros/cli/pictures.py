@@ -19,6 +19,7 @@ _GAP: Final = 6
 _FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 _DOT_SHARE: Final = 1 / 120  # of the image's height: radius of a sample's dot
 _DIM: Final = 0.35
+_JPEG_QUALITY: Final = 85
 
 
 def labelled_row(panels: list[tuple[str, Rgb]]) -> Rgb:
@@ -86,7 +87,8 @@ def write_picture(path: Path, rgb: Rgb) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    done, encoded = cv2.imencode(path.suffix, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if path.suffix.lower() in (".jpg", ".jpeg") else []
+    done, encoded = cv2.imencode(path.suffix, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
     if not done:
         raise OSError(f"cannot encode {path}")
     path.write_bytes(encoded.tobytes())

@@ -101,6 +101,9 @@ def _panel(name: str, lines: dict[int, NDArray[np.float64]]) -> NDArray[np.uint8
         line = np.rint(np.stack([x, y], axis=1)).astype(np.int32)
         colour = _COLOURS[index % len(_COLOURS)]
         cv2.polylines(panel, [line[:, None]], isClosed=False, color=colour, thickness=2, lineType=cv2.LINE_AA)
+        cv2.circle(
+            panel, tuple(map(int, line[-1])), 3, colour, cv2.FILLED, cv2.LINE_AA
+        )  # also one point alone
     ends = ", ".join(f"{points[-1, 1]:.3g}" for points in lines.values())
     labels = (
         (f"{name}   last {ends}", (left, top - 12)),
