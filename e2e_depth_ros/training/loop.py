@@ -19,7 +19,7 @@ from e2e_depth_ros.training.averaging import AveragedWeights
 from e2e_depth_ros.training.datasets import Batch, Source, TrainingBatches, training_batches
 from e2e_depth_ros.training.objectives.base import Losses
 from e2e_depth_ros.training.objectives.choice import build_objective
-from e2e_depth_ros.training.optimiser import build_optimiser
+from e2e_depth_ros.training.optimiser import build_optimiser, set_learning_rate
 from e2e_depth_ros.training.pictures import write_curves, write_samples
 from e2e_depth_ros.training.processes import join_processes
 from e2e_depth_ros.training.recipe import Recipe
@@ -211,8 +211,7 @@ class Trainer:
     def _step(self, batches: list[tuple[int, Batch]]) -> None:
         recipe, progress, processes = self.recipe, self.progress, self.processes
         rate = learning_rate(progress.step, recipe.optimiser)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        set_learning_rate(self.optimiser, rate)
         self.optimiser.zero_grad(set_to_none=True)
         sums: dict[str, float] = {}
         for left, (number, batch) in zip(reversed(range(len(batches))), batches, strict=True):

@@ -79,7 +79,7 @@ def depth_loss(decoded: Tensor, depth_m: Tensor, recipe: DepthLossRecipe) -> Ten
         if recipe.clamp_prediction:
             prediction = prediction.clamp(-1, 1)
         if recipe.clip_target:
-            low, high = _quantiles(depth_m, valid, (0.02, 0.98))
+            low, high = _quantiles(depth_m, valid, (0.02, 0.98), pixels=depth_m[0].numel())
             depth_m = torch.where(valid, depth_m.clamp(low, high), depth_m)
         target = depth_m if recipe.target == "metres" else quantile_target(depth_m, valid)
         error_weight = weight
@@ -238,11 +238,15 @@ def _length(vectors: Tensor) -> Tensor:
     return torch.where(positive, torch.where(positive, squared, torch.ones_like(squared)).sqrt(), squared)
 
 
-def _quantiles(depth_m: Tensor, valid: Tensor, fractions: tuple[float, ...]) -> Tensor:
-    """Return quantiles of the valid pixels, (Q, B, 1, 1); 0 for an image without any."""
+def _quantiles(
+    depth_m: Tensor, valid: Tensor, fractions: tuple[float, ...], pixels: int = _QUANTILE_PIXELS
+) -> Tensor:
+    """Return quantiles of the valid pixels, or of some, evenly spread: (Q, B, 1, 1).
+
+    0 for an image without any.
+    """
     values = torch.where(valid, depth_m, torch.full_like(depth_m, torch.nan)).flatten(1)  # (B, H * W)
-    # Some thousand pixels, evenly spread, are enough.
-    step = max(1, values.shape[1] // _QUANTILE_PIXELS)
+    step = max(1, values.shape[1] // pixels)
     step += step % 2 == 0  # an even step would walk down the same few columns
     sparse = values[:, ::step]
     sparse = torch.where(valid.flatten(1).any(dim=1, keepdim=True), sparse, torch.zeros_like(sparse))

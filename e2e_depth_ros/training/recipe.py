@@ -125,6 +125,7 @@ class OptimiserRecipe:
         weight_decay: Of AdamW.
         decay_vectors: Whether biases and norms decay too, as E2E-FT's do; else matrices and convolutions
             alone.
+        class_embedding: Factor of the learning rate of what a GeoWizard is told of task and scene.
         accumulate: Batches whose gradients are averaged for each optimiser step.
         clip: Largest norm of the gradient.
         ema: Decay of the averaged weights; 0 ships the last ones.
@@ -139,12 +140,14 @@ class OptimiserRecipe:
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 1e-2
     decay_vectors: bool = False
+    class_embedding: float = 1.0
     accumulate: int = 1
     clip: float = 1.0
     ema: float = 0.0
 
     def __post_init__(self) -> None:
         check(self.steps > 0, "steps", f"> 0, got {self.steps}")
+        check(self.class_embedding > 0, "class_embedding", f"> 0, got {self.class_embedding}")
         check(self.accumulate > 0, "accumulate", f"> 0, got {self.accumulate}")
         check_choice("decay", self.decay, ("linear", "cosine", "exponential"))
         check(0 <= self.ema < 1, "ema", f"in [0, 1), got {self.ema}")

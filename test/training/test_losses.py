@@ -342,15 +342,16 @@ def assert_gradient(loss, point, step=1e-6, count=12, absolute=1e-5):
 
 
 def test_clipped_target_ends_at_the_percentiles():
-    _, depth_m = scene(batch=2, height=31, width=43)
+    # More pixels than the quantiles of other targets look at: these are exact.
+    _, depth_m = scene(batch=2, height=91, width=103)
     depth_m[0, 3, 4] = 500.0
     clipped = depth_m.clone()
     for image in clipped:
         known = image > 0
         low, high = torch.quantile(image[known], torch.tensor([0.02, 0.98]))
         image[known] = image[known].clamp(low, high)
-    decoded, _ = scene(batch=2, height=31, width=43, seed=5)
+    decoded, _ = scene(batch=2, height=91, width=103, seed=5)
     plain, clipping = DepthLossRecipe(), DepthLossRecipe(clip_target=True)
     expected = depth_loss(decoded, clipped, plain)
     torch.testing.assert_close(depth_loss(decoded, depth_m, clipping), expected)
-    assert depth_loss(decoded, depth_m, plain) > 1.05 * expected
+    assert depth_loss(decoded, depth_m, plain) > 1.02 * expected

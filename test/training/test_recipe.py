@@ -110,21 +110,29 @@ def test_files_that_are_no_recipe(tmp_path, text):
         read_recipe(tmp_path / "missing.yaml")
 
 
-@pytest.mark.parametrize("start", ["marigold", "stable_diffusion"])
-@pytest.mark.parametrize("task", ["depth", "normals"])
-def test_fine_tuning_recipes_have_the_papers_numbers(start, task):
-    recipe = read_recipe(RECIPES / f"e2e_ft_{start}_{task}.yaml")
-    assert [one.value for one in recipe.tasks] == [task]
-    hub_id = {
-        ("marigold", "depth"): "prs-eth/marigold-depth-v1-0",
-        ("marigold", "normals"): "GonzaloMG/marigold-normals",
-    }.get((start, task), "stabilityai/stable-diffusion-2")
+@pytest.mark.parametrize(
+    ("name", "hub_id", "tasks"),
+    [
+        ("marigold_depth", "prs-eth/marigold-depth-v1-0", ["depth"]),
+        ("marigold_normals", "GonzaloMG/marigold-normals", ["normals"]),
+        ("stable_diffusion_depth", "stabilityai/stable-diffusion-2", ["depth"]),
+        ("stable_diffusion_normals", "stabilityai/stable-diffusion-2", ["normals"]),
+        ("geowizard", "lemonaddie/geowizard", ["depth", "normals"]),
+    ],
+)
+def test_fine_tuning_recipes_have_the_papers_numbers(name, hub_id, tasks):
+    recipe = read_recipe(RECIPES / f"e2e_ft_{name}.yaml")
+    assert [one.value for one in recipe.tasks] == tasks
+    is_geowizard = name == "geowizard"
+    assert recipe.objective == ("geowizard" if is_geowizard else "end_to_end")
     model, optimiser = recipe.model, recipe.optimiser
     assert (model.start, model.processing_resolution, model.target_noise) == (hub_id, 768, "zeros")
-    assert (model.train_autoencoder, model.gradient_checkpointing, model.padded_prompt) == (False, True, True)
+    assert (model.train_autoencoder, model.gradient_checkpointing) == (False, True)
+    assert model.padded_prompt != is_geowizard  # which sees the image by CLIP instead
     assert (optimiser.steps, recipe.data.batch_size * optimiser.accumulate) == (20_000, 32)
     assert (optimiser.weight_decay, optimiser.decay_vectors, optimiser.ema) == (1e-2, True, 0)
     assert (optimiser.betas, optimiser.clip) == ((0.9, 0.999), 1.0)
+    assert optimiser.class_embedding == (10 if is_geowizard else 1)
     # Linear to step 100, then down to a hundredth exponentially.
     assert learning_rate(49, optimiser) == pytest.approx(1.5e-5)
     assert learning_rate(99, optimiser) == pytest.approx(3e-5)
@@ -137,5 +145,6 @@ def test_fine_tuning_recipes_have_the_papers_numbers(start, task):
         **{**dataclasses.asdict(AugmentationRecipe.none()), "flip": 0.5, "strength": 1.0}
     )
     assert recipe.loss.normals.length == 0
-    if task == "depth":
-        assert recipe.loss.depth == DepthLossRecipe(clip_target=True)
+    if "depth" in tasks:
+        weight = 0.5 if is_geowizard else 1.0
+        assert recipe.loss.depth == DepthLossRecipe(clip_target=True, weight=weight)
