@@ -18,7 +18,6 @@ SUBCOMMANDS = (
     "train",
     "compare",
     "render",
-    "claim",
     "checkpoint",
     "benchmark",
 )
