@@ -253,6 +253,8 @@ def _index(facts: CheckpointFacts, model: LatentNetwork) -> dict[str, Any]:
         "default_processing_resolution": facts.processing_resolution,
         "tasks": sorted(task.value for task in facts.tasks),
     }
+    if facts.target_noise != "zeros":
+        index["target_noise"] = facts.target_noise
     if facts.family.is_joint:
         return index | {"normals_axes": " ".join(facts.normals_axes)}
     if Task.DEPTH in facts.tasks:

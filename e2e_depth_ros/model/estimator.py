@@ -223,7 +223,7 @@ class Estimator:
             generator.seed()
         else:
             generator.manual_seed(self.sampling.seed)
-        noise = torch.randn(members.shape, generator=generator, dtype=members.dtype).to(self.device)
+        noise = self.model.draw_noise(members.shape, generator, members.dtype).to(self.device)
         start = noise.repeat(len(tasks), 1, 1, 1)  # the same for each task
         frame = (framing, tuple(tasks), start.shape)
         if self._last is not None and self._last[0] == frame:

@@ -29,6 +29,9 @@ E2E_FT_AXES = ("left", "up", "backward")
 OPTICAL_AXES = ("right", "down", "forward")
 """The same of GeoWizard's: its training data is turned into the optical frame (its own tools negate it)."""
 
+TARGET_NOISES = ("zeros", "gaussian", "pyramid")
+"""What a network of one step may start from."""
+
 _OPTICAL_AXES = (("right", "left"), ("down", "up"), ("forward", "backward"))
 _MARIGOLD_ENTRIES = ("prediction_type", "scale_invariant", "use_full_z_range", "default_denoising_steps")
 _CONFIGS = {
@@ -66,6 +69,8 @@ class CheckpointFacts(StoredCheckpoint):
         clips_normals: Whether each axis of decoded normals is held within [-1, 1].
         family: How it comes from an image to its prediction.
         steps: Denoising steps that it is used with, unless the user says otherwise.
+        target_noise: What a network of one step starts from: "zeros" as E2E-FT's, or "gaussian" or "pyramid"
+            noise, if it was trained so.
         step: From the UNet's output to the predicted latents, where it is one step from zero; follows from
             `scheduler_config`.
     """
@@ -85,6 +90,7 @@ class CheckpointFacts(StoredCheckpoint):
     clips_normals: bool = True
     family: Family = Family.ONE_STEP
     steps: int = 1
+    target_noise: str = "zeros"
     step: DenoisingStep = field(init=False)
 
     def __post_init__(self) -> None:
@@ -227,6 +233,7 @@ def read_facts(folder: Path, *, tasks: frozenset[Task] | None = None) -> Checkpo
         clips_normals=not family.is_joint,
         family=family,
         steps=default_steps(index, family),
+        target_noise=_target_noise(index, name),
     )
 
 
@@ -241,6 +248,13 @@ def _check_vae(vae_config: Mapping[str, Any], name: str) -> None:
     keys = ("encoder_block_out_channels", "decoder_block_out_channels", "block_out_channels")
     if not any(isinstance(vae_config.get(key), list | tuple) for key in keys):
         raise CheckpointError(f"{name}: expected vae/config.json of an AutoencoderKL or AutoencoderTiny")
+
+
+def _target_noise(index: Mapping[str, Any], name: str) -> str:
+    kind = index.get("target_noise", "zeros")
+    if kind not in TARGET_NOISES:
+        raise CheckpointError(f"{name}: expected target_noise {', '.join(TARGET_NOISES)}, got {kind!r}")
+    return str(kind)
 
 
 def _tasks(index: Mapping[str, Any], name: str) -> frozenset[Task]:

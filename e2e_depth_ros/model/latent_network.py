@@ -80,6 +80,12 @@ class LatentNetwork(nn.Module, ABC):
         """Return what the UNet attends to of each image, (B, 3, h, w) -> (B, n, d); mostly None."""
         return None
 
+    def draw_noise(
+        self, shape: Sequence[int], generator: torch.Generator, dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """Draw what `denoise` starts from, (M, L, h / f, w / f), on the CPU."""
+        return torch.randn(tuple(shape), generator=generator, dtype=dtype)
+
     def encode(self, images: Tensor) -> Tensor:
         """Return the latents of images, (B, 3, h, w) in [-1, 1] -> (B, L, h / f, w / f)."""
         encoded = self.vae.encode(images)

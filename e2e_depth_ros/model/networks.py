@@ -82,7 +82,7 @@ def network_for(
             for task, embedding in prompt_embeddings(facts, padded=padded_prompt, text=text).items()
         }
     if facts.family is Family.ONE_STEP:
-        return OneStepModel(unet, vae, embeddings, facts.step)
+        return OneStepModel(unet, vae, embeddings, facts.step, facts.target_noise)
     sampler = _sampler(facts, sampling)
     if not facts.family.is_joint:
         return MultiStepModel(unet, vae, embeddings, sampler)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.denoising import DenoisingStep
 from e2e_depth_ros.model.latent_network import LatentNetwork, in_batches
+from e2e_depth_ros.model.noise import pyramid_noise
 from e2e_depth_ros.model.task import Task
 
 
@@ -17,23 +18,30 @@ class OneStepModel(LatentNetwork):
     """A latent diffusion network that answers in one deterministic step (E2E-FT, arXiv 2409.11355).
 
     Where the UNet also reads a target, it is zero: no noise, so nothing is random. (The zero half costs next
-    to nothing, so conv_in isn't cut down for inference: one set of weights serves both.) Gradients flow
-    through all three parts unless the caller freezes parameters.
+    to nothing, so conv_in isn't cut down for inference: one set of weights serves both.) Networks that were
+    trained from noise in that place, as in E2E-FT's ablations, start from it. Gradients flow through all
+    three parts unless the caller freezes parameters.
 
     Args:
         unet: See `LatentNetwork`.
         vae: See `LatentNetwork`.
         prompt_embeddings: See `LatentNetwork`.
         step: From the network's output to latents.
+        target_noise: What it starts from: "zeros", "gaussian" or "pyramid".
     """
 
-    starts_from_noise = False
-
     def __init__(
-        self, unet: nn.Module, vae: nn.Module, prompt_embeddings: Mapping[Task, Tensor], step: DenoisingStep
+        self,
+        unet: nn.Module,
+        vae: nn.Module,
+        prompt_embeddings: Mapping[Task, Tensor],
+        step: DenoisingStep,
+        target_noise: str = "zeros",
     ) -> None:
         super().__init__(unet, vae, prompt_embeddings)
         self.step = step
+        self.target_noise = target_noise
+        self.starts_from_noise = target_noise != "zeros"
 
     def forward(self, images: Tensor, tasks: Task | Sequence[Task]) -> Tensor:
         """Predict in pixel space, unclamped.
@@ -74,10 +82,22 @@ class OneStepModel(LatentNetwork):
         batch: int | None = None,
     ) -> Tensor:
         """See `LatentNetwork.denoise`."""
+        if (start is not None) != self.starts_from_noise:
+            expected = f"{self.target_noise} noise" if self.starts_from_noise else "no noise"
+            raise InvalidInputError(f"expected {expected}: this network starts from {self.target_noise}")
+        inputs = [image_latents.repeat(len(tasks), 1, 1, 1)]
+        inputs.append(self.prompts([task for task in tasks for _ in image_latents]))
         if start is not None:
-            raise InvalidInputError("expected no noise: this network starts from zero")
-        prompts = self.prompts([task for task in tasks for _ in image_latents])
-        return in_batches(self._step, batch, image_latents.repeat(len(tasks), 1, 1, 1), prompts)
+            inputs.append(start)
+        return in_batches(self._step, batch, *inputs)
+
+    def draw_noise(
+        self, shape: Sequence[int], generator: torch.Generator, dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """See `LatentNetwork.draw_noise`."""
+        if self.target_noise == "pyramid":
+            return pyramid_noise(shape, generator).to(dtype)
+        return super().draw_noise(shape, generator, dtype)
 
     def enable_gradient_checkpointing(self) -> None:
         """Trade time for memory in training: recompute activations of the UNet and VAE going backward."""

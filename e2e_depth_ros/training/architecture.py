@@ -34,7 +34,8 @@ def build_model(recipe: ModelRecipe, seed: int) -> OneStepModel:
         unet = build_unet(recipe.unet, autoencoder.config.latent_channels)
         shape = (1, recipe.unet.prompt_tokens, recipe.unet.prompt_channels)
         prompts = {task: torch.randn(shape) for task in (Task.DEPTH, Task.NORMALS)}
-    return OneStepModel(unet, autoencoder, prompts, denoising_step(ONE_STEP_SCHEDULER)).train()
+    step = denoising_step(ONE_STEP_SCHEDULER)
+    return OneStepModel(unet, autoencoder, prompts, step, recipe.target_noise).train()
 
 
 def build_autoencoder(recipe: AutoencoderRecipe) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass, field
 
+from e2e_depth_ros.model.facts import TARGET_NOISES
 from e2e_depth_ros.training.recipe_checks import check, check_choice
 
 
@@ -84,7 +85,7 @@ class ModelRecipe:
         reads_target: Whether the denoiser reads the target's latents (zeros, or noise) beside the image's.
             With a start, conv_in is made to fit: see `fit_conv_in`.
         target_noise: What the target's latents start from in training: "zeros" (E2E-FT), "gaussian" or
-            "pyramid" (its ablations). Validation and the estimator start from zeros whatever it is.
+            "pyramid" (its ablations). The checkpoint says so, and inference starts from the same kind.
         padded_prompt: Ask by the empty prompt of 77 tokens, as E2E-FT is trained, rather than of 2, as it
             infers (and as the shipped checkpoint does); for starts with a text encoder.
         train_autoencoder: Whether the autoencoder learns too. E2E-FT freezes it; gradients flow through its
@@ -104,7 +105,7 @@ class ModelRecipe:
     gradient_checkpointing: bool = False
 
     def __post_init__(self) -> None:
-        check_choice("target_noise", self.target_noise, ("zeros", "gaussian", "pyramid"))
+        check_choice("target_noise", self.target_noise, TARGET_NOISES)
         check(self.reads_target or self.target_noise == "zeros", "target_noise", "zeros unless reads_target")
         if self.start:
             given = (self.autoencoder, self.unet) != (AutoencoderRecipe(), UNetRecipe())

@@ -73,8 +73,13 @@ def model_from_start(recipe: ModelRecipe, tasks: Collection[Task]) -> Start:
         processing_resolution=recipe.processing_resolution,
     )
     scheduler_config = one_step_scheduler(parts.facts.scheduler_config)
-    facts = replace(facts, scheduler_config=scheduler_config, normals_axes=parts.facts.normals_axes)
-    model = OneStepModel(parts.unet, parts.vae, parts.prompts, facts.step)
+    facts = replace(
+        facts,
+        scheduler_config=scheduler_config,
+        normals_axes=parts.facts.normals_axes,
+        target_noise=recipe.target_noise,
+    )
+    model = OneStepModel(parts.unet, parts.vae, parts.prompts, facts.step, facts.target_noise)
     return Start(model.train(), facts, parts.folder)
 
 

@@ -88,7 +88,7 @@ def predict_views(
         latents = model.encode(images)
         start = None
         if model.starts_from_noise:
-            noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))
+            noise = model.draw_noise(latents.shape, torch.Generator().manual_seed(0))
             start = noise.to(latents).repeat(len(tasks), 1, 1, 1)
         predicted_latents = model.denoise(latents, tasks, start, tokens=model.image_tokens(images))
         decoded = model.decode(predicted_latents).float()

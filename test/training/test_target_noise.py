@@ -1,15 +1,21 @@
 """Noise in the target's place: the step undoes it, and it is the same each time."""
 
 import dataclasses
+import json
+import shutil
 
 import pytest
 import torch
 from diffusers import DDIMScheduler
 from safetensors.torch import load_file
 
-from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.model.checkpoint import load_checkpoint
+from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
+from e2e_depth_ros.model.checkpoint import load_checkpoint, read_facts, write_checkpoint
 from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER, denoising_step
+from e2e_depth_ros.model.estimator import Estimator
+from e2e_depth_ros.model.noise import pyramid_noise
+from e2e_depth_ros.model.one_step import depth_from_decoded
+from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.datasets import Batch
 from e2e_depth_ros.training.loop import STATE, train
@@ -17,6 +23,7 @@ from e2e_depth_ros.training.objectives.end_to_end import batch_losses
 from e2e_depth_ros.training.recipe import LossRecipe, NormalsLossRecipe
 from e2e_depth_ros.training.recipe_file import recipe_from_mapping
 from e2e_depth_ros.training.shards import Sample, write_shard
+from e2e_depth_ros.training.start import model_from_start
 from e2e_depth_ros.training.target_noise import TargetNoise
 
 SHAPE = (3, 4, 40, 64)
@@ -123,3 +130,39 @@ def test_resumed_with_noise_equals_uninterrupted(tiny_checkpoint, tmp_path):
     one, other, zeros = (load_file(tmp_path / name / STATE) for name in ("whole", "parts", "zeros"))
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
     assert not torch.equal(one["model.unet.conv_out.weight"], zeros["model.unet.conv_out.weight"])
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "pyramid"])
+def test_what_was_trained_from_noise_starts_from_it(tiny_checkpoint, tmp_path, kind):
+    start = model_from_start(recipe(tmp_path, kind, tiny_checkpoint("marigold_depth")).model, [Task.DEPTH])
+    folder = write_checkpoint(tmp_path / "tuned", start.model.eval(), start.facts, torch.float32)
+    assert read_facts(folder).target_noise == kind
+    image = torch.randint(0, 255, (32, 48, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    estimators = [
+        Estimator.load(folder, device="cpu", processing_resolution=48, sampling=Sampling(seed=seed))
+        for seed in (4, 4, 5)
+    ]
+    one, again, other = (estimator.estimate(image.numpy()).depth.values for estimator in estimators)
+    assert (one == again).all()
+    assert (one != other).any()
+    generator = torch.Generator().manual_seed(4)
+    noise = (
+        torch.randn(1, 4, 4, 6, generator=generator)
+        if kind == "gaussian"
+        else pyramid_noise((1, 4, 4, 6), generator)
+    )
+    model = start.model
+    with torch.no_grad():
+        latents = model.encode(image.permute(2, 0, 1)[None] / 127.5 - 1)
+        expected = depth_from_decoded(model.decode(model.predict(latents, Task.DEPTH, noise)))
+        torch.testing.assert_close(torch.from_numpy(one), expected[0], rtol=0, atol=1e-5)
+        with pytest.raises(InvalidInputError, match=f"expected {kind} noise"):
+            model.denoise(latents, [Task.DEPTH])
+
+
+def test_refuses_a_checkpoint_of_unknown_noise(tiny_checkpoint, tmp_path):
+    folder = shutil.copytree(tiny_checkpoint("e2e_ft_depth"), tmp_path / "copy")
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps({**index, "target_noise": "pink"}))
+    with pytest.raises(CheckpointError, match="expected target_noise zeros, gaussian, pyramid, got 'pink'"):
+        read_facts(folder)

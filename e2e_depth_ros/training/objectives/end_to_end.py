@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -114,4 +115,4 @@ def _network(recipe: Recipe) -> tuple[OneStepModel, CheckpointFacts, Path | None
         tasks=recipe.tasks,
         processing_resolution=recipe.model.processing_resolution,
     )
-    return model, facts, None
+    return model, replace(facts, target_noise=recipe.model.target_noise), None
