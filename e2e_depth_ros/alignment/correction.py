@@ -48,6 +48,7 @@ def corrected_locally(
         log_depth[gate.keep],
         log_ratio[gate.keep],
         edge_doubt(u, v, relative.values, model),
+        gate.doubt[gate.keep],
         relative.size,
         (float(bounds.min()), float(bounds.max())),
         like=previous,

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel
+from e2e_depth_ros.alignment.neighbours import (
+    LEAST_COMPARED,
+    MOST_COMPARED,
+    local_median,
+    outlier_probability,
+)
 from e2e_depth_ros.alignment.samples import nearest_pixels
 
 _GLOBAL_SIGMAS = 4.0
 _LEAST_LOG = 0.05
 _ALIKE_LOG = 0.1
-_NEIGHBOURS = 5
-_COHERENT = 3  # of them, that measured about the same depth
-_SAME_LOG = 0.08
+_ALIKE_DOUBT = 0.1  # at most, of a sample that is as far off as its neighbours
+_MOST_DOUBT = 0.9  # probability of being an outlier from which a sample is dropped
+_OUTLIER_LOG = 1.0  # how far off the log of an outlier typically is
 _NEIGHBOUR_SIGMAS = (6.0, 4.0)  # as long as few samples are gross, and where many are
 _MANY_GROSS = 0.03
 _POOR_SIGMA = 0.15  # with a network this poor, neighbours differ for good reasons
-_MOST_COMPARED = 600  # beyond this, medians of cells do the work of the neighbours
+_DEPTH_SCALE = 0.25  # image widths that a difference of 1 in log depth counts as among neighbours
 _CELLS = 8  # over the width, in each of which the errors of a network are alike
 _EDGE_PX = 15  # at a width of 640: how far past an edge a sensor beside the camera may see
 _DOUBTFUL_SHARE = 0.4  # of the change of log depth over 4 pixels at a width of 640
@@ -34,12 +39,15 @@ class GateResult:
 
     Attributes:
         keep: (N,), bool.
+        doubt: (N,), probability that a sample is an outlier all the same, for the local correction to judge
+            by what it says of the network's error.
         gross: Number that disagree with the global fit.
         occluded: Number that measured the background of what the camera sees there.
         lonely: Number that their neighbours contradict.
     """
 
     keep: NDArray[np.bool_]
+    doubt: NDArray[np.float64]
     gross: int
     occluded: int
     lonely: int
@@ -94,42 +102,6 @@ def shares_of_cells(u_px: NDArray[np.float32], v_px: NDArray[np.float32], width:
     return shares
 
 
-def coherent_samples(
-    u_px: NDArray[np.float32],
-    v_px: NDArray[np.float32],
-    depth_m: NDArray[Any],
-    asked: NDArray[np.bool_] | None = None,
-) -> NDArray[np.bool_]:
-    """Samples that most of their neighbours in the image confirm: surfaces are like that, outliers are not.
-
-    Args:
-        u_px: (N,), columns.
-        v_px: (N,), rows.
-        depth_m: (N,), metres.
-        asked: (N,), those that are asked about; by default all.
-
-    Returns:
-        (M,), for each of those asked about. None is confirmed among fewer samples than it takes.
-    """
-    asked = np.ones(len(depth_m), dtype=np.bool_) if asked is None else asked
-    if len(depth_m) <= _NEIGHBOURS:
-        return np.zeros(int(asked.sum()), dtype=np.bool_)
-    # Every k-th of many, in the order of their place, serves as neighbour.
-    order = np.lexsort((depth_m, u_px, v_px))
-    others = order[:: -(-len(order) // _MOST_COMPARED)]
-    place = np.stack([u_px, v_px], axis=1).astype(np.float64)
-    log_depth = np.log(depth_m)
-    nearest = others[_nearest(place[asked], place[others])]
-    same = np.abs(log_depth[nearest] - log_depth[asked, None]) < _SAME_LOG
-    # Each is its own nearest, or might be; it must not confirm itself.
-    is_itself = nearest == np.flatnonzero(asked)[:, None]
-    counts = (same & ~is_itself).sum(axis=1)
-    # Where most are confirmed there are few outliers to confirm each other by chance.
-    enough = _COHERENT - int(np.mean(counts >= _COHERENT) > 0.5) if len(counts) else _COHERENT
-    confirmed: NDArray[np.bool_] = counts >= enough
-    return confirmed
-
-
 def gate_samples(
     u_px: NDArray[np.float32],
     v_px: NDArray[np.float32],
@@ -150,25 +122,26 @@ def gate_samples(
         model: The fit.
         relative: (H, W), relative depth; NaN where invalid.
     """
-    keep = np.abs(log_ratio) < max(_GLOBAL_SIGMAS * sigma, _LEAST_LOG)
-    far_off = ~keep
-    if len(keep) >= 12 and far_off.any():
-        # Where a network is wrong about a whole object, the samples on it are far off, but confirm each
-        # other: by what they measured, or by being off alike.
-        confirmed = coherent_samples(u_px, v_px, np.exp(log_depth + log_ratio), far_off)
-        if len(keep) <= _MOST_COMPARED:
-            place = np.stack([u_px / relative.shape[1], v_px / relative.shape[1], 0.25 * log_depth], axis=1)
-            around, spread = _neighbours(place, log_ratio)
-            confirmed |= ((np.abs(log_ratio - around) < _ALIKE_LOG) & (spread < _ALIKE_LOG))[far_off]
+    width = relative.shape[1]
+    place = np.stack([u_px / width, v_px / width, _DEPTH_SCALE * log_depth], axis=1)
+    limit = max(_GLOBAL_SIGMAS * sigma, _LEAST_LOG)
+    far_off = np.abs(log_ratio) >= limit
+    by_chance = min(limit / _OUTLIER_LOG, 0.5)  # as outliers are spread wide, some agree with the fit
+    doubt = outlier_probability(u_px, v_px, log_depth + log_ratio, far_off, by_chance)
+    if far_off.any() and len(far_off) >= LEAST_COMPARED:
+        if len(far_off) <= MOST_COMPARED:
+            # Where a network is wrong about a whole object, the samples on it are off alike.
+            around, spread = local_median(place, log_ratio)
+            alike = far_off & (np.abs(log_ratio - around) < _ALIKE_LOG) & (spread < _ALIKE_LOG)
+            doubt[alike] = np.minimum(doubt[alike], _ALIKE_DOUBT)
         behind = _behind_edge(u_px, v_px, log_depth, log_ratio, sigma, model, relative)
-        keep[far_off] = confirmed & ~behind[far_off]
+        doubt[far_off & behind] = 1.0
+    keep = doubt < _MOST_DOUBT
     gross = int(np.count_nonzero(~keep))
     occluded = lonely = 0
     believed = np.flatnonzero(keep)
-    if 12 <= len(believed) <= _MOST_COMPARED and sigma < _POOR_SIGMA:
-        width = relative.shape[1]
-        place = np.stack([u_px / width, v_px / width, 0.25 * log_depth], axis=1)
-        around, spread = _neighbours(place[believed], log_ratio[believed])
+    if LEAST_COMPARED <= len(believed) <= MOST_COMPARED and sigma < _POOR_SIGMA:
+        around, spread = local_median(place[believed], log_ratio[believed])
         off = log_ratio[believed] - around
         behind = _behind_edge(
             u_px[believed], v_px[believed], log_depth[believed], off, sigma, model, relative
@@ -178,32 +151,9 @@ def gate_samples(
         alone = ~behind & (np.abs(off) > sigmas * np.maximum(spread, typical))
         occluded, lonely = int(np.count_nonzero(behind)), int(np.count_nonzero(alone))
         keep[believed[behind | alone]] = False
-    return GateResult(keep, gross, occluded, lonely)
-
-
-def _neighbours(
-    place: NDArray[np.float64], log_ratio: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Median log ratio of each sample's nearest others, and their robust deviation about it."""
-    squared = np.square(place).sum(axis=1).astype(np.float32)
-    compact = place.astype(np.float32)
-    distance = squared[:, None] + squared - 2 * (compact @ compact.T)
-    np.einsum("ii->i", distance)[:] = np.inf
-    count = min(_NEIGHBOURS, len(place) - 1)
-    nearest = np.argpartition(distance, count - 1, axis=1)[:, :count]
-    ratios = log_ratio[nearest]
-    median = np.median(ratios, axis=1)
-    return median, 1.4826 * np.median(np.abs(ratios - median[:, None]), axis=1)
-
-
-def _nearest(place: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Indices (N, neighbours + 1) into M others of those nearest to N places, in any order."""
-    middle = others.mean(axis=0)
-    a, b = (place - middle).astype(np.float32), (others - middle).astype(np.float32)
-    distance = np.square(b).sum(axis=1) - 2 * (a @ b.T)  # less the square of the place, alike for all
-    count = min(_NEIGHBOURS + 1, len(others))
-    nearest: NDArray[np.intp] = np.argpartition(distance, count - 1, axis=1)[:, :count]
-    return nearest
+    # Where some were contradicted by their neighbours, as many others may be about to be.
+    doubt = np.maximum(doubt, (occluded + lonely) / max(len(keep), 1))
+    return GateResult(keep, doubt, gross, occluded, lonely)
 
 
 def _behind_edge(

@@ -12,7 +12,8 @@ from e2e_depth_ros.alignment.correction import corrected_locally
 from e2e_depth_ros.alignment.field import LocalField
 from e2e_depth_ros.alignment.filtering import Estimate, change_between, thumbnail_of
 from e2e_depth_ros.alignment.fit import AffineFit, FitCase, fit_affine
-from e2e_depth_ros.alignment.gate import coherent_samples, edge_doubt, shares_of_cells
+from e2e_depth_ros.alignment.gate import edge_doubt, shares_of_cells
+from e2e_depth_ros.alignment.neighbours import coherent_samples
 from e2e_depth_ros.alignment.prior import OffsetPrior, offset_prior_of
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.alignment.samples import Samples, nearest_pixels

@@ -77,17 +77,20 @@ def test_a_finer_layout_keeps_a_linear_volume():
 MODEL = AffineModel(0.0, 1.0, 3.5, 1.25 / 3.5, DepthKind.AFFINE_INVARIANT)
 
 
-def corrected(count, error, *, seed=0, noise=0.01, like=None):
+def corrected(count, error, *, seed=0, noise=0.01, like=None, outlier_share=0.0, wrong_every=0):
     """The field fitted to samples of a scene with this error, and the depth before and after."""
     rng = np.random.default_rng(seed)
     relative = scene_relative()
     fitted = metric_from(relative)
     truth = fitted * np.exp(error)
     u, v, z, _ = draw(truth, count, rng, noise=noise)
+    if wrong_every:
+        z[::wrong_every] *= 1.6
     log_depth = np.log(fitted[v.astype(int), u.astype(int)].astype(np.float64))
     doubt = edge_doubt(u, v, relative, MODEL)
     bounds = (float(np.log(fitted.min())), float(np.log(fitted.max())))
-    field = fit_field(u, v, log_depth, np.log(z) - log_depth, doubt, SIZE, bounds, like=like)
+    outlier = np.full(count, outlier_share)
+    field = fit_field(u, v, log_depth, np.log(z) - log_depth, doubt, outlier, SIZE, bounds, like=like)
     return field, fitted, truth
 
 
@@ -97,6 +100,18 @@ def test_smooth_errors_are_corrected(count, share):
     field, fitted, truth = corrected(count, error)
     better = fitted * np.exp(field.correction(np.log(fitted)))
     assert abs_rel(better, truth) < share * abs_rel(fitted, truth)
+
+
+def test_possible_outliers_that_the_others_contradict_hardly_count():
+    error = smooth_error(np.random.default_rng(3))
+
+    def left(**options):
+        field, fitted, truth = corrected(140, error, **options)
+        return abs_rel(fitted * np.exp(field.correction(np.log(fitted))), truth)
+
+    told = left(outlier_share=0.1, wrong_every=10)
+    assert told < 1.8 * left()
+    assert told < 0.6 * left(outlier_share=0.0, wrong_every=10)
 
 
 def test_an_error_of_the_box_does_not_leak_to_the_wall_behind_it():
@@ -117,7 +132,7 @@ def test_the_correction_shrinks_to_nothing_where_there_is_no_evidence():
     u, v = rng.uniform(0, 20, 60).astype(np.float32), rng.uniform(0, 20, 60).astype(np.float32)
     log_depth = np.log(fitted[np.rint(v).astype(int), np.rint(u).astype(int)].astype(np.float64))
     ratio = 0.1 * np.sin(u / 3) * np.cos(v / 4)
-    field = fit_field(u, v, log_depth, ratio, np.zeros(60), SIZE, (0.2, 1.6))
+    field = fit_field(u, v, log_depth, ratio, np.zeros(60), np.zeros(60), SIZE, (0.2, 1.6))
     correction, variance = field.correction(np.log(fitted)), field.variance(np.log(fitted), 0.05**2)
     assert np.abs(correction[5:15, 5:15]).max() > 0.05
     assert np.abs(correction[60:, 90:]).max() < 0.02

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.alignment.affine import AffineModel
-from e2e_depth_ros.alignment.gate import coherent_samples, edge_doubt, gate_samples, shares_of_cells
+from e2e_depth_ros.alignment.gate import edge_doubt, gate_samples, shares_of_cells
 from e2e_depth_ros.core.maps import DepthKind
 
 
@@ -86,25 +86,6 @@ def test_a_crowd_counts_little_more_than_one_alone():
     assert shares[-1] == 1
     assert shares[:-1].sum() == pytest.approx(2 * 40 / 41)
     np.testing.assert_allclose(shares_of_cells(u / 4, v / 4, 160), shares)
-
-
-@pytest.mark.parametrize("count", [300, 2000])
-def test_surfaces_confirm_their_samples_and_outliers_stand_alone(count):
-    rng = np.random.default_rng(count)
-    u, v = rng.uniform(0, 639, count).astype(np.float32), rng.uniform(0, 479, count).astype(np.float32)
-    depth = np.where(u < 250, 1.5, 4.0) * (1 + 0.01 * rng.standard_normal(count))
-    wrong = np.arange(count) % 5 == 0
-    depth[wrong] = rng.uniform(0.5, 9, wrong.sum())
-    confirmed = coherent_samples(u, v, depth)
-    assert confirmed[~wrong].mean() > 0.9
-    assert confirmed[wrong].mean() < 0.15
-    asked = u > 500
-    np.testing.assert_array_equal(coherent_samples(u, v, depth, asked).shape, (asked.sum(),))
-
-
-def test_few_samples_confirm_nothing():
-    five = np.arange(5, dtype=np.float32)
-    assert not coherent_samples(five, five, np.ones(5)).any()
 
 
 def test_samples_on_an_object_that_the_network_misses_are_kept(scene, model):

@@ -1,0 +1,250 @@
+"""A Gaussian process over image and log depth: its points, its kernel, and conditioning one on the other.
+
+After Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+MAX_TUNING = 120
+"""Points that choose the kernel."""
+
+_CELL = (0.04, 0.15)  # smallest cell that samples are merged in: image widths, log depth
+_ROUNDS = 2  # of telling outliers
+_LEAST_OUTLIER = 0.002  # probability below which it isn't worth the while
+_OUTLIER_WIDTH = 2.5  # of log ratios, over which outliers are spread
+_REACHES = (0.06, 0.12, 0.2, 0.35)  # of the kernel over the image, image widths
+_SLOPES = {0.0: 0.6, -0.5: 1.3, -1.0: 6.0}  # of the mean with log depth, and a depth reach for each
+_WEAK_SCATTER = 0.1  # of the log ratios, from which slopes other than 0 are tried
+_DEPTH_REACHES = (0.6, 0.25, 1.3, 6.0)  # of the kernel over log depth
+_NOISES = (0.005, 0.04, 0.3)  # variance of the noise over that of the field
+_JITTER = 1e-4  # 1 % noise of the sensor
+_TREND_OFFSET = 0.3  # variance of the global part over that of the field, at the samples' mean log depth
+_TREND_SLOPE = 0.1  # and of its slope with log depth
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Places and log ratios that the process is conditioned on.
+
+    Attributes:
+        place: (N, 3), column and row in image widths, log depth.
+        value: (N,), log(measured / fitted).
+        doubt: (N,), variance of the value that is known beforehand.
+        outlier: (N,), probability that the value means nothing, before the other points are asked.
+        count: (N,), how many samples each stands for.
+    """
+
+    place: NDArray[np.float64]
+    value: NDArray[np.float64]
+    doubt: NDArray[np.float64]
+    outlier: NDArray[np.float64]
+    count: NDArray[np.float64]
+
+    def at(self, chosen: NDArray[np.intp]) -> Points:
+        """Select some of the points."""
+        return Points(
+            self.place[chosen],
+            self.value[chosen],
+            self.doubt[chosen],
+            self.outlier[chosen],
+            self.count[chosen],
+        )
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """variance * matern(image distance / reach) * matern(log depth distance / depth_reach), about a line.
+
+    Attributes:
+        variance: Of the field.
+        reach: Over the image, image widths.
+        depth_reach: Over log depth.
+        noise: Variance of the noise over that of the field.
+        middle: Mean log depth of the samples.
+        slope: Of the mean with log depth: 0 believes the network, -1 puts one depth in its place.
+        level: Of the mean at the middle.
+    """
+
+    variance: float
+    reach: float
+    depth_reach: float
+    noise: float
+    middle: float
+    slope: float = 0.0
+    level: float = 0.0
+
+    def mean(self, log_depth: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean of the field where nothing is known."""
+        return np.asarray(self.level + self.slope * (log_depth - self.middle), dtype=np.float64)
+
+    def between(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Covariance of the field at N and M places, (N, M)."""
+        over_image = matern(image_distance(a, b) / self.reach)
+        over_depth = matern(np.abs(a[:, 2:] - b[:, 2]) / self.depth_reach)
+        return np.asarray(self.variance * over_image * over_depth + self.trend(a[:, 2], b[:, 2]), np.float64)
+
+    def trend(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Covariance of the global part, which is linear in log depth: the error of scale and shift."""
+        offset, slope = self.variance * _TREND_OFFSET, self.variance * _TREND_SLOPE
+        return np.asarray(offset + slope * np.multiply.outer(a - self.middle, b - self.middle), np.float64)
+
+    def prior_variance(self, log_depth: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Variance of the field where nothing is known."""
+        around = np.square(log_depth - self.middle)
+        return np.asarray(self.variance * (1 + _TREND_OFFSET + _TREND_SLOPE * around), dtype=np.float64)
+
+    def noise_of(self, points: Points) -> NDArray[np.float64]:
+        """Variance of the noise of each point."""
+        return (self.variance * self.noise + points.doubt) / np.minimum(points.count, 4) + _JITTER
+
+
+def merge_points(samples: Points, most: int) -> Points:
+    """Replace samples by the medians of cells, large enough that at most `most` are left."""
+    image_cell, depth_cell = _CELL
+    if len(samples.value) <= most:
+        return samples
+    while True:
+        cell = np.floor(samples.place / [image_cell, image_cell, depth_cell]).astype(np.int64)
+        cell -= cell.min(axis=0)
+        key = (cell[:, 0] * 4096 + cell[:, 1]) * 4096 + cell[:, 2]
+        _, group, count = np.unique(key, return_inverse=True, return_counts=True)
+        if len(count) <= most:
+            break
+        image_cell, depth_cell = image_cell * 1.2, depth_cell * 1.1
+    group = group.reshape(-1)
+    order = np.lexsort((samples.value, group))
+    first = np.cumsum(count) - count
+    ranked = samples.value[order]
+    median = 0.5 * (ranked[first + (count - 1) // 2] + ranked[first + count // 2])
+    place = np.stack([np.bincount(group, samples.place[:, axis]) / count for axis in range(3)], axis=1)
+    doubt = np.bincount(group, samples.doubt) / count
+    outlier = np.bincount(group, samples.outlier) / count
+    return Points(place, median, doubt, outlier, count.astype(np.float64))
+
+
+def likeliest_kernel(points: Points) -> Kernel:
+    """Choose reach, noise and mean by marginal likelihood, with weak priors on the reaches.
+
+    Where the network explains little, the likeliest mean takes part or all of its log depth away: the field
+    then interpolates the measured depth itself, and the network only says where depth jumps.
+    """
+    if len(points.value) > MAX_TUNING:  # merged points lie in the order of their cells
+        chosen = np.linspace(0, len(points.value) - 1, MAX_TUNING).astype(int)
+        points = points.at(chosen)
+    log_depth = points.place[:, 2]
+    middle = float(np.mean(log_depth))
+    distance = image_distance(points.place, points.place)
+    over_image = {reach: matern(distance / reach) for reach in _REACHES}
+    spoilt = bool(points.outlier.max() > _LEAST_OUTLIER)
+    depth_distance = np.abs(log_depth[:, None] - log_depth)
+    over_depth = {reach: matern(depth_distance / reach) for reach in _DEPTH_REACHES}
+
+    def likelihood(kernel: Kernel) -> float:
+        # The last row of the factor of [[K, y], [y', c]] is the whitened y, so that one factor gives both
+        # terms of the likelihood.
+        bordered = np.empty((len(points.value) + 1, len(points.value) + 1))
+        np.multiply(over_image[kernel.reach], over_depth[kernel.depth_reach], out=bordered[:-1, :-1])
+        bordered[:-1, :-1] *= kernel.variance
+        bordered[:-1, :-1] += kernel.trend(log_depth, log_depth)
+        np.einsum("ii->i", bordered)[:-1] += kernel.noise_of(points)
+        left = points.value - kernel.mean(log_depth)
+        bordered[-1, :-1] = bordered[:-1, -1] = _without_tails(left) if spoilt else left
+        bordered[-1, -1] = 1e12
+        factor = torch.linalg.cholesky(torch.from_numpy(bordered)).numpy()
+        whitened = factor[-1, :-1]
+        fit = -0.5 * whitened @ whitened - np.log(np.diag(factor)[:-1]).sum()
+        prior = (np.log(kernel.reach / 0.3) / 0.7) ** 2 + (np.log(kernel.depth_reach / 0.8) / 0.8) ** 2
+        return float(fit - 0.5 * prior)
+
+    def likeliest(kernels: list[Kernel]) -> tuple[float, Kernel]:
+        scores = [likelihood(kernel) for kernel in kernels]
+        best = int(np.argmax(scores))
+        return scores[best], kernels[best]
+
+    score, best = -np.inf, Kernel(0.02**2, _REACHES[0], _DEPTH_REACHES[0], _NOISES[0], middle)
+    for slope, depth_reach in _SLOPES.items():
+        level = float(np.median(points.value - slope * (log_depth - middle))) if slope else 0.0
+        left = points.value - level - slope * (log_depth - middle)
+        scatter = 1.4826 * float(np.median(np.abs(left)))
+        variance = max(float(np.mean(np.square(_without_tails(left)))), 0.02**2)
+        own_score, own = likeliest(
+            [
+                Kernel(variance, reach, depth_reach, noise, middle, slope, level)
+                for reach in _REACHES
+                for noise in _NOISES
+            ]
+        )
+        if own_score > score:
+            score, best = own_score, own
+        if slope == 0 and scatter < _WEAK_SCATTER:
+            break
+    others = [replace(best, depth_reach=reach) for reach in _DEPTH_REACHES]
+    return likeliest(others)[1]
+
+
+def _without_tails(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Clip at three robust standard deviations about 0."""
+    limit = 3 * max(1.4826 * float(np.median(np.abs(value))), 0.01)
+    return np.asarray(np.clip(value, -limit, limit), dtype=np.float64)
+
+
+def condition(points: Points, kernel: Kernel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Condition the field on points; those that turn out to be outliers hardly count.
+
+    A point's residual, if it were left out, has a normal distribution if it is honest and a wide one if it
+    is an outlier. Noise is added by the odds of the latter, in units of the variance of the former.
+
+    Returns:
+        The weights (N,) that the field's mean is a sum of kernels with, and the noise (N,) in the end.
+    """
+    value = points.value - kernel.mean(points.place[:, 2])
+    covariance = kernel.between(points.place, points.place)
+    own = noise = kernel.noise_of(points)
+    for _ in range(_ROUNDS if points.outlier.max() > _LEAST_OUTLIER else 0):
+        precision = inverse(covariance, noise)
+        # Rasmussen and Williams, 2006, eq. 5.12. Without what was added to the point's own noise.
+        left_out = 1 / np.diag(precision)
+        residual = (precision @ value) * left_out
+        variance = left_out - noise + own
+        # The kernel may promise more than it keeps. 0.455 is the median of chi squared.
+        variance *= max(1.0, float(np.median(np.square(residual) / variance)) / 0.455)
+        honest = np.exp(-0.5 * np.square(residual) / variance) / np.sqrt(2 * np.pi * variance)
+        odds = points.outlier / _OUTLIER_WIDTH / np.maximum((1 - points.outlier) * honest, 1e-12)
+        noise = own + variance * np.minimum(odds, 1e4)
+    np.einsum("ii->i", covariance)[:] += noise
+    factor = torch.linalg.cholesky(torch.from_numpy(covariance))
+    weights = torch.cholesky_solve(torch.from_numpy(value)[:, None], factor)
+    return weights[:, 0].numpy(), noise
+
+
+def inverse(covariance: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inverse of a covariance (N, N) with noise (N,) added."""
+    noisy = torch.from_numpy(covariance + np.diag(noise))
+    inverse: NDArray[np.float64] = torch.cholesky_inverse(torch.linalg.cholesky(noisy)).numpy()
+    return inverse
+
+
+def matern(distance: NDArray[Any]) -> NDArray[Any]:
+    """Matern kernel of smoothness 3/2 at a distance over its reach; of the type of its input."""
+    scaled = distance * distance.dtype.type(-np.sqrt(3.0))
+    result: NDArray[Any] = np.exp(scaled)
+    np.subtract(1, scaled, out=scaled)
+    result *= scaled
+    return result
+
+
+def image_distance(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Distance over the image alone between N and M places, (N, M)."""
+    column, row = a[:, :1] - b[:, 0], a[:, 1:2] - b[:, 1]
+    column *= column
+    row *= row
+    column += row
+    result: NDArray[Any] = np.sqrt(column, out=column)
+    return result
