@@ -56,6 +56,13 @@ class SourceScores:
         edges = sum(self.edges.values(), EdgeMatches()).scores()
         return (_mean_of_frames(frames) if frames else {}) | ({"edge_f1": edges.f1} if edges else {})
 
+    def all_normals(self) -> NormalErrors:
+        """Errors of normals, the pixels of all sets together."""
+        errors = NormalErrors()
+        for one in self.normals.values():
+            errors.merge(one)
+        return errors
+
 
 @dataclass(eq=False)
 class Report:
@@ -131,7 +138,8 @@ class Report:
         for heading in ("source", "set", "mean", "median", "< 11.25 deg", "< 22.5 deg", "< 30 deg"):
             table.add_column(heading, justify="left" if heading in ("source", "set") else "right")
         for source in self.sources:
-            for group, errors in sorted(source.normals.items()):
+            parts = sorted(source.normals.items())
+            for group, errors in [*parts, ("all pixels", source.all_normals())] if len(parts) > 1 else parts:
                 scores = errors.scores()
                 if scores:
                     shares = [f"{share:.3f}" for share in scores.within[2:]]
@@ -208,6 +216,7 @@ def _source_dict(source: SourceScores) -> dict[str, Any]:
         "sets": {group: source.mean_of_set(group) for group in source.frames},
         "frames": {name: asdict(one) for frames in source.frames.values() for name, one in frames.items()},
         "edges": {group: asdict(scores) for group, scores in edges.items() if scores},
+        "all_normals": asdict(everything) if (everything := source.all_normals().scores()) else None,
         "normals": {group: asdict(scores) for group, scores in normals.items() if scores},
     }
 

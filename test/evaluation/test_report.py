@@ -127,11 +127,15 @@ def test_normals_are_compared_with_the_depth(tmp_path, write_frame):
     tilt = np.deg2rad(12)
     off = np.cos(tilt) * normal + np.sin(tilt) * np.cross(normal, [1, 0, 0]) / np.hypot(normal[1], normal[2])
     predicted = NormalMap.from_vectors(np.broadcast_to(off, (*SIZE, 3)).astype(np.float32))
-    (source,) = evaluate(frames, [Oracle(plane(), normals=predicted)]).sources
+    report = evaluate(frames, [Oracle(plane(), normals=predicted)])
+    (source,) = report.sources
     scores = source.normals["one"].scores()
     assert scores.mean_deg == pytest.approx(12, abs=0.5)
     assert scores.within == pytest.approx((0, 0, 0, 1, 1))
     assert scores.pixels > 1000
+    assert source.all_normals().scores().pixels == scores.pixels + source.normals["two"].scores().pixels
+    assert report.as_dict()["all_normals"]["mean_deg"] == pytest.approx(12, abs=0.5)
+    assert "all pixels" in list(report.tables()[-1].columns[1].cells)
 
 
 def test_failures_are_named_and_count_for_no_source(tmp_path, write_frame):
