@@ -4,16 +4,16 @@ import re
 from pathlib import Path
 
 from e2e_depth_ros.cli.main import SUBCOMMANDS
-from e2e_depth_ros.ros.parameters import parameters_markdown
+from e2e_depth_ros.ros.parameter_docs import parameters_markdown
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_parameter_table_is_the_declaration():
-    """Else replace it by the output of `python -m e2e_depth_ros.ros.parameters markdown`."""
+    """Else replace it by the output of `python -m e2e_depth_ros.ros.parameter_docs depth markdown`."""
     table = re.search(r"<!-- parameters -->\n(.*?)<!-- /parameters -->", README, re.DOTALL).group(1)
-    assert table.strip() == parameters_markdown().strip()
+    assert table.strip() == parameters_markdown("depth").strip()
 
 
 def test_every_command_is_listed():

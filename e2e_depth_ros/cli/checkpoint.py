@@ -71,17 +71,11 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "convert":
         _print(convert(args), as_json=args.json)
         return 0
-    from e2e_depth_ros.model.checkpoint import find_checkpoint, read_facts  # noqa: PLC0415
-    from e2e_depth_ros.model.instruct.facts import paints_by_instruction, read_instruct_facts  # noqa: PLC0415
+    from e2e_depth_ros.model.checkpoint import CheckpointFacts, find_checkpoint  # noqa: PLC0415
+    from e2e_depth_ros.model.recognise import recognise  # noqa: PLC0415
 
-    folder = find_checkpoint(args.model)
-    facts: CheckpointFacts | InstructFacts
-    if paints_by_instruction(folder):
-        facts = read_instruct_facts(folder)
-        summary = describe_instructed(facts)
-    else:
-        facts = read_facts(folder)
-        summary = describe(facts)
+    facts = recognise(find_checkpoint(args.model))
+    summary = describe(facts) if isinstance(facts, CheckpointFacts) else describe_instructed(facts)
     if args.action == "verify":
         from e2e_depth_ros.model.integrity import verify_against_hub, verify_against_record  # noqa: PLC0415
 
@@ -160,7 +154,7 @@ def _load(facts: CheckpointFacts | InstructFacts) -> int:
 
     if isinstance(facts, CheckpointFacts):
         return len(load_checkpoint(facts.folder).model.state_dict()) if facts.folder else 0
-    painter = Painter.load(facts.folder)
+    painter = Painter.load(facts.folder, device="cpu", dtype="float32")
     return len(painter.network.state_dict()) + painter.text_encoder.tensors
 
 

@@ -114,6 +114,9 @@ class _Synchronized:
     def estimate(self, rgb: NDArray[np.uint8], *, tasks: Collection[Task]) -> Estimate:
         return self._estimator.estimate(rgb, tasks=tasks, synchronize=True)
 
+    def forget_last_frame(self) -> None:
+        self._estimator.forget_last_frame()
+
 
 def _header(index: int) -> Header:
     nanoseconds = 1_000_000_000 + index * _PERIOD_NS

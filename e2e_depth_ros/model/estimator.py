@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -23,13 +22,11 @@ from e2e_depth_ros.model.checkpoint import (
 from e2e_depth_ros.model.estimate import Estimate, read_depth, read_normals
 from e2e_depth_ros.model.latent_network import LatentNetwork, in_batches
 from e2e_depth_ros.model.networks import check_sampling
+from e2e_depth_ros.model.placement import device_named, dtype_named, use_threads
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
 
-__all__ = ["DTYPES", "NETWORK_STAGES", "Estimate", "Estimator"]
-
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-"""What the dtype argument may be, besides "auto"."""
+__all__ = ["NETWORK_STAGES", "Estimate", "Estimator"]
 
 NETWORK_STAGES = ("encode", "denoise", "decode")
 """The stages of `Estimate.durations_s` that are the network itself; all others are what surrounds it."""
@@ -110,12 +107,9 @@ class Estimator:
             InvalidInputError: An argument is none of those named, the device isn't there, or the checkpoint
                 can't be sampled so.
         """
-        chosen_device = _device(device)
-        chosen_dtype = _dtype(dtype, chosen_device)
-        if num_threads is not None:
-            if num_threads < 1:
-                raise InvalidInputError(f"expected at least 1 thread, got {num_threads}")
-            torch.set_num_threads(num_threads)
+        chosen_device = device_named(device)
+        chosen_dtype = dtype_named(dtype, chosen_device)
+        use_threads(num_threads)
         folder = find_checkpoint(model, revision=revision, dtype=chosen_dtype)
         checkpoint = load_checkpoint(
             folder, tasks=tasks, dtype=chosen_dtype, padded_prompt=padded_prompt, sampling=sampling
@@ -287,27 +281,3 @@ class _Clock:
         now = time.perf_counter()
         self.durations_s[stage] = now - self._last
         self._last = now
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise InvalidInputError(f"expected device auto, cuda, cuda:N or cpu, got {name!r}")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InvalidInputError(f"expected a device that is there, got {name!r}; torch sees {_gpus()}")
-    return device
-
-
-def _gpus() -> str:
-    count = torch.cuda.device_count()
-    return "no GPU" if count == 0 else f"{count} GPU{'s' if count > 1 else ''}"
-
-
-def _dtype(name: str, device: torch.device) -> torch.dtype:
-    if name == "auto":
-        return torch.float16 if device.type == "cuda" else torch.float32
-    if name not in DTYPES:
-        raise InvalidInputError(f"expected dtype auto, {', '.join(DTYPES)}, got {name!r}")
-    return DTYPES[name]

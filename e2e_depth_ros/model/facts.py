@@ -13,7 +13,8 @@ from e2e_depth_ros.core.errors import CheckpointError
 from e2e_depth_ros.core.maps import DepthKind
 from e2e_depth_ros.model.denoising import DenoisingStep, denoising_step
 from e2e_depth_ros.model.family import Family, default_steps, family_of, sees_image_by_clip
-from e2e_depth_ros.model.stored import StoredCheckpoint
+from e2e_depth_ros.model.instruct.facts import paints_by_instruction
+from e2e_depth_ros.model.stored import StoredCheckpoint, checkpoint_name
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.model.weights import MODEL_STEM, read_json, weight_files
 
@@ -202,8 +203,13 @@ def read_facts(folder: Path, *, tasks: frozenset[Task] | None = None) -> Checkpo
         tasks: What it predicts, where the caller knows better than its configs and its name.
 
     Raises:
-        CheckpointError: The folder is incomplete, broken, or of no known layout.
+        CheckpointError: The folder is incomplete, broken, of no known layout, or paints by instruction.
     """
+    if paints_by_instruction(folder):
+        raise CheckpointError(
+            f"{checkpoint_name(folder)}: expected a checkpoint that predicts depth or normals, got one that "
+            "paints by instruction (InstructDiffusion): mask_node runs it"
+        )
     missing = [name for name in _CONFIGS.values() if not (folder / name).is_file()]
     if missing:
         raise CheckpointError(
@@ -235,13 +241,6 @@ def read_facts(folder: Path, *, tasks: frozenset[Task] | None = None) -> Checkpo
         steps=default_steps(index, family),
         target_noise=_target_noise(index, name),
     )
-
-
-def checkpoint_name(folder: Path) -> str:
-    """Return the hub id where the folder is in the hub's cache, or else the folder's own name."""
-    if folder.parent.name == "snapshots":
-        return folder.parent.parent.name.removeprefix("models--").replace("--", "/")
-    return folder.name
 
 
 def _check_vae(vae_config: Mapping[str, Any], name: str) -> None:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
-from e2e_depth_ros.model.facts import COMPONENTS, read_facts
+from e2e_depth_ros.model.facts import COMPONENTS
+from e2e_depth_ros.model.instruct.facts import InstructFacts
 from e2e_depth_ros.model.prompt import PROMPT_FILE
+from e2e_depth_ros.model.recognise import recognise
 from e2e_depth_ros.model.weights import MODEL_STEM, choose_weights, variant_of, weight_files
 
 if TYPE_CHECKING:
@@ -100,10 +102,12 @@ def _download_errors() -> tuple[type[Exception], ...]:
 def _problem(folder: Path) -> str | None:
     """Tell what keeps a folder from being a complete checkpoint; None where nothing does."""
     try:
-        facts = read_facts(folder)
-        for component in COMPONENTS:
+        facts = recognise(folder)
+        for component in facts.components:
             facts.weight_files(component)
-        if facts.sees_image_by_clip:
+        if isinstance(facts, InstructFacts):
+            facts.check_tokenizer()
+        elif facts.sees_image_by_clip:
             weight_files(folder / "image_encoder", torch.float32, "model")
         elif not (folder / PROMPT_FILE).is_file():
             weight_files(folder / "text_encoder", torch.float32, "model")

@@ -14,6 +14,13 @@ import torch
 from e2e_depth_ros.model.weights import read_tensor_table, sha256
 
 
+def checkpoint_name(folder: Path) -> str:
+    """Return the hub id where the folder is in the hub's cache, or else the folder's own name."""
+    if folder.parent.name == "snapshots":
+        return folder.parent.parent.name.removeprefix("models--").replace("--", "/")
+    return folder.name
+
+
 class StoredCheckpoint(ABC):
     """A checkpoint in a folder, by its files.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -100,56 +100,9 @@ def parameter(
     return dataclasses.field(default=default, metadata=about)
 
 
-def declarations_from_struct(struct: type) -> dict[str, Declaration]:
-    """Collect the declarations of a dataclass whose fields are made by `parameter`."""
+def declarations_from_struct(struct: type) -> Mapping[str, Declaration]:
+    """Collect the declarations of a dataclass whose fields are made by `parameter`, by name."""
     return {
         field.name: Declaration(name=field.name, default=field.default, **field.metadata)
         for field in dataclasses.fields(struct)
     }
-
-
-def yaml_from_declarations(declarations: Iterable[Declaration]) -> str:
-    """Write a parameter file: every parameter with its default, commented."""
-    lines = ["/**:", "  ros__parameters:"]
-    for declaration in declarations:
-        bounds = f" [{declaration.bounds}]" if declaration.bounds else ""
-        lines += [
-            "",
-            *_wrapped(f"{declaration.description}{bounds}", 100, "    # "),
-            f"    # Changes: {declaration.changes.value}.",
-            f"    {declaration.name}: {_yaml_value(declaration.default)}",
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def markdown_from_declarations(declarations: Iterable[Declaration]) -> str:
-    """Write the parameter table of the documentation."""
-    lines = ["| parameter | type | default | allowed | changes | meaning |", "|---|---|---|---|---|---|"]
-    for declaration in declarations:
-        cells = (
-            f"`{declaration.name}`",
-            declaration.type_name,
-            f"`{_yaml_value(declaration.default)}`",
-            declaration.bounds,
-            declaration.changes.value,
-            declaration.description,
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _yaml_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f'"{value}"'
-    return repr(list(value)) if isinstance(value, tuple) else repr(value)
-
-
-def _wrapped(text: str, width: int, prefix: str) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        if lines[-1] and len(prefix) + len(lines[-1]) + 1 + len(word) > width:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return [prefix + line for line in lines]

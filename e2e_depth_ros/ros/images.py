@@ -56,6 +56,8 @@ _DEPTH_ENCODINGS: Final[dict[str, type[np.generic]]] = {
     "32FC1": np.float32,
 }
 
+_MASK_ENCODINGS: Final = ("mono8", "8UC1")
+
 
 def rgb_from_message(message: Image | CompressedImage) -> NDArray[np.uint8]:
     """Decode a colour or grey image.
@@ -114,6 +116,25 @@ def depth_from_message(message: Image) -> NDArray[np.float32] | NDArray[np.uint1
             "depth: encoding", f"expected one of {', '.join(_DEPTH_ENCODINGS)}, got {message.encoding!r}"
         )
     return _pixels(message, "depth", np.dtype(dtype), 1)
+
+
+def mask_from_message(message: Image) -> NDArray[np.bool_]:
+    """Read a mask.
+
+    Args:
+        message: Image of encoding mono8 or 8UC1, 255 where masked.
+
+    Returns:
+        (H, W), True where a pixel is above 127.
+
+    Raises:
+        RefusedMessageError: As in `rgb_from_message`.
+    """
+    if message.encoding not in _MASK_ENCODINGS:
+        raise RefusedMessageError(
+            "mask: encoding", f"expected one of {', '.join(_MASK_ENCODINGS)}, got {message.encoding!r}"
+        )
+    return np.asarray(_pixels(message, "mask", np.dtype(np.uint8), 1) > 127)
 
 
 def message_from_array(values: NDArray[Any], encoding: str, header: Any) -> Image:

@@ -1,16 +1,16 @@
-"""What the node publishes."""
+"""What the nodes publish."""
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 
 class Output(Enum):
-    """The topics, relative to the node's namespace, in the order in which they are published."""
+    """The depth node's topics, relative to its namespace, in the order in which they are published."""
 
     DEPTH = "depth/image_rect"
     DEPTH_INFO = "depth/camera_info"
@@ -31,6 +31,19 @@ class Output(Enum):
         }
         return special.get(self, Image)
 
+
+class MaskOutput(Enum):
+    """The mask node's topic."""
+
+    MASK = "mask/image"
+
+    @property
+    def message_type(self) -> Any:
+        """The ROS message class of the topic."""
+        return Image
+
+
+Topic = TypeVar("Topic", Output, MaskOutput)
 
 METRIC_OUTPUTS: Final = frozenset({Output.DEPTH, Output.POINTS, Output.CONFIDENCE})
 """Say something in metres: without an alignment they are silent."""

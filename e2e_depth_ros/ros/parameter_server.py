@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.ros.declaration import Changes, Declaration
-from e2e_depth_ros.ros.parameters import DECLARATIONS, Parameters
+from e2e_depth_ros.ros.declaration import Changes, Declaration, declarations_from_struct
+from e2e_depth_ros.ros.image_parameters import Struct
 
 
-class ParameterServer:
+class ParameterServer(Generic[Struct]):
     """Declares the parameters, refuses bad changes and hands on good ones.
 
     Attributes:
@@ -22,12 +22,18 @@ class ParameterServer:
     """
 
     def __init__(
-        self, node: Node, *, is_configured: Callable[[], bool], on_change: Callable[[Parameters], None]
+        self,
+        node: Node,
+        defaults: Struct,
+        *,
+        is_configured: Callable[[], bool],
+        on_change: Callable[[Struct], None],
     ) -> None:
         """Declare all parameters on a node.
 
         Args:
             node: Gets them.
+            defaults: What they are unless given.
             is_configured: Tells whether parameters that belong to the configuration are in use.
             on_change: Called with all values after a change.
 
@@ -36,16 +42,17 @@ class ParameterServer:
         """
         self._is_configured = is_configured
         self._on_change = on_change
+        self._declarations = declarations_from_struct(type(defaults))
         try:
             given = {
                 name: node.declare_parameter(
                     name, _plain(declaration.default), _descriptor(declaration)
                 ).value
-                for name, declaration in DECLARATIONS.items()
+                for name, declaration in self._declarations.items()
             }
         except ParameterException as error:
             raise InvalidInputError(str(error)) from error
-        self.values = Parameters().changed(given)
+        self.values: Struct = defaults.changed(given)
         node.add_on_set_parameters_callback(self._on_set)
 
     def _on_set(self, changes: list[Any]) -> SetParametersResult:
@@ -60,7 +67,7 @@ class ParameterServer:
         return SetParametersResult(successful=True)
 
     def _check_time(self, name: str) -> None:
-        declaration = DECLARATIONS.get(name)
+        declaration = self._declarations.get(name)
         if declaration and declaration.changes is Changes.UNCONFIGURED and self._is_configured():
             raise InvalidInputError(
                 f"parameter {name}: changes only while unconfigured; deactivate and clean up the node first"

@@ -1,79 +1,30 @@
-"""The node's parameters, declared once.
+"""The depth node's parameters, declared once.
 
 From this declaration come the descriptors that ROS tools show, the checks, the typed struct that the node
-reads, `config/depth.yaml` and the table in the documentation:
-
-    python -m e2e_depth_ros.ros.parameters yaml > config/depth.yaml
-    python -m e2e_depth_ros.ros.parameters markdown
+reads, and what `parameter_docs` writes.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from e2e_depth_ros.core.colours import COLORMAPS
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.sampling import DOMAINS, SPACINGS, Sampling
-from e2e_depth_ros.ros.declaration import (
-    Changes,
-    declarations_from_struct,
-    markdown_from_declarations,
-    parameter,
-    yaml_from_declarations,
-)
+from e2e_depth_ros.ros.declaration import Changes, declarations_from_struct, parameter
+from e2e_depth_ros.ros.image_parameters import ImageParameters
 
-_RELIABILITY: Final = ("reliable", "best_effort")
 _ORDERED: Final = (("min_depth", "max_depth"), ("sparse_min_depth", "sparse_max_depth"))
 
 
 @dataclass(frozen=True)
-class Parameters:
+class Parameters(ImageParameters):
     """The values of all parameters: checked, and read-only.
 
     Each is described in its declaration, see `DECLARATIONS`.
     """
 
-    autostart: bool = parameter(
-        True,
-        "Configure and activate at start. Set it to false where a lifecycle manager does that.",
-        changes=Changes.NEVER,
-    )
-    model: str = parameter(
-        "embedded",
-        "The checkpoint: embedded, a folder, or a Hugging Face id.",
-        changes=Changes.UNCONFIGURED,
-    )
-    revision: str = parameter(
-        "", "Branch, tag or commit of a hub checkpoint; empty for its default.", changes=Changes.UNCONFIGURED
-    )
-    device: str = parameter(
-        "auto",
-        "Where the network runs: auto, cpu, cuda or cuda:N; auto takes a GPU where there is one.",
-        changes=Changes.UNCONFIGURED,
-    )
-    dtype: str = parameter(
-        "auto",
-        "Number format of the network; auto is float16 on a GPU and float32 on a CPU.",
-        changes=Changes.UNCONFIGURED,
-        choices=("auto", "float32", "float16", "bfloat16"),
-    )
-    processing_resolution: int = parameter(
-        -1,
-        "Longer edge, in pixels, of what the network sees; 0 for the image's own size, -1 for the size that"
-        " the checkpoint was trained for.",
-        changes=Changes.UNCONFIGURED,
-        bounds=(-1, 4096),
-    )
-    num_threads: int = parameter(
-        0,
-        "CPU threads of the network; 0 leaves the choice to torch.",
-        changes=Changes.UNCONFIGURED,
-        bounds=(0, 256),
-    )
     denoising_steps: int = parameter(
         0,
         "Steps from noise to depth, for models of Marigold's kind; 0 for the checkpoint's own number. Models"
@@ -119,12 +70,6 @@ class Parameters:
         " parts that fit.",
         changes=Changes.UNCONFIGURED,
         bounds=(1, 1_000_000),
-    )
-    image_transport: str = parameter(
-        "raw",
-        "raw subscribes to image_raw, compressed to image_raw/compressed.",
-        changes=Changes.UNCONFIGURED,
-        choices=("raw", "compressed"),
     )
     rectify: str = parameter(
         "auto",
@@ -231,11 +176,6 @@ class Parameters:
         "Whether pixels beyond max_depth give a point at max_depth, so that costmaps clear the space before"
         " it.",
     )
-    max_image_age: float = parameter(
-        0.0,
-        "Images older than this, in seconds by the node's clock, are dropped; 0 keeps all (recordings).",
-        bounds=(0.0, 3600.0),
-    )
     relative_range: str = parameter(
         "network",
         "Range of depth/image_relative. network: as predicted, steady over time. image: the nearest pixel of"
@@ -247,28 +187,30 @@ class Parameters:
         "Colours of depth/image_color, far to near.",
         choices=COLORMAPS,
     )
-    input_reliability: str = parameter(
-        "best_effort",
-        "QoS of all inputs. best_effort receives from every publisher.",
+    remove_masked_points: bool = parameter(
+        False,
+        "Whether to leave out of points what mask/image covers.",
         changes=Changes.UNCONFIGURED,
-        choices=_RELIABILITY,
     )
-    input_queue_size: int = parameter(
-        1, "QoS history depth of the image input.", changes=Changes.UNCONFIGURED, bounds=(1, 100)
-    )
-    output_reliability: str = parameter(
-        "reliable",
-        "QoS of all outputs. reliable reaches every subscriber.",
+    remove_masked_samples: bool = parameter(
+        False,
+        "Whether to align without the samples that lie on what mask/image covers.",
         changes=Changes.UNCONFIGURED,
-        choices=_RELIABILITY,
     )
-    output_queue_size: int = parameter(
-        2, "QoS history depth of the outputs.", changes=Changes.UNCONFIGURED, bounds=(1, 100)
+    mask_max_age: float = parameter(
+        10.0,
+        "Masks whose stamp is farther than this, in seconds, from the image's are ignored: what moves has"
+        " left them.",
+        bounds=(0.0, 3600.0),
+    )
+    mask_dilation: int = parameter(
+        8,
+        "By how many pixels masks are widened, for edges that are not exact and things that move.",
+        bounds=(0, 500),
     )
 
     def __post_init__(self) -> None:
-        for declaration in DECLARATIONS.values():
-            declaration.check(getattr(self, declaration.name))
+        super().__post_init__()
         for lower, upper in _ORDERED:
             low, high = getattr(self, lower), getattr(self, upper)
             if low >= high:
@@ -287,38 +229,11 @@ class Parameters:
             batch_memory_mb=self.batch_memory,
         )
 
-    def changed(self, values: Mapping[str, Any]) -> Parameters:
-        """Return a copy with other values; lists become tuples, unknown names are left out.
-
-        Raises:
-            InvalidInputError: A value is refused.
-        """
-        known: dict[str, Any] = {
-            name: tuple(value) if isinstance(DECLARATIONS[name].default, tuple) else value
-            for name, value in values.items()
-            if name in DECLARATIONS
-        }
-        return dataclasses.replace(self, **known)
+    @property
+    def uses_mask(self) -> bool:
+        """Whether anything is to be left out by mask/image."""
+        return self.remove_masked_points or self.remove_masked_samples
 
 
 DECLARATIONS: Final = declarations_from_struct(Parameters)
 """All parameters by name."""
-
-
-def parameters_yaml() -> str:
-    """Write `config/depth.yaml`."""
-    return (
-        "# Every parameter of the node with its default. Generated:\n"
-        "# python -m e2e_depth_ros.ros.parameters yaml > config/depth.yaml\n"
-        + yaml_from_declarations(DECLARATIONS.values())
-    )
-
-
-def parameters_markdown() -> str:
-    """Write the parameter table of the documentation."""
-    return markdown_from_declarations(DECLARATIONS.values())
-
-
-if __name__ == "__main__":
-    writers = {"yaml": parameters_yaml, "markdown": parameters_markdown}
-    sys.stdout.write(writers[sys.argv[1]]())

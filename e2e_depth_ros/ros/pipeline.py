@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -16,11 +17,13 @@ from e2e_depth_ros.model.estimator import Estimate
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.ros.aligner import Aligner
 from e2e_depth_ros.ros.images import rgb_from_message
+from e2e_depth_ros.ros.masks import MaskInput
 from e2e_depth_ros.ros.outputs import ALIGNED_OUTPUTS, DEPTH_OUTPUTS, Output
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.products import Products, message_for
 from e2e_depth_ros.ros.refusal import RefusedMessageError
 from e2e_depth_ros.ros.sparse import SparseInputs
+from e2e_depth_ros.ros.stamps import stamp_ns
 from e2e_depth_ros.ros.transforms import Transforms
 from e2e_depth_ros.ros.view import View, ViewFinder
 
@@ -34,6 +37,9 @@ class ImageEstimator(Protocol):
 
     def estimate(self, rgb: NDArray[np.uint8], *, tasks: Collection[Task]) -> Estimate:
         """Look at one image (H, W, 3)."""
+
+    def forget_last_frame(self) -> None:
+        """Carry nothing over to the next image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +70,7 @@ class Pipeline:
 
     Attributes:
         parameters: Read anew at each frame; replace them to change them.
+        masks: Where masks are put.
     """
 
     def __init__(
@@ -90,6 +97,9 @@ class Pipeline:
         self._node_name = node_name
         self._comes_rectified = "image_rect" in image_topic
         self._view_finder = ViewFinder()
+        self.masks = MaskInput()
+        self._scene_ended = threading.Event()
+        self._last_ns = 0
 
     @property
     def sparse(self) -> SparseInputs:
@@ -97,8 +107,12 @@ class Pipeline:
         return self._aligner.sparse
 
     def reset_alignment(self) -> None:
-        """Forget scale and shift before the next frame, and the measurements that wait. From any thread."""
+        """Forget scale and shift before the next frame, and the measurements that wait. From any thread.
+
+        The estimator forgets the last frame too: who asks for this tells that the scene is another.
+        """
         self._aligner.reset()
+        self._scene_ended.set()
 
     def process(self, image: Any, camera_info: Any | None, wanted: Collection[Output]) -> Result:
         """Do for a frame what the wanted outputs need, and no more.
@@ -121,8 +135,18 @@ class Pipeline:
         rgb = rgb_from_message(image)
         clock.lap("read")
         view = self._view(rgb, image.header, camera_info, parameters, refusals)
-        products = Products(image.header, view, node_name=self._node_name)
+        if parameters.uses_mask:
+            masked, refused = self.masks.over(view, image.header, parameters)
+            view = replace(view, masked=masked)
+            refusals.extend(refused)
+        products = Products(
+            image.header,
+            view,
+            node_name=self._node_name,
+            stretch=parameters.relative_range == "image",
+        )
         clock.lap("rectify")
+        self._follow_time(stamp_ns(image.header))
         estimate = self._estimate(view, wanted, refusals)
         clock.add(estimate.durations_s)
         products = replace(
@@ -167,6 +191,13 @@ class Pipeline:
         except RefusedMessageError as refusal:
             refusals.append(refusal)
             return View(rgb)
+
+    def _follow_time(self, frame_ns: int) -> None:
+        """Let the estimator carry nothing over from another scene: after a reset, or where time went back."""
+        if self._scene_ended.is_set() or frame_ns < self._last_ns:
+            self._scene_ended.clear()
+            self._estimator.forget_last_frame()
+        self._last_ns = frame_ns
 
     def _estimate(
         self, view: View, wanted: Collection[Output], refusals: list[RefusedMessageError]

@@ -36,6 +36,7 @@ class Products:
         normals: (H, W, 3); None where no output needs them.
         alignment: None where no output needs it.
         node_name: Whose status it is.
+        stretch: Whether `farness` runs from the image's own nearest pixel to its farthest.
     """
 
     header: Any
@@ -44,6 +45,7 @@ class Products:
     normals: NormalMap | None = None
     alignment: Alignment | None = None
     node_name: str = "depth"
+    stretch: bool = False
 
     @property
     def metric(self) -> DepthMap | None:
@@ -51,6 +53,17 @@ class Products:
         if self.alignment is None or self.alignment.depth is None:
             return None
         return self.alignment.depth.require(DepthKind.METRIC)
+
+    @cached_property
+    def farness(self) -> NDArray[np.float32]:
+        """(H, W), 0 near .. 1 far, NaN where invalid.
+
+        Raises:
+            KindError: There is no relative depth.
+        """
+        if self.relative is None:
+            raise KindError("expected relative depth, got none")
+        return farness_from_relative(self.relative, stretch=self.stretch)
 
     @cached_property
     def edges(self) -> NDArray[np.bool_]:
@@ -114,10 +127,13 @@ def _depth_info(products: Products, _: Parameters) -> Any | None:
 
 
 def _points(products: Products, parameters: Parameters) -> Any | None:
-    """Organised, optical frame; NaN where depth is invalid or filtered out."""
+    """Organised, optical frame; NaN where depth is invalid, masked or filtered out."""
     depth, camera = products.metric, products.view.camera
     if depth is None or camera is None:
         return None
+    masked = products.view.masked
+    if masked is not None and parameters.remove_masked_points:
+        depth = DepthMap(depth.values, depth.valid & ~masked, depth.kind)
     settings = filter_settings(parameters)
     return cloud_from_depth(
         depth,
@@ -147,20 +163,18 @@ def _normals(products: Products, _: Parameters) -> Any | None:
     return None if normals is None else message_from_array(normals.values, "32FC3", products.header)
 
 
-def _relative(products: Products, parameters: Parameters) -> Any | None:
+def _relative(products: Products, _: Parameters) -> Any | None:
     """32FC1: 0 near .. 1 far, NaN where invalid."""
     if products.relative is None:
         return None
-    farness = farness_from_relative(products.relative, stretch=parameters.relative_range == "image")
-    return message_from_array(farness, "32FC1", products.header)
+    return message_from_array(products.farness, "32FC1", products.header)
 
 
 def _color(products: Products, parameters: Parameters) -> Any | None:
     """bgr8, for eyes: the bright end of the colour map is near; invalid is black."""
     if products.relative is None:
         return None
-    farness = farness_from_relative(products.relative, stretch=parameters.relative_range == "image")
-    rgb = colours_from_depth(farness, 0.0, 1.0, colormap=parameters.colormap)
+    rgb = colours_from_depth(products.farness, 0.0, 1.0, colormap=parameters.colormap)
     return message_from_array(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), "bgr8", products.header)
 
 

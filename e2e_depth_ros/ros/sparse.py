@@ -65,7 +65,11 @@ class SparseInputs:
             self._samples(self.depth, self._from_depth, header, view, parameters, refusals),
         ]
         samples = _merged([samples for samples in taken if samples is not None])
-        return None if samples is None else thin(samples, parameters.max_samples), refusals
+        if samples is None:
+            return None, refusals
+        if parameters.remove_masked_samples:
+            samples = view.without_masked(samples)
+        return thin(samples, parameters.max_samples), refusals
 
     def absence(self, header: Any) -> str:
         """Say why there are no samples for a frame, where nothing was refused."""

@@ -24,18 +24,36 @@ class View:
         camera: The pinhole that took it; None without a usable calibration, then it may be distorted.
         valid: (H, W), False where rectification found nothing to show; None where all is valid.
         raw_camera: The camera of the image as it arrived, where it was rectified here; else None.
+        rectifier: What rectified it here; else None.
+        masked: (H, W), True on what is to be left out as the parameters say; None where nothing is.
     """
 
     rgb: NDArray[np.uint8]
     camera: Camera | None = None
     valid: NDArray[np.bool_] | None = None
     raw_camera: Camera | None = None
+    rectifier: Rectifier | None = None
+    masked: NDArray[np.bool_] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
         """(H, W), pixels."""
         height, width = self.rgb.shape[:2]
         return height, width
+
+    def mask_from_raw(self, masked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Move a mask (H, W) from the pixels of the image as it arrived to those of this view."""
+        if self.rectifier is None:
+            return masked
+        return np.asarray(self.rectifier.nearest(masked.astype(np.float32)) > 0.5)
+
+    def without_masked(self, samples: Samples) -> Samples:
+        """Leave out the samples on masked pixels."""
+        if self.masked is None or len(samples) == 0:
+            return samples
+        columns = np.clip(np.rint(samples.u_px), 0, self.size[1] - 1).astype(np.intp)
+        rows = np.clip(np.rint(samples.v_px), 0, self.size[0] - 1).astype(np.intp)
+        return samples.select(~self.masked[rows, columns], "masked")
 
     def from_raw(self, samples: Samples) -> Samples:
         """Move samples from the pixels of the image as it arrived to those of this view."""
@@ -94,7 +112,8 @@ class ViewFinder:
             if self._rectifier is None:
                 self._rectifier = Rectifier(camera)
                 self._valid = None if self._rectifier.valid.all() else self._rectifier.valid
-            return View(self._rectifier(rgb), self._rectifier.camera, self._valid, camera)
+            rectifier = self._rectifier
+            return View(rectifier(rgb), rectifier.camera, self._valid, camera, rectifier)
         # A rectified image shows what P describes. A pinhole's raw image is K's: to resample it to P would
         # only blur it.
         return View(rgb, self._raw_pinhole if rectify else self._rectified)

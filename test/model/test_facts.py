@@ -11,7 +11,8 @@ import torch
 
 from e2e_depth_ros.core.errors import CheckpointError
 from e2e_depth_ros.core.maps import DepthKind
-from e2e_depth_ros.model.facts import CheckpointFacts, checkpoint_name, read_facts
+from e2e_depth_ros.model.facts import CheckpointFacts, read_facts
+from e2e_depth_ros.model.stored import checkpoint_name
 from e2e_depth_ros.model.task import Task
 
 

@@ -5,28 +5,36 @@ import pytest
 import yaml
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.ros.parameters import DECLARATIONS, Parameters, parameters_markdown, parameters_yaml
+from e2e_depth_ros.ros.declaration import declarations_from_struct
+from e2e_depth_ros.ros.parameter_docs import STRUCTS, parameters_markdown, parameters_yaml
+from e2e_depth_ros.ros.parameters import DECLARATIONS, Parameters
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_config_file_is_in_step_with_the_declaration():
-    text = (ROOT / "config" / "depth.yaml").read_text(encoding="utf-8")
-    assert text == parameters_yaml(), "run: python -m e2e_depth_ros.ros.parameters yaml > config/depth.yaml"
+@pytest.mark.parametrize("node", STRUCTS)
+def test_config_file_is_in_step_with_the_declaration(node):
+    text = (ROOT / "config" / f"{node}.yaml").read_text(encoding="utf-8")
+    assert text == parameters_yaml(node), "write it anew: its second line says how"
 
 
-def test_config_file_holds_every_default_in_its_type():
-    values = yaml.safe_load(parameters_yaml())["/**"]["ros__parameters"]
-    assert Parameters().changed(values) == Parameters()
-    assert set(values) == set(DECLARATIONS)
+@pytest.mark.parametrize("node", STRUCTS)
+def test_config_file_holds_every_default_in_its_type(node):
+    struct = STRUCTS[node]
+    declarations = declarations_from_struct(struct)
+    values = yaml.safe_load(parameters_yaml(node))["/**"]["ros__parameters"]
+    assert struct().changed(values) == struct()
+    assert set(values) == set(declarations)
     for name, value in values.items():
-        DECLARATIONS[name].check(value)
+        declarations[name].check(value)
 
 
-def test_every_parameter_is_described_in_the_table():
-    rows = parameters_markdown().splitlines()
-    assert len(rows) == 2 + len(DECLARATIONS)
-    for name, row in zip(DECLARATIONS, rows[2:], strict=True):
+@pytest.mark.parametrize("node", STRUCTS)
+def test_every_parameter_is_described_in_the_table(node):
+    declarations = declarations_from_struct(STRUCTS[node])
+    rows = parameters_markdown(node).splitlines()
+    assert len(rows) == 2 + len(declarations)
+    for name, row in zip(declarations, rows[2:], strict=True):
         assert row.startswith(f"| `{name}` | ")
         assert row.count(" | ") == 5
 

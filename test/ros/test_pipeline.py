@@ -13,9 +13,10 @@ from std_msgs.msg import Header
 from e2e_depth_ros.alignment.result import AlignmentState
 from e2e_depth_ros.core.camera import Camera, DistortionModel
 from e2e_depth_ros.core.errors import KindError
-from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
+from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap, farness_from_relative
 from e2e_depth_ros.model.estimator import Estimate
 from e2e_depth_ros.model.task import Task
+from e2e_depth_ros.ros import products
 from e2e_depth_ros.ros.camera_info import message_from_camera
 from e2e_depth_ros.ros.clouds import allocate_cloud, points_from_message
 from e2e_depth_ros.ros.images import depth_from_message, message_from_array, rgb_from_message
@@ -42,6 +43,10 @@ class KnownEstimator:
         self.kind = kind
         self.doubt = doubt
         self.asked = []
+        self.forgot = 0
+
+    def forget_last_frame(self):
+        self.forgot += 1
 
     def estimate(self, rgb, *, tasks):
         self.asked.append(set(tasks))
@@ -169,6 +174,36 @@ def test_reset_forgets_alignment_and_waiting_samples():
     assert pipeline.process(*frame(1), {Output.DEPTH}).alignment.state is AlignmentState.LOST
 
 
+def test_nothing_is_carried_over_from_another_scene():
+    """After a reset, and where time goes back; in between the estimator carries over as it is told to."""
+    estimator = KnownEstimator()
+    pipeline = Pipeline(estimator)
+    counts = []
+    for index in (0, 1, 2, 1, 2):
+        pipeline.process(*frame(index), {Output.RELATIVE})
+        counts.append(estimator.forgot)
+    assert counts == [0, 0, 0, 1, 1]
+    pipeline.reset_alignment()
+    pipeline.process(*frame(3), {Output.RELATIVE})
+    pipeline.process(*frame(4), {Output.RELATIVE})
+    assert estimator.forgot == 2
+
+
+@pytest.mark.parametrize(("relative_range", "stretch"), [("network", False), ("image", True)])
+def test_relative_depth_and_its_colours_share_one_computation(monkeypatch, relative_range, stretch):
+    asked = []
+
+    def counted(depth, *, stretch):
+        asked.append(stretch)
+        return farness_from_relative(depth, stretch=stretch)
+
+    monkeypatch.setattr(products, "farness_from_relative", counted)
+    pipeline = Pipeline(KnownEstimator(), Parameters(relative_range=relative_range))
+    messages = pipeline.process(*frame(), {Output.RELATIVE, Output.COLOR}).messages
+    assert set(messages) == {Output.RELATIVE, Output.COLOR}
+    assert asked == [stretch]
+
+
 def test_scale_is_held_as_long_as_the_parameter_says():
     pipeline = Pipeline(KnownEstimator())
     pipeline.sparse.depth.put(depth_samples())
@@ -281,6 +316,7 @@ def test_when_images_are_rectified(rectify, topic, rectified):
     seen = []
     estimator = SimpleNamespace(
         tasks=frozenset(Task),
+        forget_last_frame=lambda: None,
         estimate=lambda rgb, tasks: seen.append(rgb) or KnownEstimator().estimate(rgb, tasks=tasks),
     )
     pipeline = Pipeline(estimator, Parameters(rectify=rectify), image_topic=topic)
@@ -313,10 +349,10 @@ def test_relative_depth_never_reaches_a_metric_topic():
     """Even if an alignment claimed it: the type refuses."""
     relative = DepthMap(RELATIVE, np.ones(SIZE, bool), DepthKind.AFFINE_INVARIANT)
     lie = SimpleNamespace(depth=relative, log_std=RELATIVE, state=AlignmentState.FRESH)
-    products = Products(header(), View(RGB, CAMERA), relative=relative, alignment=lie)
+    made = Products(header(), View(RGB, CAMERA), relative=relative, alignment=lie)
     for output in METRIC_OUTPUTS:
         with pytest.raises(KindError):
-            message_for(output, products, Parameters())
+            message_for(output, made, Parameters())
 
 
 @pytest.mark.parametrize("colormap", ["turbo", "gray"])

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 
 from e2e_depth_ros.core.errors import CheckpointError
-from e2e_depth_ros.model.stored import StoredCheckpoint
+from e2e_depth_ros.model.stored import StoredCheckpoint, checkpoint_name
 from e2e_depth_ros.model.weights import MODEL_STEM, read_json, weight_files
 
 INSTRUCTED_IMAGE = "instructed image"
@@ -19,6 +19,7 @@ INSTRUCTED_IMAGE = "instructed image"
 FAMILY = "painting by instruction (InstructDiffusion)"
 
 _STEMS = {"unet": MODEL_STEM, "vae": MODEL_STEM, "text_encoder": "model"}
+_TOKENIZER_FILES = ("vocab.json", "merges.txt")
 _OTHER_FILES = ("model_index.json", "*/*.json", "tokenizer/*.txt")
 
 
@@ -27,7 +28,7 @@ class InstructFacts(StoredCheckpoint):
     """What such a checkpoint is.
 
     Attributes:
-        name: Of its folder.
+        name: Its hub id or the name of its folder.
         folder: Where it lies.
         steps: Denoising steps that it is used with.
         processing_resolution: Longer edge, pixels, that it is used at.
@@ -49,6 +50,16 @@ class InstructFacts(StoredCheckpoint):
     def weight_files(self, component: str, dtype: torch.dtype = torch.float32) -> tuple[Path, ...]:
         """Return the files of unet, vae or text_encoder that are read for a dtype."""
         return weight_files(self.folder / component, dtype, _STEMS[component])
+
+    def check_tokenizer(self) -> None:
+        """Make sure that instructions can be read.
+
+        Raises:
+            CheckpointError: The tokenizer is missing.
+        """
+        missing = [name for name in _TOKENIZER_FILES if not (self.folder / "tokenizer" / name).is_file()]
+        if missing:
+            raise CheckpointError(f"{self.folder}/tokenizer: expected {', '.join(missing)}, not there")
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -78,8 +89,8 @@ def read_instruct_facts(folder: Path) -> InstructFacts:
     index = read_json(folder / "model_index.json")
     if not paints_by_instruction(folder):
         raise CheckpointError(
-            f"{folder}: expected a checkpoint that paints by instruction, as `e2e-depth checkpoint convert` "
-            f"writes, got one for {index.get('tasks') or 'something else'}"
+            f"{checkpoint_name(folder)}: expected a checkpoint that paints by instruction, as `e2e-depth "
+            "checkpoint convert` writes, got another; depth_node runs those of depth and normals"
         )
     scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
     if scheduler.get("prediction_type") != "epsilon":
@@ -87,7 +98,7 @@ def read_instruct_facts(folder: Path) -> InstructFacts:
             f"{folder}: expected prediction_type epsilon, got {scheduler.get('prediction_type')!r}"
         )
     return InstructFacts(
-        name=folder.name,
+        name=checkpoint_name(folder),
         folder=folder,
         steps=int(index.get("default_denoising_steps", 100)),
         processing_resolution=int(index.get("default_processing_resolution", 512)),

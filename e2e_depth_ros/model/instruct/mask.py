@@ -49,9 +49,14 @@ def mask_from_painting(
     return mask_from_paint(find_paint(painted, original, colour, MASK_OPACITY))
 
 
-def mask_from_paint(paint: Paint) -> InstructedMask:
-    """Decide pixel by pixel, and drop speckles; of those the confidence is 0."""
-    values = paint.probability > 0.5
+def mask_from_paint(paint: Paint, threshold: float = 0.5) -> InstructedMask:
+    """Decide pixel by pixel, and drop speckles; of those the confidence is 0.
+
+    Args:
+        paint: What was found.
+        threshold: Probability above which a pixel is masked.
+    """
+    values = paint.probability > threshold
     confidence = np.abs(2 * paint.probability - 1)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(values.astype(np.uint8), connectivity=8)
     areas = stats[:count, cv2.CC_STAT_AREA]

@@ -27,6 +27,8 @@ from e2e_depth_ros.model.instruct.network import (
 )
 from e2e_depth_ros.model.instruct.paint import colour_named, find_paint
 from e2e_depth_ros.model.instruct.text import TextEncoder
+from e2e_depth_ros.model.locate import find_checkpoint
+from e2e_depth_ros.model.placement import device_named, dtype_named, use_threads
 from e2e_depth_ros.model.weights import load_weights
 
 
@@ -57,6 +59,7 @@ class Painter:
     Args:
         network: See `InstructNetwork`.
         text_encoder: See `TextEncoder`.
+        name: Of the checkpoint.
         device: Where to run.
         steps: Denoising steps.
         processing_resolution: Longer edge, pixels, at which the network works; 0 is the image's own size.
@@ -71,6 +74,7 @@ class Painter:
         network: InstructNetwork,
         text_encoder: TextEncoder,
         *,
+        name: str = "",
         device: torch.device | None = None,
         steps: int = 100,
         processing_resolution: int = 512,
@@ -80,6 +84,7 @@ class Painter:
         self.device = device or torch.device("cpu")
         self.network = network.to(self.device).eval().requires_grad_(requires_grad=False)
         self.text_encoder = text_encoder
+        self.name = name
         self.steps = steps
         self.processing_resolution = processing_resolution
         self.passes_at_once = passes_at_once
@@ -87,41 +92,54 @@ class Painter:
     @classmethod
     def load(
         cls,
-        folder: Path,
+        model: str | Path,
         *,
-        device: torch.device | None = None,
-        dtype: torch.dtype = torch.float32,
+        revision: str | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        num_threads: int | None = None,
         steps: int | None = None,
         processing_resolution: int | None = None,
     ) -> Painter:
         """Load a checkpoint that `convert_checkpoint` wrote.
 
         Args:
-            folder: Of the checkpoint.
-            device: Where to run; None is the CPU.
-            dtype: Of the weights in memory.
+            model: A folder, or a hub id (see `find_checkpoint`).
+            revision: Of a hub id.
+            device: See `device_named`.
+            dtype: Of the weights in memory; see `dtype_named`.
+            num_threads: See `use_threads`.
             steps: Denoising steps; None takes the checkpoint's own number.
             processing_resolution: See the class; None takes the checkpoint's own.
 
         Raises:
-            CheckpointError: It is of another family, or not whole.
-            InvalidInputError: See the class.
+            CheckpointError: It isn't there, is of another family, or isn't whole.
+            InvalidInputError: See the class; or device or dtype are none of those.
             MissingDependencyError: transformers is absent.
         """
         from diffusers.models import AutoencoderKL, UNet2DConditionModel  # noqa: PLC0415 - slow
         from diffusers.schedulers import EulerAncestralDiscreteScheduler  # noqa: PLC0415
 
+        chosen_device = device_named(device)
+        chosen_dtype = dtype_named(dtype, chosen_device)
+        use_threads(num_threads)
+        folder = find_checkpoint(model, revision=revision, dtype=chosen_dtype)
         facts = read_instruct_facts(folder)
+
+        def loaded(module_class: Any, component: str, config: Mapping[str, Any]) -> nn.Module:
+            return _loaded(module_class, config, facts.weight_files(component, chosen_dtype), chosen_dtype)
+
         network = InstructNetwork(
-            _loaded(UNet2DConditionModel, facts.unet_config, facts.weight_files("unet", dtype), dtype),
-            _loaded(AutoencoderKL, facts.vae_config, facts.weight_files("vae", dtype), dtype),
+            loaded(UNet2DConditionModel, "unet", facts.unet_config),
+            loaded(AutoencoderKL, "vae", facts.vae_config),
             EulerAncestralDiscreteScheduler.from_config(facts.scheduler_config).alphas_cumprod,
         )
         resolution = facts.processing_resolution if processing_resolution is None else processing_resolution
         return cls(
             network,
             TextEncoder(folder),
-            device=device,
+            name=facts.name,
+            device=chosen_device,
             steps=facts.steps if steps is None else steps,
             processing_resolution=resolution,
         )
@@ -172,6 +190,9 @@ class Painter:
         what: str,
         *,
         colour: str = "red",
+        instruction: str | None = None,
+        guidance: Guidance = SEGMENTATION,
+        threshold: float = 0.5,
         seed: int = 0,
         on_step: Callable[[int], None] | None = None,
     ) -> InstructedMask:
@@ -181,6 +202,9 @@ class Painter:
             rgb: (H, W, 3), uint8.
             what: Such as "the person on the left".
             colour: That the network paints with; one that isn't in the image serves best.
+            instruction: In place of `mask_instruction(what, colour)`; it must ask for a mask of that colour.
+            guidance: See `paint`.
+            threshold: Probability above which a pixel is masked.
             seed: See `paint`.
             on_step: See `paint`.
 
@@ -188,12 +212,11 @@ class Painter:
             InvalidInputError: See `paint`; or the network doesn't know the colour.
         """
         level = colour_named(colour)
-        painting = self.paint(
-            rgb, mask_instruction(what, colour), guidance=SEGMENTATION, seed=seed, on_step=on_step
-        )
+        instruction = instruction or mask_instruction(what, colour)
+        painting = self.paint(rgb, instruction, guidance=guidance, seed=seed, on_step=on_step)
         paint = find_paint(painting.painted, painting.original, level, MASK_OPACITY)
         native = painting.framing.invert(torch.from_numpy(paint.probability)[None, None])[0, 0]
-        return mask_from_paint(replace(paint, probability=native.numpy()))
+        return mask_from_paint(replace(paint, probability=native.numpy()), threshold)
 
     def find_keypoints(
         self,

@@ -62,7 +62,7 @@ def test_passes_one_by_one_give_the_same(painter, converted):
 
 
 def test_bfloat16_is_near(painter, converted):
-    half = Painter.load(converted.folder, steps=2, processing_resolution=96, dtype=torch.bfloat16)
+    half = Painter.load(converted.folder, steps=2, processing_resolution=96, dtype="bfloat16")
     difference = half.paint(RGB, "make it red").painted - painter.paint(RGB, "make it red").painted
     assert 0 < np.abs(difference).mean() < 8
 

@@ -1,0 +1,66 @@
+"""Where a network runs, and in which number format: from the words that a user writes."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+
+from e2e_depth_ros.core.errors import InvalidInputError
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+"""What a dtype may be called, besides "auto"."""
+
+
+def device_named(name: str) -> torch.device:
+    """Find the device.
+
+    Args:
+        name: "auto" (a GPU where there is one), "cuda", "cuda:1", "cpu".
+
+    Raises:
+        InvalidInputError: It is none of those, or not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise InvalidInputError(f"expected device auto, cuda, cuda:N or cpu, got {name!r}")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InvalidInputError(f"expected a device that is there, got {name!r}; torch sees {_gpus()}")
+    return device
+
+
+def dtype_named(name: str, device: torch.device) -> torch.dtype:
+    """Find the number format.
+
+    Args:
+        name: One of `DTYPES`, or "auto" (float16 on a GPU, float32 on a CPU).
+        device: Where it is for.
+
+    Raises:
+        InvalidInputError: It is none of those.
+    """
+    if name == "auto":
+        return torch.float16 if device.type == "cuda" else torch.float32
+    if name not in DTYPES:
+        raise InvalidInputError(f"expected dtype auto, {', '.join(DTYPES)}, got {name!r}")
+    return DTYPES[name]
+
+
+def use_threads(number: int | None) -> None:
+    """Set torch's threads on the CPU, for the whole process; None leaves them.
+
+    Raises:
+        InvalidInputError: There would be none.
+    """
+    if number is None:
+        return
+    if number < 1:
+        raise InvalidInputError(f"expected at least 1 thread, got {number}")
+    torch.set_num_threads(number)
+
+
+def _gpus() -> str:
+    count = torch.cuda.device_count()
+    return "no GPU" if count == 0 else f"{count} GPU{'s' if count > 1 else ''}"

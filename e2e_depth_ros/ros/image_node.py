@@ -1,0 +1,287 @@
+"""The lifecycle node that works on the newest image: what the depth node and the mask node share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, NamedTuple
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage, Image
+from std_srvs.srv import SetBool
+
+from e2e_depth_ros.core.errors import E2EDepthError
+from e2e_depth_ros.ros.diagnostics import Statistics
+from e2e_depth_ros.ros.image_parameters import Struct
+from e2e_depth_ros.ros.parameter_server import ParameterServer
+from e2e_depth_ros.ros.publishers import RELIABILITY
+from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.ros.stamps import StampOrder, stamp_ns
+from e2e_depth_ros.ros.status import model_status
+from e2e_depth_ros.ros.worker import Worker
+
+
+class Input(NamedTuple):
+    """A topic that a node listens to besides the image.
+
+    Attributes:
+        message_type: ROS message class.
+        topic: Its name, relative to the namespace.
+        callback: Called with each message; it stores.
+        queue_size: QoS history depth.
+    """
+
+    message_type: Any
+    topic: str
+    callback: Callable[[Any], None]
+    queue_size: int
+
+
+class ImageNode(LifecycleNode, Generic[Struct]):
+    """Looks at images with a network.
+
+    Configure loads the model, activate subscribes and starts the worker; the two others undo it. Callbacks
+    store, the worker computes and publishes.
+    """
+
+    def __init__(self, name: str, defaults: Struct, **options: Any) -> None:
+        """Declare parameters, services and diagnostics.
+
+        Args:
+            name: Of the node.
+            defaults: Its parameters, unless given.
+            options: Of rclpy's Node.
+
+        Raises:
+            InvalidInputError: A parameter has a bad value.
+        """
+        super().__init__(name, **options)
+        self._model: Mapping[str, Any] = {}
+        self._inputs: list[Any] = []
+        self._group: Any = None
+        self._worker: Worker | None = None
+        self._dropped = 0  # by workers of earlier activations
+        self._enabled = True
+        self._stamp_order = StampOrder()
+        self._statistics = Statistics()
+        self._parameters_in_use = ParameterServer(
+            self, defaults, is_configured=lambda: bool(self._model), on_change=self._on_parameters
+        )
+        self._name = self.get_fully_qualified_name().lstrip("/")
+        self.create_service(SetBool, "~/set_enabled", self._on_set_enabled)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        # Diagnostics go on while simulated time stands still.
+        self.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    @property
+    def parameters(self) -> Struct:
+        """The current values."""
+        return self._parameters_in_use.values
+
+    # What a node does of its own
+
+    @abstractmethod
+    def _load(self) -> Mapping[str, Any]:
+        """Load the model and offer the outputs; return what diagnostics tell of the model."""
+
+    @abstractmethod
+    def _unload(self) -> None:
+        """Let go of what `_load` made, as far as it came."""
+
+    @abstractmethod
+    def _process(self, image: Any) -> None:
+        """Work on an image message, in the worker's thread."""
+
+    def _other_inputs(self) -> list[Input]:
+        """Name what to listen to besides the image."""
+        return []
+
+    def _is_due(self) -> bool:
+        """Whether an image that comes now is wanted."""
+        return True
+
+    def _interrupt(self) -> None:
+        """Let the image at hand end soon, as the node stops."""
+
+    def _on_parameters(self, values: Struct) -> None:
+        """Take changed parameters into use."""
+
+    def _statuses(self) -> list[DiagnosticStatus]:
+        """Report for diagnostics what only this node knows."""
+        return []
+
+    # Lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the model and offer the outputs."""
+        if not self._succeeds(self._configure, "configure"):
+            self._release()
+            return TransitionCallbackReturn.FAILURE
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe and start to work."""
+        result = super().on_activate(state)
+        if result == TransitionCallbackReturn.SUCCESS and not self._succeeds(self._start, "activate"):
+            self._stop()
+            super().on_deactivate(state)
+            return TransitionCallbackReturn.FAILURE
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Finish the frame at hand, then rest."""
+        self._stop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of the model."""
+        self._release()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop from any state."""
+        self._stop()
+        self._release()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Return to unconfigured after an unexpected error in a transition."""
+        self.get_logger().error(f"a transition failed in state {state.label}; the node is unconfigured now")
+        self._stop()
+        self._release()
+        return super().on_error(state)
+
+    def destroy_node(self) -> None:
+        """Stop the worker before the node goes."""
+        self._stop()
+        super().destroy_node()
+
+    def _succeeds(self, step: Callable[[], None], verb: str) -> bool:
+        """Tell in one line why a transition fails: rclpy itself would say nothing."""
+        try:
+            step()
+        except E2EDepthError as error:
+            self.get_logger().error(f"cannot {verb}: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever a driver or library raises
+            self.get_logger().error(f"cannot {verb}: {type(error).__name__}: {error}")
+        else:
+            return True
+        return False
+
+    def _configure(self) -> None:
+        # A group never forgets the entities that it had: with one for each configuration nothing piles up.
+        self._group = MutuallyExclusiveCallbackGroup()
+        self._model = self._load()
+        facts = ", ".join(f"{key} {value}" for key, value in self._model.items())
+        self.get_logger().info(f"ready: {facts}")
+
+    def _release(self) -> None:
+        self._unload()
+        self._model = {}
+
+    def _start(self) -> None:
+        self._worker = Worker(self._process, self._on_failure, self._statistics.turn)
+        wanted = self.parameters
+        image_type = CompressedImage if wanted.image_transport == "compressed" else Image
+        images = Input(image_type, self._image_topic(), self._on_image, wanted.input_queue_size)
+        for source in (images, *self._other_inputs()):
+            profile = QoSProfile(depth=source.queue_size, reliability=RELIABILITY[wanted.input_reliability])
+            self._inputs.append(
+                self.create_subscription(
+                    source.message_type,
+                    source.topic,
+                    source.callback,
+                    profile,
+                    callback_group=self._group,
+                    qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                )
+            )
+
+    def _stop(self) -> None:
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
+        self._inputs = []
+        if self._worker is not None:
+            self._interrupt()
+            self._worker.stop()
+            self._dropped += self._worker.dropped
+            self._worker = None
+        self._stamp_order = StampOrder()
+
+    def _image_topic(self) -> str:
+        """Name the image topic after remapping; "/compressed" goes behind the remapped name."""
+        if self.parameters.image_transport == "raw":
+            return str(self.resolve_topic_name("image_raw"))
+        name = "image_raw/compressed"
+        resolved = str(self.resolve_topic_name(name))
+        is_remapped = resolved != self.resolve_topic_name(name, only_expand=True)
+        return resolved if is_remapped else f"{self.resolve_topic_name('image_raw')}/compressed"
+
+    # Callbacks: they store
+
+    def _on_image(self, message: Any) -> None:
+        self._statistics.received()
+        worker = self._worker
+        if worker is None or not self._enabled:
+            return
+        try:
+            self._stamp_order.check(stamp_ns(message.header))
+            self._check_age(message.header)
+        except RefusedMessageError as refusal:
+            self._on_refusal(refusal)
+        else:
+            if self._is_due():
+                worker.put(message)
+
+    def _check_age(self, header: Any) -> None:
+        age_s = self._age_s(header)
+        limit_s = self.parameters.max_image_age
+        if limit_s > 0 and age_s > limit_s:
+            raise RefusedMessageError(
+                "image: age", f"expected at most max_image_age = {limit_s:g} s, got {age_s:.3f} s"
+            )
+
+    def _age_s(self, header: Any) -> float:
+        return float(self.get_clock().now().nanoseconds - stamp_ns(header)) * 1e-9
+
+    def _on_set_enabled(self, request: Any, response: Any) -> Any:
+        self._enabled = request.data
+        response.success = True
+        response.message = "enabled" if request.data else "disabled: images are not processed"
+        return response
+
+    # The worker's thread
+
+    def _on_refusal(self, refusal: RefusedMessageError) -> None:
+        self._statistics.refused(refusal)
+        self.get_logger().warning(f"refused {refusal}", throttle_duration_sec=5.0)
+
+    def _on_failure(self, error: Exception) -> None:
+        if isinstance(error, RefusedMessageError):
+            self._on_refusal(error)
+            return
+        self._statistics.failed(error)
+        self.get_logger().error(f"a frame failed: {type(error).__name__}: {error}", throttle_duration_sec=5.0)
+
+    # Diagnostics
+
+    def _report(self) -> None:
+        dropped = self._dropped + (self._worker.dropped if self._worker else 0)
+        frames = self._statistics.status(f"{self._name}: frames", dropped=dropped, silence=self._silence())
+        model = model_status(self._name, self._model, active=self._worker is not None, enabled=self._enabled)
+        message = DiagnosticArray(status=[frames, model, *self._statuses()])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+    def _silence(self) -> str:
+        if self._worker is None:
+            return ""
+        topic = self._image_topic()
+        count = self.count_publishers(topic)
+        hint = "; is their QoS compatible?" if count else ""
+        return f"no image on {topic}: it has {count} publishers{hint}"
