@@ -12,11 +12,19 @@ COLCON := $(VENV)/.colcon
 comma := ,
 EXTRAS := demo,hub,test$(if $(ROS_DISTRO),,$(comma)ros)
 
-.PHONY: help install demo pictures test lint format colcon clean
+# What `e2e-depth render` needs for Blender's scenes. Blender's wheel is for CPython 3.11 alone; libraries and
+# furniture are Debian's.
+PYTHON311 ?= python3.11
+APT ?= sudo apt-get
+BLENDER := .venv-blender
+BLENDER_LIBRARIES := libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libice6 libxext6 libgl1
+
+.PHONY: help install demo pictures renderer test lint format colcon clean
 
 help:
 	@echo "make demo    the whole system on real frames: pictures, cloud and table in demo_out/"
 	@echo "make pictures  makes the pictures of the documentation anew, with the model as it is"
+	@echo "make renderer  installs Blender and furniture for e2e-depth render (as root: make renderer APT=apt-get)"
 	@echo "make test    format, lint, types and tests"
 	@echo "make lint    the same without the tests;  make format  applies what can be applied"
 	@echo "make colcon  builds and tests as a ROS package, in build/ and install/"
@@ -51,6 +59,16 @@ pictures: demo
 	$(BIN)/e2e-depth gallery --demo --output docs/gallery/photos.jpg
 	$(BIN)/e2e-depth gallery docs/gallery --output docs/gallery/renders.jpg
 
+$(BLENDER)/.installed:
+	$(APT) install --yes --no-install-recommends $(BLENDER_LIBRARIES) sweethome3d-furniture
+	$(PYTHON311) -m venv $(BLENDER)
+	$(BLENDER)/bin/python -m pip install --quiet --disable-pip-version-check bpy==5.0.1 OpenEXR==3.5.3 'numpy<2'
+	@touch $@
+
+renderer: $(BLENDER)/.installed
+	@$(BLENDER)/bin/python -c 'import bpy, OpenEXR'
+	@echo "export E2E_DEPTH_BLENDER_PYTHON=$(CURDIR)/$(BLENDER)/bin/python"
+
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -76,4 +94,4 @@ colcon: $(COLCON)
 	  && colcon test-result --verbose
 
 clean:
-	rm -rf $(VENV) build install log demo_out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(BLENDER) build install log demo_out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -30,7 +30,8 @@ from e2e_depth_ros.training.stopping import StopRequest
 GENERATOR = Path(__file__).parent / "blender"
 BLENDER_PYTHON_VARIABLE = "E2E_DEPTH_BLENDER_PYTHON"
 INSTALL_BLENDER = (
-    "python3.11 -m venv .venv-blender && .venv-blender/bin/pip install bpy==5.0.1 OpenEXR==3.5.3 'numpy<2', "
+    "make renderer, or python3.11 -m venv .venv-blender && "
+    ".venv-blender/bin/pip install bpy==5.0.1 OpenEXR==3.5.3 'numpy<2', "
     f"then set {BLENDER_PYTHON_VARIABLE}=.venv-blender/bin/python"
 )
 SPOOL = "spool"
