@@ -119,6 +119,7 @@ class OptimiserRecipe:
         learning_rate: The highest.
         warmup_steps: Linear rise at the start.
         decay_steps: Fall at the end; before it the rate is constant, so a run can be prolonged.
+        final_steps: Steps after the fall, at the lowest rate.
         decay: "linear", "cosine" or "exponential".
         final_fraction: Learning rate at the end, as a share of the highest.
         betas: Of AdamW.
@@ -135,6 +136,7 @@ class OptimiserRecipe:
     learning_rate: float = 3e-5
     warmup_steps: int = 100
     decay_steps: int = 0
+    final_steps: int = 0
     decay: str = "linear"
     final_fraction: float = 0.01
     betas: tuple[float, float] = (0.9, 0.999)

@@ -22,7 +22,7 @@ def learning_rate(step: int, recipe: OptimiserRecipe) -> float:
         The learning rate, > 0.
     """
     rate = recipe.learning_rate * min(1.0, (step + 1) / max(1, recipe.warmup_steps))
-    begin = recipe.steps - recipe.decay_steps
+    begin = recipe.steps - recipe.decay_steps - recipe.final_steps
     if step < begin or recipe.decay_steps == 0:
         return rate
     fraction = min(1.0, (step - begin + 1) / recipe.decay_steps)

@@ -148,3 +148,35 @@ def test_fine_tuning_recipes_have_the_papers_numbers(name, hub_id, tasks):
     if "depth" in tasks:
         weight = 0.5 if is_geowizard else 1.0
         assert recipe.loss.depth == DepthLossRecipe(clip_target=True, weight=weight)
+
+
+def test_marigolds_recipe_has_the_papers_numbers():
+    recipe = read_recipe(RECIPES / "marigold_depth.yaml")
+    assert (recipe.objective, recipe.model.start) == ("diffusion", "stabilityai/stable-diffusion-2")
+    assert [one.value for one in recipe.tasks] == ["depth"]
+    optimiser, noise = recipe.optimiser, recipe.diffusion
+    assert (noise.noise, noise.strength, noise.zero_terminal_snr, noise.steps) == ("annealed", 0.9, False, 50)
+    assert (optimiser.steps, recipe.data.batch_size * optimiser.accumulate) == (30_000, 32)
+    assert (optimiser.weight_decay, optimiser.betas, optimiser.ema) == (0, (0.9, 0.999), 0)
+    # Linear to step 100, down to a hundredth at step 25000, and there to the end.
+    assert learning_rate(49, optimiser) == pytest.approx(1.5e-5)
+    assert learning_rate(99, optimiser) == pytest.approx(3e-5)
+    assert learning_rate(100 + 12_450 - 1, optimiser) == pytest.approx(3e-6)
+    assert learning_rate(24_999, optimiser) == pytest.approx(3e-7)
+    assert learning_rate(29_999, optimiser) == pytest.approx(3e-7)
+    assert not recipe.model.padded_prompt
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"diffusion": {"noise": "pink"}}, r"diffusion\.noise: expected annealed or gaussian, got 'pink'"),
+        ({"diffusion": {"strength": 1.5}}, r"diffusion\.strength: expected in 0\.\.1, got 1\.5"),
+        ({"diffusion": {"steps": 1}}, r"diffusion\.steps: expected > 1, got 1"),
+        ({"objective": "guessing"}, r"objective: expected end_to_end or .*, got 'guessing'"),
+    ],
+)
+def test_refuses_impossible_diffusion(keys, message):
+    content = {"data": {"train": [{"shards": "a"}]}, "optimiser": {"steps": 1}, **keys}
+    with pytest.raises(InvalidInputError, match=message):
+        recipe_from_mapping(content)

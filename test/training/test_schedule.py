@@ -47,3 +47,10 @@ def test_papers_schedule():
 def test_prolonging_changes_nothing_before_the_decay():
     short, long = (rates(steps=steps, decay_steps=20) for steps in (100, 200))
     assert short[:80] == long[:80]
+
+
+def test_marigolds_schedule_stays_at_its_lowest_rate():
+    rate = rates(decay="exponential", decay_steps=60, final_steps=30, final_fraction=0.01)
+    assert rate[9] == pytest.approx(2.0)
+    assert rate[10 + 30 - 1] == pytest.approx(0.2)
+    assert rate[69:] == pytest.approx([0.02] * 31)
