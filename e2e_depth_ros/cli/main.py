@@ -18,6 +18,7 @@ SUBCOMMANDS = (
     "train",
     "compare",
     "render",
+    "claim",
     "checkpoint",
     "benchmark",
 )
