@@ -121,7 +121,7 @@ def test_colcon_can_read_the_setup_back(setup_arguments):
 
 def test_every_import_is_declared(manifest, setup_arguments, config):
     requirements = names_of(config["options"]["install_requires"].splitlines())
-    for extra in ("ros", "demo", "hub", "hypersim", "evaluation"):
+    for extra in ("ros", "demo", "hub", "hypersim", "training", "evaluation"):
         requirements |= names_of(setup_arguments["extras_require"].get(extra, []))
     ros_packages = {tag.text for tag in manifest.iter("exec_depend")}
     declared = {IMPORTED_AS.get(name, name) for name in requirements} | ros_packages

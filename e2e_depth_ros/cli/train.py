@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from e2e_depth_ros.training.recipe_file import read_recipe  # noqa: PLC0415
 
     result = train(read_recipe(args.recipe), args.output, resume=args.resume)
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not result.is_main)
     if result.bad_steps:
         console.print(f"{result.bad_steps} steps without finite loss or gradient were skipped")
     if not result.finished:

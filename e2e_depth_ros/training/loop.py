@@ -52,6 +52,7 @@ class TrainingResult:
         stopped_by: Why it ended before, or "".
         checkpoint: The folder that was written last.
         scores: Of the last validation, by source; of several processes the main one knows them.
+        is_main: Whether this process is the main one, which reports.
     """
 
     steps: int
@@ -60,6 +61,7 @@ class TrainingResult:
     stopped_by: str
     checkpoint: Path
     scores: dict[str, Scores]
+    is_main: bool = True
 
 
 def train(recipe: Recipe, output: Path, *, resume: bool = False) -> TrainingResult:
@@ -194,6 +196,7 @@ class Trainer:
             stopped_by=stopped_by,
             checkpoint=checkpoint,
             scores=self.scores,
+            is_main=self.processes.is_main,
         )
 
     def _batches(self) -> Iterator[list[tuple[int, Batch]]]:

@@ -102,8 +102,7 @@ class AcceleratedProcesses(Processes):
             mixed_precision="bf16" if precision == "bfloat16" else "no",
             kwargs_handlers=[
                 InitProcessGroupKwargs(timeout=_PATIENCE),
-                # Buffers (prompts, statistics of the autoencoder) are constants.
-                DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True),
+                DistributedDataParallelKwargs(gradient_as_bucket_view=True),
             ],
         )
         kind = self._accelerator.distributed_type.value

@@ -134,7 +134,9 @@ def test_two_processes_make_the_training_of_one(tmp_path, recipe_file):
     train(recipe, alone)
     said = run_two("-m", "e2e_depth_ros.cli.main", "train", recipe_file, "--output", together)
     assert "2 processes (cpu)" in said[0]
+    assert "checkpoint:" in said[0]
     assert "step" not in said[1]  # the main one alone reports
+    assert "checkpoint:" not in said[1]
 
     (steps, scores), (expected_steps, expected_scores) = logged(together), logged(alone)
     assert [entry["step"] for entry in steps] == [1, 2, 3, 4]
