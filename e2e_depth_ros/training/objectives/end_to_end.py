@@ -92,7 +92,7 @@ def batch_losses(
         start = start.to(latents)
     asked = [task for task, count in counts.items() for _ in range(count)]
     decoded = model.decode(model.predict(latents, asked, start))
-    parts = dict(zip(counts, decoded.split(list(counts.values())), strict=True))
+    parts = dict(zip(counts, torch.split(decoded, list(counts.values())), strict=True))
     depth = normals = decoded.new_zeros((), dtype=torch.float32)
     if Task.DEPTH in parts:
         depth = depth_loss(parts[Task.DEPTH], batch.depth_m, recipe.depth)
