@@ -125,5 +125,8 @@ def _finish(
 
 def _source(args: argparse.Namespace) -> PredictionSource:
     from e2e_depth_ros.evaluation.sources import EstimatorSource  # noqa: PLC0415
+    from e2e_depth_ros.model.task import Task  # noqa: PLC0415
 
-    return saved_predictions(args) or EstimatorSource(load_estimator(args))
+    # Flicker is of depth alone.
+    tasks = {Task.DEPTH} if args.flicker else None
+    return saved_predictions(args) or EstimatorSource(load_estimator(args), tasks)
