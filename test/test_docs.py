@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.alignment import AlignmentState, align
-from e2e_depth_ros.alignment.fit import FitCase
+from e2e_depth_ros.alignment.verdict import FitCase
 
 DOCS = Path(__file__).parents[1] / "docs"
 CHECKPOINTS = (DOCS / "checkpoints.md").read_text(encoding="utf-8")

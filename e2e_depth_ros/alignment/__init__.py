@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.alignment.samples import DEFAULT_MAX_DEPTH_M, DEFAULT_MIN_DEPTH_M, samples_from_pixels
-from e2e_depth_ros.alignment.tracker import AlignmentTracker, TrackerSettings
+from e2e_depth_ros.alignment.states import TrackerSettings
+from e2e_depth_ros.alignment.tracker import AlignmentTracker
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
 __all__ = ["Alignment", "AlignmentState", "AlignmentTracker", "TrackerSettings", "align"]

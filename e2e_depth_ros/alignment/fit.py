@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import Enum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 from e2e_depth_ros.alignment.affine import LEAST_LIFTED, AffineModel, kind_has_shift
 from e2e_depth_ros.alignment.prior import OffsetPrior
 from e2e_depth_ros.alignment.samples import chosen_by_hash
+from e2e_depth_ros.alignment.verdict import (
+    FitCase,
+    cost_ratio_of,
+    judge_fit,
+    rank_correlation_of,
+    robust_scatter,
+)
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
 
@@ -25,34 +31,6 @@ _ALIKE = 10.0  # errors of a network are alike over the whole image: extrapolate
 _FEW = 12  # below this many samples their scatter says little about their error
 _FEW_SIGMA = 0.05  # so this much is assumed
 _INLIER_SIGMAS = 3.0
-
-_LEAST_SAMPLES = 5  # below this an outlier can't be told
-_LEAST_JUDGED = 8  # below this rank correlation and cost ratio are chance
-_LEAST_SPREAD = 0.1
-_MOST_COST_RATIO = 0.8  # and 0.3 over the root of the count. All outliers: 0.95 to 1.2; 30 %: 0.4 to 0.6
-_DOUBTFUL_COST_RATIO = 0.7  # from here on the ranks must agree as well
-_LEAST_RANK_CORRELATION = 0.25
-_ONE_DEPTH_LOG_STD = 0.1
-_CLOSE = 0.15  # error of log depth that even a weak network's fit keeps to at most samples
-_MOST_CLOSE = 0.5  # share of samples that close: all outliers 0.24, 30 % outliers 0.75
-
-
-class FitCase(Enum):
-    """How well the samples determine scale and shift; the value is the reason for the status."""
-
-    WELL_POSED = "scale and shift are well determined"
-    NO_SAMPLES = "no samples"
-    ONE_SAMPLE = "one sample determines the scale only"
-    FEW_SAMPLES = "too few samples to tell outliers"
-    NO_SPREAD = "samples lie at one depth or on a small patch: the shift is not determined"
-    UNEXPLAINED = "the image explains little of how the measured depth varies"
-    OUTLIERS = "samples disagree with the image: mostly outliers"
-    FLIPPED = "relative depth falls where measured depth grows: is the model's output disparity?"
-
-    @property
-    def is_rejected(self) -> bool:
-        """Whether scale and shift of such a fit must not be used at all."""
-        return self in {FitCase.NO_SAMPLES, FitCase.OUTLIERS, FitCase.FLIPPED}
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,14 +127,14 @@ def fit_affine(
     model = _refined(model, r_fit, y_fit, weight, prior)
 
     error = log_y - sign * model.log_depth(r)
-    sigma = max(_scatter(error), 1e-12)
+    sigma = max(robust_scatter(error), 1e-12)
     spread = float(np.std(r_fit)) / (high - low)
-    cost_ratio = _cost_ratio(error[order], y_fit)
-    correlation = _rank_correlation(y_fit)
+    cost_ratio = cost_ratio_of(error[order], y_fit)
+    correlation = rank_correlation_of(y_fit)
     return AffineFit(
         model=model,
         information=_information(model, r_fit, error[order], weight, max(sigma, _LEAST_SIGMA)),
-        case=_judge(y_fit, error, spread, cost_ratio, correlation, has_shift=model.has_shift),
+        case=judge_fit(y_fit, error, spread, cost_ratio, correlation, has_shift=model.has_shift),
         inliers=np.abs(error) < max(_INLIER_SIGMAS * sigma, 0.05),
         sigma=sigma,
         spread=spread,
@@ -216,7 +194,7 @@ def _refined(
     for _ in range(20):
         lifted = np.maximum(t + offset, LEAST_LIFTED)
         error = log_y - log_extent - np.log(lifted)
-        scatter = min(max(_scatter(error), _FEW_SIGMA if len(r) < _FEW else 0.0), _MOST_SIGMA)
+        scatter = min(max(robust_scatter(error), _FEW_SIGMA if len(r) < _FEW else 0.0), _MOST_SIGMA)
         width = _TUKEY * max(scatter, _LEAST_SIGMA)
         weight = trust * np.square(np.maximum(0.0, 1 - np.square(error / width)))
         s0, b0 = float(weight.sum()), float(weight @ error)
@@ -274,66 +252,6 @@ def _canonical_order(r: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[
         chosen = np.flatnonzero(chosen_by_hash(*keys, _MAX_FITTED / len(r)))
     order: NDArray[np.intp] = chosen[np.lexsort((y[chosen], r[chosen]))]
     return order
-
-
-def _scatter(error: NDArray[np.float64]) -> float:
-    """Robust standard deviation about 0 that up to half of the errors being gross changes little."""
-    size = np.abs(error)
-    # First from the smallest third, which holds no gross errors; then from all that are alike.
-    rank = int(0.35 * len(size))
-    third = float(np.partition(size, rank)[rank]) / 0.454
-    alike = size[size <= 3 * third]
-    middle = len(alike) // 2
-    return 1.4826 * float(np.partition(alike, middle)[middle]) if len(alike) else third
-
-
-def _cost_ratio(error: NDArray[np.float64], log_y: NDArray[np.float64]) -> float:
-    flat = log_y - np.median(log_y)
-    limit = 2.5 * float(np.clip(_scatter(error), 0.05, 0.3))
-    costs = [float(np.square(np.minimum(np.abs(e), limit)).mean()) for e in (error, flat)]
-    return costs[0] / max(costs[1], 1e-12)
-
-
-def _rank_correlation(log_y: NDArray[np.float64]) -> float:
-    """Spearman's correlation of log_y with its own order, which is that of the relative values."""
-    if len(log_y) < 3:
-        return 1.0
-    ranks = np.empty(len(log_y))
-    ranks[np.argsort(log_y, kind="stable")] = np.arange(len(log_y))
-    centred = np.arange(len(log_y)) - 0.5 * (len(log_y) - 1)
-    return float(centred @ ranks / (centred @ centred))
-
-
-def _judge(
-    log_y: NDArray[np.float64],
-    error: NDArray[np.float64],
-    spread: float,
-    cost_ratio: float,
-    correlation: float,
-    *,
-    has_shift: bool,
-) -> FitCase:
-    case = FitCase.WELL_POSED
-    count = len(error)
-    if count < _LEAST_SAMPLES:
-        case = FitCase.ONE_SAMPLE if count == 1 else FitCase.FEW_SAMPLES
-    elif has_shift and spread < _LEAST_SPREAD:
-        case = FitCase.NO_SPREAD
-    elif has_shift and count >= _LEAST_JUDGED:
-        if correlation < -_LEAST_RANK_CORRELATION:
-            case = FitCase.FLIPPED
-        elif cost_ratio > _MOST_COST_RATIO + 0.3 / np.sqrt(count) or (
-            cost_ratio > _DOUBTFUL_COST_RATIO and correlation < _LEAST_RANK_CORRELATION
-        ):
-            # One constant depth does about as well. Because that is what was measured, because a weak
-            # network sees little of a scene whose depth varies little, or because of outliers?
-            if _scatter(log_y - np.median(log_y)) < _ONE_DEPTH_LOG_STD:
-                case = FitCase.NO_SPREAD
-            elif np.mean(np.abs(error) < _CLOSE) >= _MOST_CLOSE:
-                case = FitCase.UNEXPLAINED
-            else:
-                case = FitCase.OUTLIERS
-    return case
 
 
 def _no_fit() -> AffineFit:

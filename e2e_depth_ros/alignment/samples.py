@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from e2e_depth_ros.alignment.occlusion import hidden_behind_others, mixed_pixels
 from e2e_depth_ros.core.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -24,10 +24,6 @@ MAX_SAMPLES = 20_000
 """More samples than this teach a fit nothing; a dense sensor is thinned to about this many."""
 
 _MAX_PROJECTED = 40_000  # points to look at one by one, of those in front of the camera
-_OCCLUSION_CELLS = 160  # z-buffer cells along the long edge of the image
-_OCCLUSION_REACH = 4  # cells to look left, right, up and down
-_OCCLUSION_RATIO = 1.15  # a point this much farther than the points around it is behind them
-_MIXED_RATIO = 1.25  # depth ratio within 3 x 3 pixels above which a depth image mixes two surfaces
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,7 +220,7 @@ def samples_from_depth(
     usable = measured & (depth >= min_depth_m) & (depth <= max_depth_m)
     dropped = {"out_of_range": int(np.count_nonzero(measured) - np.count_nonzero(usable))}
     if np.count_nonzero(usable) > 0.5 * usable.size:
-        mixed = usable & _mixed_pixels(depth, usable)
+        mixed = usable & mixed_pixels(depth, usable)
         dropped["mixed_pixel"] = int(np.count_nonzero(mixed))
         usable &= ~mixed
     step = int(np.ceil(np.sqrt(np.count_nonzero(usable) / MAX_SAMPLES)))
@@ -251,40 +247,8 @@ def cull_occluded_samples(samples: Samples, size: tuple[int, int]) -> Samples:
         samples: In the native image.
         size: (H, W) of the native image.
     """
-    if len(samples) < 3:
-        return samples
-    # Cells smaller than a pixel would not reach from pixel to pixel.
-    cell_px = max(max(size) / _OCCLUSION_CELLS, 1.0)
-    rows, columns = int(np.ceil(size[0] / cell_px)) + 1, int(np.ceil(size[1] / cell_px)) + 1
-    scale = np.float32(1 / cell_px)
-    cell = (samples.v_px * scale + np.float32(0.5)).astype(np.int32) * columns
-    cell += (samples.u_px * scale + np.float32(0.5)).astype(np.int32)
-    nearest = np.full(rows * columns, np.inf, dtype=np.float32)
-    np.minimum.at(nearest, cell, samples.depth_m)
-    image = nearest.reshape(rows, columns)
-    nearest[np.isinf(nearest)] = np.float32(np.finfo(np.float32).max)  # cv2 refuses inf as a border
-    reach = _OCCLUSION_REACH
-    border = float(np.finfo(np.float32).max)
-
-    def nearest_beside(kernel: tuple[int, int], anchor: tuple[int, int]) -> NDArray[np.float32]:
-        # Erosion takes the least value under the kernel; an anchor at its rim makes it look to one side.
-        return np.asarray(
-            cv2.erode(
-                image,
-                np.ones(kernel, np.uint8),
-                anchor=anchor,
-                borderType=cv2.BORDER_CONSTANT,
-                borderValue=border,
-            ),
-            dtype=np.float32,
-        )
-
-    sideways, upright = (2 * reach + 1, reach), (reach, 2 * reach + 1)
-    surround = nearest_beside(sideways, (reach - 1, reach))
-    for kernel, anchor in ((sideways, (0, reach)), (upright, (reach, reach - 1)), (upright, (reach, 0))):
-        np.maximum(surround, nearest_beside(kernel, anchor), out=surround)
-    surround = surround.reshape(-1)[cell]
-    return samples.select(samples.depth_m <= surround * np.float32(_OCCLUSION_RATIO), "occluded")
+    hidden = hidden_behind_others(samples.u_px, samples.v_px, samples.depth_m, size)
+    return samples.select(~hidden, "occluded")
 
 
 def thin(samples: Samples, count: int) -> Samples:
@@ -333,11 +297,3 @@ def _count_invisible(depth: NDArray[np.float32], seen: int) -> dict[str, int]:
     not_finite = int(np.count_nonzero(np.isnan(depth)))
     counts = {"not_finite": not_finite, "behind_camera": behind, "out_of_range": rest - not_finite - behind}
     return {reason: count for reason, count in counts.items() if count}
-
-
-def _mixed_pixels(depth: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    kernel = np.ones((3, 3), np.uint8)
-    farthest = cv2.dilate(np.where(usable, depth, np.float32(0)), kernel)
-    nearest = cv2.erode(np.where(usable, depth, np.finfo(np.float32).max), kernel)
-    mixed: NDArray[np.bool_] = farthest * np.float32(1 / _MIXED_RATIO) > nearest
-    return mixed

@@ -11,13 +11,14 @@ from e2e_depth_ros.alignment.affine import AffineModel, value_range
 from e2e_depth_ros.alignment.correction import corrected_locally
 from e2e_depth_ros.alignment.field import LocalField
 from e2e_depth_ros.alignment.filtering import Estimate, change_between, thumbnail_of
-from e2e_depth_ros.alignment.fit import AffineFit, FitCase, fit_affine
+from e2e_depth_ros.alignment.fit import AffineFit, fit_affine
 from e2e_depth_ros.alignment.gate import edge_doubt, shares_of_cells
 from e2e_depth_ros.alignment.neighbours import coherent_samples
 from e2e_depth_ros.alignment.prior import OffsetPrior, offset_prior_of
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.alignment.samples import Samples, nearest_pixels
-from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.alignment.states import TrackerSettings, state_with, state_without
+from e2e_depth_ros.alignment.verdict import FitCase
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
 _TRUSTED_DOUBT = 0.05**2  # variance of log depth at which a sample at an edge counts half in the fit
@@ -25,46 +26,6 @@ _AGREED = 0.7  # share of agreeing samples from which fewer may be corrected loc
 _CERTAIN = 30  # samples from which the local correction may follow a poor fit
 _LEAST_SIGMA = 0.01
 _CONFIRMED = 0.5  # share of samples confirmed by neighbours, from which it is the network that is wrong
-
-
-@dataclass(frozen=True)
-class TrackerSettings:
-    """How alignment behaves over time.
-
-    Attributes:
-        local: Whether to correct locally what scale and shift leave.
-        fresh_duration_s: Without new samples the state stays fresh for this long, seconds; a sensor slower
-            than the camera needs at least its period.
-        hold_duration_s: Without new samples the alignment is lost after this long, seconds.
-        reset_gap_s: A gap between stamps longer than this starts alignment anew, as going back in time does.
-        drift: Standard deviation by which log scale and offset wander in one second of motion.
-        still_drift: The same while the image stands still.
-        still_share: Share of a new local correction that is taken over while the image stands still.
-        min_inlier_ratio: With a smaller share of agreeing samples the state is degraded.
-        max_residual: With a larger relative error of the global fit the state is degraded.
-    """
-
-    local: bool = True
-    fresh_duration_s: float = 0.5
-    hold_duration_s: float = 3.0
-    reset_gap_s: float = 5.0
-    drift: float = 0.3
-    still_drift: float = 0.004
-    still_share: float = 0.12
-    min_inlier_ratio: float = 0.85
-    max_residual: float = 0.35
-
-    def __post_init__(self) -> None:
-        for name in (
-            "fresh_duration_s",
-            "hold_duration_s",
-            "reset_gap_s",
-            "drift",
-            "still_drift",
-            "still_share",
-        ):
-            if not getattr(self, name) > 0:
-                raise InvalidInputError(f"expected {name} > 0, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,7 +215,12 @@ class AlignmentTracker:
         absence: str,
     ) -> Alignment:
         track = self._track
-        state, reason = self._state(stamp_ns, fit, absence)
+        missing = absence if fit is None else fit.case
+        if track is None:
+            state, reason = state_without(missing)
+        else:
+            age_s = (stamp_ns - track.used_ns) * 1e-9
+            state, reason = state_with(track.fit, track.inlier_ratio, age_s, missing, self.settings)
         nan = float("nan")
         result = Alignment(
             depth=None,
@@ -294,30 +260,6 @@ class AlignmentTracker:
             shift_m=model.shift_m,
             uncertainty=uncertainty,
         )
-
-    def _state(self, stamp_ns: int, fit: AffineFit | None, absence: str) -> tuple[AlignmentState, str]:
-        track, settings = self._track, self.settings
-        missing = absence if fit is None else fit.case.value
-        if track is None:
-            return AlignmentState.LOST, f"no alignment yet: {missing}"
-        age_s = (stamp_ns - track.used_ns) * 1e-9
-        if age_s > settings.hold_duration_s:
-            return AlignmentState.LOST, f"no usable samples for {age_s:.1f} s: {missing}"
-        if age_s > settings.fresh_duration_s or (fit is not None and fit.case.is_rejected):
-            return AlignmentState.HELD, f"no usable samples for {age_s:.1f} s: {missing}"
-        shortcoming = self._shortcoming(track)
-        if shortcoming:
-            return AlignmentState.DEGRADED, shortcoming
-        return AlignmentState.FRESH, track.fit.case.value
-
-    def _shortcoming(self, track: _Track) -> str:
-        if track.fit.case is not FitCase.WELL_POSED:
-            return str(track.fit.case.value)
-        if track.inlier_ratio < self.settings.min_inlier_ratio:
-            return f"only {track.inlier_ratio:.0%} of the samples agree"
-        if track.fit.sigma > self.settings.max_residual:
-            return f"samples and image differ by {track.fit.sigma:.0%}"
-        return ""
 
     def _inlier_ratio(self, stamp_ns: int, fit: AffineFit | None) -> float:
         """Of this frame's samples; NaN without."""

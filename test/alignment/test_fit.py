@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2e_depth_ros.alignment.affine import AffineModel, metric_from_relative, value_range
-from e2e_depth_ros.alignment.fit import FitCase, fit_affine
+from e2e_depth_ros.alignment.fit import fit_affine
+from e2e_depth_ros.alignment.verdict import FitCase
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 

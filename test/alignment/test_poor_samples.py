@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.alignment import AlignmentState, AlignmentTracker, align
-from e2e_depth_ros.alignment.fit import FitCase
 from e2e_depth_ros.alignment.samples import Samples
+from e2e_depth_ros.alignment.verdict import FitCase
 from e2e_depth_ros.core.maps import DepthKind
 
 
