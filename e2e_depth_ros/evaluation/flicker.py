@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 SAME_SURFACE: Final = 0.05
 """Relative difference of depth up to which a pixel is taken to show the point that was moved there."""
 
+BEYOND: Final = 2.0
+"""Predictions count as they are up to this factor beyond the true depth of a sequence."""
+
 
 @dataclass(frozen=True, eq=False)
 class PosedDepth:
@@ -174,7 +177,8 @@ def evaluate_flicker(
     """Measure the flicker of sources along sequences.
 
     Relative predictions are brought to metres by one scale and one shift for the whole sequence, so that what
-    jumps from image to image is not fitted away.
+    jumps from image to image is not fitted away; then they are moved to within a factor of 2 of the range of
+    its true depth.
 
     Args:
         frames: With dense depth, camera and pose; those of a sequence in a row.
@@ -220,9 +224,12 @@ def _sequence(
             if predicted is None:
                 raise InvalidInputError(f"expected depth of {frame.name} from {source.name}, got none")
             gathered.append(predicted)
+    near_m = min(float(target.depth_m.min()) for target in targets) / BEYOND
+    far_m = max(float(target.depth_m.max()) for target in targets) * BEYOND
     found = []
     for gathered in predictions:
-        metres = protocol.metres(gathered, targets)
+        # Where a fit goes to zero or far beyond, its logarithm would drown all the rest.
+        metres = [np.clip(one, near_m, far_m) for one in protocol.metres(gathered, targets)]
         pairs = [
             flicker_between(first_m, second_m, first, second)
             for (first_m, second_m), (first, second) in zip(pairwise(metres), pairwise(truths), strict=True)
