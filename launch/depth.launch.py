@@ -1,4 +1,7 @@
-"""Starts the depth node, and RViz if asked: ros2 launch e2e_depth_ros depth.launch.py --show-args."""
+"""Starts the depth node; RViz and the mask node if asked.
+
+ros2 launch e2e_depth_ros depth.launch.py --show-args
+"""
 
 from __future__ import annotations
 
@@ -25,14 +28,24 @@ ARGUMENTS = {
     "params_file": (str(CONFIG / "depth.yaml"), "The node's parameters."),
     "namespace": ("", "Namespace of the node and its topics."),
     "rviz": ("false", "Whether to start RViz."),
+    "mask": (
+        "false",
+        "Whether to start the mask node too, and leave what it masks out of cloud and alignment.",
+    ),
+    "mask_model": ("", "Its checkpoint, which paints by instruction; by default as mask_params_file says."),
+    "mask_object": ("", "What to mask, in English; by default as mask_params_file says: the person."),
+    "mask_params_file": (str(CONFIG / "mask.yaml"), "The mask node's parameters."),
 }
 
 
-def depth_node(context: LaunchContext) -> list[Node]:
+def nodes(context: LaunchContext) -> list[Node]:
     value = {name: context.launch_configurations[name] for name in ARGUMENTS}
+    masks = value["mask"].lower() in ("true", "1")
     given = {name: value[name] for name in ("model", "device") if value[name]}
+    if masks:
+        given |= {"remove_masked_points": True, "remove_masked_samples": True}
     topics = ("image_raw", "camera_info", "sparse_points", "sparse_depth")
-    node = Node(
+    depth = Node(
         # It configures and activates itself (parameter autostart): no lifecycle manager is needed.
         package="e2e_depth_ros",
         executable="depth_node",
@@ -42,7 +55,20 @@ def depth_node(context: LaunchContext) -> list[Node]:
         remappings=[(topic, value[topic.replace("image_raw", "image")]) for topic in topics],
         output="screen",
     )
-    return [node]
+    return [depth, _mask_node(value)] if masks else [depth]
+
+
+def _mask_node(value: dict[str, str]) -> Node:
+    given = {"model": value["mask_model"], "object": value["mask_object"], "device": value["device"]}
+    return Node(
+        package="e2e_depth_ros",
+        executable="mask_node",
+        name="mask",
+        namespace=value["namespace"],
+        parameters=[value["mask_params_file"], {name: text for name, text in given.items() if text}],
+        remappings=[("image_raw", value["image"])],
+        output="screen",
+    )
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -64,7 +90,7 @@ def generate_launch_description() -> LaunchDescription:
             ),
             # Without it images travel slowly between processes, or not at all: see the file.
             SetEnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", profile),
-            OpaqueFunction(function=depth_node),
+            OpaqueFunction(function=nodes),
             rviz,
         ]
     )

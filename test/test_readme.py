@@ -16,6 +16,12 @@ def test_parameter_table_is_the_declaration():
     assert table.strip() == parameters_markdown("depth").strip()
 
 
+def test_parameter_table_of_masks_is_the_declaration():
+    text = (ROOT / "docs" / "masks.md").read_text(encoding="utf-8")
+    table = re.search(r"<!-- parameters -->\n(.*?)<!-- /parameters -->", text, re.DOTALL).group(1)
+    assert table.strip() == parameters_markdown("mask").strip()
+
+
 def test_every_command_is_listed():
     listed = re.findall(
         r"^\| `(\w+)", README.partition("## The command line")[2].partition("\n## ")[0], re.MULTILINE

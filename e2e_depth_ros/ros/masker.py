@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.ros.diagnostics import make_status
 from e2e_depth_ros.ros.image_node import ImageNode
 from e2e_depth_ros.ros.images import message_from_array, rgb_from_message
@@ -57,6 +58,11 @@ class MaskNode(ImageNode[MaskParameters]):
         from e2e_depth_ros.model.instruct.painter import Painter  # noqa: PLC0415
 
         wanted = self.parameters
+        if not wanted.model:
+            raise InvalidInputError(
+                "parameter model: expected a checkpoint that paints by instruction, got none; "
+                "`e2e-depth checkpoint convert` makes one"
+            )
         self._painter = painter = Painter.load(
             wanted.model,
             revision=wanted.revision or None,

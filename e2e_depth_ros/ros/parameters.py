@@ -54,7 +54,7 @@ class Parameters(ImageParameters):
     latent_carry: float = parameter(
         0.0,
         "Share of the last image's result in what the next starts from, against flicker, for models that"
-        " start from noise; 0.1 is usual, 0 off.",
+        " start from noise; 0.1 is usual, 0 off. ~/reset_alignment and a clock that goes back end it.",
         changes=Changes.UNCONFIGURED,
         bounds=(0.0, 1.0),
     )

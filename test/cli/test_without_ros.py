@@ -111,8 +111,9 @@ print(json.dumps({"codes": codes, "ros": "rclpy" in sys.modules}))
     [
         "from e2e_depth_ros.cli.main import main; sys.exit(main(['demo', '--output', sys.argv[1]]))",
         "from e2e_depth_ros.ros.depth_node import main; main()",
+        "from e2e_depth_ros.ros.mask_node import main; main()",
     ],
-    ids=["demo", "depth_node"],
+    ids=["demo", "depth_node", "mask_node"],
 )
 def test_what_needs_ros_says_in_one_line_what_to_install(code, tmp_path):
     result = run_without_ros(code, tmp_path)

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from e2e_depth_ros.ros.mask_parameters import DECLARATIONS as MASK_DECLARATIONS
 from e2e_depth_ros.ros.outputs import Output
+from e2e_depth_ros.ros.parameters import DECLARATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
@@ -21,6 +23,7 @@ ARGUMENTS = {
     "depth.launch.py": {
         *("image", "camera_info", "sparse_points", "sparse_depth"),
         *("model", "device", "params_file", "namespace", "rviz"),
+        *("mask", "mask_model", "mask_object", "mask_params_file"),
     },
     "demo.launch.py": {"model", "device", "rviz", "rate", "points"},
 }
@@ -84,7 +87,7 @@ def test_node_gets_parameters_and_remappings(recorded):
     assert kinds(actions)[-3:] == ["SetEnvironmentVariable", "OpaqueFunction", "Node"]
     values = {name: default for name, (default, _) in module.ARGUMENTS.items()}
     values |= {"image": "/cam/image_raw", "model": "some/model", "namespace": "front"}
-    (node,) = module.depth_node(types.SimpleNamespace(launch_configurations=values))
+    (node,) = module.nodes(types.SimpleNamespace(launch_configurations=values))
     assert node.kwargs["remappings"] == [
         ("image_raw", "/cam/image_raw"),
         ("camera_info", "camera_info"),
@@ -95,6 +98,22 @@ def test_node_gets_parameters_and_remappings(recorded):
     assert given == {"model": "some/model"}
     assert Path(parameters_file) == ROOT / "config" / "depth.yaml"
     assert node.kwargs["namespace"] == "front"
+
+
+def test_mask_node_is_started_only_if_asked_and_heeded_then(recorded):
+    module, _ = recorded("depth.launch.py")
+    values = {name: default for name, (default, _) in module.ARGUMENTS.items()}
+    values |= {"image": "/cam/image_raw", "namespace": "front", "mask": "true", "mask_object": "the dog"}
+    depth, mask = module.nodes(types.SimpleNamespace(launch_configurations=values))
+    assert depth.kwargs["parameters"][1] == {"remove_masked_points": True, "remove_masked_samples": True}
+    assert (mask.kwargs["executable"], mask.kwargs["name"]) == ("mask_node", "mask")
+    assert mask.kwargs["namespace"] == "front"
+    assert mask.kwargs["remappings"] == [("image_raw", "/cam/image_raw")]
+    parameters_file, given = mask.kwargs["parameters"]
+    assert Path(parameters_file) == ROOT / "config" / "mask.yaml"
+    assert given == {"object": "the dog"}
+    assert set(depth.kwargs["parameters"][1]) <= set(DECLARATIONS)
+    assert set(given) <= set(MASK_DECLARATIONS)
 
 
 def test_launch_sets_the_shared_memory_profile(recorded):
