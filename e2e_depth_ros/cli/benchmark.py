@@ -44,6 +44,18 @@ def add_parser(subparsers: Any) -> None:
         help="also start node and camera (30 Hz) as processes, and time N depth images where they arrive",
     )
     parser.add_argument(
+        "--mask",
+        metavar="MODEL",
+        help="with --dds: then time as many again while mask_node paints with this checkpoint",
+    )
+    parser.add_argument(
+        "--mask-period",
+        type=float,
+        metavar="S",
+        default=5.0,
+        help="seconds from the begin of a mask to the next (default: %(default)g)",
+    )
+    parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write the numbers there too; - for stdout alone"
     )
     add_model_arguments(parser)
@@ -56,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
         raise InvalidInputError(f"expected at least 1 frame, got {args.frames}")
     if args.dds and args.dds < 3:
         raise InvalidInputError(f"expected at least 3 images for --dds, got {args.dds}")
+    if args.mask and not args.dds:
+        raise InvalidInputError("expected --mask only with --dds N, got it alone")
     if args.dds:
         from e2e_depth_ros.cli.demo.processes import prepare_environment  # noqa: PLC0415
 
@@ -165,7 +179,7 @@ def _time_node(estimator: Any, size: tuple[int, int], frames: int) -> dict[str, 
 
 
 def _time_arrivals(args: argparse.Namespace, size: tuple[int, int]) -> dict[str, Any]:
-    from e2e_depth_ros.cli.benchmark_dds import measure  # noqa: PLC0415
+    from e2e_depth_ros.cli.benchmark_dds import MaskLoad, measure  # noqa: PLC0415
 
     given = {
         "model": args.model,
@@ -176,7 +190,8 @@ def _time_arrivals(args: argparse.Namespace, size: tuple[int, int]) -> dict[str,
         "num_threads": args.threads,
     }
     parameters = [f"{name}:={value}" for name, value in given.items() if value is not None]
-    return measure(size, args.dds, parameters)
+    mask = MaskLoad(args.mask, args.mask_period) if args.mask else None
+    return measure(size, args.dds, parameters, mask)
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -235,6 +250,12 @@ def _print(report: Mapping[str, Any]) -> None:
             f"{arrived['older_than_two_periods']} of {arrived['images']} images older than two periods on"
             " arrival; the node itself:",
             ", ".join(f"{name} {value:.1f}" for name, value in arrived["node"].items()),
+        )
+    if "with masks" in report.get("over DDS", {}):
+        beside = report["over DDS"]["with masks"]
+        console.print(
+            f"beside mask_node ({beside['masks']} masks): {beside['rate_hz']} depth images/s, "
+            f"{beside['rate_lost']:.1%} fewer; it took {beside['mask_cpu_share']:.1%} of the CPU"
         )
     console.print(
         "memory MB:", ", ".join(f"{name} {value:.0f}" for name, value in report["memory MB"].items())

@@ -6,23 +6,23 @@ The camera's process runs this module itself. Needs ROS.
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
+import os
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from e2e_depth_ros.cli.processes import ModuleProcess, running_module
 from e2e_depth_ros.core.errors import E2EDepthError
 
 _NAMESPACE: Final = "/e2e_depth_benchmark"
 _CAMERA_HZ: Final = 30.0
 _START_S: Final = 180.0  # loading a model takes long on a loaded machine
 _WARM_UP: Final = 10
-_GRACE_S: Final = 20.0
 
 
 @dataclass(frozen=True)
@@ -69,76 +69,151 @@ def summarise_arrivals(arrivals: Sequence[Arrival]) -> dict[str, Any]:
     }
 
 
-def measure(size: tuple[int, int], images: int, parameters: Sequence[str]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class MaskLoad:
+    """A mask node that runs beside the depth node.
+
+    Attributes:
+        model: Its checkpoint.
+        period_s: Seconds from the begin of a mask to the next.
+    """
+
+    model: str
+    period_s: float
+
+
+def measure(
+    size: tuple[int, int], images: int, parameters: Sequence[str], mask: MaskLoad | None = None
+) -> dict[str, Any]:
     """Run node and camera, and time what arrives of depth/image_relative.
 
     Args:
         size: (H, W) of the camera's images.
         images: How many depth images to time.
         parameters: Of the node, as "name:=value".
+        mask: Then time as many again while masks are painted.
 
     Returns:
-        See `summarise_arrivals`; and `node`, the same as the node itself reports it in /diagnostics.
+        See `summarise_arrivals`; and `node`, the same as the node itself reports it in /diagnostics. With a
+        mask node also `with masks`: the same while it paints, and see `_with_masks`.
 
     Raises:
-        E2EDepthError: The node ended or is silent.
+        E2EDepthError: A node ended or is silent.
     """
-    import rclpy  # noqa: PLC0415
-    from diagnostic_msgs.msg import DiagnosticArray  # noqa: PLC0415
-    from sensor_msgs.msg import Image  # noqa: PLC0415
-
-    from e2e_depth_ros.ros.stamps import stamp_ns  # noqa: PLC0415
-
-    arrivals: list[Arrival] = []
-    reported: dict[str, float] = {}
-
-    def on_depth(message: Any) -> None:
-        arrivals.append(Arrival(stamp_ns(message.header) * 1e-9, time.time()))
-
-    def on_diagnostics(message: Any) -> None:
-        for status in message.status:
-            for entry in status.values:
-                if entry.key.endswith("_max_ms") and len(arrivals) > _WARM_UP:
-                    reported[entry.key] = max(reported.get(entry.key, 0.0), float(entry.value))
-
     with ExitStack() as stack:
-        rclpy.init(args=[])
-        stack.callback(rclpy.try_shutdown)
-        listener = rclpy.create_node("receiver", namespace=_NAMESPACE)
-        stack.callback(listener.destroy_node)
-        listener.create_subscription(Image, "depth/image_relative", on_depth, 5)
-        listener.create_subscription(DiagnosticArray, "/diagnostics", on_diagnostics, 5)
+        listener = stack.enter_context(_listening())
         options = [part for parameter in parameters for part in ("-p", parameter)]
-        node = _started(
-            stack,
-            "e2e_depth_ros.ros.depth_node",
-            *("--ros-args", "-r", f"__ns:={_NAMESPACE}", "--log-level", "warn", *options),
-        )
-        _started(stack, "e2e_depth_ros.cli.benchmark_dds", str(size[0]), str(size[1]))
+        namespace = ("--ros-args", "-r", f"__ns:={_NAMESPACE}", "--log-level", "warn")
+        node = stack.enter_context(running_module("e2e_depth_ros.ros.depth_node", [*namespace, *options]))
+        stack.enter_context(running_module("e2e_depth_ros.cli.benchmark_dds", [str(size[0]), str(size[1])]))
+        alone = listener.hear(_WARM_UP + images, node)[_WARM_UP:]
+        report = {**summarise_arrivals(alone), "node": dict(listener.reported)}
+        if mask is None:
+            return report
+        given = {"model": mask.model, "period": mask.period_s, "max_unexplained": 1.0}
+        options = [part for name, value in given.items() for part in ("-p", f"{name}:={value}")]
+        painter = stack.enter_context(running_module("e2e_depth_ros.ros.mask_node", [*namespace, *options]))
+        listener.await_mask(painter)
+        return {**report, "with masks": _with_masks(listener, images, node, painter, alone)}
+
+
+def _with_masks(
+    listener: _Listener,
+    images: int,
+    node: ModuleProcess,
+    painter: ModuleProcess,
+    alone: Sequence[Arrival],
+) -> dict[str, Any]:
+    """Time depth while masks are painted.
+
+    Returns:
+        See `summarise_arrivals`; and `masks`, how many came meanwhile; `mask_cpu_share`, what the mask node
+        took of the CPU time of all cores, 0..1; `rate_lost`, by which share the depth's rate fell.
+    """
+    begun_s, cpu_s, masks = time.monotonic(), _cpu_s(painter), listener.masks
+    beside = listener.hear(images, node)
+    painter.check_alive("the mask node")
+    cores_s = (time.monotonic() - begun_s) * len(os.sched_getaffinity(0))
+    before, after = summarise_arrivals(alone), summarise_arrivals(beside)
+    return {
+        **after,
+        "masks": listener.masks - masks,
+        "mask_cpu_share": round((_cpu_s(painter) - cpu_s) / cores_s, 4),
+        "rate_lost": round(1 - after["rate_hz"] / before["rate_hz"], 4),
+    }
+
+
+def _cpu_s(process: ModuleProcess) -> float:
+    """Return the CPU time that a process has taken, seconds (proc(5): fields 14 and 15 of stat)."""
+    stat = Path(f"/proc/{process.popen.pid}/stat").read_text(encoding="utf-8")
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+class _Listener:
+    """Hears depth, masks and diagnostics."""
+
+    def __init__(self, rclpy: Any, node: Any) -> None:
+        from diagnostic_msgs.msg import DiagnosticArray  # noqa: PLC0415
+        from sensor_msgs.msg import Image  # noqa: PLC0415
+
+        self.reported: dict[str, float] = {}
+        self.masks = 0
+        self._rclpy, self._node = rclpy, node
+        self._arrivals: list[Arrival] = []
+        node.create_subscription(Image, "depth/image_relative", self._on_depth, 5)
+        node.create_subscription(Image, "mask/image", self._on_mask, 5)
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 5)
+
+    def hear(self, images: int, node: ModuleProcess) -> list[Arrival]:
+        """Wait for so many depth images from now on."""
+        self._arrivals.clear()
         end = time.monotonic() + _START_S
-        while len(arrivals) < _WARM_UP + images:
-            rclpy.spin_once(listener, timeout_sec=0.1)
-            if node.poll() is not None:
-                raise E2EDepthError(f"the node ended early, with code {node.returncode}")
-            if time.monotonic() > end and len(arrivals) < _WARM_UP:
+        while len(self._arrivals) < images:
+            self._rclpy.spin_once(self._node, timeout_sec=0.1)
+            node.check_alive()
+            if time.monotonic() > end and len(self._arrivals) < min(images, _WARM_UP):
                 raise E2EDepthError(f"expected depth images of the node, got none for {_START_S:.0f} s")
-        return {**summarise_arrivals(arrivals[_WARM_UP:]), "node": reported}
+        return list(self._arrivals[:images])
+
+    def await_mask(self, painter: ModuleProcess) -> None:
+        """Wait for a mask: then all that a start costs is over."""
+        end = time.monotonic() + _START_S
+        while not self.masks:
+            self._rclpy.spin_once(self._node, timeout_sec=0.1)
+            painter.check_alive("the mask node")
+            if time.monotonic() > end:
+                raise E2EDepthError(f"expected a mask, got none for {_START_S:.0f} s")
+
+    def _on_depth(self, message: Any) -> None:
+        from e2e_depth_ros.ros.stamps import stamp_ns  # noqa: PLC0415
+
+        self._arrivals.append(Arrival(stamp_ns(message.header) * 1e-9, time.time()))
+
+    def _on_mask(self, _: Any) -> None:
+        self.masks += 1
+
+    def _on_diagnostics(self, message: Any) -> None:
+        if len(self._arrivals) <= _WARM_UP:
+            return
+        for status in message.status:
+            if status.name.endswith("depth: frames"):
+                for entry in status.values:
+                    if entry.key.endswith("_max_ms"):
+                        self.reported[entry.key] = max(self.reported.get(entry.key, 0.0), float(entry.value))
 
 
-def _started(stack: ExitStack, module: str, *arguments: str) -> subprocess.Popen[bytes]:
-    """Run a module until the stack ends."""
-    popen = subprocess.Popen([sys.executable, "-m", module, *arguments])
+@contextmanager
+def _listening() -> Iterator[_Listener]:
+    import rclpy  # noqa: PLC0415
 
-    def stop() -> None:
-        popen.terminate()
-        try:
-            popen.wait(_GRACE_S)
-        except subprocess.TimeoutExpired:
-            popen.kill()
-            popen.wait()
-
-    stack.callback(stop)
-    return popen
+    rclpy.init(args=[])
+    node = rclpy.create_node("receiver", namespace=_NAMESPACE)
+    try:
+        yield _Listener(rclpy, node)
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
 
 
 def _show_camera(size: tuple[int, int]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import yaml
 
 from e2e_depth_ros.cli.demo.scenes import Scene
+from e2e_depth_ros.cli.processes import running_module
 from e2e_depth_ros.core.errors import E2EDepthError, MissingDependencyError
 from e2e_depth_ros.ros import WITHOUT_ROS
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:  # needs rclpy
 _NAMESPACE: Final = "/e2e_depth_demo"
 _SILENCE_S: Final = 150.0  # longer than loading takes anywhere; then something hangs
 _LAST_DIAGNOSTICS_S: Final = 2.5  # they come once a second
-_GRACE_S: Final = 10.0
 _SHARED_MEMORY_PROFILE: Final = "fastdds_shm.xml"
 
 
@@ -119,14 +118,14 @@ def run_processes(settings: DemoSettings, scenes: list[Scene], on_image: Callabl
             encoding="utf-8",
         )
         node = stack.enter_context(
-            _process(
+            running_module(
                 "e2e_depth_ros.ros.depth_node",
                 ["--ros-args", "--params-file", str(parameters), "-r", f"__ns:={_NAMESPACE}"],
                 settings.output / "node.log",
             )
         )
         camera = stack.enter_context(
-            _process(
+            running_module(
                 "e2e_depth_ros.cli.demo.publisher",
                 [
                     *("--namespace", _NAMESPACE, "--frames", str(settings.frames)),
@@ -155,49 +154,6 @@ def run_processes(settings: DemoSettings, scenes: list[Scene], on_image: Callabl
             rclpy.spin_once(listener, timeout_sec=0.1)
         node.check_alive()
         return Outcome(published=json.loads(camera.last_line()), receiver=receiver)
-
-
-@dataclass
-class _Process:
-    popen: subprocess.Popen[bytes]
-    log: Path
-
-    def last_line(self) -> str:
-        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"no output, exit code {self.popen.returncode}"
-
-    def check_alive(self) -> None:
-        if self.popen.poll() is not None:
-            raise E2EDepthError(f"the node ended early: {self.last_line()} (log: {self.log})")
-
-
-def _heed_interrupts() -> None:
-    """Undo what a shell does to commands in the background: they, and their children, ignore SIGINT."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-@contextmanager
-def _process(module: str, arguments: list[str], log: Path) -> Iterator[_Process]:
-    """Run a module with this interpreter; interrupt it at the end, and kill it if that does not help."""
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches this process alone, which ends the others in order
-            preexec_fn=_heed_interrupts,  # noqa: PLW1509 - nothing but one system call
-        ) as popen,
-    ):
-        try:
-            yield _Process(popen, log)
-        finally:
-            if popen.poll() is None:
-                popen.send_signal(signal.SIGINT)
-            try:
-                popen.wait(_GRACE_S)
-            except subprocess.TimeoutExpired:
-                popen.kill()
 
 
 @contextmanager

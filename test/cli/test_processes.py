@@ -4,15 +4,14 @@ import sys
 
 import pytest
 
-from e2e_depth_ros.cli.demo import processes
-from e2e_depth_ros.cli.main import main
+from e2e_depth_ros.cli import processes
 from e2e_depth_ros.core.errors import E2EDepthError
 
 
 def run_module(tmp_path, monkeypatch, code):
     (tmp_path / "child_module.py").write_text(code, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
-    return processes._process("child_module", [], tmp_path / "child.log")
+    return processes.running_module("child_module", [], tmp_path / "child.log")
 
 
 def test_process_is_interrupted_at_the_end(tmp_path, monkeypatch):
@@ -38,9 +37,3 @@ def test_early_end_is_told_with_the_last_line(tmp_path, monkeypatch):
         child.popen.wait(20)
         with pytest.raises(E2EDepthError, match="no model there"):
             child.check_alive()
-
-
-@pytest.mark.parametrize("option", ["--frames=0", "--rate=0", "--points=0"])
-def test_impossible_settings_are_refused(option, tmp_path, capsys):
-    assert main(["demo", "--output", str(tmp_path), option]) == 2
-    assert "expected" in capsys.readouterr().err
