@@ -75,7 +75,7 @@ def _read_series(log: Path) -> dict[str, list[tuple[int, float]]]:
     series: dict[str, list[tuple[int, float]]] = {}
     for entry in read_log(log):
         numbers: dict[str, float | None] = {
-            name: entry[name] for name in ("depth_loss", "normals_loss") if name in entry
+            name: value for name, value in entry.items() if name.endswith("_loss")
         }
         for source, scores in entry.get("validation", {}).items():
             numbers |= {f"{source}: {name}": scores[name] for name in _SCORES if name in scores}
