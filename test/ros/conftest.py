@@ -31,15 +31,15 @@ def until(condition, timeout_s, spin):
 
 
 class NodeProcess:
-    """`depth_node` as a user starts it."""
+    """A node as a user starts it."""
 
-    def __init__(self, log, parameters=None, arguments=()):
+    def __init__(self, log, parameters=None, arguments=(), executable="depth_node"):
         pairs = [part for item in (parameters or {}).items() for part in ("-p", "{}:={}".format(*item))]
         self.log = log
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
         with log.open("wb") as output:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", "e2e_depth_ros.ros.depth_node", "--ros-args", *pairs, *arguments],
+                [sys.executable, "-m", f"e2e_depth_ros.ros.{executable}", "--ros-args", *pairs, *arguments],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment,
@@ -183,8 +183,8 @@ class Robot:
         self.context.try_shutdown()
 
 
-def set_parameter(robot, name, value):
-    """Set a parameter of the node over DDS; return whether and why not."""
+def set_parameter(robot, name, value, node="depth"):
+    """Set a parameter of a node over DDS; return whether and why not."""
     from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
     from rcl_interfaces.srv import SetParameters
 
@@ -194,7 +194,7 @@ def set_parameter(robot, name, value):
         type=getattr(ParameterType, f"PARAMETER_{kind.upper()}"), **{f"{kind}_value": value}
     )
     request = SetParameters.Request(parameters=[Parameter(name=name, value=parameter)])
-    return robot.call(SetParameters, "/depth/set_parameters", request).results[0]
+    return robot.call(SetParameters, f"/{node}/set_parameters", request).results[0]
 
 
 def picture(size):
@@ -212,6 +212,21 @@ def robot():
     robot = Robot()
     yield robot
     robot.close()
+
+
+@pytest.fixture(scope="session")
+def painter_folder(tmp_path_factory):
+    """A tiny random checkpoint that paints by instruction."""
+    sys.path.insert(0, str(ROOT / "test" / "model" / "instruct"))
+    import torch
+    from ldm_tiny import make_ldm_checkpoint, write_tokenizer
+
+    from e2e_depth_ros.model.instruct.conversion import convert_checkpoint
+
+    folder = tmp_path_factory.mktemp("painter")
+    torch.save({"state_dict": make_ldm_checkpoint().tensors}, folder / "tiny.ckpt")
+    tokenizer = write_tokenizer(folder / "clip")
+    return convert_checkpoint(folder / "tiny.ckpt", folder / "tiny-painter", tokenizer=tokenizer).folder
 
 
 @pytest.fixture(scope="session")

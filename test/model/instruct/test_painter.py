@@ -61,10 +61,24 @@ def test_passes_one_by_one_give_the_same(painter, converted):
     )
 
 
-def test_bfloat16_is_near(painter, converted):
-    half = Painter.load(converted.folder, steps=2, processing_resolution=96, dtype="bfloat16")
+@pytest.mark.parametrize(("dtype", "levels"), [("float16", 1.0), ("bfloat16", 8.0)])
+def test_half_precision_stays_close(painter, converted, dtype, levels):
+    half = Painter.load(converted.folder, steps=2, processing_resolution=96, device="cpu", dtype=dtype)
     difference = half.paint(RGB, "make it red").painted - painter.paint(RGB, "make it red").painted
-    assert 0 < np.abs(difference).mean() < 8
+    assert 0 < np.abs(difference).mean() < levels
+
+
+def test_the_caller_may_word_the_instruction(painter, obedient):
+    told = obedient(lambda original, _: original)
+    mask = painter.segment(RGB, "the box", colour="blue", instruction="Lay blue over the box.")
+    assert told == ["Lay blue over the box."]
+    assert not mask.values.any()
+
+
+def test_the_threshold_is_the_caller_s(painter):
+    sizes = [painter.segment(RGB, "the box", threshold=t).values.mean() for t in (0.01, 0.5, 0.99)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > sizes[-1]
 
 
 def test_a_step_may_stop_it(painter):
