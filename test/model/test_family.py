@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import e2e_depth_ros
 from e2e_depth_ros.model.facts import read_facts
 from e2e_depth_ros.model.family import Family, default_steps, family_of
 
@@ -60,3 +62,15 @@ def test_steps_where_unsaid() -> None:
     assert default_steps({}, Family.DIFFUSION) == 4
     assert default_steps({"default_denoising_steps": None}, Family.CONSISTENCY) == 1
     assert default_steps({"default_denoising_steps": 7}, Family.DIFFUSION) == 7
+
+
+def test_only_the_place_that_chooses_asks_for_a_family_by_name() -> None:
+    """Elsewhere its properties tell, such as `is_joint`, so that a new family needs no search."""
+    package = Path(e2e_depth_ros.__file__).parent
+    asks = re.compile(r"(\bis|\bis not|==|!=|\bin \(|\bin \{|\bcase)\s*Family\.[A-Z]")
+    asking = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if asks.search(path.read_text(encoding="utf-8"))
+    }
+    assert asking == {"model/family.py", "model/networks.py"}
