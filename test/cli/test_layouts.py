@@ -14,8 +14,14 @@ DEPTH = {
     "geowizard_v1": ["--steps", "1", "--domain", "outdoor", "--normals"],
     "geowizard_v2": ["--steps", "1", "--spacing", "linspace"],
     "geowizard_e2e_ft": ["--dtype", "bfloat16"],
+    "leading_and_silent": ["--steps", "1"],
 }
-NORMALS = {"e2e_ft_normals": [], "marigold_normals_v1_1": ["--ensemble", "2"], "marigold_normals_lcm": []}
+NORMALS = {
+    "e2e_ft_normals": [],
+    "marigold_normals_v0_1": ["--steps", "2"],
+    "marigold_normals_v1_1": ["--ensemble", "2"],
+    "marigold_normals_lcm": [],
+}
 
 
 @pytest.fixture
