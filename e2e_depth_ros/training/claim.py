@@ -23,6 +23,7 @@ FIRST_SEED = 1_000_000
 """Of the views: the trainings take seeds from 1 on."""
 
 DIFFUSION = "marigold_depth"
+MOST_STEPS = 50
 _FINE_TUNED = {
     "e2e_zeros": 'E2E-FT of "Marigold", from zeros',
     "e2e_gaussian": 'E2E-FT of "Marigold", from Gaussian noise',
@@ -70,11 +71,11 @@ class Measured:
 
 def rows() -> list[Row]:
     """Return the rows of the table."""
-    found = [Row("Diffusion, ensemble", DIFFUSION, Sampling(steps=50, ensemble_size=10))]
-    found += [Row("Diffusion", DIFFUSION, Sampling(steps=steps)) for steps in (50, 10, 4, 2)]
+    found = [Row("Diffusion, ensemble", DIFFUSION, Sampling(steps=MOST_STEPS, ensemble_size=10))]
+    found += [Row("Diffusion", DIFFUSION, Sampling(steps=steps)) for steps in (MOST_STEPS, 10, 4, 2)]
     found.append(Row("Diffusion, one step, fixed", DIFFUSION, Sampling(steps=1)))
     found.append(Row("Diffusion, one step, fixed, ensemble", DIFFUSION, Sampling(steps=1, ensemble_size=10)))
-    for steps in (50, 10, 4, 2):
+    for steps in (MOST_STEPS, 10, 4, 2):
         found.append(Row("Diffusion", DIFFUSION, Sampling(steps=steps, spacing="leading")))
     found.append(Row("Diffusion, one step, flawed", DIFFUSION, Sampling(steps=1, spacing="leading")))
     return found + [Row(name, folder, Sampling()) for folder, name in _FINE_TUNED.items()]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.colours import colours_from_depth
 from e2e_depth_ros.training.augmentation import View
-from e2e_depth_ros.training.claim import DIFFUSION, FIRST_SEED, SIZE, Measured
+from e2e_depth_ros.training.claim import DIFFUSION, FIRST_SEED, MOST_STEPS, SIZE, Measured
 from e2e_depth_ros.training.validation import fitted_depth
 
 TABLE, JSON, PLOT, PICTURES = "table.md", "table.json", "plot.png", "pictures.png"
@@ -43,7 +43,7 @@ def write_report(folder: Path, measured: Sequence[Measured], views: Sequence[Vie
     (folder / JSON).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     _write(folder / PLOT, plot(measured))
     if measured[0].shown:
-        _write(folder / PICTURES, pictures(measured, views))
+        _write(folder / PICTURES, pictures([one for one in measured if _is_drawn(one)], views))
     return text
 
 
@@ -130,6 +130,15 @@ def pictures(measured: Sequence[Measured], views: Sequence[View]) -> NDArray[np.
     return np.concatenate(rows)
 
 
+def _is_drawn(one: Measured) -> bool:
+    """Keep the ways that differ most: a picture of all would be too wide to see anything."""
+    sampling, name = one.row.sampling, one.row.checkpoint
+    if name == DIFFUSION:
+        many = sampling.steps == MOST_STEPS and sampling.spacing == "trailing"
+        return many or (sampling.steps == 1 and sampling.ensemble_size == 1)
+    return name in (_REFERENCE, "e2e_from_images")
+
+
 def _entry(one: Measured) -> dict[str, Any]:
     sampling = one.row.sampling
     return {
@@ -141,7 +150,7 @@ def _entry(one: Measured) -> dict[str, Any]:
         "ensemble_size": sampling.ensemble_size,
         "seed": sampling.seed,
         "cpu_ms": round(one.cpu_ms, 2),
-        "scores": {name: round(value, 5) for name, value in asdict(one.scores).items()},
+        "scores": {name: round(value, 6) for name, value in asdict(one.scores).items()},
         "abs_rel_of_views": [round(value, 5) for value in one.abs_rel],
     }
 
