@@ -12,7 +12,7 @@ import torch
 from e2e_depth_ros.core.errors import CheckpointError
 from e2e_depth_ros.core.maps import DepthKind
 from e2e_depth_ros.model.denoising import DenoisingStep, denoising_step
-from e2e_depth_ros.model.family import Family, default_steps, family_of, sees_image_by_clip
+from e2e_depth_ros.model.family import TARGET_NOISES, Family, default_steps, family_of, sees_image_by_clip
 from e2e_depth_ros.model.instruct.facts import paints_by_instruction
 from e2e_depth_ros.model.stored import StoredCheckpoint, checkpoint_name
 from e2e_depth_ros.model.task import Task
@@ -29,9 +29,6 @@ E2E_FT_AXES = ("left", "up", "backward")
 
 OPTICAL_AXES = ("right", "down", "forward")
 """The same of GeoWizard's: its training data is turned into the optical frame (its own tools negate it)."""
-
-TARGET_NOISES = ("zeros", "gaussian", "pyramid")
-"""What a network of one step may start from."""
 
 _OPTICAL_AXES = (("right", "left"), ("down", "up"), ("forward", "backward"))
 _MARIGOLD_ENTRIES = ("prediction_type", "scale_invariant", "use_full_z_range", "default_denoising_steps")

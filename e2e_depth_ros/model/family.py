@@ -8,6 +8,9 @@ from typing import Any
 
 from e2e_depth_ros.core.errors import CheckpointError
 
+TARGET_NOISES = ("zeros", "gaussian", "pyramid")
+"""What a network of one step may start from."""
+
 _TASK_CODE_SIZE = 4  # sine and cosine of two numbers
 _TASK_AND_DOMAIN_CODE_SIZE = 10  # and of three more
 

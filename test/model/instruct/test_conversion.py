@@ -209,5 +209,7 @@ def test_a_missing_tokenizer_is_asked_for(converted, tmp_path, monkeypatch):
 
 
 def test_it_is_not_taken_for_a_depth_network(converted):
-    with pytest.raises(CheckpointError, match="instructed image"):
+    with pytest.raises(
+        CheckpointError, match="predicts depth or normals, got one that paints by instruction"
+    ):
         read_facts(converted.folder)
