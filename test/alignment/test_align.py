@@ -153,7 +153,7 @@ def test_a_depth_map_brings_its_kind():
     assert result.shift_m == 0
 
 
-def test_it_is_fast_enough_for_every_frame():
+def test_the_local_correction_costs_no_more_than_some_global_fits():
     relative, truth = (cv2.resize(values, (640, 480)) for values in scene())
     u, v, z, _ = draw(truth, 500, np.random.default_rng(0), noise=0.01)
     durations = {}
@@ -165,9 +165,8 @@ def test_it_is_fast_enough_for_every_frame():
             align(relative, u, v, z, local=local)
             times.append(time.thread_time() - start)
         durations[local] = min(times)
-    # An order of magnitude above what it takes alone on a machine: it should not become slow unnoticed.
-    assert durations[False] < 0.05
-    assert durations[True] < 0.3
+    # A ratio, as machines differ and are shared: about 17. It should not become slow unnoticed.
+    assert durations[True] < 60 * durations[False]
 
 
 def test_a_crowd_of_samples_does_not_sway_what_the_others_say():
