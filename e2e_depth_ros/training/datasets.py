@@ -136,9 +136,10 @@ class Source:
 
 
 class TrainingBatches(Dataset[Batch]):
-    """The batches of a run: item k is the batch of step k.
+    """The batches of a run, by number.
 
-    Each batch has one size. Each of its images comes from a source drawn by weight (one for the whole batch
+    Each batch has one size, and so have all batches of an optimiser step, or processes that share them would
+    wait for the one with the largest. Each image comes from a source drawn by weight (one for the whole batch
     where the recipe says so), uniformly from within it, and is augmented.
 
     Args:
@@ -146,7 +147,8 @@ class TrainingBatches(Dataset[Batch]):
         recipe: Sizes and batch size.
         augmentation: What varies.
         seed: Of everything random.
-        steps: Number of batches.
+        count: Number of batches.
+        accumulate: How many batches make an optimiser step.
     """
 
     def __init__(
@@ -155,31 +157,39 @@ class TrainingBatches(Dataset[Batch]):
         recipe: DataRecipe,
         augmentation: AugmentationRecipe,
         seed: int,
-        steps: int,
+        count: int,
+        accumulate: int = 1,
     ) -> None:
         self._sources = sources
         self._recipe = recipe
         self._augmentation = augmentation
         self._seed = seed
-        self._steps = steps
+        self._count = count
+        self._accumulate = accumulate
         self._source_shares = _shares([source.weight for source in sources])
         self._size_shares = _shares([size.weight for size in recipe.sizes])
 
     def __len__(self) -> int:
-        return self._steps
+        return self._count
 
-    def __getitem__(self, step: int) -> Batch:
-        rng = np.random.default_rng((self._seed, step))
-        chosen = self._recipe.sizes[rng.choice(len(self._recipe.sizes), p=self._size_shares)]
-        size, source = (chosen.height, chosen.width), None
+    def __getitem__(self, number: int) -> Batch:
+        rng, size = self._draw_size(number)
+        if number % self._accumulate:
+            _, size = self._draw_size(number - number % self._accumulate)
+        source = None
         if self._recipe.one_source_per_batch:
             source = self._draw_source(rng)
             size = source.size or size
-        views = [self._view(step, index, size, source) for index in range(self._recipe.batch_size)]
+        views = [self._view(number, index, size, source) for index in range(self._recipe.batch_size)]
         return batch_from_views(views)._replace(domain=(source or self._sources[0]).domain)
 
-    def _view(self, step: int, index: int, size: tuple[int, int], source: Source | None) -> View:
-        rng = np.random.default_rng((self._seed, step, index))
+    def _draw_size(self, number: int) -> tuple[np.random.Generator, tuple[int, int]]:
+        rng = np.random.default_rng((self._seed, number))
+        size = self._recipe.sizes[rng.choice(len(self._recipe.sizes), p=self._size_shares)]
+        return rng, (size.height, size.width)
+
+    def _view(self, number: int, index: int, size: tuple[int, int], source: Source | None) -> View:
+        rng = np.random.default_rng((self._seed, number, index))
         source = source or self._draw_source(rng)
         return augment(source.view(int(rng.integers(len(source)))), size, self._augmentation, rng)
 

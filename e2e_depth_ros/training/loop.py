@@ -202,13 +202,18 @@ class Trainer:
     def _batches(self) -> Iterator[list[tuple[int, Batch]]]:
         """Yield this process's share of the batches of each step, numbered."""
         recipe, processes = self.recipe, self.processes
-        count = recipe.optimiser.accumulate
+        accumulate = recipe.optimiser.accumulate
         dataset = TrainingBatches(
-            self.sources, recipe.data, recipe.augmentation, recipe.seed, recipe.optimiser.steps * count
+            self.sources,
+            recipe.data,
+            recipe.augmentation,
+            recipe.seed,
+            recipe.optimiser.steps * accumulate,
+            accumulate,
         )
-        first = self.progress.step * count + processes.index
+        first = self.progress.step * accumulate + processes.index
         batches = training_batches(dataset, first, recipe.data.workers, processes.count)
-        while step := list(islice(batches, count // processes.count)):
+        while step := list(islice(batches, accumulate // processes.count)):
             yield step
 
     def _step(self, batches: list[tuple[int, Batch]]) -> None:

@@ -85,11 +85,14 @@ def depth_loss(decoded: Tensor, depth_m: Tensor, recipe: DepthLossRecipe) -> Ten
         error_weight = weight
         if recipe.near_weighting > 0:
             error_weight = near_weights(depth_m, valid, recipe.near_weighting, recipe.near_softening)
+        span = torch.ones_like(depth_m[:, :1, :1])
+        if recipe.span_weighting > 0:
+            span = span_over_depth(depth_m, valid, recipe.near_softening) ** recipe.span_weighting
         # 0 ** 0 is 1: invalid pixels must be left out here whatever the power.
         fit_weight = error_weight**recipe.fit_weighting * weight
         fit = fit_scale_and_shift(prediction, target, fit_weight, min_variance=recipe.min_variance)
         fitted = _fitted(prediction, target, fit_weight, fit)
-        error = (fitted - target) * weight
+        error = (fitted - target) * weight * span
         loss = (error.abs() * error_weight).sum() / count
         if recipe.anchor > 0:
             loss = loss + recipe.anchor * ((prediction - target).abs() * error_weight).sum() / count
@@ -159,11 +162,30 @@ def quantile_target(depth_m: Tensor, valid: Tensor) -> Tensor:
     Returns:
         (B, H, W); 0 where invalid. An image of constant depth is mapped near -1.
     """
-    low, median, high = _quantiles(depth_m, valid, (0.02, 0.5, 0.98))
-    # A wall seen from the front has no range: its noise must not become the target.
-    extent = torch.maximum(high - low, 0.05 * median).clamp(min=1e-6)
-    target = (2 * (depth_m - low) / extent - 1).clamp(-1.3, 1.15)
+    low, span = _low_and_span(depth_m, valid)
+    target = (2 * (depth_m - low) / span - 1).clamp(-1.3, 1.15)
     return torch.where(valid, target, torch.zeros_like(target))
+
+
+def span_over_depth(depth_m: Tensor, valid: Tensor, softening: float = 0.5) -> Tensor:
+    """Return what turns a near-weighted error of a quantile target into a relative error of depth.
+
+    One unit of the target is half of the image's span, which is little of the depth of a wall, and many times
+    that of the ground before a camera in a street.
+
+    Args:
+        depth_m: (B, H, W), metres.
+        valid: (B, H, W).
+        softening: That of `near_weights`.
+
+    Returns:
+        (B, 1, 1); 0 for an image without valid pixels.
+    """
+    median = _quantiles(depth_m, valid, (0.5,))[0]
+    nearness = valid / (depth_m + softening * median).clamp(min=1e-6)
+    count = valid.sum(dim=(1, 2), keepdim=True).clamp(min=1)
+    _, span = _low_and_span(depth_m, valid)
+    return 0.5 * span * nearness.sum(dim=(1, 2), keepdim=True) / count
 
 
 def near_weights(depth_m: Tensor, valid: Tensor, strength: float, softening: float = 0.5) -> Tensor:
@@ -236,6 +258,13 @@ def _length(vectors: Tensor) -> Tensor:
     squared = vectors.square().sum(dim=1)
     positive = squared > 0
     return torch.where(positive, torch.where(positive, squared, torch.ones_like(squared)).sqrt(), squared)
+
+
+def _low_and_span(depth_m: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each image's 2nd percentile of depth, and how far it is to the 98th: (B, 1, 1) each, metres."""
+    low, median, high = _quantiles(depth_m, valid, (0.02, 0.5, 0.98))
+    # A wall seen from the front has no span: its noise must not become the target.
+    return low, torch.maximum(high - low, 0.05 * median).clamp(min=1e-6)
 
 
 def _quantiles(

@@ -50,6 +50,9 @@ class DepthLossRecipe:
         near_weighting: 0..1; 1 weighs errors about as 1 / depth, so that far surfaces do not dominate.
         near_softening: Share of the median depth that is added to the depth there: bounds the weight of
             the very nearest.
+        span_weighting: 0..1; power of an image's span of depth over its depth, by which its errors count.
+            With near_weighting 1, 1 makes them relative errors, as AbsRel has them: streets count more than
+            rooms. Only with target quantiles.
         fit_weighting: 0..1; power of the errors' weights in the fit of scale and shift. 0 is the plain
             least-squares fit that the zero-shot protocol scores after, where far surfaces decide how near
             ones are scored; 0.5 keeps the scale of the near ones.
@@ -66,6 +69,7 @@ class DepthLossRecipe:
     min_variance: float = 1e-4
     near_weighting: float = 0.0
     near_softening: float = 0.5
+    span_weighting: float = 0.0
     fit_weighting: float = 0.5
     anchor: float = 0.0
     gradient_matching: float = 0.0
@@ -74,12 +78,13 @@ class DepthLossRecipe:
     def __post_init__(self) -> None:
         check_choice("target", self.target, ("metres", "quantiles"))
         check(self.min_variance > 0, "min_variance", f"> 0, got {self.min_variance}")
-        for name in ("near_weighting", "fit_weighting"):
+        for name in ("near_weighting", "span_weighting", "fit_weighting"):
             check(0 <= getattr(self, name) <= 1, name, f"in 0..1, got {getattr(self, name)}")
         check(self.near_softening > 0, "near_softening", f"> 0, got {self.near_softening}")
         check(self.target == "metres" or not self.clip_target, "clip_target", "false with target quantiles")
         if self.target == "metres":
-            check(self.anchor == 0 and self.far == 0, "anchor and far", "0 with target metres")
+            for name in ("anchor", "far", "span_weighting"):
+                check(getattr(self, name) == 0, name, f"0 with target metres, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,9 @@ def recipe(*sources, **options):
     return DataRecipe(train=sources, **options)
 
 
-def batches(data, augmentation=None, seed=1, steps=10):
+def batches(data, augmentation=None, seed=1, count=10, accumulate=1):
     sources = [Source(source) for source in data.train]
-    return TrainingBatches(sources, data, augmentation or AugmentationRecipe.none(), seed, steps)
+    return TrainingBatches(sources, data, augmentation or AugmentationRecipe.none(), seed, count, accumulate)
 
 
 def assert_same(one, other):
@@ -90,7 +90,7 @@ def test_batch_depends_on_seed_and_step_alone(tmp_path):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_workers_change_nothing(tmp_path, workers):
     write(tmp_path / "a.npz", range(0, 200, 20))
-    all_batches = batches(recipe(SourceRecipe(str(tmp_path / "*.npz"))), AugmentationRecipe(), steps=6)
+    all_batches = batches(recipe(SourceRecipe(str(tmp_path / "*.npz"))), AugmentationRecipe(), count=6)
     drawn = list(training_batches(all_batches, first=2, workers=workers))
     assert [number for number, _ in drawn] == [2, 3, 4, 5]
     for number, batch in drawn:
@@ -99,7 +99,7 @@ def test_workers_change_nothing(tmp_path, workers):
 
 def test_processes_share_the_batches(tmp_path):
     write(tmp_path / "a.npz", range(0, 200, 20))
-    all_batches = batches(recipe(SourceRecipe(str(tmp_path / "*.npz"))), AugmentationRecipe(), steps=9)
+    all_batches = batches(recipe(SourceRecipe(str(tmp_path / "*.npz"))), AugmentationRecipe(), count=9)
     shares = [list(training_batches(all_batches, first=3 + i, workers=0, every=2)) for i in range(2)]
     assert [[number for number, _ in share] for share in shares] == [[3, 5, 7], [4, 6, 8]]
     for number, batch in shares[1]:
@@ -113,7 +113,7 @@ def test_batches_tell_their_kind_of_scene(tmp_path):
         SourceRecipe(str(tmp_path / "in" / "*.npz")),
         SourceRecipe(str(tmp_path / "out" / "*.npz"), domain="outdoor"),
     ]
-    drawn = batches(recipe(*sources, one_source_per_batch=True), AugmentationRecipe.none(), steps=20)
+    drawn = batches(recipe(*sources, one_source_per_batch=True), AugmentationRecipe.none(), count=20)
     found = {(drawn[k].domain, bool(drawn[k].images.float().mean() > 100)) for k in range(20)}
     assert found == {("indoor", False), ("outdoor", True)}
     assert SourceRecipe(virtual_kitti="v").scene_domain == "outdoor"
@@ -128,7 +128,7 @@ def test_sources_are_drawn_by_weight(tmp_path):
         SourceRecipe(str(tmp_path / "few" / "*.npz"), weight=3),
         batch_size=10,
     )
-    drawn = batches(data, steps=60)
+    drawn = batches(data, count=60)
     bright = np.mean(
         [(drawn[step].images.float().mean((1, 2, 3)) > 128).float().mean() for step in range(60)]
     )
@@ -138,9 +138,22 @@ def test_sources_are_drawn_by_weight(tmp_path):
 def test_sizes_are_drawn_by_weight_one_for_a_batch(tmp_path):
     write(tmp_path / "a.npz", [1, 2])
     sizes = (SizeRecipe(16, 32, 3), SizeRecipe(24, 16, 1))
-    drawn = batches(recipe(SourceRecipe(str(tmp_path / "*.npz")), sizes=sizes), steps=300)
+    drawn = batches(recipe(SourceRecipe(str(tmp_path / "*.npz")), sizes=sizes), count=300)
     heights = [drawn[step].images.shape[2] for step in range(300)]
     assert np.mean(np.array(heights) == 16) == pytest.approx(0.75, abs=0.08)
+
+
+def test_batches_of_a_step_have_one_size_and_other_images(tmp_path):
+    write(tmp_path / "a.npz", range(0, 250, 10))
+    sizes = (SizeRecipe(16, 32), SizeRecipe(24, 16))
+    drawn = batches(
+        recipe(SourceRecipe(str(tmp_path / "*.npz")), sizes=sizes, batch_size=6), count=60, accumulate=3
+    )
+    steps = [[drawn[3 * step + index] for index in range(3)] for step in range(20)]
+    chosen = [{tuple(batch.images.shape[2:]) for batch in step} for step in steps]
+    assert all(len(one) == 1 for one in chosen)
+    assert len(set.union(*chosen)) == 2
+    assert all(not torch.equal(step[0].images, other.images) for step in steps for other in step[1:])
 
 
 def test_limit_and_contents(tmp_path):

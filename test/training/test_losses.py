@@ -238,6 +238,30 @@ def test_softening_bounds_the_weight_of_the_nearest():
     assert (soft[0] / soft[3]).item() == pytest.approx(9.0 / 1.1, rel=1e-5)
 
 
+def test_weighted_by_span_the_loss_is_the_relative_error_of_depth():
+    torch.manual_seed(4)
+    room, street = torch.linspace(1, 3, 21 * 33), torch.linspace(2, 90, 21 * 33)
+    depth_m = torch.stack([room, street]).reshape(2, 21, 33)
+    decoded = torch.randn(2, 3, 21, 33) + quantile_target(depth_m, depth_m > 0)[:, None]
+    relative_errors = []
+    for prediction, truth in zip(decoded.mean(dim=1), depth_m, strict=True):
+        scale, shift = least_squares(prediction.flatten(), truth.flatten(), torch.ones(truth.numel()))
+        relative_errors.append(((scale * prediction + shift - truth).abs() / truth).mean().item())
+    assert relative_errors[1] > 2 * relative_errors[0]
+    recipe = DepthLossRecipe(
+        target="quantiles",
+        clamp_prediction=False,
+        fit_weighting=0.0,
+        near_weighting=1.0,
+        near_softening=1e-6,
+        span_weighting=1.0,
+    )
+    for image, expected in enumerate(relative_errors):
+        only = slice(image, image + 1)
+        assert depth_loss(decoded[only], depth_m[only], recipe).item() == pytest.approx(expected, rel=1e-4)
+    assert depth_loss(decoded, depth_m, recipe).item() == pytest.approx(sum(relative_errors) / 2, rel=1e-4)
+
+
 @pytest.mark.parametrize("fit_weighting", [0.0, 0.5])
 def test_fit_weighting_chooses_what_scale_and_shift_fit(fit_weighting):
     """With power 0 the loss is that after the plain least-squares fit, whatever the errors weigh."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from e2e_depth_ros.model.checkpoint import facts_of_new_model, write_checkpoint
+from e2e_depth_ros.model.checkpoint import facts_of_new_model
 from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER
 from e2e_depth_ros.model.facts import MARIGOLD_AXES, CheckpointFacts
 from e2e_depth_ros.model.family import Family
@@ -17,17 +15,16 @@ from e2e_depth_ros.model.multi_step import MultiStepModel
 from e2e_depth_ros.model.samplers import ScheduleSampler, ddim_scheduler
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.architecture import build_model
-from e2e_depth_ros.training.augmentation import View
 from e2e_depth_ros.training.datasets import Batch
 from e2e_depth_ros.training.noising import Noising
-from e2e_depth_ros.training.objectives.base import Losses, Objective
+from e2e_depth_ros.training.objectives.base import Losses
+from e2e_depth_ros.training.objectives.maps import MapObjective
 from e2e_depth_ros.training.objectives.targets import known_latents, pixels_from_images, target_images
 from e2e_depth_ros.training.recipe import Recipe
-from e2e_depth_ros.training.start import add_text_encoder, diffusion_scheduler, parts_from_start
-from e2e_depth_ros.training.validation import Predicted, predict_views
+from e2e_depth_ros.training.start import diffusion_scheduler, parts_from_start
 
 
-class Diffusion(Objective):
+class Diffusion(MapObjective):
     """Noise the latents of a map, and score what the network says of them (Marigold, arXiv 2312.02145).
 
     The image's latents stay clean. Latents that stand for an unknown pixel don't count. The autoencoder is
@@ -44,16 +41,13 @@ class Diffusion(Objective):
     model: MultiStepModel
 
     def __init__(self, recipe: Recipe) -> None:
-        model, self.facts, self.start = _network(recipe)
-        super().__init__(model, self.facts.down_factor)
+        model, facts, start = _network(recipe)
+        super().__init__(model, facts, start)
         model.vae.requires_grad_(requires_grad=False)
         if recipe.model.gradient_checkpointing:
             model.unet.enable_gradient_checkpointing()
-        self.processing_resolution = recipe.model.processing_resolution
         self.weights = {Task.DEPTH: recipe.loss.depth.weight, Task.NORMALS: recipe.loss.normals.weight}
         self.noising = Noising(recipe.diffusion, self.facts.scheduler_config, recipe.seed)
-        self.normals_signs: Tensor
-        self.register_buffer("normals_signs", torch.tensor(self.facts.normals_signs), persistent=False)
 
     def forward(self, batch: Batch, number: int) -> Losses:
         """See `Objective.forward`."""
@@ -75,17 +69,6 @@ class Diffusion(Objective):
             parts[f"{task.value}_loss"] = loss
             total = total + self.weights[task] * loss
         return Losses(total, parts)
-
-    def predict(self, views: Sequence[View]) -> list[Predicted]:
-        """See `Objective.predict`."""
-        return predict_views(self.model, views, self.processing_resolution, self.facts)
-
-    def write(self, folder: Path) -> Path:
-        """See `Objective.write`."""
-        checkpoint = write_checkpoint(folder, self.model, self.facts)
-        if self.start is not None:
-            add_text_encoder(checkpoint, self.start)
-        return checkpoint
 
 
 def _network(recipe: Recipe) -> tuple[MultiStepModel, CheckpointFacts, Path | None]:

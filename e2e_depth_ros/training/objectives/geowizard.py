@@ -18,13 +18,12 @@ from e2e_depth_ros.model.prompt import prompt_embeddings
 from e2e_depth_ros.model.samplers import OneStepSampler
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
-from e2e_depth_ros.training.augmentation import View
 from e2e_depth_ros.training.datasets import Batch
-from e2e_depth_ros.training.losses import depth_loss, normals_loss
-from e2e_depth_ros.training.objectives.base import Losses, Objective
+from e2e_depth_ros.training.objectives.base import Losses
+from e2e_depth_ros.training.objectives.maps import MapObjective, map_losses
+from e2e_depth_ros.training.objectives.targets import pixels_from_images
 from e2e_depth_ros.training.recipe import Recipe
 from e2e_depth_ros.training.start import copy_parts, one_step_scheduler
-from e2e_depth_ros.training.validation import Predicted, predict_views
 
 _TASKS = (Task.DEPTH, Task.NORMALS)
 _PARTS = {
@@ -35,11 +34,12 @@ _PARTS = {
 }
 
 
-class GeoWizardEndToEnd(Objective):
+class GeoWizardEndToEnd(MapObjective):
     """E2E-FT of GeoWizard (arXiv 2409.11355, section 4.2 and supplement): 0.5 x depth + normals in the paper.
 
     Both tasks start from zeros at the last timestep, in one joint pass. Each batch is told its kind of scene,
-    so all its images must be of one. Autoencoder and CLIP are frozen; gradients flow through the decoder.
+    so all its images must be of one; to validate, all views count as indoor, as in the published evaluation.
+    Autoencoder and CLIP are frozen; gradients flow through the decoder.
 
     Args:
         recipe: All of the training; `model.start` is a GeoWizard of either version, fine-tuned before or not.
@@ -50,6 +50,7 @@ class GeoWizardEndToEnd(Objective):
     """
 
     model: GeoWizardModel
+    start: Path
 
     def __init__(self, recipe: Recipe) -> None:
         _check(recipe)
@@ -79,37 +80,25 @@ class GeoWizardEndToEnd(Objective):
             domain=Sampling.domain,
             image_encoder=getattr(loaded, "image_encoder", None),
         )
-        super().__init__(model, facts.down_factor)
-        self.facts, self.start, self.loss = facts, folder, recipe.loss
+        super().__init__(model, facts, folder)
+        self.loss = recipe.loss
         model.requires_grad_(False)
         model.unet.requires_grad_(True)
         if recipe.model.train_autoencoder:
             model.vae.requires_grad_(True)
         if recipe.model.gradient_checkpointing:
             model.enable_gradient_checkpointing()
-        self.normals_signs: Tensor
-        self.register_buffer("normals_signs", torch.tensor(facts.normals_signs), persistent=False)
         for domain, prompt in prompts.items():
             self.register_buffer(f"prompt_{domain}", prompt, persistent=False)
 
     def forward(self, batch: Batch, number: int) -> Losses:  # noqa: ARG002 - nothing is random
         """See `Objective.forward`."""
-        images = batch.images.float() / 127.5 - 1
+        images = pixels_from_images(batch.images)
         latents = self.model.denoise(
             self.model.encode(images), _TASKS, tokens=self._tokens(images, batch.domain), domain=batch.domain
         )
-        depth_map, normals_map = self.model.decode(latents).chunk(2)
-        target = batch.normals * self.normals_signs.view(1, 3, 1, 1)
-        depth = depth_loss(depth_map, batch.depth_m, self.loss.depth)
-        normals = normals_loss(normals_map, target, self.loss.normals)
-        return Losses(
-            total=self.loss.depth.weight * depth + self.loss.normals.weight * normals,
-            parts={"depth_loss": depth, "normals_loss": normals},
-        )
-
-    def predict(self, views: Sequence[View]) -> list[Predicted]:
-        """See `Objective.predict`. All views count as indoor, as in the published evaluation."""
-        return predict_views(self.model, views, self.facts.processing_resolution, self.facts)
+        maps = dict(zip(_TASKS, self.model.decode(latents).chunk(2), strict=True))
+        return map_losses(maps, batch, self.loss, self.normals_signs)
 
     def write(self, folder: Path) -> Path:
         """See `Objective.write`: GeoWizard's published layout, with the start's encoders."""
