@@ -21,6 +21,9 @@ _LEAST_OUTLIER = 0.002  # probability below which it isn't worth the while
 _OUTLIER_WIDTH = 2.5  # of log ratios, over which outliers are spread
 _REACHES = (0.06, 0.12, 0.2, 0.35)  # of the kernel over the image, image widths
 _SLOPES = {0.0: 0.6, -0.5: 1.3, -1.0: 6.0}  # of the mean with log depth, and a depth reach for each
+_TRUSTED = 0.3  # probability of being an outlier up to which a point has a say in the choice of the kernel
+_ENOUGH_TRUSTED = 20
+_MANY = (0.05, 0.95)  # quantiles of the samples' log depth, between which there are many
 _WEAK_SCATTER = 0.1  # of the log ratios, from which slopes other than 0 are tried
 _DEPTH_REACHES = (0.6, 0.25, 1.3, 6.0)  # of the kernel over log depth
 _NOISES = (0.005, 0.04, 0.3)  # variance of the noise over that of the field
@@ -70,6 +73,8 @@ class Kernel:
         middle: Mean log depth of the samples.
         slope: Of the mean with log depth: 0 believes the network, -1 puts one depth in its place.
         level: Of the mean at the middle.
+        ends: Log depths between which there are many samples. Beyond, the mean goes on level: it is a line
+            because samples say so.
     """
 
     variance: float
@@ -79,10 +84,13 @@ class Kernel:
     middle: float
     slope: float = 0.0
     level: float = 0.0
+    ends: tuple[float, float] = (-np.inf, np.inf)
 
     def mean(self, log_depth: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean of the field where nothing is known."""
-        return np.asarray(self.level + self.slope * (log_depth - self.middle), dtype=np.float64)
+        return np.asarray(
+            self.level + self.slope * (np.clip(log_depth, *self.ends) - self.middle), dtype=np.float64
+        )
 
     def between(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
         """Covariance of the field at N and M places, (N, M)."""
@@ -135,11 +143,16 @@ def likeliest_kernel(points: Points) -> Kernel:
     Where the network explains little, the likeliest mean takes part or all of its log depth away: the field
     then interpolates the measured depth itself, and the network only says where depth jumps.
     """
+    trusted = np.flatnonzero(points.outlier <= _TRUSTED)
+    if len(trusted) >= _ENOUGH_TRUSTED:  # outliers make any network look poor
+        points = points.at(trusted)
     if len(points.value) > MAX_TUNING:  # merged points lie in the order of their cells
         chosen = np.linspace(0, len(points.value) - 1, MAX_TUNING).astype(int)
         points = points.at(chosen)
     log_depth = points.place[:, 2]
     middle = float(np.mean(log_depth))
+    first, last = np.quantile(log_depth, _MANY)
+    ends = (float(first), float(last))
     distance = image_distance(points.place, points.place)
     over_image = {reach: matern(distance / reach) for reach in _REACHES}
     spoilt = bool(points.outlier.max() > _LEAST_OUTLIER)
@@ -176,7 +189,7 @@ def likeliest_kernel(points: Points) -> Kernel:
         variance = max(float(np.mean(np.square(_without_tails(left)))), 0.02**2)
         own_score, own = likeliest(
             [
-                Kernel(variance, reach, depth_reach, noise, middle, slope, level)
+                Kernel(variance, reach, depth_reach, noise, middle, slope, level, ends)
                 for reach in _REACHES
                 for noise in _NOISES
             ]

@@ -139,6 +139,20 @@ def test_the_correction_shrinks_to_nothing_where_there_is_no_evidence():
     assert variance[60:, 90:].min() > 3 * variance[5:15, 5:15].mean()
 
 
+def test_a_wall_that_the_network_bends_says_nothing_about_the_floor_before_it():
+    """On the wall one depth explains the samples best, but it must not become the depth of everything."""
+    rng = np.random.default_rng(1)
+    u, v = rng.uniform(0, 159, 110), rng.uniform(0, 60, 110)
+    log_depth = np.where(u < 80, 1.6, 1.4) + 0.02 * rng.standard_normal(110)  # truly 1.5
+    log_ratio = 1.5 - log_depth + 0.01 * rng.standard_normal(110)
+    field = fit_field(u, v, log_depth, log_ratio, np.zeros(110), np.full(110, 0.1), (120, 160), (-0.2, 1.7))
+    assert field is not None
+    floor = field.correction(np.full((120, 160), 0.1, np.float32))[100:]
+    assert np.abs(floor).max() < 0.25
+    bent = np.where(np.arange(160) < 80, np.float32(1.6), np.float32(1.4)) + np.zeros((120, 1), np.float32)
+    assert np.abs(bent + field.correction(bent) - 1.5)[:60].mean() < 0.03
+
+
 def test_too_few_samples_give_no_field():
     assert corrected(MIN_SAMPLES - 1, 0.0)[0] is None
     assert corrected(MIN_SAMPLES, 0.0)[0] is not None
