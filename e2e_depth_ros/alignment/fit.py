@@ -28,8 +28,8 @@ _TUKEY = 4.685  # tuning constant of Tukey's biweight: 95 % efficiency on normal
 _LEAST_SIGMA = 0.01  # no sensor and network agree better than this
 _MOST_SIGMA = 0.3  # with a wider one even gross outliers would count
 _ALIKE = 10.0  # errors of a network are alike over the whole image: extrapolated, samples are worth this many
-_FEW = 12  # below this many samples their scatter says little about their error
-_FEW_SIGMA = 0.05  # so this much is assumed
+_USUAL_SIGMA = 0.05  # relative error of a good network
+_USUAL_SAMPLES = 12  # that this counts for beside the samples' own scatter, of which few say little
 _INLIER_SIGMAS = 3.0
 
 
@@ -127,7 +127,7 @@ def fit_affine(
     model = _refined(model, r_fit, y_fit, weight, prior)
 
     error = log_y - sign * model.log_depth(r)
-    sigma = max(robust_scatter(error), 1e-12)
+    sigma = _sigma_of(error)
     spread = float(np.std(r_fit)) / (high - low)
     cost_ratio = cost_ratio_of(error[order], y_fit)
     correlation = rank_correlation_of(y_fit)
@@ -194,8 +194,10 @@ def _refined(
     for _ in range(20):
         lifted = np.maximum(t + offset, LEAST_LIFTED)
         error = log_y - log_extent - np.log(lifted)
-        scatter = min(max(robust_scatter(error), _FEW_SIGMA if len(r) < _FEW else 0.0), _MOST_SIGMA)
-        width = _TUKEY * max(scatter, _LEAST_SIGMA)
+        sigma = min(_sigma_of(error), _MOST_SIGMA)
+        # Enough samples that agree exactly are exact, whatever the prior says.
+        scatter = min(robust_scatter(error), _MOST_SIGMA) if len(r) >= _USUAL_SAMPLES else sigma
+        width = _TUKEY * max(sigma, _LEAST_SIGMA)
         weight = trust * np.square(np.maximum(0.0, 1 - np.square(error / width)))
         s0, b0 = float(weight.sum()), float(weight @ error)
         if s0 <= 0:
@@ -216,6 +218,12 @@ def _refined(
         if max(map(abs, steps)) < 1e-3 * scatter + 1e-12:
             break
     return replace(model, extent=float(np.exp(log_extent)), offset=offset)
+
+
+def _sigma_of(error: NDArray[np.float64]) -> float:
+    """Robust standard deviation of errors; the fewer there are, the nearer to what is usual."""
+    squares = len(error) * robust_scatter(error) ** 2 + _USUAL_SAMPLES * _USUAL_SIGMA**2
+    return float(np.sqrt(squares / (len(error) + _USUAL_SAMPLES)))
 
 
 def _information(

@@ -209,3 +209,15 @@ def test_value_range_ignores_invalid_pixels_and_extremes():
     assert (low, high) == pytest.approx((0.01, 0.99), abs=0.006)
     with pytest.raises(InvalidInputError, match="valid pixels"):
         value_range(DepthMap(np.full((3, 4), np.nan, np.float32), np.zeros((3, 4), bool), DEPTH))
+
+
+def test_a_dozen_of_twenty_that_agree_closely_do_not_make_outliers_of_the_rest():
+    """That some happen to agree within a percent says little about a network's error."""
+    relative = np.linspace(0.0, 1.0, 20)
+    error = np.tile([0.003, -0.002, 0.09, -0.003, -0.09], 4)
+    fit = fit_affine(relative, (2 + 3 * relative) * np.exp(error), DepthKind.AFFINE_INVARIANT)
+    assert fit.inlier_ratio >= 0.9
+    many = np.linspace(0.0, 1.0, 400)
+    error = np.tile([0.003, -0.002, 0.09, -0.003, -0.09], 80)
+    fit = fit_affine(many, (2 + 3 * many) * np.exp(error), DepthKind.AFFINE_INVARIANT)
+    assert fit.inlier_ratio == pytest.approx(0.6, abs=0.02)
