@@ -135,8 +135,7 @@ class CheckpointFacts(StoredCheckpoint):
     @property
     def down_factor(self) -> int:
         """f: an image is this many times larger than its latents, and must be divisible by it."""
-        key = "encoder_block_out_channels" if self.has_tiny_vae else "block_out_channels"
-        return int(2 ** (len(self.vae_config[key]) - 1))
+        return down_factor_of(self.vae_config)
 
     @property
     def activation_floats(self) -> int:
@@ -162,11 +161,7 @@ class CheckpointFacts(StoredCheckpoint):
     @property
     def normals_signs(self) -> tuple[float, float, float]:
         """What turns decoded normals into the camera optical frame (x right, y down, z forward)."""
-        x, y, z = (
-            1.0 if name == same else -1.0
-            for name, (same, _) in zip(self.normals_axes, _OPTICAL_AXES, strict=True)
-        )
-        return x, y, z
+        return signs_of(self.normals_axes)
 
     def weight_files(self, component: str, dtype: torch.dtype = torch.float32) -> tuple[Path, ...]:
         """Return the files of a component (see `COMPONENTS`) that are read for a dtype."""
@@ -240,6 +235,20 @@ def read_facts(folder: Path, *, tasks: frozenset[Task] | None = None) -> Checkpo
     )
 
 
+def signs_of(normals_axes: tuple[str, str, str]) -> tuple[float, float, float]:
+    """Return what turns normals of these axes into the camera optical frame, and back."""
+    x, y, z = (
+        1.0 if name == same else -1.0 for name, (same, _) in zip(normals_axes, _OPTICAL_AXES, strict=True)
+    )
+    return x, y, z
+
+
+def down_factor_of(vae_config: Mapping[str, Any]) -> int:
+    """Return how many pixels of an image one latent of an autoencoder stands for, along each axis."""
+    channels = vae_config.get("encoder_block_out_channels") or vae_config["block_out_channels"]
+    return int(2 ** (len(channels) - 1))
+
+
 def _check_vae(vae_config: Mapping[str, Any], name: str) -> None:
     keys = ("encoder_block_out_channels", "decoder_block_out_channels", "block_out_channels")
     if not any(isinstance(vae_config.get(key), list | tuple) for key in keys):
@@ -273,11 +282,10 @@ def _processing_resolution(config: Mapping[str, Mapping[str, Any]]) -> int:
     resolution = config["index"].get("default_processing_resolution")
     if isinstance(resolution, int) and resolution >= 0:
         return resolution
-    latent_size, vae = config["unet"].get("sample_size"), config["vae"]
+    latent_size = config["unet"].get("sample_size")
     if isinstance(latent_size, list) and latent_size:
         latent_size = max(latent_size)
-    blocks = vae.get("encoder_block_out_channels") or vae["block_out_channels"]
-    return int(latent_size) * 2 ** (len(blocks) - 1) if latent_size else 768
+    return int(latent_size) * down_factor_of(config["vae"]) if latent_size else 768
 
 
 def _depth_kind(index: Mapping[str, Any], name: str) -> DepthKind:

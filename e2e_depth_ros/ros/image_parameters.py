@@ -95,6 +95,17 @@ class ImageParameters:
         for declaration in declarations_from_struct(type(self)).values():
             declaration.check(getattr(self, declaration.name))
 
+    @property
+    def loading(self) -> dict[str, Any]:
+        """Keyword arguments with which any kind of model is loaded."""
+        return {
+            "revision": self.revision or None,
+            "device": self.device,
+            "dtype": self.dtype,
+            "processing_resolution": None if self.processing_resolution < 0 else self.processing_resolution,
+            "num_threads": self.num_threads or None,
+        }
+
     def changed(self, values: Mapping[str, Any]) -> Self:
         """Return a copy with other values; lists become tuples, unknown names are left out.
 

@@ -64,13 +64,7 @@ class MaskNode(ImageNode[MaskParameters]):
                 "`e2e-depth checkpoint convert` makes one"
             )
         self._painter = painter = Painter.load(
-            wanted.model,
-            revision=wanted.revision or None,
-            device=wanted.device,
-            dtype=wanted.dtype,
-            num_threads=wanted.num_threads or None,
-            steps=wanted.denoising_steps or None,
-            processing_resolution=None if wanted.processing_resolution < 0 else wanted.processing_resolution,
+            wanted.model, steps=wanted.denoising_steps or None, **wanted.loading
         )
         painter.text_encoder(self._instruction())  # too long a one is told here rather than at each image
         self._outputs = OutputPublishers(

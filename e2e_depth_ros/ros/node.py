@@ -49,15 +49,7 @@ class DepthNode(ImageNode[Parameters]):
         from e2e_depth_ros.ros.pipeline import Pipeline  # noqa: PLC0415
 
         wanted = self.parameters
-        estimator = Estimator.load(
-            wanted.model,
-            revision=wanted.revision or None,
-            device=wanted.device,
-            dtype=wanted.dtype,
-            processing_resolution=None if wanted.processing_resolution < 0 else wanted.processing_resolution,
-            num_threads=wanted.num_threads or None,
-            sampling=wanted.sampling,
-        )
+        estimator = Estimator.load(wanted.model, sampling=wanted.sampling, **wanted.loading)
         self._pipeline = Pipeline(
             estimator,
             wanted,

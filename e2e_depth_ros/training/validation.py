@@ -19,6 +19,7 @@ from e2e_depth_ros.model.latent_network import LatentNetwork
 from e2e_depth_ros.model.one_step import depth_from_decoded, normals_from_decoded
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.augmentation import View
+from e2e_depth_ros.training.datasets import pixels_from_images
 
 MIN_DEPTH_M = 1e-3
 MIN_PIXELS = 100
@@ -84,7 +85,7 @@ def predict_views(
     for view in views:
         framing = framing_for(view.depth_m.shape, processing_resolution, facts.down_factor)
         native = torch.from_numpy(view.image.transpose(2, 0, 1).copy()).to(device)[None]
-        images = framing.apply(native.float() / 127.5 - 1)
+        images = framing.apply(pixels_from_images(native))
         latents = model.encode(images)
         start = None
         if model.starts_from_noise:

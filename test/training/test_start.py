@@ -19,31 +19,12 @@ from e2e_depth_ros.training.datasets import Batch
 from e2e_depth_ros.training.loop import STATE, Trainer, train
 from e2e_depth_ros.training.recipe import ModelRecipe
 from e2e_depth_ros.training.recipe_file import recipe_from_mapping
-from e2e_depth_ros.training.shards import Sample, write_shard
 from e2e_depth_ros.training.start import fit_conv_in, model_from_start
 
 diffusers.utils.logging.set_verbosity_error()
 
 
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory):
-    """Slanted walls, some of their pixels unknown."""
-    folder = tmp_path_factory.mktemp("shards")
-    rng = np.random.default_rng(0)
-    samples = []
-    for scene in range(6):
-        v, u = np.mgrid[0:48, 0:64].astype(np.float32)
-        depth_m = (2 + scene + 0.03 * u + 0.05 * v).astype(np.float32)
-        depth_m[:5, :9] = 0
-        normals = np.zeros((48, 64, 3), np.float32)
-        normals[..., 1:] = (-0.6, -0.8)
-        image = rng.integers(0, 255, (48, 64, 3)).astype(np.uint8)
-        samples.append(Sample(image, depth_m, normals, 40.0, "room", scene))
-    write_shard(folder / "train.npz", samples)
-    return folder
-
-
-def recipe(shards, start, task=Task.DEPTH, **model):
+def recipe(walls, start, task=Task.DEPTH, **model):
     other = "normals" if task is Task.DEPTH else "depth"
     return recipe_from_mapping(
         {
@@ -56,8 +37,8 @@ def recipe(shards, start, task=Task.DEPTH, **model):
                 **model,
             },
             "data": {
-                "train": [{"shards": str(shards / "*.npz")}],
-                "validation": [{"shards": str(shards / "*.npz"), "limit": 2}],
+                "train": [{"shards": str(walls / "*.npz")}],
+                "validation": [{"shards": str(walls / "*.npz"), "limit": 2}],
                 "sizes": [{"height": 32, "width": 48}],
                 "batch_size": 2,
                 "workers": 0,
@@ -129,9 +110,9 @@ def test_start_keeps_the_noise_and_what_the_output_means(tiny_checkpoint, layout
         ("fp16", Task.DEPTH, {}),
     ],
 )
-def test_what_is_shipped_diffusers_reads_alike(tiny_checkpoint, tmp_path, shards, layout, task, options):
+def test_what_is_shipped_diffusers_reads_alike(tiny_checkpoint, tmp_path, walls, layout, task, options):
     start = tiny_checkpoint(layout)
-    result = train(recipe(shards, start, task, **options), tmp_path)
+    result = train(recipe(walls, start, task, **options), tmp_path)
     assert result.bad_steps == 0
     folder = result.checkpoint
     assert read_facts(folder).tasks == {task}
@@ -162,11 +143,11 @@ def test_what_is_shipped_diffusers_reads_alike(tiny_checkpoint, tmp_path, shards
         np.testing.assert_allclose(estimate.normals.values, optical, rtol=0, atol=2e-4)
 
 
-def test_image_alone_and_no_text_encoder(tiny_checkpoint, tmp_path, shards):
-    four = train(recipe(shards, tiny_checkpoint("four_channels"), reads_target=False), tmp_path / "four")
+def test_image_alone_and_no_text_encoder(tiny_checkpoint, tmp_path, walls):
+    four = train(recipe(walls, tiny_checkpoint("four_channels"), reads_target=False), tmp_path / "four")
     assert load_checkpoint(four.checkpoint).model.unet.config.in_channels == 4
     # The embedded model's layout: an embedding for each task, nothing to add.
-    base = recipe(shards, tiny_checkpoint("embedded"), train_autoencoder=True)
+    base = recipe(walls, tiny_checkpoint("embedded"), train_autoencoder=True)
     both = dataclasses.replace(base, loss=type(base.loss)())
     result = train(both, tmp_path / "both")
     assert load_checkpoint(result.checkpoint).facts.tasks == {Task.DEPTH, Task.NORMALS}
@@ -176,8 +157,8 @@ def test_image_alone_and_no_text_encoder(tiny_checkpoint, tmp_path, shards):
     assert not torch.equal(state["model.vae.decoder.conv_out.weight"], start.float())
 
 
-def test_resumed_equals_uninterrupted(tiny_checkpoint, tmp_path, shards):
-    whole = recipe(shards, tiny_checkpoint("marigold_depth"))
+def test_resumed_equals_uninterrupted(tiny_checkpoint, tmp_path, walls):
+    whole = recipe(walls, tiny_checkpoint("marigold_depth"))
     train(whole, tmp_path / "whole")
     part = dataclasses.replace(whole, optimiser=dataclasses.replace(whole.optimiser, steps=1))
     train(part, tmp_path / "parts")
@@ -203,10 +184,10 @@ def gradients_after(trainer, batches):
 
 
 def test_accumulated_batches_are_one_batch_and_checkpointing_changes_nothing(
-    tiny_checkpoint, tmp_path, shards
+    tiny_checkpoint, tmp_path, walls
 ):
     trainers = [
-        Trainer(recipe(shards, tiny_checkpoint("marigold_depth"), **options), tmp_path, resume=False)
+        Trainer(recipe(walls, tiny_checkpoint("marigold_depth"), **options), tmp_path, resume=False)
         for options in ({}, {}, {"gradient_checkpointing": True})
     ]
     batch = whole_batch(4)
@@ -223,9 +204,9 @@ def test_accumulated_batches_are_one_batch_and_checkpointing_changes_nothing(
         torch.testing.assert_close(recomputed[name], gradient, rtol=1e-5, atol=1e-7)
 
 
-def test_padded_prompt_trains_and_the_other_is_shipped(tiny_checkpoint, tmp_path, shards):
+def test_padded_prompt_trains_and_the_other_is_shipped(tiny_checkpoint, tmp_path, walls):
     start = tiny_checkpoint("marigold_depth")
-    trainer = Trainer(recipe(shards, start, padded_prompt=True), tmp_path, resume=False)
+    trainer = Trainer(recipe(walls, start, padded_prompt=True), tmp_path, resume=False)
     assert trainer.model.prompt_embedding(Task.DEPTH).shape == (1, 77, 12)
     shipped = load_checkpoint(trainer.run().checkpoint)
     original = load_checkpoint(start)
@@ -255,8 +236,8 @@ def test_refuses_disparity(tiny_checkpoint, tmp_path):
         model_from_start(start_recipe(folder), [Task.DEPTH])
 
 
-def test_refuses_sizes_that_the_start_cannot_see(tiny_checkpoint, tmp_path, shards):
-    base = recipe(shards, tiny_checkpoint("marigold_depth"))
+def test_refuses_sizes_that_the_start_cannot_see(tiny_checkpoint, tmp_path, walls):
+    base = recipe(walls, tiny_checkpoint("marigold_depth"))
     size = dataclasses.replace(base.data.sizes[0], width=44)  # its autoencoder's factor is 8
     wrong = dataclasses.replace(base, data=dataclasses.replace(base.data, sizes=(size,)))
     with pytest.raises(InvalidInputError, match="factor 8, got 32 x 44"):

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from e2e_depth_ros.model.checkpoint import write_autoencoder
+from e2e_depth_ros.model.facts import MARIGOLD_AXES, down_factor_of, signs_of
 from e2e_depth_ros.model.one_step import depth_from_decoded, normals_from_decoded
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.architecture import build_autoencoder
 from e2e_depth_ros.training.augmentation import View
-from e2e_depth_ros.training.datasets import Batch, batch_from_views
+from e2e_depth_ros.training.datasets import Batch, batch_from_views, pixels_from_images
 from e2e_depth_ros.training.objectives.base import Losses, Objective
-from e2e_depth_ros.training.objectives.targets import pixels_from_images, target_images
+from e2e_depth_ros.training.objectives.targets import target_images
 from e2e_depth_ros.training.recipe import Recipe
 from e2e_depth_ros.training.target_noise import NOISE, batch_generator
 from e2e_depth_ros.training.validation import Predicted
 
-_SIGNS = (1.0, -1.0, -1.0)
-"""What turns the optical frame into Marigold's axes of normals, and back."""
+_SIGNS = signs_of(MARIGOLD_AXES)
 
 
 class Autoencoder(Objective):
@@ -36,7 +35,7 @@ class Autoencoder(Objective):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             model = build_autoencoder(recipe.model.autoencoder)
-        super().__init__(model, down_factor(model))
+        super().__init__(model, down_factor_of(model.config))
         if recipe.model.gradient_checkpointing:
             model.enable_gradient_checkpointing()
         self.reconstruction = recipe.reconstruction
@@ -112,10 +111,3 @@ def moments_loss(latents: Tensor) -> Tensor:
     mean = latents.mean(dim=(0, 2, 3))
     variance = latents.var(dim=(0, 2, 3))
     return (mean.square() + (variance - 1).square()).mean()
-
-
-def down_factor(autoencoder: Any) -> int:
-    """Return how many pixels one latent stands for, along each axis."""
-    config = autoencoder.config
-    channels = config.get("encoder_block_out_channels") or config["block_out_channels"]
-    return int(2 ** (len(channels) - 1))

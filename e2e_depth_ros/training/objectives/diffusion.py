@@ -15,11 +15,11 @@ from e2e_depth_ros.model.multi_step import MultiStepModel
 from e2e_depth_ros.model.samplers import ScheduleSampler, ddim_scheduler
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.architecture import build_model
-from e2e_depth_ros.training.datasets import Batch
+from e2e_depth_ros.training.datasets import Batch, pixels_from_images
 from e2e_depth_ros.training.noising import Noising
 from e2e_depth_ros.training.objectives.base import Losses
 from e2e_depth_ros.training.objectives.maps import MapObjective
-from e2e_depth_ros.training.objectives.targets import known_latents, pixels_from_images, target_images
+from e2e_depth_ros.training.objectives.targets import known_latents, target_images
 from e2e_depth_ros.training.recipe import Recipe
 from e2e_depth_ros.training.start import diffusion_scheduler, parts_from_start
 

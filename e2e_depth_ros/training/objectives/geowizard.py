@@ -18,10 +18,9 @@ from e2e_depth_ros.model.prompt import prompt_embeddings
 from e2e_depth_ros.model.samplers import OneStepSampler
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
-from e2e_depth_ros.training.datasets import Batch
+from e2e_depth_ros.training.datasets import Batch, pixels_from_images
 from e2e_depth_ros.training.objectives.base import Losses
 from e2e_depth_ros.training.objectives.maps import MapObjective, map_losses
-from e2e_depth_ros.training.objectives.targets import pixels_from_images
 from e2e_depth_ros.training.recipe import Recipe
 from e2e_depth_ros.training.start import copy_parts, one_step_scheduler
 

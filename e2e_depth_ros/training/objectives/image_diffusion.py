@@ -17,10 +17,9 @@ from e2e_depth_ros.model.one_step import OneStepModel
 from e2e_depth_ros.model.prompt import PROMPT_FILE
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.architecture import build_autoencoder, build_unet
-from e2e_depth_ros.training.datasets import Batch
+from e2e_depth_ros.training.datasets import Batch, pixels_from_images
 from e2e_depth_ros.training.noising import Noising
 from e2e_depth_ros.training.objectives.base import Losses, Objective
-from e2e_depth_ros.training.objectives.targets import pixels_from_images
 from e2e_depth_ros.training.recipe import ModelRecipe, Recipe
 from e2e_depth_ros.training.start import diffusion_scheduler
 

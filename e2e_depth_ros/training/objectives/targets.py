@@ -11,11 +11,6 @@ from e2e_depth_ros.training.datasets import Batch
 from e2e_depth_ros.training.losses import quantile_target
 
 
-def pixels_from_images(images: Tensor) -> Tensor:
-    """Bring (B, 3, H, W) of uint8 to float32 in -1..1."""
-    return images.float() / 127.5 - 1
-
-
 def target_images(batch: Batch, task: Task, normals_signs: Tensor) -> Tensor:
     """Return the image that a network should decode to, as Marigold does (arXiv 2312.02145, section 3.2).
 
