@@ -57,7 +57,7 @@ class ImageParameters:
     )
     num_threads: int = parameter(
         0,
-        "CPU threads of the network; 0 leaves the choice to torch.",
+        "CPU threads of the network; 0 leaves one core to the messages.",
         changes=Changes.UNCONFIGURED,
         bounds=(0, 256),
     )
@@ -98,12 +98,15 @@ class ImageParameters:
     @property
     def loading(self) -> dict[str, Any]:
         """Keyword arguments with which any kind of model is loaded."""
+        # Torch takes seconds to import: not before a model is wanted.
+        from e2e_depth_ros.model.placement import threads_beside_messages  # noqa: PLC0415
+
         return {
             "revision": self.revision or None,
             "device": self.device,
             "dtype": self.dtype,
             "processing_resolution": None if self.processing_resolution < 0 else self.processing_resolution,
-            "num_threads": self.num_threads or None,
+            "num_threads": self.num_threads or threads_beside_messages(),
         }
 
     def changed(self, values: Mapping[str, Any]) -> Self:

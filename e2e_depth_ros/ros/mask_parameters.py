@@ -25,7 +25,8 @@ class MaskParameters(ImageParameters):
     )
     num_threads: int = parameter(
         1,
-        "CPU threads of the network; 0 leaves the choice to torch. Each takes a core from the other nodes.",
+        "CPU threads of the network; 0 leaves one core to the messages. Each takes a core from the other"
+        " nodes.",
         changes=Changes.UNCONFIGURED,
         bounds=(0, 256),
     )

@@ -76,3 +76,11 @@ def test_changed_keeps_the_rest_and_ignores_foreign_names():
 def test_values_cannot_be_changed_in_place():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Parameters().min_depth = 2.0
+
+
+@pytest.mark.parametrize(("cores", "torch_takes", "expected"), [(1, 1, 1), (2, 2, 1), (6, 6, 5), (6, 3, 3)])
+def test_by_default_a_core_is_left_to_the_messages(monkeypatch, cores, torch_takes, expected):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    monkeypatch.setattr("torch.get_num_threads", lambda: torch_takes)
+    assert Parameters().loading["num_threads"] == expected
+    assert Parameters(num_threads=4).loading["num_threads"] == 4
