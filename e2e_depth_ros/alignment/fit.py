@@ -127,7 +127,7 @@ def fit_affine(
     model = _refined(model, r_fit, y_fit, weight, prior)
 
     error = log_y - sign * model.log_depth(r)
-    sigma = _sigma_of(error)
+    sigma = _sigma_of(robust_scatter(error), len(error))
     spread = float(np.std(r_fit)) / (high - low)
     cost_ratio = cost_ratio_of(error[order], y_fit)
     correlation = rank_correlation_of(y_fit)
@@ -194,9 +194,10 @@ def _refined(
     for _ in range(20):
         lifted = np.maximum(t + offset, LEAST_LIFTED)
         error = log_y - log_extent - np.log(lifted)
-        sigma = min(_sigma_of(error), _MOST_SIGMA)
+        scatter = robust_scatter(error)
+        sigma = min(_sigma_of(scatter, len(r)), _MOST_SIGMA)
         # Enough samples that agree exactly are exact, whatever the prior says.
-        scatter = min(robust_scatter(error), _MOST_SIGMA) if len(r) >= _USUAL_SAMPLES else sigma
+        scatter = min(scatter, _MOST_SIGMA) if len(r) >= _USUAL_SAMPLES else sigma
         width = _TUKEY * max(sigma, _LEAST_SIGMA)
         weight = trust * np.square(np.maximum(0.0, 1 - np.square(error / width)))
         s0, b0 = float(weight.sum()), float(weight @ error)
@@ -220,10 +221,10 @@ def _refined(
     return replace(model, extent=float(np.exp(log_extent)), offset=offset)
 
 
-def _sigma_of(error: NDArray[np.float64]) -> float:
-    """Robust standard deviation of errors; the fewer there are, the nearer to what is usual."""
-    squares = len(error) * robust_scatter(error) ** 2 + _USUAL_SAMPLES * _USUAL_SIGMA**2
-    return float(np.sqrt(squares / (len(error) + _USUAL_SAMPLES)))
+def _sigma_of(scatter: float, count: int) -> float:
+    """Standard deviation of errors, given the robust one of some: the fewer, the nearer to what is usual."""
+    squares = count * scatter**2 + _USUAL_SAMPLES * _USUAL_SIGMA**2
+    return float(np.sqrt(squares / (count + _USUAL_SAMPLES)))
 
 
 def _information(

@@ -162,7 +162,7 @@ def quantile_target(depth_m: Tensor, valid: Tensor) -> Tensor:
     Returns:
         (B, H, W); 0 where invalid. An image of constant depth is mapped near -1.
     """
-    low, span = _low_and_span(depth_m, valid)
+    low, _, span = _low_median_span(depth_m, valid)
     target = (2 * (depth_m - low) / span - 1).clamp(-1.3, 1.15)
     return torch.where(valid, target, torch.zeros_like(target))
 
@@ -181,10 +181,9 @@ def span_over_depth(depth_m: Tensor, valid: Tensor, softening: float = 0.5) -> T
     Returns:
         (B, 1, 1); 0 for an image without valid pixels.
     """
-    median = _quantiles(depth_m, valid, (0.5,))[0]
+    _, median, span = _low_median_span(depth_m, valid)
     nearness = valid / (depth_m + softening * median).clamp(min=1e-6)
     count = valid.sum(dim=(1, 2), keepdim=True).clamp(min=1)
-    _, span = _low_and_span(depth_m, valid)
     return 0.5 * span * nearness.sum(dim=(1, 2), keepdim=True) / count
 
 
@@ -260,11 +259,11 @@ def _length(vectors: Tensor) -> Tensor:
     return torch.where(positive, torch.where(positive, squared, torch.ones_like(squared)).sqrt(), squared)
 
 
-def _low_and_span(depth_m: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each image's 2nd percentile of depth, and how far it is to the 98th: (B, 1, 1) each, metres."""
+def _low_median_span(depth_m: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return each image's 2nd and 50th percentile of depth, and 2nd to 98th: (B, 1, 1) each, metres."""
     low, median, high = _quantiles(depth_m, valid, (0.02, 0.5, 0.98))
     # A wall seen from the front has no span: its noise must not become the target.
-    return low, torch.maximum(high - low, 0.05 * median).clamp(min=1e-6)
+    return low, median, torch.maximum(high - low, 0.05 * median).clamp(min=1e-6)
 
 
 def _quantiles(
