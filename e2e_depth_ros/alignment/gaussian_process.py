@@ -28,6 +28,7 @@ _WEAK_SCATTER = 0.1  # of the log ratios, from which slopes other than 0 are tri
 _DEPTH_REACHES = (0.6, 0.25, 1.3, 6.0)  # of the kernel over log depth
 _NOISES = (0.005, 0.04, 0.3)  # variance of the noise over that of the field
 _JITTER = 1e-4  # 1 % noise of the sensor
+_AMPLE = 1e12  # for the last pivot, which isn't looked at, to be positive
 _TREND_OFFSET = 0.3  # variance of the global part over that of the field, at the samples' mean log depth
 _TREND_SLOPE = 0.1  # and of its slope with log depth
 
@@ -92,16 +93,22 @@ class Kernel:
             self.level + self.slope * (np.clip(log_depth, *self.ends) - self.middle), dtype=np.float64
         )
 
-    def between(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Covariance of the field at N and M places, (N, M)."""
-        over_image = matern(image_distance(a, b) / self.reach)
-        over_depth = matern(np.abs(a[:, 2:] - b[:, 2]) / self.depth_reach)
-        return np.asarray(self.variance * over_image * over_depth + self.trend(a[:, 2], b[:, 2]), np.float64)
+    def between(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Covariance of the field at N and M places, (N, M); the noise added to it is ample for float32."""
+        a, b = a.astype(np.float32), b.astype(np.float32)
+        covariance = matern(image_distance(a, b) / np.float32(self.reach))
+        covariance *= matern(np.abs(a[:, 2:] - b[:, 2]) / np.float32(self.depth_reach))
+        covariance *= np.float32(self.variance)
+        covariance += self.trend(a[:, 2], b[:, 2])
+        return covariance
 
-    def trend(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    def trend(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
         """Covariance of the global part, which is linear in log depth: the error of scale and shift."""
-        offset, slope = self.variance * _TREND_OFFSET, self.variance * _TREND_SLOPE
-        return np.asarray(offset + slope * np.multiply.outer(a - self.middle, b - self.middle), np.float64)
+        result: NDArray[Any] = np.multiply.outer(
+            (a - self.middle) * (self.variance * _TREND_SLOPE), b - self.middle
+        )
+        result += self.variance * _TREND_OFFSET
+        return result
 
     def prior_variance(self, log_depth: NDArray[np.float64]) -> NDArray[np.float64]:
         """Variance of the field where nothing is known."""
@@ -149,57 +156,80 @@ def likeliest_kernel(points: Points) -> Kernel:
     if len(points.value) > MAX_TUNING:  # merged points lie in the order of their cells
         chosen = np.linspace(0, len(points.value) - 1, MAX_TUNING).astype(int)
         points = points.at(chosen)
+    evidence = _Evidence.of(points)
     log_depth = points.place[:, 2]
     middle = float(np.mean(log_depth))
     first, last = np.quantile(log_depth, _MANY)
-    ends = (float(first), float(last))
-    distance = image_distance(points.place, points.place)
-    over_image = {reach: matern(distance / reach) for reach in _REACHES}
-    spoilt = bool(points.outlier.max() > _LEAST_OUTLIER)
-    depth_distance = np.abs(log_depth[:, None] - log_depth)
-    over_depth = {reach: matern(depth_distance / reach) for reach in _DEPTH_REACHES}
-
-    def likelihood(kernel: Kernel) -> float:
-        # The last row of the factor of [[K, y], [y', c]] is the whitened y, so that one factor gives both
-        # terms of the likelihood.
-        bordered = np.empty((len(points.value) + 1, len(points.value) + 1))
-        np.multiply(over_image[kernel.reach], over_depth[kernel.depth_reach], out=bordered[:-1, :-1])
-        bordered[:-1, :-1] *= kernel.variance
-        bordered[:-1, :-1] += kernel.trend(log_depth, log_depth)
-        np.einsum("ii->i", bordered)[:-1] += kernel.noise_of(points)
-        left = points.value - kernel.mean(log_depth)
-        bordered[-1, :-1] = bordered[:-1, -1] = _without_tails(left) if spoilt else left
-        bordered[-1, -1] = 1e12
-        factor = torch.linalg.cholesky(torch.from_numpy(bordered)).numpy()
-        whitened = factor[-1, :-1]
-        fit = -0.5 * whitened @ whitened - np.log(np.diag(factor)[:-1]).sum()
-        prior = (np.log(kernel.reach / 0.3) / 0.7) ** 2 + (np.log(kernel.depth_reach / 0.8) / 0.8) ** 2
-        return float(fit - 0.5 * prior)
-
-    def likeliest(kernels: list[Kernel]) -> tuple[float, Kernel]:
-        scores = [likelihood(kernel) for kernel in kernels]
-        best = int(np.argmax(scores))
-        return scores[best], kernels[best]
-
     score, best = -np.inf, Kernel(0.02**2, _REACHES[0], _DEPTH_REACHES[0], _NOISES[0], middle)
     for slope, depth_reach in _SLOPES.items():
         level = float(np.median(points.value - slope * (log_depth - middle))) if slope else 0.0
         left = points.value - level - slope * (log_depth - middle)
         scatter = 1.4826 * float(np.median(np.abs(left)))
         variance = max(float(np.mean(np.square(_without_tails(left)))), 0.02**2)
-        own_score, own = likeliest(
-            [
-                Kernel(variance, reach, depth_reach, noise, middle, slope, level, ends)
-                for reach in _REACHES
-                for noise in _NOISES
-            ]
+        own = Kernel(
+            variance, _REACHES[0], depth_reach, _NOISES[0], middle, slope, level, (float(first), float(last))
         )
+        own_score, own = evidence.likeliest(own, _REACHES, (depth_reach,), _NOISES)
         if own_score > score:
             score, best = own_score, own
         if slope == 0 and scatter < _WEAK_SCATTER:
             break
-    others = [replace(best, depth_reach=reach) for reach in _DEPTH_REACHES]
-    return likeliest(others)[1]
+    return evidence.likeliest(best, (best.reach,), _DEPTH_REACHES, (best.noise,))[1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Evidence:
+    """Points that judge kernels, with what all the kernels share."""
+
+    points: Points
+    image_distance: NDArray[np.float32]
+    depth_distance: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, points: Points) -> _Evidence:
+        place = points.place.astype(np.float32)
+        return cls(points, image_distance(place, place), np.abs(place[:, 2:] - place[:, 2]))
+
+    def likeliest(
+        self,
+        kernel: Kernel,
+        reaches: tuple[float, ...],
+        depth_reaches: tuple[float, ...],
+        noises: tuple[float, ...],
+    ) -> tuple[float, Kernel]:
+        """Best of a kernel's variants, by the log of marginal likelihood and prior, and its score.
+
+        All are factored in one call, in single precision and in units of the kernel's variance: for few
+        points the calls cost more than the sums.
+        """
+        points, count = self.points, len(self.points.value)
+        over_image = np.stack([matern(self.image_distance / np.float32(reach)) for reach in reaches])
+        over_depth = np.stack([matern(self.depth_distance / np.float32(reach)) for reach in depth_reaches])
+        log_depth = points.place[:, 2]
+        trend = kernel.trend(log_depth, log_depth) / kernel.variance
+        noise = [replace(kernel, noise=each).noise_of(points) / kernel.variance for each in noises]
+        left = points.value - kernel.mean(log_depth)
+        if points.outlier.max() > _LEAST_OUTLIER:
+            left = _without_tails(left)
+        # The last row of the factor of [[K, y], [y', c]] is the whitened y, so that one factor gives both
+        # terms of the likelihood.
+        shape = (len(reaches), len(depth_reaches), len(noises))
+        bordered = np.empty((*shape, count + 1, count + 1), dtype=np.float32)
+        bordered[..., :-1, :-1] = (over_image[:, None] * over_depth + trend)[:, :, None]
+        np.einsum("...ii->...i", bordered)[..., :-1] += np.array(noise)
+        bordered[..., -1, :-1] = bordered[..., :-1, -1] = left / np.sqrt(kernel.variance)
+        bordered[..., -1, -1] = _AMPLE
+        factor = torch.linalg.cholesky(torch.from_numpy(bordered)).numpy()
+        whitened = factor[..., -1, :-1]
+        diagonal = np.einsum("...ii->...i", factor)[..., :-1]
+        fit = -0.5 * np.square(whitened).sum(axis=-1) - np.log(diagonal).sum(axis=-1)
+        fit -= 0.5 * np.square(np.log(np.array(reaches) / 0.3) / 0.7)[:, None, None]
+        fit -= 0.5 * np.square(np.log(np.array(depth_reaches) / 0.8) / 0.8)[:, None]
+        reach, depth_reach, own_noise = (int(at) for at in np.unravel_index(int(np.argmax(fit)), shape))
+        best = replace(
+            kernel, reach=reaches[reach], depth_reach=depth_reaches[depth_reach], noise=noises[own_noise]
+        )
+        return float(fit.max()) - 0.5 * count * float(np.log(kernel.variance)), best
 
 
 def _without_tails(value: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -223,7 +253,7 @@ def condition(points: Points, kernel: Kernel) -> tuple[NDArray[np.float64], NDAr
     for _ in range(_ROUNDS if points.outlier.max() > _LEAST_OUTLIER else 0):
         precision = inverse(covariance, noise)
         # Rasmussen and Williams, 2006, eq. 5.12. Without what was added to the point's own noise.
-        left_out = 1 / np.diag(precision)
+        left_out = 1 / np.diag(precision).astype(np.float64)
         residual = (precision @ value) * left_out
         variance = left_out - noise + own
         # The kernel may promise more than it keeps. 0.455 is the median of chi squared.
@@ -233,15 +263,18 @@ def condition(points: Points, kernel: Kernel) -> tuple[NDArray[np.float64], NDAr
         noise = own + variance * np.minimum(odds, 1e4)
     np.einsum("ii->i", covariance)[:] += noise
     factor = torch.linalg.cholesky(torch.from_numpy(covariance))
-    weights = torch.cholesky_solve(torch.from_numpy(value)[:, None], factor)
-    return weights[:, 0].numpy(), noise
+    weights = torch.cholesky_solve(torch.from_numpy(value.astype(np.float32))[:, None], factor)
+    return weights[:, 0].numpy().astype(np.float64), noise
 
 
-def inverse(covariance: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:
+def inverse(covariance: NDArray[np.float32], noise: NDArray[np.float64]) -> NDArray[np.float32]:
     """Inverse of a covariance (N, N) with noise (N,) added."""
-    noisy = torch.from_numpy(covariance + np.diag(noise))
-    inverse: NDArray[np.float64] = torch.cholesky_inverse(torch.linalg.cholesky(noisy)).numpy()
-    return inverse
+    noisy = covariance.copy()
+    np.einsum("ii->i", noisy)[:] += noise
+    precision: NDArray[np.float32] = torch.cholesky_inverse(
+        torch.linalg.cholesky(torch.from_numpy(noisy))
+    ).numpy()
+    return precision
 
 
 def matern(distance: NDArray[Any]) -> NDArray[Any]:
