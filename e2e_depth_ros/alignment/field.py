@@ -34,7 +34,7 @@ MIN_SAMPLES = 8
 _MAX_PSEUDO = 500  # a Gaussian process costs the cube of its points
 _MIN_FINE = 150  # samples from which there is something left for the fine step
 _LAYER_STEP = 0.1
-_SPACING = 0.025
+_SPACINGS = (0.025, 0.035)  # of nodes that the mean is computed at, image widths: half the samples' distance
 _FINE_NOISE = 0.03**2  # variance at which a sample's doubt halves its weight in the fine step
 _MOST = 2.5  # of the log ratio: a factor of 12
 
@@ -144,8 +144,9 @@ def fit_field(
     kernel = likeliest_kernel(points)
     weights, noise = condition(points, kernel)
     reach = float(np.clip(0.8 / np.sqrt(len(order)), 0.008, 0.07))  # about the distance between samples
-    layout = _layout(size, min(_SPACING, max(reach, 0.01)), log_depth_range, like)
-    coarse = layout.refined(_SPACING)
+    spacing = float(np.clip(0.5 * reach, *_SPACINGS))
+    layout = _layout(size, min(spacing, max(reach, 0.01)), log_depth_range, like)
+    coarse = layout.refined(spacing)
     mean = coarse.moved_to(layout, _mean_at_nodes(coarse, points.place, weights, kernel))
     if len(order) >= _MIN_FINE:
         mean += _fine_step(layout, mean, samples, reach)

@@ -26,7 +26,7 @@ _MAX_FITTED = 2048  # samples in the iterations; the result changes by far less 
 _MAX_STARTS = 96  # samples that judge the starting points
 _TUKEY = 4.685  # tuning constant of Tukey's biweight: 95 % efficiency on normal errors
 _LEAST_SIGMA = 0.01  # no sensor and network agree better than this
-_MOST_SIGMA = 0.3  # with a wider one even gross outliers would count
+MOST_SIGMA = 0.3  # with a wider one even gross outliers would count
 _ALIKE = 10.0  # errors of a network are alike over the whole image: extrapolated, samples are worth this many
 _USUAL_SIGMA = 0.05  # relative error of a good network
 _USUAL_SAMPLES = 12  # that this counts for beside the samples' own scatter, of which few say little
@@ -82,6 +82,7 @@ def fit_affine(
     value_range: tuple[float, float] | None = None,
     prior: OffsetPrior | None = None,
     trust: ArrayLike | None = None,
+    least_sigma: float = 0.0,
 ) -> AffineFit:
     """Fit scale > 0 and shift, robustly, in the space that the model predicts.
 
@@ -98,6 +99,7 @@ def fit_affine(
         value_range: 1 % and 99 % quantile of the whole map; by default the ends of the samples' own range.
         prior: What is known of the offset beforehand.
         trust: (N,), weight of each sample beforehand, 0..1; by default all 1.
+        least_sigma: Relative error that the network has at least: samples this far off are no outliers.
 
     Returns:
         The fit, its `case` and its quality.
@@ -123,8 +125,8 @@ def fit_affine(
     order = _canonical_order(r, log_y)
     r_fit, y_fit = r[order], log_y[order]
     weight = np.ones(len(order)) if trust is None else np.asarray(trust, dtype=np.float64)[order]
-    model = _start(r_fit, y_fit, weight, low, high, kind, prior)
-    model = _refined(model, r_fit, y_fit, weight, prior)
+    model = _start(r_fit, y_fit, weight, low, high, kind, prior, least_sigma)
+    model = _refined(model, r_fit, y_fit, weight, prior, least_sigma)
 
     error = log_y - sign * model.log_depth(r)
     sigma = _sigma_of(robust_scatter(error), len(error))
@@ -151,6 +153,7 @@ def _start(
     high: float,
     kind: DepthKind,
     prior: OffsetPrior,
+    least_sigma: float,
 ) -> AffineModel:
     """Choose the best of a grid of offsets, each with its median extent and its half-sample mode."""
     if len(r) > _MAX_STARTS:  # sorted by r, so this keeps their distribution
@@ -169,7 +172,7 @@ def _start(
     centre = np.stack([median, mode])  # (2, offsets)
     error = np.abs(log_ratio - centre[..., None])  # (2, offsets, N)
     scatter = np.partition(error, third, axis=2)[..., third].min() / 0.454
-    sigma = np.clip(scatter, 0.05, 0.3)
+    sigma = np.clip(scatter, max(0.05, least_sigma), 0.3)
     cost = 0.5 * np.square(np.minimum(error / sigma, 2.5)) @ trust
     if kind_has_shift(kind):
         cost += (
@@ -187,6 +190,7 @@ def _refined(
     log_y: NDArray[np.float64],
     trust: NDArray[np.float64],
     prior: OffsetPrior,
+    least_sigma: float,
 ) -> AffineModel:
     """Take Gauss-Newton steps on the log residual, with Tukey weights and the prior on the offset."""
     t = (r - model.low) / (model.high - model.low)
@@ -195,9 +199,9 @@ def _refined(
         lifted = np.maximum(t + offset, LEAST_LIFTED)
         error = log_y - log_extent - np.log(lifted)
         scatter = robust_scatter(error)
-        sigma = min(_sigma_of(scatter, len(r)), _MOST_SIGMA)
+        sigma = min(max(_sigma_of(scatter, len(r)), least_sigma), MOST_SIGMA)
         # Enough samples that agree exactly are exact, whatever the prior says.
-        scatter = min(scatter, _MOST_SIGMA) if len(r) >= _USUAL_SAMPLES else sigma
+        scatter = min(scatter, MOST_SIGMA) if len(r) >= _USUAL_SAMPLES else sigma
         width = _TUKEY * max(sigma, _LEAST_SIGMA)
         weight = trust * np.square(np.maximum(0.0, 1 - np.square(error / width)))
         s0, b0 = float(weight.sum()), float(weight @ error)

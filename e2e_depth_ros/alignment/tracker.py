@@ -11,7 +11,7 @@ from e2e_depth_ros.alignment.affine import AffineModel, value_range
 from e2e_depth_ros.alignment.correction import corrected_locally
 from e2e_depth_ros.alignment.field import LocalField
 from e2e_depth_ros.alignment.filtering import Estimate, change_between, thumbnail_of
-from e2e_depth_ros.alignment.fit import AffineFit, fit_affine
+from e2e_depth_ros.alignment.fit import MOST_SIGMA, AffineFit, fit_affine
 from e2e_depth_ros.alignment.gate import edge_doubt, shares_of_cells
 from e2e_depth_ros.alignment.neighbours import coherent_samples
 from e2e_depth_ros.alignment.prior import OffsetPrior, offset_prior_of
@@ -151,20 +151,28 @@ class AlignmentTracker:
             prior = self._track.estimate.offset_prior(prior)
         rough = AffineModel(ends[0], max(ends[1], ends[0] + 1e-9), 1.0, prior.mean, relative.kind)
         doubt = edge_doubt(samples.u_px, samples.v_px, relative.values, rough)
-        fit = fit_affine(
-            values,
-            samples.depth_m,
-            relative.kind,
-            value_range=ends,
-            prior=prior,
-            trust=_TRUSTED_DOUBT
-            / (_TRUSTED_DOUBT + doubt)
-            * shares_of_cells(samples.u_px, samples.v_px, relative.size[1]),
-        )
+        trust = _TRUSTED_DOUBT / (_TRUSTED_DOUBT + doubt)
+        trust *= shares_of_cells(samples.u_px, samples.v_px, relative.size[1])
+
+        def fitted(least_sigma: float) -> AffineFit:
+            return fit_affine(
+                values,
+                samples.depth_m,
+                relative.kind,
+                value_range=ends,
+                prior=prior,
+                trust=trust,
+                least_sigma=least_sigma,
+            )
+
+        fit = fitted(0.0)
         if fit.case is FitCase.OUTLIERS:
             confirmed = coherent_samples(samples.u_px, samples.v_px, samples.depth_m)
             if confirmed.mean() >= _CONFIRMED:
-                return replace(fit, case=FitCase.UNEXPLAINED)
+                fit = replace(fit, case=FitCase.UNEXPLAINED)
+        if fit.case is FitCase.UNEXPLAINED:
+            # Honest samples that the fit leaves out as outliers would be anywhere.
+            fit = replace(fitted(MOST_SIGMA), case=fit.case)
         return fit
 
     def _correct(

@@ -55,3 +55,19 @@ def test_rejected_samples_leave_a_known_alignment_held(scene, case):
     assert alignment.state is AlignmentState.HELD
     assert case.value in alignment.reason
     np.testing.assert_allclose(alignment.depth_m, scene.depth_m, rtol=5e-3)
+
+
+@pytest.mark.parametrize("near_share", [0.5, 0.6, 0.7])
+def test_an_image_that_explains_nothing_leaves_no_part_of_it_far_off(near_share):
+    """The network splits one wall in two; a fit to either alone is far off at the other."""
+    size, rng = (60, 80), np.random.default_rng(3)
+    near = np.arange(size[1]) < near_share * size[1]
+    relative = np.where(near, rng.uniform(0, 0.07, size), rng.uniform(0.65, 0.8, size))
+    relative[0, 0] = 1
+    row, column = np.indices(size)
+    depth_m = 2.4 * np.exp(0.12 * np.sin(column / 9) + 0.12 * np.cos(row / 7)) * np.where(near, 1, 1.05)
+    place = rng.choice(relative.size, 400, replace=False)
+    v, u = np.divmod(place, size[1])
+    alignment = align(relative, u, v, depth_m[v, u] * (1 + 0.01 * rng.standard_normal(400)), local=False)
+    assert FitCase.UNEXPLAINED.value in alignment.reason
+    assert np.abs(alignment.depth_m / depth_m - 1).mean() < 0.15
