@@ -44,6 +44,13 @@ def add_parser(subparsers: Any) -> None:
         help="also start node and camera (30 Hz) as processes, and time N depth images where they arrive",
     )
     parser.add_argument(
+        "--points",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also time a point cloud of N points to samples, and samples to metric depth",
+    )
+    parser.add_argument(
         "--mask",
         metavar="MODEL",
         help="with --dds: then time as many again while mask_node paints with this checkpoint",
@@ -66,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
     size = _size(args.size)
     if args.frames < 1:
         raise InvalidInputError(f"expected at least 1 frame, got {args.frames}")
+    if args.points < 0:
+        raise InvalidInputError(f"expected at least 0 points, got {args.points}")
     if args.dds and args.dds < 3:
         raise InvalidInputError(f"expected at least 3 images for --dds, got {args.dds}")
     if args.mask and not args.dds:
@@ -78,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     import torch  # noqa: PLC0415
 
     cases = {**_time_network(estimator, size, args.frames), **_time_node(estimator, size, args.frames)}
-    report = {
+    report: dict[str, Any] = {
         "model": estimator.facts.name,
         "device": str(estimator.device),
         "dtype": str(estimator.dtype).removeprefix("torch."),
@@ -89,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
         "memory MB": _memory_mb(),
         "cases": {name: summarise(laps) for name, laps in cases.items()},
     }
+    if args.points:
+        report["alignment"] = _time_alignment(size, args.frames, args.points)
     if args.dds:
         report["over DDS"] = _time_arrivals(args, size)
     if args.json is not None and str(args.json) == "-":
@@ -120,15 +131,18 @@ def summarise(laps: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     network = np.sum([stages[name] for name in NETWORK_STAGES], axis=0)
     stages |= {WITHOUT_NETWORK: total - network, TOTAL: total}
     return {
-        "stages_ms": {
-            name: {
-                "fastest": round(1e3 * float(np.min(seconds)), 3),
-                "median": round(1e3 * float(np.median(seconds)), 3),
-                "p95": round(1e3 * float(np.percentile(seconds, 95)), 3),
-            }
-            for name, seconds in stages.items()
-        },
+        "stages_ms": {name: _quantiles_ms(seconds) for name, seconds in stages.items()},
         "frames_per_s": round(1.0 / float(np.mean(total)), 2),
+    }
+
+
+def _quantiles_ms(seconds: NDArray[np.float64]) -> dict[str, float]:
+    import numpy as np  # noqa: PLC0415
+
+    return {
+        "fastest": round(1e3 * float(np.min(seconds)), 3),
+        "median": round(1e3 * float(np.median(seconds)), 3),
+        "p95": round(1e3 * float(np.percentile(seconds, 95)), 3),
     }
 
 
@@ -178,6 +192,21 @@ def _time_node(estimator: Any, size: tuple[int, int], frames: int) -> dict[str, 
     return cases
 
 
+def _time_alignment(size: tuple[int, int], frames: int, points: int) -> dict[str, Any]:
+    import numpy as np  # noqa: PLC0415
+    from rich.progress import track  # noqa: PLC0415
+
+    from e2e_depth_ros.cli.alignment_timing import SAMPLES, time_alignment  # noqa: PLC0415
+
+    steps = track(range(_WARM_UP + frames), description="alignment", transient=True)
+    laps = time_alignment(size, points, steps)[_WARM_UP:]
+    return {
+        "points": points,
+        "samples": SAMPLES,
+        "stages_ms": {name: _quantiles_ms(np.array([lap[name] for lap in laps])) for name in laps[0]},
+    }
+
+
 def _time_arrivals(args: argparse.Namespace, size: tuple[int, int]) -> dict[str, Any]:
     from e2e_depth_ros.cli.benchmark_dds import MaskLoad, measure  # noqa: PLC0415
 
@@ -224,20 +253,11 @@ def _print(report: Mapping[str, Any]) -> None:
         f"image {width}x{height}, network at {report['processing resolution'] or 'native size'}"
     )
     for name, case in report["cases"].items():
-        table = Table(title=f"{name}: {case['frames_per_s']} frames/s")
-        table.add_column("stage")
-        table.add_column("fastest ms", justify="right")
-        table.add_column("median ms", justify="right")
-        table.add_column("p95 ms", justify="right")
-        for stage, times in case["stages_ms"].items():
-            table.add_row(
-                stage,
-                f"{times['fastest']:.2f}",
-                f"{times['median']:.2f}",
-                f"{times['p95']:.2f}",
-                style="bold" if stage in (WITHOUT_NETWORK, TOTAL) else None,
-            )
-        console.print(table)
+        _print_stages(console, f"{name}: {case['frames_per_s']} frames/s", case["stages_ms"])
+    if "alignment" in report:
+        alignment = report["alignment"]
+        title = f"alignment: a cloud of {alignment['points']:,} points, {alignment['samples']} samples"
+        _print_stages(console, title, alignment["stages_ms"])
     if "over DDS" in report:
         arrived = report["over DDS"]
         table = Table(title=f"over DDS, camera at 30 Hz: {arrived['rate_hz']} depth images/s")
@@ -260,3 +280,16 @@ def _print(report: Mapping[str, Any]) -> None:
     console.print(
         "memory MB:", ", ".join(f"{name} {value:.0f}" for name, value in report["memory MB"].items())
     )
+
+
+def _print_stages(console: Any, title: str, stages_ms: Mapping[str, Mapping[str, float]]) -> None:
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(title=title)
+    table.add_column("stage")
+    for quantile in ("fastest", "median", "p95"):
+        table.add_column(f"{quantile} ms", justify="right")
+    for stage, times in stages_ms.items():
+        style = "bold" if stage in (WITHOUT_NETWORK, TOTAL) else None
+        table.add_row(stage, *(f"{times[name]:.2f}" for name in ("fastest", "median", "p95")), style=style)
+    console.print(table)

@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from e2e_depth_ros.cli import benchmark
+from e2e_depth_ros.cli import alignment_timing, benchmark
+from e2e_depth_ros.cli.alignment_timing import CLOUD, FULL, GLOBAL, time_alignment
 from e2e_depth_ros.cli.benchmark_dds import Arrival, summarise_arrivals
 from e2e_depth_ros.cli.main import main
 
@@ -37,6 +38,29 @@ def test_report_as_json(tiny_checkpoint, capsys):
     for case in cases.values():
         stages = {name: times["median"] for name, times in case["stages_ms"].items()}
         assert 0 < stages[benchmark.WITHOUT_NETWORK] < stages[benchmark.TOTAL]
+
+
+def test_alignment_is_timed_from_the_cloud_on(tiny_checkpoint, capsys):
+    model = str(tiny_checkpoint("embedded"))
+    capsys.readouterr()
+    command = ["benchmark", "--model", model, "--size", "60x100", "--frames", "2", "--points", "5000"]
+    assert main(command) == 0
+    assert "a cloud of 5,000 points, 500 samples" in capsys.readouterr().out
+    laps = time_alignment((60, 100), 5000, range(2))
+    assert len(laps) == 2
+    for lap in laps:
+        assert set(lap) == {CLOUD, GLOBAL, FULL}
+        assert 0 < lap[GLOBAL] < lap[FULL]
+
+
+def test_the_room_of_the_timed_alignment_is_closed():
+    rng = np.random.default_rng(0)
+    start, directions = np.array([0.5, -0.3, 2.0]), rng.normal(size=(200, 3))
+    ends = start + directions * alignment_timing._distances(start, directions)[:, None]
+    first, last = alignment_timing._ROOM_M
+    on_wall = np.isclose(ends, first, atol=1e-9) | np.isclose(ends, last, atol=1e-9)
+    assert on_wall.any(axis=1).all()
+    assert ((ends >= first - 1e-9) & (ends <= last + 1e-9)).all()
 
 
 def test_node_cases_time_every_message(tiny_checkpoint):
