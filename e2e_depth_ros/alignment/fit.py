@@ -137,12 +137,17 @@ def fit_affine(
         model=model,
         information=_information(model, r_fit, error[order], weight, max(sigma, _LEAST_SIGMA)),
         case=judge_fit(y_fit, error, spread, cost_ratio, correlation, has_shift=model.has_shift),
-        inliers=np.abs(error) < max(_INLIER_SIGMAS * sigma, 0.05),
+        inliers=agreeing(error, sigma),
         sigma=sigma,
         spread=spread,
         cost_ratio=cost_ratio,
         rank_correlation=correlation,
     )
+
+
+def agreeing(error: NDArray[np.float64], sigma: ArrayLike) -> NDArray[np.bool_]:
+    """Whether errors (N,) of log depth are no larger than their standard deviation lets expect."""
+    return np.asarray(np.abs(error) < np.maximum(_INLIER_SIGMAS * np.asarray(sigma), 0.05))
 
 
 def _start(

@@ -17,6 +17,9 @@ from e2e_depth_ros.alignment.neighbours import (
 )
 from e2e_depth_ros.alignment.samples import nearest_pixels
 
+CERTAIN_DOUBT = 0.005
+"""Up to this `edge_doubt` samples tell what the network's error is; beyond, what the edge's place is."""
+
 _GLOBAL_SIGMAS = 4.0
 _LEAST_LOG = 0.05
 _ALIKE_LOG = 0.1
@@ -29,7 +32,8 @@ _POOR_SIGMA = 0.15  # with a network this poor, neighbours differ for good reaso
 _DEPTH_SCALE = 0.25  # image widths that a difference of 1 in log depth counts as among neighbours
 _CELLS = 8  # over the width, in each of which the errors of a network are alike
 _EDGE_PX = 15  # at a width of 640: how far past an edge a sensor beside the camera may see
-_DOUBTFUL_SHARE = 0.4  # of the change of log depth over 4 pixels at a width of 640
+_DOUBTFUL_PX = 3.3  # at a width of 640: to either side of a sample
+_DOUBTFUL_SHARE = 0.4  # of the change of log depth between there
 _EDGE_STEP = 4  # pixels between those at which edges are looked for
 
 
@@ -68,7 +72,7 @@ def edge_doubt(
         (N,), in log depth squared.
     """
     height, width = relative.shape
-    step = max(1, round(2 * width / 640))
+    step = max(1, round(_DOUBTFUL_PX * width / 640))
     rows, columns = nearest_pixels(u_px, v_px, relative.shape)
     above, below = np.maximum(rows - step, 0), np.minimum(rows + step, height - 1)
     left, right = np.maximum(columns - step, 0), np.minimum(columns + step, width - 1)

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from e2e_depth_ros.alignment.gate import CERTAIN_DOUBT
+
 MAX_TUNING = 120
 """Points that choose the kernel."""
 
@@ -150,8 +152,8 @@ def likeliest_kernel(points: Points) -> Kernel:
     Where the network explains little, the likeliest mean takes part or all of its log depth away: the field
     then interpolates the measured depth itself, and the network only says where depth jumps.
     """
-    trusted = np.flatnonzero(points.outlier <= _TRUSTED)
-    if len(trusted) >= _ENOUGH_TRUSTED:  # outliers make any network look poor
+    trusted = np.flatnonzero((points.outlier <= _TRUSTED) & (points.doubt <= CERTAIN_DOUBT))
+    if len(trusted) >= _ENOUGH_TRUSTED:  # outliers and depth edges make any network look poor
         points = points.at(trusted)
     if len(points.value) > MAX_TUNING:  # merged points lie in the order of their cells
         chosen = np.linspace(0, len(points.value) - 1, MAX_TUNING).astype(int)

@@ -11,8 +11,8 @@ from e2e_depth_ros.alignment.affine import AffineModel, value_range
 from e2e_depth_ros.alignment.correction import corrected_locally
 from e2e_depth_ros.alignment.field import LocalField
 from e2e_depth_ros.alignment.filtering import Estimate, change_between, thumbnail_of
-from e2e_depth_ros.alignment.fit import MOST_SIGMA, AffineFit, fit_affine
-from e2e_depth_ros.alignment.gate import edge_doubt, shares_of_cells
+from e2e_depth_ros.alignment.fit import MOST_SIGMA, AffineFit, agreeing, fit_affine
+from e2e_depth_ros.alignment.gate import CERTAIN_DOUBT, edge_doubt, shares_of_cells
 from e2e_depth_ros.alignment.neighbours import coherent_samples
 from e2e_depth_ros.alignment.prior import OffsetPrior, offset_prior_of
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
@@ -25,6 +25,7 @@ _TRUSTED_DOUBT = 0.05**2  # variance of log depth at which a sample at an edge c
 _AGREED = 0.7  # share of agreeing samples from which fewer may be corrected locally
 _CERTAIN = 30  # samples from which the local correction may follow a poor fit
 _LEAST_SIGMA = 0.01
+_ENOUGH_FITTED = 20  # others, without which all have to serve
 _CONFIRMED = 0.5  # share of samples confirmed by neighbours, from which it is the network that is wrong
 
 
@@ -153,15 +154,19 @@ class AlignmentTracker:
         doubt = edge_doubt(samples.u_px, samples.v_px, relative.values, rough)
         trust = _TRUSTED_DOUBT / (_TRUSTED_DOUBT + doubt)
         trust *= shares_of_cells(samples.u_px, samples.v_px, relative.size[1])
+        # At depth edges an error of a pixel or two says nothing of the network, if there are others.
+        fitting = doubt <= CERTAIN_DOUBT
+        if np.count_nonzero(fitting) < _ENOUGH_FITTED:
+            fitting[:] = True
 
         def fitted(least_sigma: float) -> AffineFit:
             return fit_affine(
-                values,
-                samples.depth_m,
+                values[fitting],
+                samples.depth_m[fitting],
                 relative.kind,
                 value_range=ends,
                 prior=prior,
-                trust=trust,
+                trust=trust[fitting],
                 least_sigma=least_sigma,
             )
 
@@ -173,7 +178,10 @@ class AlignmentTracker:
         if fit.case is FitCase.UNEXPLAINED:
             # Honest samples that the fit leaves out as outliers would be anywhere.
             fit = replace(fitted(MOST_SIGMA), case=fit.case)
-        return fit
+        if fit.model is None:
+            return fit
+        error = np.log(samples.depth_m.astype(np.float64)) - fit.model.log_depth(values)
+        return replace(fit, inliers=agreeing(error, np.hypot(fit.sigma, np.sqrt(doubt))))
 
     def _correct(
         self,

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from scenes import SCALE, SHIFT_M, SIZE, abs_rel, as_map, draw, metric_from, scene_relative, smooth_error
@@ -204,3 +205,25 @@ def test_settings_are_checked_and_may_change_while_running():
     tracker.update(world.relative, 0, world.samples())
     tracker.settings = replace(tracker.settings, hold_duration_s=0.6)
     assert tracker.update(world.relative, 10**9, None).state is LOST
+
+
+@pytest.mark.parametrize("at_edges", [0.5, 0.8])
+def test_samples_at_blurred_edges_are_no_evidence_against_the_network(at_edges):
+    """Corners of a SLAM crowd where depth jumps, and networks blur there: the rest must tell the scale."""
+    size, count = (150, 210), 200
+    row, column = np.indices(size)
+    truth = np.where(column // 30 % 2 == 1, 1.5 + 0.3 * row / size[0], 3 + 2 * row / size[0])
+    relative = as_map(((cv2.GaussianBlur(truth, (0, 0), 1.5) - 0.5) / 6).astype(np.float32))
+    beside_edge = np.isin(column % 30, [29, 0, 1])
+    rng = np.random.default_rng(5)
+    chosen = [
+        rng.choice(np.flatnonzero(where.ravel()), round(share * count), replace=False)
+        for where, share in ((beside_edge, at_edges), (~beside_edge, 1 - at_edges))
+    ]
+    v, u = np.divmod(np.concatenate(chosen), size[1])
+    measured = truth[v, u] * (1 + 0.01 * rng.standard_normal(count))
+    samples = Samples(u.astype(np.float32), v.astype(np.float32), measured.astype(np.float32))
+    alignment = AlignmentTracker(TrackerSettings(local=False)).update(relative, 0, samples)
+    assert alignment.state is FRESH
+    assert alignment.residual < 0.05
+    assert np.median(np.abs(alignment.depth_m / truth - 1)) < 0.01
