@@ -177,7 +177,7 @@ def _start(
     centre = np.stack([median, mode])  # (2, offsets)
     error = np.abs(log_ratio - centre[..., None])  # (2, offsets, N)
     scatter = np.partition(error, third, axis=2)[..., third].min() / 0.454
-    sigma = np.clip(scatter, max(0.05, least_sigma), 0.3)
+    sigma = np.clip(scatter, max(0.05, least_sigma), MOST_SIGMA)
     cost = 0.5 * np.square(np.minimum(error / sigma, 2.5)) @ trust
     if kind_has_shift(kind):
         cost += (

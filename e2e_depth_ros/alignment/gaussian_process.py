@@ -22,7 +22,7 @@ _ROUNDS = 2  # of telling outliers
 _LEAST_OUTLIER = 0.002  # probability below which it isn't worth the while
 _OUTLIER_WIDTH = 2.5  # of log ratios, over which outliers are spread
 _REACHES = (0.06, 0.12, 0.2, 0.35)  # of the kernel over the image, image widths
-_SLOPES = {0.0: 0.6, -0.5: 1.3, -1.0: 6.0}  # of the mean with log depth, and a depth reach for each
+_SLOPES = {0.0: 0.6, -0.5: 1.3, -1.0: 6.0}  # of the mean with log depth, each with one of `_DEPTH_REACHES`
 _TRUSTED = 0.3  # probability of being an outlier up to which a point has a say in the choice of the kernel
 _ENOUGH_TRUSTED = 20
 _MANY = (0.05, 0.95)  # quantiles of the samples' log depth, between which there are many
@@ -184,13 +184,18 @@ class _Evidence:
     """Points that judge kernels, with what all the kernels share."""
 
     points: Points
-    image_distance: NDArray[np.float32]
-    depth_distance: NDArray[np.float32]
+    over_image: dict[float, NDArray[np.float32]]  # by reach, as is the next
+    over_depth: dict[float, NDArray[np.float32]]
 
     @classmethod
     def of(cls, points: Points) -> _Evidence:
         place = points.place.astype(np.float32)
-        return cls(points, image_distance(place, place), np.abs(place[:, 2:] - place[:, 2]))
+        in_image, in_depth = image_distance(place, place), np.abs(place[:, 2:] - place[:, 2])
+        return cls(
+            points,
+            {reach: matern(in_image / np.float32(reach)) for reach in _REACHES},
+            {reach: matern(in_depth / np.float32(reach)) for reach in _DEPTH_REACHES},
+        )
 
     def likeliest(
         self,
@@ -205,8 +210,8 @@ class _Evidence:
         points the calls cost more than the sums.
         """
         points, count = self.points, len(self.points.value)
-        over_image = np.stack([matern(self.image_distance / np.float32(reach)) for reach in reaches])
-        over_depth = np.stack([matern(self.depth_distance / np.float32(reach)) for reach in depth_reaches])
+        over_image = np.stack([self.over_image[reach] for reach in reaches])
+        over_depth = np.stack([self.over_depth[reach] for reach in depth_reaches])
         log_depth = points.place[:, 2]
         trend = kernel.trend(log_depth, log_depth) / kernel.variance
         noise = [replace(kernel, noise=each).noise_of(points) / kernel.variance for each in noises]
