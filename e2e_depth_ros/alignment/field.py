@@ -87,8 +87,8 @@ class LocalField:
         precision = inverse(self._kernel.between(place, place), noise)
         covariance = self._kernel.between(nodes, place)
         known = np.einsum("ij,ij->i", covariance @ precision, covariance)
-        own = self._kernel.prior_variance(layout.log_depth_nodes)[:, None, None]
-        return layout, np.clip(1 - known.reshape(layout.shape) / own, 0, 1).astype(np.float32)
+        share = 1 - known.reshape(layout.shape) / self._kernel.variance
+        return layout, np.clip(share, 0, 1).astype(np.float32)
 
     def blended(self, previous: LocalField | None, share: float) -> LocalField:
         """Move only by `share` from an earlier field of the same layout towards this one."""
@@ -162,8 +162,8 @@ def _mean_at_nodes(
     over_image = matern(image_distance(nodes, place.astype(np.float32)) / np.float32(kernel.reach))
     over_depth = matern(np.abs(layout.log_depth_nodes[:, None] - place[:, 2]) / kernel.depth_reach)
     mean = (over_depth * (kernel.variance * weights)).astype(np.float32) @ over_image.T
-    trend = kernel.trend(layout.log_depth_nodes, place[:, 2]) @ weights + kernel.mean(layout.log_depth_nodes)
-    return np.asarray(mean.reshape(layout.shape) + trend[:, None, None], dtype=np.float64)
+    line = kernel.mean(layout.log_depth_nodes)
+    return np.asarray(mean.reshape(layout.shape) + line[:, None, None], dtype=np.float64)
 
 
 def _fine_step(

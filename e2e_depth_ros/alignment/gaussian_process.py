@@ -31,8 +31,6 @@ _DEPTH_REACHES = (0.6, 0.25, 1.3, 6.0)  # of the kernel over log depth
 _NOISES = (0.005, 0.04, 0.3)  # variance of the noise over that of the field
 _JITTER = 1e-4  # 1 % noise of the sensor
 _AMPLE = 1e12  # for the last pivot, which isn't looked at, to be positive
-_TREND_OFFSET = 0.3  # variance of the global part over that of the field, at the samples' mean log depth
-_TREND_SLOPE = 0.1  # and of its slope with log depth
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,21 +99,7 @@ class Kernel:
         covariance = matern(image_distance(a, b) / np.float32(self.reach))
         covariance *= matern(np.abs(a[:, 2:] - b[:, 2]) / np.float32(self.depth_reach))
         covariance *= np.float32(self.variance)
-        covariance += self.trend(a[:, 2], b[:, 2])
         return covariance
-
-    def trend(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-        """Covariance of the global part, which is linear in log depth: the error of scale and shift."""
-        result: NDArray[Any] = np.multiply.outer(
-            (a - self.middle) * (self.variance * _TREND_SLOPE), b - self.middle
-        )
-        result += self.variance * _TREND_OFFSET
-        return result
-
-    def prior_variance(self, log_depth: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Variance of the field where nothing is known."""
-        around = np.square(log_depth - self.middle)
-        return np.asarray(self.variance * (1 + _TREND_OFFSET + _TREND_SLOPE * around), dtype=np.float64)
 
     def noise_of(self, points: Points) -> NDArray[np.float64]:
         """Variance of the noise of each point."""
@@ -213,7 +197,6 @@ class _Evidence:
         over_image = np.stack([self.over_image[reach] for reach in reaches])
         over_depth = np.stack([self.over_depth[reach] for reach in depth_reaches])
         log_depth = points.place[:, 2]
-        trend = kernel.trend(log_depth, log_depth) / kernel.variance
         noise = [replace(kernel, noise=each).noise_of(points) / kernel.variance for each in noises]
         left = points.value - kernel.mean(log_depth)
         if points.outlier.max() > _LEAST_OUTLIER:
@@ -222,7 +205,7 @@ class _Evidence:
         # terms of the likelihood.
         shape = (len(reaches), len(depth_reaches), len(noises))
         bordered = np.empty((*shape, count + 1, count + 1), dtype=np.float32)
-        bordered[..., :-1, :-1] = (over_image[:, None] * over_depth + trend)[:, :, None]
+        bordered[..., :-1, :-1] = (over_image[:, None] * over_depth)[:, :, None]
         np.einsum("...ii->...i", bordered)[..., :-1] += np.array(noise)
         bordered[..., -1, :-1] = bordered[..., :-1, -1] = left / np.sqrt(kernel.variance)
         bordered[..., -1, -1] = _AMPLE
