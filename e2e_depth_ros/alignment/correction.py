@@ -10,9 +10,28 @@ from numpy.typing import NDArray
 from e2e_depth_ros.alignment.affine import AffineModel, value_range
 from e2e_depth_ros.alignment.field import LocalField, fit_field
 from e2e_depth_ros.alignment.fit import AffineFit
-from e2e_depth_ros.alignment.gate import edge_doubt, gate_samples
+from e2e_depth_ros.alignment.gate import POOR_SIGMA, are_crowded, edge_doubt, gate_samples
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.core.maps import DepthMap
+
+_AGREED = 0.7  # share of agreeing samples from which fewer may be corrected by
+_CERTAIN = 30  # samples from which a poor fit may be corrected
+
+
+def are_worth_a_correction(fit: AffineFit, samples: Samples, size: tuple[int, int]) -> bool:
+    """Whether a local correction by these samples would help rather than harm.
+
+    Few samples that disagree tell nothing about the network's local errors. Many that crowd, and scatter
+    about the fit, tell about the one object where they are: a plant whose leaves and background they mix up.
+
+    Args:
+        fit: To the samples.
+        samples: On valid pixels.
+        size: (H, W) of the image.
+    """
+    if len(samples) < _CERTAIN and fit.inlier_ratio <= _AGREED:
+        return False
+    return fit.sigma <= POOR_SIGMA or not are_crowded(samples.u_px, samples.v_px, size)
 
 
 def corrected_locally(

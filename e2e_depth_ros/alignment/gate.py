@@ -20,6 +20,9 @@ from e2e_depth_ros.alignment.samples import nearest_pixels
 CERTAIN_DOUBT = 0.005
 """Up to this `edge_doubt` samples tell what the network's error is; beyond, what the edge's place is."""
 
+POOR_SIGMA = 0.15
+"""With a network this poor, neighbours differ for good reasons."""
+
 _GLOBAL_SIGMAS = 4.0
 _LEAST_LOG = 0.05
 _ALIKE_LOG = 0.1
@@ -28,9 +31,10 @@ _MOST_DOUBT = 0.9  # probability of being an outlier from which a sample is drop
 _OUTLIER_LOG = 1.0  # how far off the log of an outlier typically is
 _NEIGHBOUR_SIGMAS = (6.0, 4.0)  # as long as few samples are gross, and where many are
 _MANY_GROSS = 0.03
-_POOR_SIGMA = 0.15  # with a network this poor, neighbours differ for good reasons
 _DEPTH_SCALE = 0.25  # image widths that a difference of 1 in log depth counts as among neighbours
 _CELLS = 8  # over the width, in each of which the errors of a network are alike
+_CROWDED_SHARE = 0.3  # of the cells with a sample, below which samples crowd,
+_CROWD = 3  # if there are as many samples for each of them
 _EDGE_PX = 15  # at a width of 640: how far past an edge a sensor beside the camera may see
 _DOUBTFUL_PX = 3.3  # at a width of 640: to either side of a sample
 _DOUBTFUL_SHARE = 0.4  # of the change of log depth between there
@@ -99,11 +103,30 @@ def shares_of_cells(u_px: NDArray[np.float32], v_px: NDArray[np.float32], width:
     Returns:
         (N,), in 0..1.
     """
-    column = (np.maximum(u_px, 0) * np.float32(_CELLS / width)).astype(np.int64)
-    row = (np.maximum(v_px, 0) * np.float32(_CELLS / width)).astype(np.int64)
-    cell = row * (_CELLS + 1) + column
+    cell = _cells_of(u_px, v_px, width)
     shares: NDArray[np.float64] = 2 / (1 + np.bincount(cell)[cell])
     return shares
+
+
+def are_crowded(u_px: NDArray[np.float32], v_px: NDArray[np.float32], size: tuple[int, int]) -> bool:
+    """Whether samples leave most of the image empty though they are many: what they tell is extrapolated.
+
+    Args:
+        u_px: (N,), columns.
+        v_px: (N,), rows.
+        size: (H, W) of the image.
+    """
+    occupied = np.count_nonzero(np.bincount(_cells_of(u_px, v_px, size[1])))
+    cells = _CELLS**2 * size[0] / size[1]
+    return bool(occupied < min(_CROWDED_SHARE * cells, len(u_px) / _CROWD))
+
+
+def _cells_of(u_px: NDArray[np.float32], v_px: NDArray[np.float32], width: int) -> NDArray[np.int64]:
+    """Index of the square cell that each sample lies in."""
+    column = (np.maximum(u_px, 0) * np.float32(_CELLS / width)).astype(np.int64)
+    row = (np.maximum(v_px, 0) * np.float32(_CELLS / width)).astype(np.int64)
+    cell: NDArray[np.int64] = row * (_CELLS + 1) + column
+    return cell
 
 
 def gate_samples(
@@ -144,7 +167,7 @@ def gate_samples(
     gross = int(np.count_nonzero(~keep))
     occluded = lonely = 0
     believed = np.flatnonzero(keep)
-    if LEAST_COMPARED <= len(believed) <= MOST_COMPARED and sigma < _POOR_SIGMA:
+    if LEAST_COMPARED <= len(believed) <= MOST_COMPARED and sigma < POOR_SIGMA:
         around, spread = local_median(place[believed], log_ratio[believed])
         off = log_ratio[believed] - around
         behind = _behind_edge(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel, value_range
-from e2e_depth_ros.alignment.correction import corrected_locally
+from e2e_depth_ros.alignment.correction import are_worth_a_correction, corrected_locally
 from e2e_depth_ros.alignment.field import LocalField
 from e2e_depth_ros.alignment.filtering import Estimate, change_between, thumbnail_of
 from e2e_depth_ros.alignment.fit import MOST_SIGMA, AffineFit, agreeing, fit_affine
@@ -18,15 +18,14 @@ from e2e_depth_ros.alignment.prior import OffsetPrior, offset_prior_of
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.alignment.samples import Samples, nearest_pixels
 from e2e_depth_ros.alignment.states import TrackerSettings, state_with, state_without
-from e2e_depth_ros.alignment.verdict import FitCase
+from e2e_depth_ros.alignment.verdict import FitCase, rank_correlation_of
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
 _TRUSTED_DOUBT = 0.05**2  # variance of log depth at which a sample at an edge counts half in the fit
-_AGREED = 0.7  # share of agreeing samples from which fewer may be corrected locally
-_CERTAIN = 30  # samples from which the local correction may follow a poor fit
 _LEAST_SIGMA = 0.01
 _ENOUGH_FITTED = 20  # others, without which all have to serve
 _CONFIRMED = 0.5  # share of samples confirmed by neighbours, from which it is the network that is wrong
+_INVERSE_CORRELATION = -0.7  # Spearman's, of confirmed samples and relative depth that is really disparity
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,10 +170,8 @@ class AlignmentTracker:
             )
 
         fit = fitted(0.0)
-        if fit.case is FitCase.OUTLIERS:
-            confirmed = coherent_samples(samples.u_px, samples.v_px, samples.depth_m)
-            if confirmed.mean() >= _CONFIRMED:
-                fit = replace(fit, case=FitCase.UNEXPLAINED)
+        if fit.case in {FitCase.OUTLIERS, FitCase.FLIPPED} and _is_network_wrong(fit, samples, values):
+            fit = replace(fit, case=FitCase.UNEXPLAINED)
         if fit.case is FitCase.UNEXPLAINED:
             # Honest samples that the fit leaves out as outliers would be anywhere.
             fit = replace(fitted(MOST_SIGMA), case=fit.case)
@@ -202,7 +199,7 @@ class AlignmentTracker:
             estimate, jumped = track.estimate.corrected(model, fit.information)
         field = None
         used, count = int(np.count_nonzero(fit.inliers)), len(samples)
-        if self.settings.local and (count >= _CERTAIN or fit.inlier_ratio > _AGREED):
+        if self.settings.local and are_worth_a_correction(fit, samples, relative.size):
             previous = track.field if track else None
             field, samples, used = corrected_locally(estimate.model, fit, samples, values, relative, previous)
             if field is not None and not jumped:
@@ -283,3 +280,18 @@ class AlignmentTracker:
             return float("nan")
         was_used = self._track is not None and self._track.used_ns == stamp_ns and not fit.case.is_rejected
         return self._track.inlier_ratio if self._track is not None and was_used else fit.inlier_ratio
+
+
+def _is_network_wrong(fit: AffineFit, samples: Samples, values: NDArray[np.float64]) -> bool:
+    """Whether samples that contradict the image are right, as their neighbours confirm them."""
+    confirmed = coherent_samples(samples.u_px, samples.v_px, samples.depth_m)
+    if confirmed.mean() < _CONFIRMED:
+        return False
+    if fit.case is not FitCase.FLIPPED:
+        return True
+    # A network that takes a wall for a corridor may have it the wrong way round, but never as consistently
+    # as one whose output is the inverse of what it is taken for.
+    order = np.argsort(values[confirmed], kind="stable")
+    depth_m = samples.depth_m[confirmed][order].astype(np.float64)
+    correlation = rank_correlation_of(-depth_m if fit.model and fit.model.is_disparity else depth_m)
+    return correlation > _INVERSE_CORRELATION

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.alignment.affine import AffineModel
-from e2e_depth_ros.alignment.gate import edge_doubt, gate_samples, shares_of_cells
+from e2e_depth_ros.alignment.gate import are_crowded, edge_doubt, gate_samples, shares_of_cells
 from e2e_depth_ros.core.maps import DepthKind
 
 
@@ -86,6 +86,19 @@ def test_a_crowd_counts_little_more_than_one_alone():
     assert shares[-1] == 1
     assert shares[:-1].sum() == pytest.approx(2 * 40 / 41)
     np.testing.assert_allclose(shares_of_cells(u / 4, v / 4, 160), shares)
+
+
+def test_many_in_one_corner_crowd_and_a_few_everywhere_do_not():
+    rng = np.random.default_rng(8)
+    size = (90, 120)
+
+    def random_samples(count, height, width):
+        return (rng.uniform(0, end, count).astype(np.float32) for end in (width, height))
+
+    assert are_crowded(*random_samples(150, 40, 30), size)
+    assert not are_crowded(*random_samples(150, 90, 120), size)
+    assert not are_crowded(*random_samples(12, 90, 120), size)
+    assert not are_crowded(*random_samples(2000, 40, 120), size)
 
 
 def test_samples_on_an_object_that_the_network_misses_are_kept(scene, model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scenes import abs_rel, draw
 
 from e2e_depth_ros.alignment import AlignmentState, AlignmentTracker, align
 from e2e_depth_ros.alignment.samples import Samples
@@ -71,3 +72,43 @@ def test_an_image_that_explains_nothing_leaves_no_part_of_it_far_off(near_share)
     alignment = align(relative, u, v, depth_m[v, u] * (1 + 0.01 * rng.standard_normal(400)), local=False)
     assert FitCase.UNEXPLAINED.value in alignment.reason
     assert np.abs(alignment.depth_m / depth_m - 1).mean() < 0.15
+
+
+def test_a_wall_that_the_network_has_the_wrong_way_round_is_measured():
+    """It takes the wall for a corridor. Samples that confirm each other are right all the same."""
+    row, column = np.indices((60, 80))
+    depth_m = 3 - 0.6 * column / 80 - 0.2 * row / 60
+    relative = 0.5 * column / 80 + 0.5 * np.square(np.sin(column / 9))
+    u, v, measured_m, _ = draw(depth_m, 400, np.random.default_rng(4), noise=0.01)
+    alignment = align(relative, u, v, measured_m)
+    assert alignment.state is AlignmentState.DEGRADED
+    assert FitCase.UNEXPLAINED.value in alignment.reason
+    assert abs_rel(alignment.depth_m, depth_m) < 0.02
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_disparity_taken_for_depth_is_told_however_dense_the_samples(scene, noise):
+    rng = np.random.default_rng(5)
+    relative = (1 / scene.depth_m) * np.exp(noise * rng.standard_normal(scene.depth_m.shape))
+    u, v, measured_m, _ = draw(scene.depth_m, 2000, rng, noise=0.01)
+    alignment = align(relative, u, v, measured_m)
+    assert alignment.state is AlignmentState.LOST
+    assert FitCase.FLIPPED.value in alignment.reason
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_samples_that_mix_up_a_plant_and_what_is_behind_it_do_not_harm_the_rest(seed):
+    """All corners of a picture may be leaves. The network sees one plant, a sensor also the wall between."""
+    rng = np.random.default_rng(seed)
+    row, column = np.indices((90, 120))
+    crown = np.hypot(row - 30, column - 35) < 18
+    behind_m = 3 + 1.5 * column / 120 - 1.8 * row / 90
+    depth_m = np.where(crown, rng.uniform(0.8, behind_m), behind_m)
+    relative = np.where(crown, 1.9, behind_m) * (1 + 0.03 * np.sin(column / 7))
+    on_crown = np.argwhere(crown)
+    v, u = on_crown[rng.choice(len(on_crown), 150, replace=False)].T
+    corrected, fitted = (
+        abs_rel(align(relative, u, v, depth_m[v, u], local=local).depth_m[~crown], depth_m[~crown])
+        for local in (True, False)
+    )
+    assert corrected <= 1.05 * fitted
