@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,6 +25,7 @@ from e2e_depth_ros.evaluation.frames import find_frames
 from e2e_depth_ros.evaluation.protocol_samples import PixelSamples, Protocol, draw_samples
 from e2e_depth_ros.evaluation.surrogate import fill_holes, smooth_noise, surrogate_relative_depth
 
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 SIZE = (120, 160)
 METHODS = (
     AlignmentMethod("least squares", least_squares),
@@ -82,6 +84,20 @@ def test_surrogate_is_about_as_wrong_as_a_good_network_and_monotone_with_depth()
         errors.append(np.mean(np.abs(metric - truth) / truth))
         assert np.corrcoef(relative.ravel(), truth.ravel())[0, 1] > 0.8
     assert 0.035 < np.mean(errors) < 0.075
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="needs the real frames in ../shared/data")
+def test_surrogate_of_real_rooms_is_as_wrong_as_a_fine_tuned_network_on_nyu():
+    depths = [frame.read_depth() for frame in find_frames([DATA])]
+    dense = [depth[::2, ::2] for depth in depths if depth is not None]  # streets have the points of a LiDAR
+    errors = []
+    for index, truth in enumerate(dense):
+        valid = np.isfinite(truth) & (truth > 0)
+        for seed in range(4):
+            values = surrogate_relative_depth(truth, np.random.default_rng([seed, index]))[valid]
+            metric = np.polyval(np.polyfit(values, truth[valid], 1), values)
+            errors.append(np.mean(np.abs(metric - truth[valid]) / truth[valid]))
+    assert np.mean(errors) == pytest.approx(0.055, abs=0.003)
 
 
 def as_map(values):
