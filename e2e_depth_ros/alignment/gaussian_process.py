@@ -23,8 +23,10 @@ _LEAST_OUTLIER = 0.002  # probability below which it isn't worth the while
 _OUTLIER_WIDTH = 2.5  # of log ratios, over which outliers are spread
 _REACHES = (0.06, 0.12, 0.2, 0.35)  # of the kernel over the image, image widths
 _SLOPES = {0.0: 0.6, -0.5: 1.3, -1.0: 6.0}  # of the mean with log depth, each with one of `_DEPTH_REACHES`
-_TRUSTED = 0.3  # probability of being an outlier up to which a point has a say in the choice of the kernel
-_ENOUGH_TRUSTED = 20
+_TRUSTED = 0.3  # probability of being an outlier up to which a point has a say before the others are asked
+_ENOUGH_TRUSTED = 20  # for the choice of the kernel
+_LEAST_TRUSTED = 8  # to ask
+_NO_SAY = 1e4  # noise over the variance of the field, with which a point counts for nothing
 _MANY = (0.05, 0.95)  # quantiles of the samples' log depth, between which there are many
 _WEAK_SCATTER = 0.1  # of the log ratios, from which slopes other than 0 are tried
 _DEPTH_REACHES = (0.6, 0.25, 1.3, 6.0)  # of the kernel over log depth
@@ -239,18 +241,23 @@ def condition(points: Points, kernel: Kernel) -> tuple[NDArray[np.float64], NDAr
     """
     value = points.value - kernel.mean(points.place[:, 2])
     covariance = kernel.between(points.place, points.place)
-    own = noise = kernel.noise_of(points)
+    own = kernel.noise_of(points)
+    trusted = points.outlier <= _TRUSTED
+    if np.count_nonzero(trusted) < _LEAST_TRUSTED:
+        trusted[:] = True
+    # Doubtful points start without a say, so that two that agree by chance can't vouch for each other.
+    noise = np.where(trusted, own, own + _NO_SAY * kernel.variance)
     for _ in range(_ROUNDS if points.outlier.max() > _LEAST_OUTLIER else 0):
         precision = inverse(covariance, noise)
         # Rasmussen and Williams, 2006, eq. 5.12. Without what was added to the point's own noise.
         left_out = 1 / np.diag(precision).astype(np.float64)
         residual = (precision @ value) * left_out
-        variance = left_out - noise + own
+        variance = np.maximum(left_out - noise, 0) + own
         # The kernel may promise more than it keeps. 0.455 is the median of chi squared.
-        variance *= max(1.0, float(np.median(np.square(residual) / variance)) / 0.455)
+        variance *= max(1.0, float(np.median((np.square(residual) / variance)[trusted])) / 0.455)
         honest = np.exp(-0.5 * np.square(residual) / variance) / np.sqrt(2 * np.pi * variance)
         odds = points.outlier / _OUTLIER_WIDTH / np.maximum((1 - points.outlier) * honest, 1e-12)
-        noise = own + variance * np.minimum(odds, 1e4)
+        noise = own + variance * np.minimum(odds, _NO_SAY)
     np.einsum("ii->i", covariance)[:] += noise
     factor = torch.linalg.cholesky(torch.from_numpy(covariance))
     weights = torch.cholesky_solve(torch.from_numpy(value.astype(np.float32))[:, None], factor)

@@ -5,6 +5,7 @@ from scenes import SIZE, abs_rel, draw, metric_from, scene_relative, smooth_erro
 from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.alignment.field import MIN_SAMPLES, fit_field
 from e2e_depth_ros.alignment.gate import edge_doubt, gate_samples
+from e2e_depth_ros.alignment.gaussian_process import Kernel, Points, condition
 from e2e_depth_ros.alignment.grid import GridLayout
 from e2e_depth_ros.core.maps import DepthKind
 
@@ -112,6 +113,19 @@ def test_possible_outliers_that_the_others_contradict_hardly_count():
     told = left(outlier_share=0.1, wrong_every=10)
     assert told < 1.8 * left()
     assert told < 0.6 * left(outlier_share=0.0, wrong_every=10)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_outliers_side_by_side_do_not_vouch_for_each_other(seed):
+    rng = np.random.default_rng(seed)
+    place = rng.uniform(0, 1, (44, 3)) * [1, 0.75, 1.5]
+    place[:4] = rng.uniform([0.15, 0.65, 0.45], [0.25, 0.75, 0.55], (4, 3))
+    value = 0.1 * np.sin(6 * place[:, 0]) + 0.05 * rng.standard_normal(44)
+    value[:4] = 3.5 + 0.1 * rng.standard_normal(4)  # all four thirty times too far
+    outlier = np.where(value > 1, 0.44, 0.26)
+    kernel = Kernel(variance=0.01, reach=0.12, depth_reach=1.3, noise=0.005, middle=1.0)
+    weights, _ = condition(Points(place, value, np.zeros(44), outlier, np.ones(44)), kernel)
+    assert np.abs(kernel.between(place, place) @ weights).max() < 0.6
 
 
 def test_an_error_of_the_box_does_not_leak_to_the_wall_behind_it():
