@@ -23,6 +23,7 @@ _LEAST_OUTLIER = 0.002  # probability below which it isn't worth the while
 _OUTLIER_WIDTH = 2.5  # of log ratios, over which outliers are spread
 _REACHES = (0.06, 0.12, 0.2, 0.35)  # of the kernel over the image, image widths
 _SLOPES = {0.0: 0.6, -0.5: 1.3, -1.0: 6.0}  # of the mean with log depth, each with one of `_DEPTH_REACHES`
+_SLOPE_LOG_PRIOR = 30.0  # for a slope of -1, as against 0: the network is believed unless many samples object
 _TRUSTED = 0.3  # probability of being an outlier up to which a point has a say before the others are asked
 _ENOUGH_TRUSTED = 20  # for the choice of the kernel
 _LEAST_TRUSTED = 8  # to ask
@@ -133,7 +134,7 @@ def merge_points(samples: Points, most: int) -> Points:
 
 
 def likeliest_kernel(points: Points) -> Kernel:
-    """Choose reach, noise and mean by marginal likelihood, with weak priors on the reaches.
+    """Choose reach, noise and mean by marginal likelihood; the prior is weak on reaches, strong on the mean.
 
     Where the network explains little, the likeliest mean takes part or all of its log depth away: the field
     then interpolates the measured depth itself, and the network only says where depth jumps.
@@ -158,6 +159,7 @@ def likeliest_kernel(points: Points) -> Kernel:
             variance, _REACHES[0], depth_reach, _NOISES[0], middle, slope, level, (float(first), float(last))
         )
         own_score, own = evidence.likeliest(own, _REACHES, (depth_reach,), _NOISES)
+        own_score += _SLOPE_LOG_PRIOR * slope
         if own_score > score:
             score, best = own_score, own
         if slope == 0 and scatter < _WEAK_SCATTER:

@@ -5,7 +5,7 @@ from scenes import SIZE, abs_rel, draw, metric_from, scene_relative, smooth_erro
 from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.alignment.field import MIN_SAMPLES, fit_field
 from e2e_depth_ros.alignment.gate import edge_doubt, gate_samples
-from e2e_depth_ros.alignment.gaussian_process import Kernel, Points, condition
+from e2e_depth_ros.alignment.gaussian_process import Kernel, Points, condition, likeliest_kernel
 from e2e_depth_ros.alignment.grid import GridLayout
 from e2e_depth_ros.core.maps import DepthKind
 
@@ -165,6 +165,19 @@ def test_a_wall_that_the_network_bends_says_nothing_about_the_floor_before_it():
     assert np.abs(floor).max() < 0.25
     bent = np.where(np.arange(160) < 80, np.float32(1.6), np.float32(1.4)) + np.zeros((120, 1), np.float32)
     assert np.abs(bent + field.correction(bent) - 1.5)[:60].mean() < 0.03
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_good_network_before_two_walls_is_believed(seed):
+    """Most samples lie on a wall at one depth; their errors are no reason to take its depth away."""
+    rng = np.random.default_rng(seed)
+    error = smooth_error(rng, amplitude=0.13)
+    row, column = rng.integers(0, 60, 100), rng.integers(40, 120, 100)
+    column[:30] = rng.integers(0, 40, 30)
+    log_depth = np.where(column >= 40, 1.25, 0.2 + 1.05 * column / 40)
+    value = error[row, column] - np.median(error[row, column]) + 0.01 * rng.standard_normal(100)
+    place = np.column_stack([column / 120, row / 120, log_depth - value])
+    assert likeliest_kernel(Points(place, value, np.zeros(100), np.zeros(100), np.ones(100))).slope == 0
 
 
 def test_too_few_samples_give_no_field():
