@@ -25,6 +25,7 @@ from e2e_depth_ros.alignment.gaussian_process import (
     likeliest_kernel,
     matern,
     merge_points,
+    tell_outliers,
 )
 from e2e_depth_ros.alignment.grid import GridLayout
 
@@ -36,6 +37,9 @@ _MIN_FINE = 150  # samples from which there is something left for the fine step
 _LAYER_STEP = 0.1
 _SPACINGS = (0.025, 0.035)  # of nodes that the mean is computed at, image widths: half the samples' distance
 _FINE_NOISE = 0.03**2  # variance at which a sample's doubt halves its weight in the fine step
+_HONEST = (
+    0.05  # probability of being an outlier up to which points choose the kernel, or else the better half
+)
 _MOST = 2.5  # of the log ratio: a factor of 12
 
 
@@ -141,8 +145,8 @@ def fit_field(
         place, log_ratio[order].astype(np.float64), doubt[order], outlier[order], np.ones(len(order))
     )
     points = merge_points(samples, _MAX_PSEUDO)
-    kernel = likeliest_kernel(points)
-    weights, noise = condition(points, kernel)
+    kernel, noise = _kernel_and_noise(points)
+    weights = condition(points, kernel, noise)
     reach = float(np.clip(0.8 / np.sqrt(len(order)), 0.008, 0.07))  # about the distance between samples
     spacing = float(np.clip(0.5 * reach, *_SPACINGS))
     layout = _layout(size, min(spacing, max(reach, 0.01)), log_depth_range, like)
@@ -151,6 +155,17 @@ def fit_field(
     if len(order) >= _MIN_FINE:
         mean += _fine_step(layout, mean, samples, reach)
     return LocalField(layout, np.clip(mean, -_MOST, _MOST).astype(np.float32), kernel, points.place, noise)
+
+
+def _kernel_and_noise(points: Points) -> tuple[Kernel, NDArray[np.float64]]:
+    """Choose the kernel, and once more without the outliers that the first choice tells: they blur it."""
+    kernel = likeliest_kernel(points)
+    noise, outlier = tell_outliers(points, kernel)
+    honest = outlier <= max(_HONEST, float(np.median(outlier)))
+    if not honest.all():
+        kernel = likeliest_kernel(replace(points, outlier=outlier).at(np.flatnonzero(honest)))
+        noise, _ = tell_outliers(points, kernel)
+    return kernel, noise
 
 
 def _mean_at_nodes(

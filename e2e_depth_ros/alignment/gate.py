@@ -28,7 +28,7 @@ _LEAST_LOG = 0.05
 _ALIKE_LOG = 0.1
 _ALIKE_DOUBT = 0.1  # at most, of a sample that is as far off as its neighbours
 _MOST_DOUBT = 0.9  # probability of being an outlier from which a sample is dropped
-_OUTLIER_LOG = 1.0  # how far off the log of an outlier typically is
+_OUTLIER_WIDTH = (0.3, 2.5)  # at least and at most, of log depths
 _NEIGHBOUR_SIGMAS = (6.0, 4.0)  # as long as few samples are gross, and where many are
 _MANY_GROSS = 0.03
 _DEPTH_SCALE = 0.25  # image widths that a difference of 1 in log depth counts as among neighbours
@@ -129,6 +129,12 @@ def _cells_of(u_px: NDArray[np.float32], v_px: NDArray[np.float32], width: int) 
     return cell
 
 
+def outlier_width(log_measured: NDArray[np.float64]) -> float:
+    """Range of log depth over which outliers are spread: that of what was measured, (N,)."""
+    first, last = np.quantile(log_measured, (0.05, 0.95))
+    return float(np.clip((last - first) / 0.9, *_OUTLIER_WIDTH))
+
+
 def gate_samples(
     u_px: NDArray[np.float32],
     v_px: NDArray[np.float32],
@@ -153,8 +159,10 @@ def gate_samples(
     place = np.stack([u_px / width, v_px / width, _DEPTH_SCALE * log_depth], axis=1)
     limit = max(_GLOBAL_SIGMAS * sigma, _LEAST_LOG)
     far_off = np.abs(log_ratio) >= limit
-    by_chance = min(limit / _OUTLIER_LOG, 0.5)  # as outliers are spread wide, some agree with the fit
-    doubt = outlier_probability(u_px, v_px, log_depth + log_ratio, far_off, by_chance)
+    log_measured = log_depth + log_ratio
+    # As outliers are spread, some agree with the fit.
+    by_chance = min(2 * limit / outlier_width(log_measured), 0.5)
+    doubt = outlier_probability(u_px, v_px, log_measured, far_off, by_chance)
     if far_off.any() and len(far_off) >= LEAST_COMPARED:
         if len(far_off) <= MOST_COMPARED:
             # Where a network is wrong about a whole object, the samples on it are off alike.

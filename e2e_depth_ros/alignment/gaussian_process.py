@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from e2e_depth_ros.alignment.gate import CERTAIN_DOUBT
+from e2e_depth_ros.alignment.gate import CERTAIN_DOUBT, outlier_width
 
 MAX_TUNING = 120
 """Points that choose the kernel."""
@@ -20,7 +20,6 @@ MAX_TUNING = 120
 _CELL = (0.04, 0.15)  # smallest cell that samples are merged in: image widths, log depth
 _ROUNDS = 2  # of telling outliers
 _LEAST_OUTLIER = 0.002  # probability below which it isn't worth the while
-_OUTLIER_WIDTH = 2.5  # of log ratios, over which outliers are spread
 _REACHES = (0.06, 0.12, 0.2, 0.35)  # of the kernel over the image, image widths
 _SLOPES = {0.0: 0.6, -0.5: 1.3, -1.0: 6.0}  # of the mean with log depth, each with one of `_DEPTH_REACHES`
 _SLOPE_LOG_PRIOR = 30.0  # for a slope of -1, as against 0: the network is believed unless many samples object
@@ -232,24 +231,28 @@ def _without_tails(value: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.clip(value, -limit, limit), dtype=np.float64)
 
 
-def condition(points: Points, kernel: Kernel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Condition the field on points; those that turn out to be outliers hardly count.
+def tell_outliers(points: Points, kernel: Kernel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ask of each point what the others expect at its place.
 
     A point's residual, if it were left out, has a normal distribution if it is honest and a wide one if it
     is an outlier. Noise is added by the odds of the latter, in units of the variance of the former.
 
     Returns:
-        The weights (N,) that the field's mean is a sum of kernels with, and the noise (N,) in the end.
+        The noise (N,) to condition the field with, and the probability (N,) of being an outlier.
     """
     value = points.value - kernel.mean(points.place[:, 2])
     covariance = kernel.between(points.place, points.place)
     own = kernel.noise_of(points)
+    if points.outlier.max() <= _LEAST_OUTLIER:
+        return own, points.outlier
     trusted = points.outlier <= _TRUSTED
     if np.count_nonzero(trusted) < _LEAST_TRUSTED:
         trusted[:] = True
+    width = outlier_width(points.place[:, 2] + points.value)
     # Doubtful points start without a say, so that two that agree by chance can't vouch for each other.
     noise = np.where(trusted, own, own + _NO_SAY * kernel.variance)
-    for _ in range(_ROUNDS if points.outlier.max() > _LEAST_OUTLIER else 0):
+    odds = np.zeros(len(own))
+    for _ in range(_ROUNDS):
         precision = inverse(covariance, noise)
         # Rasmussen and Williams, 2006, eq. 5.12. Without what was added to the point's own noise.
         left_out = 1 / np.diag(precision).astype(np.float64)
@@ -258,12 +261,19 @@ def condition(points: Points, kernel: Kernel) -> tuple[NDArray[np.float64], NDAr
         # The kernel may promise more than it keeps. 0.455 is the median of chi squared.
         variance *= max(1.0, float(np.median((np.square(residual) / variance)[trusted])) / 0.455)
         honest = np.exp(-0.5 * np.square(residual) / variance) / np.sqrt(2 * np.pi * variance)
-        odds = points.outlier / _OUTLIER_WIDTH / np.maximum((1 - points.outlier) * honest, 1e-12)
+        odds = points.outlier / width / np.maximum((1 - points.outlier) * honest, 1e-12)
         noise = own + variance * np.minimum(odds, _NO_SAY)
+    return noise, odds / (1 + odds)
+
+
+def condition(points: Points, kernel: Kernel, noise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Condition the field on points with noise (N,); its mean is a sum of kernels with the weights (N,)."""
+    value = points.value - kernel.mean(points.place[:, 2])
+    covariance = kernel.between(points.place, points.place)
     np.einsum("ii->i", covariance)[:] += noise
     factor = torch.linalg.cholesky(torch.from_numpy(covariance))
     weights = torch.cholesky_solve(torch.from_numpy(value.astype(np.float32))[:, None], factor)
-    return weights[:, 0].numpy().astype(np.float64), noise
+    return weights[:, 0].numpy().astype(np.float64)
 
 
 def inverse(covariance: NDArray[np.float32], noise: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.alignment.affine import AffineModel
-from e2e_depth_ros.alignment.gate import are_crowded, edge_doubt, gate_samples, shares_of_cells
+from e2e_depth_ros.alignment.gate import (
+    are_crowded,
+    edge_doubt,
+    gate_samples,
+    outlier_width,
+    shares_of_cells,
+)
 from e2e_depth_ros.core.maps import DepthKind
 
 
@@ -108,3 +114,11 @@ def test_samples_on_an_object_that_the_network_misses_are_kept(scene, model):
     depth = np.where(inside, np.float32(0.5), samples.depth_m)  # a box there, at half a metre
     missed = replace(samples, depth_m=depth)
     assert gated(scene, model, missed).keep[inside].mean() > 0.9
+
+
+def test_outliers_are_spread_as_widely_as_what_was_measured():
+    rng = np.random.default_rng(9)
+    room_m, street_m = rng.uniform(1, 2.5, 400), np.exp(rng.uniform(0, 6, 400))
+    assert outlier_width(np.log(room_m)) == pytest.approx(np.log(2.5), rel=0.15)
+    assert outlier_width(np.log(street_m)) == 2.5
+    assert outlier_width(np.full(30, 1.2)) == 0.3
