@@ -16,6 +16,8 @@ from e2e_depth_ros.core.maps import DepthMap
 
 _AGREED = 0.7  # share of agreeing samples from which fewer may be corrected by
 _CERTAIN = 30  # samples from which a poor fit may be corrected
+_UNANIMOUS = 0.93  # share of agreeing samples below which others of few may be outliers that look honest
+_CAUTION = 0.5  # share of the correction that is made then
 
 
 def are_worth_a_correction(fit: AffineFit, samples: Samples, size: tuple[int, int]) -> bool:
@@ -72,6 +74,8 @@ def corrected_locally(
         (float(bounds.min()), float(bounds.max())),
         like=previous,
     )
+    if field is not None and len(samples) < _CERTAIN and fit.inlier_ratio < _UNANIMOUS:
+        field = field.faded(_CAUTION)
     dropped = dict(samples.dropped)
     for reason, count in (("disagree", gate.gross), ("occluded", gate.occluded), ("isolated", gate.lonely)):
         if count:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scenes import abs_rel, draw
+from scenes import abs_rel, draw, metric_from, scene_relative, smooth_error
 
 from e2e_depth_ros.alignment import AlignmentState, AlignmentTracker, align
 from e2e_depth_ros.alignment.samples import Samples
@@ -112,3 +112,22 @@ def test_samples_that_mix_up_a_plant_and_what_is_behind_it_do_not_harm_the_rest(
         for local in (True, False)
     )
     assert corrected <= 1.05 * fitted
+
+
+@pytest.mark.parametrize("seed", [12, 14, 15])
+def test_few_samples_of_which_some_disagree_are_followed_with_caution(seed):
+    """Outliers that look honest may be among the rest, and few samples can't tell."""
+    relative = scene_relative()
+    rng = np.random.default_rng(seed)
+    truth_m = metric_from(relative) * np.exp(smooth_error(rng))
+    u, v, measured_m, _ = draw(truth_m, 20, rng, noise=0.01)
+    measured_m[:3] *= 2.5
+
+    def correction(chosen):
+        samples = relative, u[chosen], v[chosen], measured_m[chosen]
+        corrected, fitted = (align(*samples, local=local).depth_m for local in (True, False))
+        return float(np.abs(np.log(corrected / fitted)).mean())
+
+    honest, mixed = correction(np.arange(3, 20)), correction(np.arange(20))
+    assert honest > 0.02
+    assert 0.2 * honest < mixed < 0.7 * honest
