@@ -158,11 +158,11 @@ def fit_field(
 
 
 def _kernel_and_noise(points: Points) -> tuple[Kernel, NDArray[np.float64]]:
-    """Choose the kernel, and once more without the outliers that the first choice tells: they blur it."""
+    """Choose the kernel; if all looks like noise, once more without the outliers that may have blurred it."""
     kernel = likeliest_kernel(points)
     noise, outlier = tell_outliers(points, kernel)
     honest = outlier <= max(_HONEST, float(np.median(outlier)))
-    if not honest.all():
+    if kernel.is_noisiest and not honest.all():
         kernel = likeliest_kernel(replace(points, outlier=outlier).at(np.flatnonzero(honest)))
         noise, _ = tell_outliers(points, kernel)
     return kernel, noise

@@ -89,6 +89,11 @@ class Kernel:
     level: float = 0.0
     ends: tuple[float, float] = (-np.inf, np.inf)
 
+    @property
+    def is_noisiest(self) -> bool:
+        """Whether its noise is the largest that is tried."""
+        return self.noise >= _NOISES[-1]
+
     def mean(self, log_depth: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean of the field where nothing is known."""
         return np.asarray(
