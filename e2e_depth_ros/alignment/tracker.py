@@ -24,7 +24,7 @@ from e2e_depth_ros.core.maps import DepthKind, DepthMap
 _TRUSTED_DOUBT = 0.05**2  # variance of log depth at which a sample at an edge counts half in the fit
 _LEAST_SIGMA = 0.01
 _ENOUGH_FITTED = 20  # others, without which all have to serve
-_CONFIRMED = 0.5  # share of samples confirmed by neighbours, from which it is the network that is wrong
+_CONFIRMED = 0.25  # share of samples confirmed by neighbours, from which the network is wrong. Outliers: 0.01
 _INVERSE_CORRELATION = -0.7  # Spearman's, of confirmed samples and relative depth that is really disparity
 
 

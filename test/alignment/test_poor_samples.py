@@ -86,6 +86,19 @@ def test_a_wall_that_the_network_has_the_wrong_way_round_is_measured():
     assert abs_rel(alignment.depth_m, depth_m) < 0.02
 
 
+def test_a_hall_of_slopes_that_the_network_does_not_see_is_measured():
+    """On slopes honest neighbours differ, too; still far more confirm each other than outliers would."""
+    row, column = np.indices((60, 80))
+    depth_m = 2 * np.exp(0.9 * np.sin(column / 14) + 0.6 * np.cos(row / 11))
+    relative = np.where(row < 30, 0.75 + 0.2 * np.sin(column / 9), 0.06 + 0.05 * np.cos(column / 7))
+    u, v, measured_m, _ = draw(depth_m, 400, np.random.default_rng(0), noise=0.01)
+    alignment = align(relative, u, v, measured_m)
+    assert FitCase.UNEXPLAINED.value in alignment.reason
+    assert abs_rel(alignment.depth_m, depth_m) < 0.02
+    shuffled = align(relative, u, v, np.random.default_rng(1).permutation(measured_m))
+    assert FitCase.OUTLIERS.value in shuffled.reason
+
+
 @pytest.mark.parametrize("noise", [0.0, 0.05])
 def test_disparity_taken_for_depth_is_told_however_dense_the_samples(scene, noise):
     rng = np.random.default_rng(5)
