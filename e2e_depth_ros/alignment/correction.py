@@ -14,9 +14,9 @@ from e2e_depth_ros.alignment.gate import POOR_SIGMA, are_crowded, edge_doubt, ga
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.core.maps import DepthMap
 
-_AGREED = 0.7  # share of agreeing samples from which fewer may be corrected by
-_CERTAIN = 30  # samples from which a poor fit may be corrected
-_UNANIMOUS = 0.93  # share of agreeing samples below which others of few may be outliers that look honest
+_CERTAIN = 30  # samples; fewer can't tell outliers from errors of the network
+_AGREED = 0.7  # share of agreeing samples from which such few may be corrected by all the same
+_UNANIMOUS = 0.93  # the same, below which others of them may be outliers that look honest
 _CAUTION = 0.5  # share of the correction that is made then
 
 

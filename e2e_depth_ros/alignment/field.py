@@ -37,9 +37,7 @@ _MIN_FINE = 150  # samples from which there is something left for the fine step
 _LAYER_STEP = 0.1
 _SPACINGS = (0.025, 0.035)  # of nodes that the mean is computed at, image widths: half the samples' distance
 _FINE_NOISE = 0.03**2  # variance at which a sample's doubt halves its weight in the fine step
-_HONEST = (
-    0.05  # probability of being an outlier up to which points choose the kernel, or else the better half
-)
+_HONEST = 0.05  # probability of being an outlier up to which a point may choose the kernel once more
 _MOST = 2.5  # of the log ratio: a factor of 12
 
 

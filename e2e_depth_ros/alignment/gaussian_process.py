@@ -245,11 +245,11 @@ def tell_outliers(points: Points, kernel: Kernel) -> tuple[NDArray[np.float64], 
     Returns:
         The noise (N,) to condition the field with, and the probability (N,) of being an outlier.
     """
-    value = points.value - kernel.mean(points.place[:, 2])
-    covariance = kernel.between(points.place, points.place)
     own = kernel.noise_of(points)
     if points.outlier.max() <= _LEAST_OUTLIER:
         return own, points.outlier
+    value = points.value - kernel.mean(points.place[:, 2])
+    covariance = kernel.between(points.place, points.place)
     trusted = points.outlier <= _TRUSTED
     if np.count_nonzero(trusted) < _LEAST_TRUSTED:
         trusted[:] = True
