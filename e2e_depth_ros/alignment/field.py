@@ -28,6 +28,7 @@ from e2e_depth_ros.alignment.gaussian_process import (
     tell_outliers,
 )
 from e2e_depth_ros.alignment.grid import GridLayout
+from e2e_depth_ros.alignment.threads import one_thread
 
 MIN_SAMPLES = 8
 """Fewer samples than this can't tell a local error from noise."""
@@ -86,9 +87,10 @@ class LocalField:
         # Every k-th point, with a k-th of its noise, tells as much about the variance.
         step = -(-len(self._place) // MAX_TUNING)
         place, noise = self._place[::step], self._noise[::step] / step
-        precision = inverse(self._kernel.between(place, place), noise)
-        covariance = self._kernel.between(nodes, place)
-        known = np.einsum("ij,ij->i", covariance @ precision, covariance)
+        with one_thread():
+            precision = inverse(self._kernel.between(place, place), noise)
+            covariance = self._kernel.between(nodes, place)
+            known = np.einsum("ij,ij->i", covariance @ precision, covariance)
         share = 1 - known.reshape(layout.shape) / self._kernel.variance
         return layout, np.clip(share, 0, 1).astype(np.float32)
 

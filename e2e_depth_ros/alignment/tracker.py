@@ -18,6 +18,7 @@ from e2e_depth_ros.alignment.prior import OffsetPrior, offset_prior_of
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.alignment.samples import Samples, nearest_pixels
 from e2e_depth_ros.alignment.states import TrackerSettings, state_with, state_without
+from e2e_depth_ros.alignment.threads import one_thread
 from e2e_depth_ros.alignment.verdict import FitCase, rank_correlation_of
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
@@ -87,6 +88,10 @@ class AlignmentTracker:
         Returns:
             Metric depth, if the state is not lost, and the state with its reason.
         """
+        with one_thread():
+            return self._updated(relative, stamp_ns, samples, absence)
+
+    def _updated(self, relative: DepthMap, stamp_ns: int, samples: Samples | None, absence: str) -> Alignment:
         self._note = ""
         if not relative.valid.any():
             return self._result(relative, stamp_ns, samples, None, "the image has no valid relative depth")
