@@ -145,8 +145,7 @@ def fit_field(
         place, log_ratio[order].astype(np.float64), doubt[order], outlier[order], np.ones(len(order))
     )
     points = merge_points(samples, _MAX_PSEUDO)
-    kernel, noise = _kernel_and_noise(points)
-    weights = condition(points, kernel, noise)
+    kernel, weights, noise = _conditioned(points)
     reach = float(np.clip(0.8 / np.sqrt(len(order)), 0.008, 0.07))  # about the distance between samples
     spacing = float(np.clip(0.5 * reach, *_SPACINGS))
     layout = _layout(size, min(spacing, max(reach, 0.01)), log_depth_range, like)
@@ -157,15 +156,23 @@ def fit_field(
     return LocalField(layout, np.clip(mean, -_MOST, _MOST).astype(np.float32), kernel, points.place, noise)
 
 
-def _kernel_and_noise(points: Points) -> tuple[Kernel, NDArray[np.float64]]:
-    """Choose the kernel; if all looks like noise, once more without the outliers that may have blurred it."""
+def _conditioned(points: Points) -> tuple[Kernel, NDArray[np.float64], NDArray[np.float64]]:
+    """Choose the kernel, and condition on the points.
+
+    If all looks like noise, it is chosen once more without the outliers that may have blurred it.
+
+    Returns:
+        The kernel, the weights (N,) of the points and their noise (N,).
+    """
     kernel = likeliest_kernel(points)
-    noise, outlier = tell_outliers(points, kernel)
+    covariance = kernel.between(points.place, points.place)
+    noise, outlier = tell_outliers(points, kernel, covariance)
     honest = outlier <= max(_HONEST, float(np.median(outlier)))
     if kernel.is_noisiest and not honest.all():
         kernel = likeliest_kernel(replace(points, outlier=outlier).at(np.flatnonzero(honest)))
-        noise, _ = tell_outliers(points, kernel)
-    return kernel, noise
+        covariance = kernel.between(points.place, points.place)
+        noise, _ = tell_outliers(points, kernel, covariance)
+    return kernel, condition(points, kernel, covariance, noise), noise
 
 
 def _mean_at_nodes(

@@ -236,8 +236,10 @@ def _without_tails(value: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.clip(value, -limit, limit), dtype=np.float64)
 
 
-def tell_outliers(points: Points, kernel: Kernel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Ask of each point what the others expect at its place.
+def tell_outliers(
+    points: Points, kernel: Kernel, covariance: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ask of each point what the others, of this covariance (N, N), expect at its place.
 
     A point's residual, if it were left out, has a normal distribution if it is honest and a wide one if it
     is an outlier. Noise is added by the odds of the latter, in units of the variance of the former.
@@ -249,7 +251,6 @@ def tell_outliers(points: Points, kernel: Kernel) -> tuple[NDArray[np.float64], 
     if points.outlier.max() <= _LEAST_OUTLIER:
         return own, points.outlier
     value = points.value - kernel.mean(points.place[:, 2])
-    covariance = kernel.between(points.place, points.place)
     trusted = points.outlier <= _TRUSTED
     if np.count_nonzero(trusted) < _LEAST_TRUSTED:
         trusted[:] = True
@@ -271,24 +272,32 @@ def tell_outliers(points: Points, kernel: Kernel) -> tuple[NDArray[np.float64], 
     return noise, odds / (1 + odds)
 
 
-def condition(points: Points, kernel: Kernel, noise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Condition the field on points with noise (N,); its mean is a sum of kernels with the weights (N,)."""
+def condition(
+    points: Points, kernel: Kernel, covariance: NDArray[np.float32], noise: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Condition the field on points of this covariance (N, N) with noise (N,).
+
+    Returns:
+        The weights (N,) that the field's mean is a sum of kernels with.
+    """
     value = points.value - kernel.mean(points.place[:, 2])
-    covariance = kernel.between(points.place, points.place)
-    np.einsum("ii->i", covariance)[:] += noise
-    factor = torch.linalg.cholesky(torch.from_numpy(covariance))
-    weights = torch.cholesky_solve(torch.from_numpy(value.astype(np.float32))[:, None], factor)
+    right = torch.from_numpy(value.astype(np.float32))[:, None]
+    weights = torch.cholesky_solve(right, _factor(covariance, noise))
     return weights[:, 0].numpy().astype(np.float64)
 
 
 def inverse(covariance: NDArray[np.float32], noise: NDArray[np.float64]) -> NDArray[np.float32]:
     """Inverse of a covariance (N, N) with noise (N,) added."""
+    precision: NDArray[np.float32] = torch.cholesky_inverse(_factor(covariance, noise)).numpy()
+    return precision
+
+
+def _factor(covariance: NDArray[np.float32], noise: NDArray[np.float64]) -> torch.Tensor:
+    """Cholesky factor (N, N) of a covariance with noise added."""
     noisy = covariance.copy()
     np.einsum("ii->i", noisy)[:] += noise
-    precision: NDArray[np.float32] = torch.cholesky_inverse(
-        torch.linalg.cholesky(torch.from_numpy(noisy))
-    ).numpy()
-    return precision
+    factor: torch.Tensor = torch.linalg.cholesky(torch.from_numpy(noisy))
+    return factor
 
 
 def matern(distance: NDArray[Any]) -> NDArray[Any]:

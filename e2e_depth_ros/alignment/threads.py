@@ -20,5 +20,5 @@ def one_thread() -> AbstractContextManager[object]:
 
 @cache
 def _pools() -> ThreadpoolController:
-    """Find the libraries once: looking takes a thousand times as long as setting."""
+    """Find the libraries once: looking takes two milliseconds, setting a hundredth of one."""
     return ThreadpoolController()

@@ -150,8 +150,9 @@ def test_outliers_side_by_side_do_not_vouch_for_each_other(seed):
     outlier = np.where(value > 1, 0.44, 0.26)
     kernel = Kernel(variance=0.01, reach=0.12, depth_reach=1.3, noise=0.005, middle=1.0)
     points = Points(place, value, np.zeros(44), outlier, np.ones(44))
-    weights = condition(points, kernel, tell_outliers(points, kernel)[0])
-    assert np.abs(kernel.between(place, place) @ weights).max() < 0.6
+    covariance = kernel.between(place, place)
+    weights = condition(points, kernel, covariance, tell_outliers(points, kernel, covariance)[0])
+    assert np.abs(covariance @ weights).max() < 0.6
 
 
 def test_an_error_of_the_box_does_not_leak_to_the_wall_behind_it():
