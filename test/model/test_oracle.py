@@ -1,8 +1,9 @@
 """Every layout gives what diffusers' Marigold pipelines give from the same files.
 
 Two programs that add in another order differ by rounding, and how much that is depends on the network, the
-processor and the number of threads. So the pipeline runs twice: in float64, which is exact beside float32, and
-in float32, which tells how far rounding drives this network on this machine. Ours may be off by some times that.
+processor and the number of threads. So the pipeline runs twice: in float64, exact beside float32, and in
+float32, which tells how far rounding drives this network on this machine. Ours may be off by some times
+that.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ diffusers.utils.logging.set_verbosity_error()
 
 # The largest of some thousand roundings varies by a factor of two or three between orders of summation.
 _ROUNDINGS = 3
-# Rounding was 4e-6 of depth and 4e-5 of normals, whose vectors may be short; a wrong scheduler, crop or sign is
-# far larger.
+# Rounding was 4e-6 of depth and 4e-5 of normals, whose vectors may be short; a wrong scheduler, crop or sign
+# is far larger.
 _MOST_ROUNDING = 2e-4
 
 _OPTICAL_FROM_MARIGOLD = np.array([1, -1, -1], dtype=np.float32)
