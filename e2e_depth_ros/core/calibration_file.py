@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core.camera import Camera, DistortionModel
 from e2e_depth_ros.core.errors import InvalidInputError
 
-
 _MOST_NUMBERS: Final = 32
 
 

@@ -150,13 +150,13 @@ class Camera:
 
     @property
     def _rectified_intrinsics(self) -> _Matrix:
-        matrix = (self.intrinsics if self.projection is None else self.projection).copy()
+        matrix: _Matrix = np.array(self.intrinsics if self.projection is None else self.projection)
         matrix[0, 1] = 0
         return matrix
 
     @property
     def rectified_skew_px(self) -> float:
-        """How far off the skew of P, which `rectified()` leaves out, puts a pixel at the border; 0 without."""
+        """How far the skew of P, which `rectified()` leaves out, moves pixels at the border."""
         if self.projection is None:
             return 0.0
         (_, skew, _), (_, fy, cy) = self.projection[:2].tolist()

@@ -218,7 +218,10 @@ def _straightened(
         factor, slope = bend.radial(np.sqrt(s))
         along = np.where(s > 0, (x_error * x_ray + y_error * y_ray) / np.where(s > 0, s, 1), 0.0)
         outwards = along / slope - along / factor
-        x_ray, y_ray = x_ray + x_error / factor + outwards * x_ray, y_ray + y_error / factor + outwards * y_ray
+        x_ray, y_ray = (
+            x_ray + x_error / factor + outwards * x_ray,
+            y_ray + y_error / factor + outwards * y_ray,
+        )
     return x_ray, y_ray
 
 

@@ -23,9 +23,7 @@ _ALIASES: Final[dict[DistortionModel, tuple[str, ...]]] = {
         *("kannala brandt", "kannala brandt 4", "kannala brandt 8", "kb 4"),
     ),
 }
-_MODELS: Final = {
-    re.sub("[^a-z0-9]", "", name): model for model, names in _ALIASES.items() for name in names
-}
+_MODELS: Final = {re.sub("[^a-z0-9]", "", name): model for model, names in _ALIASES.items() for name in names}
 _LEAST_PLUMB_BOB: Final = 4  # of three it is not said whether the last is p1 or k3
 _FULL_PLUMB_BOB: Final = 5
 
@@ -38,7 +36,7 @@ def lens_from_calibration(
     Case, blanks, hyphens and underscores in the name do not matter. Without a coefficient that is not zero
     there is no distortion, whatever the name: so ROS's image_geometry has it, and drivers that publish
     rectified images leave the name of the lens. Zeros at the end are dropped or filled in, as the model needs
-    them; plumb_bob with more than five coefficients is OpenCV's rational model, whose first five are the same.
+    them; plumb_bob with more than five is OpenCV's rational model, whose first five are the same.
 
     Args:
         name: The distortion model, as CameraInfo or a file names it.
