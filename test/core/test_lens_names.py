@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -132,3 +133,15 @@ def test_what_is_not_finite_is_no_zero() -> None:
     model, coefficients = lens_from_calibration("plumb_bob", (*FOUR, math.nan))
     assert model is PLUMB_BOB
     assert math.isnan(coefficients[4])
+
+
+def test_the_names_that_the_documentation_gives_are_known() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "cameras.md").read_text(encoding="utf-8")
+    table = page.partition("| model | other names |")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in table.splitlines()[2:]]
+    assert [row[0].strip("`") for row in rows] == [model.value for model in (PLUMB_BOB, RATIONAL, FISHEYE)]
+    for model, names, _ in rows:
+        expected = DistortionModel(model.strip("`"))
+        said = names.replace("no name", "").replace("(4 or 8)", "").split(",")
+        for name in (expected.value, *said):
+            assert lens_from_calibration(name.strip(), FOUR)[0] is expected
