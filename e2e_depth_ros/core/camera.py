@@ -246,8 +246,9 @@ class Camera:
             x, y = points[:, 0] * inverse_z, points[:, 1] * inverse_z
         if self.is_distorted:
             x, y = distort(x, y, self.distortion_model, self.distortion)
-        u, v = self.fx * x + self.skew * y + self.cx, self.fy * y + self.cy
-        return u.astype(points.dtype, copy=False), v.astype(points.dtype, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            u, v = self.fx * x + self.skew * y + self.cx, self.fy * y + self.cy
+            return u.astype(points.dtype, copy=False), v.astype(points.dtype, copy=False)
 
     def normalized_from_pixels(self, u_px: ArrayLike, v_px: ArrayLike) -> tuple[_Pixels, _Pixels]:
         """Find the rays through pixels, without distortion.

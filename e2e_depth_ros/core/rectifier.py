@@ -94,4 +94,5 @@ def _raw_from_rectified(camera: Camera) -> tuple[NDArray[np.float32], NDArray[np
     x, y = np.broadcast_arrays(*rectified.normalized_grid)
     rays = np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3).astype(np.float64)
     u, v = camera.project(rays @ camera.rectification)  # row vectors: R^T takes rectified to raw
-    return u.reshape(camera.size).astype(np.float32), v.reshape(camera.size).astype(np.float32)
+    with np.errstate(over="ignore"):  # far outside of the image
+        return u.reshape(camera.size).astype(np.float32), v.reshape(camera.size).astype(np.float32)
