@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from e2e_depth_ros.alignment.samples import Samples, samples_from_depth, samples_from_points, thin
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.ros.clouds import points_from_message
+from e2e_depth_ros.ros.frames import may_be_same_frame, same_frame
 from e2e_depth_ros.ros.images import depth_from_message
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.refusal import RefusedMessageError
@@ -127,7 +128,7 @@ class SparseInputs:
         described = self._described
         if described is None or described[0] != extrinsics:
             self._described = described = extrinsics, frame_id
-        if frame_id != described[1]:
+        if not same_frame(frame_id, described[1]):
             raise RefusedMessageError(
                 "sparse_points: frame",
                 f"expected {described[1]!r}, the first that came and so the one that sparse_extrinsics"
@@ -137,7 +138,7 @@ class SparseInputs:
 
     def _from_depth(self, message: Any, header: Any, view: View, parameters: Parameters) -> Samples:
         frames = header.frame_id, message.header.frame_id
-        if all(frames) and frames[0] != frames[1]:
+        if not may_be_same_frame(*frames):
             raise RefusedMessageError(
                 "sparse_depth: frame",
                 f"expected depth registered to the image, in its frame {frames[0]!r}, got {frames[1]!r}",
