@@ -20,7 +20,7 @@ from e2e_depth_ros.ros.diagnostics import Statistics
 from e2e_depth_ros.ros.image_parameters import Struct
 from e2e_depth_ros.ros.parameter_server import ParameterServer
 from e2e_depth_ros.ros.publishers import RELIABILITY
-from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.ros.refusal import RefusedMessageError, Throttle, one_line
 from e2e_depth_ros.ros.stamps import StampOrder, stamp_ns
 from e2e_depth_ros.ros.status import model_status
 from e2e_depth_ros.ros.worker import Worker
@@ -69,6 +69,7 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._enabled = True
         self._stamp_order = StampOrder()
         self._statistics = Statistics()
+        self._throttle = Throttle()
         self._parameters_in_use = ParameterServer(
             self, defaults, is_configured=lambda: bool(self._model), on_change=self._on_parameters
         )
@@ -166,9 +167,9 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         try:
             step()
         except E2EDepthError as error:
-            self.get_logger().error(f"cannot {verb}: {error}")
+            self.get_logger().error(one_line(f"cannot {verb}: {error}"))
         except Exception as error:  # noqa: BLE001 - whatever a driver or library raises
-            self.get_logger().error(f"cannot {verb}: {type(error).__name__}: {error}")
+            self.get_logger().error(one_line(f"cannot {verb}: {type(error).__name__}: {error}"))
         else:
             return True
         return False
@@ -259,14 +260,17 @@ class ImageNode(LifecycleNode, Generic[Struct]):
 
     def _on_refusal(self, refusal: RefusedMessageError) -> None:
         self._statistics.refused(refusal)
-        self.get_logger().warning(f"refused {refusal}", throttle_duration_sec=5.0)
+        if self._throttle.passes(refusal.reason):
+            self.get_logger().warning(f"refused {refusal}")
 
     def _on_failure(self, error: Exception) -> None:
         if isinstance(error, RefusedMessageError):
             self._on_refusal(error)
             return
         self._statistics.failed(error)
-        self.get_logger().error(f"a frame failed: {type(error).__name__}: {error}", throttle_duration_sec=5.0)
+        kind = type(error).__name__
+        if self._throttle.passes(f"failed: {kind}"):
+            self.get_logger().error(one_line(f"a frame failed: {kind}: {error}"))
 
     # Diagnostics
 
