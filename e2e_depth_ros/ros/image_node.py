@@ -84,6 +84,14 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         """The current values."""
         return self._parameters_in_use.values
 
+    def set_parameters_atomically(self, parameter_list: list[Any]) -> Any:
+        """Set parameters all at once, in their declared types; the parameter services call this."""
+        return self._parameters_in_use.set(parameter_list, super().set_parameters_atomically)
+
+    def set_parameters(self, parameter_list: list[Any]) -> list[Any]:
+        """Set parameters one after the other."""
+        return [self.set_parameters_atomically([parameter]) for parameter in parameter_list]
+
     # What a node does of its own
 
     @abstractmethod

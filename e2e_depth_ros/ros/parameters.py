@@ -73,9 +73,11 @@ class Parameters(ImageParameters):
     )
     rectify: str = parameter(
         "auto",
-        "Whether to remove lens distortion. on: always, as camera_info says. off: never, images are taken as"
+        "Whether to remove lens distortion. always: as camera_info says. never: images are taken as"
         " rectified. auto: unless the name of the image topic contains image_rect.",
-        choices=("auto", "on", "off"),
+        choices=("auto", "always", "never"),
+        # The words of old, which YAML reads as booleans unless they are quoted.
+        aliases={"on": "always", "off": "never", True: "always", False: "never"},
     )
     approx_sync_max_interval: float = parameter(
         0.1,

@@ -180,7 +180,9 @@ class Pipeline:
     ) -> View:
         if camera_info is None:
             return View(rgb)
-        rectify = parameters.rectify == "on" or (parameters.rectify == "auto" and not self._comes_rectified)
+        rectify = parameters.rectify == "always" or (
+            parameters.rectify == "auto" and not self._comes_rectified
+        )
         frames = header.frame_id, camera_info.header.frame_id
         try:
             if all(frames) and frames[0] != frames[1]:
