@@ -13,6 +13,10 @@ from typing import Any
 from e2e_depth_ros.core.errors import InvalidInputError
 
 
+class BadParameterError(InvalidInputError):
+    """A parameter has a value that it can't have."""
+
+
 class Changes(Enum):
     """When a parameter may be changed."""
 
@@ -59,7 +63,7 @@ class Declaration:
             The value in the type of the default; a tuple for an array.
 
         Raises:
-            InvalidInputError: Names the parameter, the value and the bound, or what to quote.
+            BadParameterError: Names the parameter, the value and the bound, or what to quote.
         """
         if isinstance(value, (bool, str)) and value in self.aliases:
             value = self.aliases[value]
@@ -72,7 +76,7 @@ class Declaration:
         elif isinstance(self.default, str) and type(value) is int:
             value = str(value)
         elif isinstance(self.default, str) and isinstance(value, (bool, float)):
-            raise InvalidInputError(
+            raise BadParameterError(
                 f"parameter {self.name}: expected string, got {value!r}, as YAML takes words such as no and"
                 f' 1e3 for booleans and numbers. Quote it: {self.name}: "..." in a file,'
                 f""" -p "{self.name}:='...'" on a command line"""
@@ -84,23 +88,23 @@ class Declaration:
         """Refuse a value that the parameter can't have.
 
         Raises:
-            InvalidInputError: Names the parameter, the value and the bound.
+            BadParameterError: Names the parameter, the value and the bound.
         """
         wanted = f"parameter {self.name}: expected {self.type_name}"
         kind = type(self.default[0] if isinstance(self.default, tuple) else self.default)
         values = value if isinstance(self.default, tuple) else (value,)
         if not isinstance(values, (tuple, list)) or any(type(entry) is not kind for entry in values):
-            raise InvalidInputError(f"{wanted}, got {value!r}")
+            raise BadParameterError(f"{wanted}, got {value!r}")
         if isinstance(self.default, tuple) and len(values) != len(self.default):
-            raise InvalidInputError(f"{wanted} of length {len(self.default)}, got {list(value)!r}")
+            raise BadParameterError(f"{wanted} of length {len(self.default)}, got {list(value)!r}")
         if kind is float and not all(math.isfinite(entry) for entry in values):
-            raise InvalidInputError(f"{wanted} that is finite, got {value!r}")
+            raise BadParameterError(f"{wanted} that is finite, got {value!r}")
         if self.choices and value not in self.choices:
-            raise InvalidInputError(f"{wanted} of {', '.join(self.choices)}, got {value!r}")
+            raise BadParameterError(f"{wanted} of {', '.join(self.choices)}, got {value!r}")
         if self.minimum is not None and value < self.minimum:
-            raise InvalidInputError(f"{wanted} of at least {self.minimum:g}, got {value!r}")
+            raise BadParameterError(f"{wanted} of at least {self.minimum:g}, got {value!r}")
         if self.maximum is not None and value > self.maximum:
-            raise InvalidInputError(f"{wanted} of at most {self.maximum:g}, got {value!r}")
+            raise BadParameterError(f"{wanted} of at most {self.maximum:g}, got {value!r}")
 
     @property
     def type_name(self) -> str:

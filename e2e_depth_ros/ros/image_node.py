@@ -10,19 +10,20 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
 
 from e2e_depth_ros.core.errors import E2EDepthError
+from e2e_depth_ros.ros.declaration import BadParameterError
 from e2e_depth_ros.ros.diagnostics import Statistics
+from e2e_depth_ros.ros.ear import Ear
 from e2e_depth_ros.ros.image_parameters import Struct
 from e2e_depth_ros.ros.parameter_server import ParameterServer
-from e2e_depth_ros.ros.publishers import RELIABILITY
+from e2e_depth_ros.ros.qos import QosOverrides
 from e2e_depth_ros.ros.refusal import RefusedMessageError, Throttle, one_line
 from e2e_depth_ros.ros.stamps import StampOrder, stamp_ns
 from e2e_depth_ros.ros.status import model_status
+from e2e_depth_ros.ros.surroundings import Surroundings
 from e2e_depth_ros.ros.worker import Worker
 
 
@@ -70,6 +71,9 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._stamp_order = StampOrder()
         self._statistics = Statistics()
         self._throttle = Throttle()
+        self._surroundings = Surroundings(self)
+        self._qos_overrides = QosOverrides(self)
+        self._failure: Exception | None = None
         self._parameters_in_use = ParameterServer(
             self, defaults, is_configured=lambda: bool(self._model), on_change=self._on_parameters
         )
@@ -170,21 +174,27 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._stop()
         super().destroy_node()
 
+    @property
+    def has_bad_parameter(self) -> bool:
+        """Whether a parameter is why the last transition failed."""
+        return isinstance(self._failure, BadParameterError)
+
     def _succeeds(self, step: Callable[[], None], verb: str) -> bool:
         """Tell in one line why a transition fails: rclpy itself would say nothing."""
+        self._failure = None
         try:
             step()
-        except E2EDepthError as error:
-            self.get_logger().error(one_line(f"cannot {verb}: {error}"))
         except Exception as error:  # noqa: BLE001 - whatever a driver or library raises
-            self.get_logger().error(one_line(f"cannot {verb}: {type(error).__name__}: {error}"))
-        else:
-            return True
-        return False
+            self._failure = error
+            kind = "" if isinstance(error, E2EDepthError) else f"{type(error).__name__}: "
+            self.get_logger().error(one_line(f"cannot {verb}: {kind}{error}"))
+        return self._failure is None
 
     def _configure(self) -> None:
         # A group never forgets the entities that it had: with one for each configuration nothing piles up.
         self._group = MutuallyExclusiveCallbackGroup()
+        wanted = self.parameters
+        self.get_logger().info(one_line(f"loading {wanted.model} (device {wanted.device}) ..."))
         self._model = self._load()
         facts = ", ".join(f"{key} {value}" for key, value in self._model.items())
         self.get_logger().info(f"ready: {facts}")
@@ -199,15 +209,19 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         image_type = CompressedImage if wanted.image_transport == "compressed" else Image
         images = Input(image_type, self._image_topic(), self._on_image, wanted.input_queue_size)
         for source in (images, *self._other_inputs()):
-            profile = QoSProfile(depth=source.queue_size, reliability=RELIABILITY[wanted.input_reliability])
+            topic = str(self.resolve_topic_name(source.topic))
+            profile = self._qos_overrides.subscription(
+                topic, reliability=wanted.input_reliability, queue_size=source.queue_size
+            )
+            name = "image" if source is images else source.topic
+            ear = self._surroundings.ear(name, topic, source.message_type, profile)
             self._inputs.append(
                 self.create_subscription(
                     source.message_type,
                     source.topic,
-                    source.callback,
+                    _heard(ear, source.callback),
                     profile,
                     callback_group=self._group,
-                    qos_overriding_options=QoSOverridingOptions.with_default_policies(),
                 )
             )
 
@@ -215,6 +229,7 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
+        self._surroundings.forget_inputs()
         if self._worker is not None:
             self._interrupt()
             self._worker.stop()
@@ -284,16 +299,19 @@ class ImageNode(LifecycleNode, Generic[Struct]):
 
     def _report(self) -> None:
         dropped = self._dropped + (self._worker.dropped if self._worker else 0)
-        frames = self._statistics.status(f"{self._name}: frames", dropped=dropped, silence=self._silence())
+        self._surroundings.look()
+        silence = self._surroundings.silence("image")
+        frames = self._statistics.status(f"{self._name}: frames", dropped=dropped, silence=silence)
         model = model_status(self._name, self._model, active=self._worker is not None, enabled=self._enabled)
-        message = DiagnosticArray(status=[frames, model, *self._statuses()])
+        graph = self._surroundings.status(self._name)
+        message = DiagnosticArray(status=[frames, model, graph, *self._statuses()])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
-    def _silence(self) -> str:
-        if self._worker is None:
-            return ""
-        topic = self._image_topic()
-        count = self.count_publishers(topic)
-        hint = "; is their QoS compatible?" if count else ""
-        return f"no image on {topic}: it has {count} publishers{hint}"
+
+def _heard(ear: Ear, callback: Callable[[Any], None]) -> Callable[[Any], None]:
+    def hear(message: Any) -> None:
+        ear.hears()
+        callback(message)
+
+    return hear

@@ -60,6 +60,7 @@ class DepthNode(ImageNode[Parameters]):
         self._outputs = OutputPublishers(
             self,
             Output,
+            overrides=self._qos_overrides,
             reliability=wanted.output_reliability,
             queue_size=wanted.output_queue_size,
             group=self._group,

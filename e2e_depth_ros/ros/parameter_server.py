@@ -11,8 +11,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.ros.declaration import Changes, Declaration, declarations_from_struct
+from e2e_depth_ros.ros.declaration import BadParameterError, Changes, Declaration, declarations_from_struct
 from e2e_depth_ros.ros.image_parameters import Struct
+from e2e_depth_ros.ros.qos import PREFIX as QOS_PREFIX
 from e2e_depth_ros.ros.refusal import one_line
 
 
@@ -79,8 +80,15 @@ class ParameterServer(Generic[Struct]):
     def _typed(self, parameter: Parameter) -> Parameter:
         declaration = self._declarations.get(parameter.name)
         if declaration is None:
+            self._check_override(parameter)
             return parameter
         return Parameter(parameter.name, value=_plain(declaration.converted(parameter.value)))
+
+    def _check_override(self, parameter: Parameter) -> None:
+        if not parameter.name.startswith(QOS_PREFIX):
+            return
+        if parameter.value != self._node.get_parameter(parameter.name).value:
+            raise BadParameterError(f"parameter {parameter.name}: changes only at start")
 
     def _is_in_use(self, parameter: Parameter) -> bool:
         if parameter.name not in self._declarations:
@@ -101,7 +109,7 @@ class ParameterServer(Generic[Struct]):
     def _check_time(self, name: str) -> None:
         declaration = self._declarations.get(name)
         if declaration and declaration.changes is Changes.UNCONFIGURED and self._is_configured():
-            raise InvalidInputError(
+            raise BadParameterError(
                 f"parameter {name}: changes only while unconfigured; deactivate and clean up the node first"
             )
 
