@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 
+from e2e_depth_ros.ros.silence import Silence
+
 _LEAST_PAUSE_S: Final = 2.0
 _PERIODS: Final = 3.0  # of the sender; a slow camera rests between its images
 _MOST_NAMES: Final = 3
-
-
-class Silence(NamedTuple):
-    """An input that hears nothing.
-
-    Attributes:
-        words: Since when or why, for people.
-        since_s: How long it lasts.
-        is_fault: Whether someone sends what can't be heard: another type, or by an incompatible QoS.
-    """
-
-    words: str
-    since_s: float
-    is_fault: bool
 
 
 class Ear:
@@ -81,13 +69,14 @@ class Ear:
         since_s = self._clock() - self._last_s
         if self.count and since_s <= max(_LEAST_PAUSE_S, _PERIODS * self._period_s):
             return None
-        reason, is_fault = self._reason(self._node.get_publishers_info_by_topic(self.topic))
+        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        reason, is_fault = self._reason(publishers)
         if self.count:
             after = f"; {reason}" if reason else ""
             words = f"last {self.name} {since_s:.1f} s ago on {self.topic}{after}"
         else:
             words = f"no {self.name} on {self.topic}: {reason or 'its publisher has sent none yet'}"
-        return Silence(words, since_s, is_fault)
+        return Silence(words, since_s, len(publishers), is_fault)
 
     def _reason(self, publishers: Sequence[Any]) -> tuple[str, bool]:
         """Why publishers can't be heard, and whether that is a fault; empty where one could be heard."""

@@ -125,6 +125,8 @@ class DepthNode(ImageNode[Parameters]):
     def _statuses(self) -> list[DiagnosticStatus]:
         pipeline = self._pipeline
         since_s = time.monotonic() - self._aligned_s
+        if pipeline is not None:
+            pipeline.sparse.silences = self._surroundings.silences
         statuses = [last_alignment_status(self._name, self._alignment, since_s)]
         if pipeline is not None and self.parameters.uses_mask:
             statuses.append(pipeline.masks.status(self._name))

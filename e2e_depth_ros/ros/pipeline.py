@@ -192,7 +192,7 @@ class Pipeline:
             return self._view_finder.view(rgb, camera_info, rectify=rectify)
         except RefusedMessageError as refusal:
             refusals.append(refusal)
-            return View(rgb)
+            return View(rgb, refusal=refusal)
 
     def _follow_time(self, frame_ns: int) -> None:
         """Let the estimator carry nothing over from another scene: after a reset, or where time went back."""

@@ -10,8 +10,9 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from e2e_depth_ros.ros.diagnostics import make_status
-from e2e_depth_ros.ros.ear import Ear, Silence
+from e2e_depth_ros.ros.ear import Ear
 from e2e_depth_ros.ros.refusal import one_line
+from e2e_depth_ros.ros.silence import Silence
 
 _LOGGED_AFTER_S: Final = 3.0  # of silence; until then publishers may not have been discovered
 
@@ -19,10 +20,10 @@ _LOGGED_AFTER_S: Final = 3.0  # of silence; until then publishers may not have b
 class Surroundings:
     """Looks now and then at who publishes a node's inputs, and who has the node's name.
 
-    Belongs to the executor's thread; `absences` may be read from any.
+    Belongs to the executor's thread; `silences` may be read from any.
 
     Attributes:
-        absences: Why nothing comes on an input, by its name, as of the last look. Replaced as a whole.
+        silences: Why nothing comes on an input, by its name, as of the last look. Replaced as a whole.
     """
 
     def __init__(self, node: Node) -> None:
@@ -31,10 +32,9 @@ class Surroundings:
         Args:
             node: Whose surroundings they are.
         """
-        self.absences: Mapping[str, str] = {}
+        self.silences: Mapping[str, Silence] = {}
         self._node = node
         self._ears: dict[str, Ear] = {}
-        self._silences: dict[str, Silence] = {}
         self._logged: set[str] = set()
         self._namesakes = 0
 
@@ -45,19 +45,17 @@ class Surroundings:
     def forget_inputs(self) -> None:
         """Watch no input any more."""
         self._ears = {}
-        self._silences = {}
-        self.absences = {}
+        self.silences = {}
         self._logged.clear()
 
     def look(self) -> None:
         """Look around, and log what is new and wrong."""
         silences = {name: ear.silence() for name, ear in self._ears.items()}
-        self._silences = {name: silence for name, silence in silences.items() if silence is not None}
-        self.absences = {name: silence.words for name, silence in self._silences.items()}
-        for name, silence in self._silences.items():
+        self.silences = {name: silence for name, silence in silences.items() if silence is not None}
+        for name, silence in self.silences.items():
             if (silence.is_fault or name == "image") and silence.since_s >= _LOGGED_AFTER_S:
                 self._log(name, silence.words)
-        self._logged &= {*self._silences, "namesakes"}
+        self._logged &= {*self.silences, "namesakes"}
         own_name = self._node.get_fully_qualified_name()
         self._namesakes = self._node.get_fully_qualified_node_names().count(own_name) - 1
         if self._namesakes > 0:
@@ -67,7 +65,7 @@ class Surroundings:
 
     def silence(self, name: str) -> str:
         """Say why nothing comes on an input; empty where something does."""
-        return self.absences.get(name, "")
+        return self.silences[name].words if name in self.silences else ""
 
     def status(self, node_name: str) -> DiagnosticStatus:
         """Report what was seen at the last look.
@@ -75,11 +73,11 @@ class Surroundings:
         Args:
             node_name: Whose surroundings they are.
         """
-        faults = [silence.words for silence in self._silences.values() if silence.is_fault]
+        faults = [silence.words for silence in self.silences.values() if silence.is_fault]
         if self._namesakes > 0:
             faults.append(self._namesake_words())
         values = {
-            name: self.absences.get(name, f"{ear.count} messages on {ear.topic}")
+            name: self.silence(name) or f"{ear.count} messages on {ear.topic}"
             for name, ear in self._ears.items()
         }
         level = DiagnosticStatus.WARN if faults else DiagnosticStatus.OK

@@ -189,4 +189,4 @@ def test_surroundings_tell_faults_and_namesakes(context, node, driver):
     assert until(lambda: "named" not in status()[1], 60, wait)
     surroundings.forget_inputs()
     assert status()[:2] == (DiagnosticStatus.OK, "not active: no inputs")
-    assert not surroundings.absences
+    assert not surroundings.silences
