@@ -194,7 +194,8 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         # A group never forgets the entities that it had: with one for each configuration nothing piles up.
         self._group = MutuallyExclusiveCallbackGroup()
         wanted = self.parameters
-        self.get_logger().info(one_line(f"loading {wanted.model} (device {wanted.device}) ..."))
+        where = "" if wanted.device == "auto" else f" on {wanted.device}"
+        self.get_logger().info(one_line(f"loading {wanted.model}{where} ..."))
         self._model = self._load()
         facts = ", ".join(f"{key} {value}" for key, value in self._model.items())
         self.get_logger().info(f"ready: {facts}")

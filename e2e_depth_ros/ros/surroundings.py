@@ -81,8 +81,13 @@ class Surroundings:
             for name, ear in self._ears.items()
         }
         level = DiagnosticStatus.WARN if faults else DiagnosticStatus.OK
-        quiet = "inputs are connected" if self._ears else "not active: no inputs"
-        return make_status(f"{node_name}: graph", level, "; ".join(faults) or quiet, values)
+        message = "; ".join(faults) or self._quiet_words()
+        return make_status(f"{node_name}: graph", level, message, values)
+
+    def _quiet_words(self) -> str:
+        if not self._ears:
+            return "not active: no inputs"
+        return f"silent: {', '.join(self.silences)}" if self.silences else "all inputs are heard"
 
     def _namesake_words(self) -> str:
         name = self._node.get_fully_qualified_name()

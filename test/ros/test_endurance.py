@@ -113,7 +113,7 @@ def test_missing_model_ends_the_start_with_one_line(tmp_path):
     process = NodeProcess(tmp_path / "log", {"model": tmp_path / "nowhere"})
     assert process.popen.wait(timeout=300) == 1
     loading, *errors = process.output.strip().splitlines()
-    assert f"loading {tmp_path / 'nowhere'} (device auto) ..." in loading
+    assert f"loading {tmp_path / 'nowhere'} ..." in loading
     assert len(errors) == 1
     assert "cannot configure: " in errors[0]
     assert str(tmp_path / "nowhere") in errors[0]

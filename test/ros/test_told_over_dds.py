@@ -44,7 +44,13 @@ pytestmark = pytest.mark.timeout(600)
 def process(model_folder, robot, tmp_path_factory):  # noqa: ARG001 - the robot hears it from the start
     remaps = [part for name, (topic, _) in TOPICS.items() for part in ("-r", f"{name}:={topic}")]
     # As a user types them: YAML takes off for a boolean, 1 for an integer.
-    typed = {"model": model_folder, "rectify": "on", "min_depth": 1, "input_reliability": "reliable"}
+    typed = {
+        "model": model_folder,
+        "device": "cpu",
+        "rectify": "on",
+        "min_depth": 1,
+        "input_reliability": "reliable",
+    }
     process = NodeProcess(tmp_path_factory.mktemp("node") / "log", typed, remaps)
     process.wait_until_ready()
     yield process
@@ -134,7 +140,7 @@ def cloud(points_m=None):
 
 def test_loading_is_told_before_it_takes_its_time(process, model_folder):
     loading, *rest = [line for line in process.output.splitlines() if "[depth]" in line]
-    assert f"loading {model_folder} (device auto) ..." in loading
+    assert f"loading {model_folder} on cpu ..." in loading
     assert any("ready: " in line for line in rest)
 
 
