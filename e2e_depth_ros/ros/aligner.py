@@ -75,6 +75,9 @@ class Aligner:
             The alignment; and what had to be refused.
         """
         self._settle(parameters)
+        if view.may_be_distorted:
+            # The tracker must not see it either: it would judge the next rectified frame by this one.
+            return _withheld(relative, self.sparse.why_uncalibrated(view)), []
         frame_ns = stamp_ns(header)
         samples, refusals = self.sparse.samples_for(header, view, parameters)
         faults = [str(refusal) for refusal in refusals]
@@ -150,6 +153,13 @@ class Aligner:
             if height_m <= 0:
                 return Ground(None, f"the camera is {-height_m:.3f} m below {parameters.ground_frame}")
         return find_ground(relative, view.camera, height_m, down=down)
+
+
+def _withheld(relative: DepthMap, why: str) -> Alignment:
+    """Say nothing in metres of an image that should have been rectified and was not."""
+    nan = float("nan")
+    reason = f"the image may be distorted and can't be rectified: {why}"
+    return Alignment(None, nan, nan, AlignmentState.LOST, reason, "none", size=relative.size)
 
 
 def _height_and_down(camera_from_ground: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from e2e_depth_ros.alignment.samples import Samples, samples_from_depth, samples_from_points, thin
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.ros.clouds import points_from_message
+from e2e_depth_ros.ros.frames import may_be_same_frame, same_frame
 from e2e_depth_ros.ros.images import depth_from_message
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.refusal import RefusedMessageError
 from e2e_depth_ros.ros.silence import Silence
 from e2e_depth_ros.ros.stamps import StampedBuffer, stamp_ns
 from e2e_depth_ros.ros.transforms import Transforms, pose_from_numbers
-from e2e_depth_ros.ros.view import View
+from e2e_depth_ros.ros.view import NO_CAMERA_INFO, View
 
 
 class SparseInputs:
@@ -91,10 +92,10 @@ class SparseInputs:
 
     def why_uncalibrated(self, view: View) -> str:
         """Say why a view has no camera."""
-        if view.refusal is not None:
-            return str(view.refusal)
-        silence = self.silences.get("camera_info")
-        return "none came yet" if silence is None else silence.words
+        refusal, silence = view.refusal, self.silences.get("camera_info")
+        words = "none came yet" if refusal is None else str(refusal)
+        came = refusal is not None and refusal.reason != NO_CAMERA_INFO
+        return words if came or silence is None else f"{words}; {silence.words}"
 
     def clear(self) -> None:
         """Forget what waits, and which frame it came in."""
@@ -144,7 +145,7 @@ class SparseInputs:
         described = self._described
         if described is None or described[0] != extrinsics:
             self._described = described = extrinsics, frame_id
-        if frame_id != described[1]:
+        if not same_frame(frame_id, described[1]):
             raise RefusedMessageError(
                 "sparse_points: frame",
                 f"expected {described[1]!r}, the first that came and so the one that sparse_extrinsics"
@@ -154,7 +155,7 @@ class SparseInputs:
 
     def _from_depth(self, message: Any, header: Any, view: View, parameters: Parameters) -> Samples:
         frames = header.frame_id, message.header.frame_id
-        if all(frames) and frames[0] != frames[1]:
+        if not may_be_same_frame(*frames):
             raise RefusedMessageError(
                 "sparse_depth: frame",
                 f"expected depth registered to the image, in its frame {frames[0]!r}, got {frames[1]!r}",
