@@ -10,6 +10,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_srvs.srv import Trigger
 
+from e2e_depth_ros.ros.alignment_log import AlignmentLog
 from e2e_depth_ros.ros.image_node import ImageNode, Input
 from e2e_depth_ros.ros.outputs import MaskOutput, Output
 from e2e_depth_ros.ros.parameters import Parameters
@@ -38,6 +39,7 @@ class DepthNode(ImageNode[Parameters]):
         self._outputs: OutputPublishers[Output] | None = None
         self._alignment: Any = None
         self._aligned_s = 0.0
+        self._alignment_log = AlignmentLog()
         self._camera_infos = StampedBuffer("camera_info")
         super().__init__("depth", Parameters(), **options)
         self._transforms = Transforms(self)
@@ -60,6 +62,7 @@ class DepthNode(ImageNode[Parameters]):
         self._outputs = OutputPublishers(
             self,
             Output,
+            overrides=self._qos_overrides,
             reliability=wanted.output_reliability,
             queue_size=wanted.output_queue_size,
             group=self._group,
@@ -78,6 +81,7 @@ class DepthNode(ImageNode[Parameters]):
             self._outputs.destroy()
         self._outputs = None
         self._pipeline = self._alignment = None
+        self._alignment_log = AlignmentLog()
 
     def _other_inputs(self) -> list[Input]:
         wanted, pipeline = self.parameters, self._pipeline
@@ -117,6 +121,11 @@ class DepthNode(ImageNode[Parameters]):
         outputs.publish(result.messages)
         for refusal in result.refusals:
             self._on_refusal(refusal)
+        for line in self._alignment_log.lines(result, wanted):
+            if line.is_warning:  # rclpy refuses two levels from one place
+                self.get_logger().warning(line.words)
+            else:
+                self.get_logger().info(line.words)
         self._alignment, self._aligned_s = result.alignment, time.monotonic()
         topics = [output.value for output in result.messages]
         statistics.processed(topics, result.durations_s, self._age_s(image.header), result.non_finite)
@@ -124,6 +133,8 @@ class DepthNode(ImageNode[Parameters]):
     def _statuses(self) -> list[DiagnosticStatus]:
         pipeline = self._pipeline
         since_s = time.monotonic() - self._aligned_s
+        if pipeline is not None:
+            pipeline.sparse.silences = self._surroundings.silences
         statuses = [last_alignment_status(self._name, self._alignment, since_s)]
         if pipeline is not None and self.parameters.uses_mask:
             statuses.append(pipeline.masks.status(self._name))

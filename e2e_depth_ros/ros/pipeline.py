@@ -54,6 +54,7 @@ class Result:
             and one for each message.
         refusals: What couldn't be used, though the frame could.
         non_finite: Pixels that the network predicted as NaN or infinite.
+        uncalibrated: Why there is no calibration; empty with one.
     """
 
     messages: Mapping[Output, Any]
@@ -61,6 +62,7 @@ class Result:
     durations_s: Mapping[str, float]
     refusals: tuple[RefusedMessageError, ...]
     non_finite: int
+    uncalibrated: str = ""
 
 
 class Pipeline:
@@ -171,10 +173,17 @@ class Pipeline:
                 clock.lap(output.value)
                 if message is not None:
                     messages[output] = message
-        return Result(messages, products.alignment, clock.durations_s, tuple(refusals), estimate.non_finite)
+        return Result(
+            messages,
+            products.alignment,
+            clock.durations_s,
+            tuple(refusals),
+            estimate.non_finite,
+            "" if view.camera is not None else self.sparse.why_uncalibrated(view),
+        )
 
     def _is_to_rectify(self, parameters: Parameters) -> bool:
-        return parameters.rectify == "on" or (parameters.rectify == "auto" and not self._comes_rectified)
+        return parameters.rectify == "always" or (parameters.rectify == "auto" and not self._comes_rectified)
 
     def _follow_time(self, frame_ns: int) -> None:
         """Let the estimator carry nothing over from another scene: after a reset, or where time went back."""
