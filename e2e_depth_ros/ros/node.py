@@ -11,6 +11,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_srvs.srv import Trigger
 
 from e2e_depth_ros.ros.image_node import ImageNode, Input
+from e2e_depth_ros.ros.image_transport import transport_topic, transport_type
 from e2e_depth_ros.ros.outputs import MaskOutput, Output
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.publishers import OutputPublishers
@@ -81,10 +82,12 @@ class DepthNode(ImageNode[Parameters]):
 
     def _other_inputs(self) -> list[Input]:
         wanted, pipeline = self.parameters, self._pipeline
+        sparse_transport = wanted.sparse_depth_transport
+        sparse_depth = transport_topic(self, "sparse_depth", sparse_transport)
         inputs = [
             Input(CameraInfo, "camera_info", self._camera_infos.put, wanted.input_queue_size),
             Input(PointCloud2, "sparse_points", pipeline.sparse.points.put, _SPARSE_QUEUE),
-            Input(Image, "sparse_depth", pipeline.sparse.depth.put, _SPARSE_QUEUE),
+            Input(transport_type(sparse_transport), sparse_depth, pipeline.sparse.depth.put, _SPARSE_QUEUE),
         ]
         if wanted.uses_mask:
             inputs.append(Input(Image, MaskOutput.MASK.value, pipeline.masks.put, _MASK_QUEUE))
@@ -125,6 +128,8 @@ class DepthNode(ImageNode[Parameters]):
         pipeline = self._pipeline
         since_s = time.monotonic() - self._aligned_s
         statuses = [last_alignment_status(self._name, self._alignment, since_s)]
+        if pipeline is not None:
+            statuses.append(pipeline.images.status(self._name))
         if pipeline is not None and self.parameters.uses_mask:
             statuses.append(pipeline.masks.status(self._name))
         return statuses
