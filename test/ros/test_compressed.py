@@ -11,12 +11,12 @@ import pytest
 
 pytest.importorskip("sensor_msgs", reason="ROS 2 message packages are not installed")
 
-sys.path.insert(0, str(Path(__file__).parent))
-from depth_packers import OFFSET, SCALE, compressed_depth, inverse, pack
 from sensor_msgs.msg import CompressedImage
 
 from e2e_depth_ros.ros.images import depth_from_message, rgb_from_message
 from e2e_depth_ros.ros.refusal import RefusedMessageError
+
+from .depth_packers import OFFSET, SCALE, compressed_depth, inverse, pack
 
 ROOT = Path(__file__).resolve().parents[2]
 
