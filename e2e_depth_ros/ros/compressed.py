@@ -34,7 +34,7 @@ def pixels_from_compressed(message: Any, what: str, *, max_pixels: int) -> tuple
     Raises:
         RefusedMessageError: It is empty, truncated, corrupt, too large, or of another format.
     """
-    return _decoded(bytes(message.data), what, CAMERA_FORMATS, max_pixels)
+    return _decoded(bytes(message.data), what, message, CAMERA_FORMATS, max_pixels)
 
 
 def depth_from_compressed(message: Any, *, max_pixels: int) -> NDArray[np.float32] | NDArray[np.uint16]:
@@ -77,7 +77,7 @@ def _check(is_right: bool, wanted: str, message: Any) -> None:
 
 
 def _sixteen_bits(data: bytes, message: Any, max_pixels: int) -> NDArray[np.uint16]:
-    values, _ = _decoded(data, "depth", ("PNG",), max_pixels)
+    values, _ = _decoded(data, "depth", message, ("PNG",), max_pixels)
     if values.ndim != 2 or values.dtype != np.uint16:
         raise RefusedMessageError(
             "depth: compressed data",
@@ -112,7 +112,9 @@ def _depth_from_inverse(values: NDArray[np.uint16], scale: float, offset: float)
     return np.asarray(depth_m, dtype=np.float32)
 
 
-def _decoded(data: bytes, what: str, formats: tuple[str, ...], max_pixels: int) -> tuple[NDArray[Any], str]:
+def _decoded(
+    data: bytes, what: str, message: Any, formats: tuple[str, ...], max_pixels: int
+) -> tuple[NDArray[Any], str]:
     try:
         image = encoded_image(data, formats=formats)
         check_size(what, *image.size, max_pixels)
@@ -121,4 +123,6 @@ def _decoded(data: bytes, what: str, formats: tuple[str, ...], max_pixels: int) 
     except RefusedMessageError:
         raise
     except InvalidInputError as error:
-        raise RefusedMessageError(f"{what}: compressed data", str(error)) from error
+        raise RefusedMessageError(
+            f"{what}: compressed data", f"{error} (format {message.format!r})"
+        ) from error

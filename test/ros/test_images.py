@@ -286,6 +286,11 @@ def test_malformed_compressed_image_is_refused(data):
     assert refusal.value.reason == "image: compressed data"
 
 
+def test_a_video_is_refused_by_its_name():
+    with pytest.raises(RefusedMessageError, match=r"of JPEG, PNG, got 5 bytes.*\(format 'h264'\)"):
+        rgb_from_message(CompressedImage(format="h264", data=b"\0\0\0\x01\x67"))
+
+
 def test_half_a_jpeg_is_refused_however_it_ends():
     data = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))[1].tobytes()
     half = data[: len(data) // 2]
