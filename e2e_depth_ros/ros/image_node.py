@@ -10,7 +10,6 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
 
 from e2e_depth_ros.core.errors import E2EDepthError
@@ -18,6 +17,7 @@ from e2e_depth_ros.ros.declaration import BadParameterError
 from e2e_depth_ros.ros.diagnostics import Statistics
 from e2e_depth_ros.ros.ear import Ear
 from e2e_depth_ros.ros.image_parameters import Struct
+from e2e_depth_ros.ros.image_transport import transport_topic, transport_type
 from e2e_depth_ros.ros.parameter_server import ParameterServer
 from e2e_depth_ros.ros.qos import QosOverrides
 from e2e_depth_ros.ros.refusal import RefusedMessageError, Throttle, one_line
@@ -207,8 +207,12 @@ class ImageNode(LifecycleNode, Generic[Struct]):
     def _start(self) -> None:
         self._worker = Worker(self._process, self._on_failure, self._statistics.turn)
         wanted = self.parameters
-        image_type = CompressedImage if wanted.image_transport == "compressed" else Image
-        images = Input(image_type, self._image_topic(), self._on_image, wanted.input_queue_size)
+        images = Input(
+            transport_type(wanted.image_transport),
+            self._image_topic(),
+            self._on_image,
+            wanted.input_queue_size,
+        )
         for source in (images, *self._other_inputs()):
             topic = str(self.resolve_topic_name(source.topic))
             profile = self._qos_overrides.subscription(
@@ -239,13 +243,7 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._stamp_order = StampOrder()
 
     def _image_topic(self) -> str:
-        """Name the image topic after remapping; "/compressed" goes behind the remapped name."""
-        if self.parameters.image_transport == "raw":
-            return str(self.resolve_topic_name("image_raw"))
-        name = "image_raw/compressed"
-        resolved = str(self.resolve_topic_name(name))
-        is_remapped = resolved != self.resolve_topic_name(name, only_expand=True)
-        return resolved if is_remapped else f"{self.resolve_topic_name('image_raw')}/compressed"
+        return transport_topic(self, "image_raw", self.parameters.image_transport)
 
     # Callbacks: they store
 

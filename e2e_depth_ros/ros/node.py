@@ -12,6 +12,7 @@ from std_srvs.srv import Trigger
 
 from e2e_depth_ros.ros.alignment_log import AlignmentLog
 from e2e_depth_ros.ros.image_node import ImageNode, Input
+from e2e_depth_ros.ros.image_transport import transport_topic, transport_type
 from e2e_depth_ros.ros.outputs import MaskOutput, Output
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.publishers import OutputPublishers
@@ -85,10 +86,12 @@ class DepthNode(ImageNode[Parameters]):
 
     def _other_inputs(self) -> list[Input]:
         wanted, pipeline = self.parameters, self._pipeline
+        sparse_transport = wanted.sparse_depth_transport
+        sparse_depth = transport_topic(self, "sparse_depth", sparse_transport)
         inputs = [
             Input(CameraInfo, "camera_info", self._camera_infos.put, wanted.input_queue_size),
             Input(PointCloud2, "sparse_points", pipeline.sparse.points.put, _SPARSE_QUEUE),
-            Input(Image, "sparse_depth", pipeline.sparse.depth.put, _SPARSE_QUEUE),
+            Input(transport_type(sparse_transport), sparse_depth, pipeline.sparse.depth.put, _SPARSE_QUEUE),
         ]
         if wanted.uses_mask:
             inputs.append(Input(Image, MaskOutput.MASK.value, pipeline.masks.put, _MASK_QUEUE))
@@ -136,6 +139,8 @@ class DepthNode(ImageNode[Parameters]):
         if pipeline is not None:
             pipeline.sparse.silences = self._surroundings.silences
         statuses = [last_alignment_status(self._name, self._alignment, since_s)]
+        if pipeline is not None:
+            statuses.append(pipeline.images.status(self._name))
         if pipeline is not None and self.parameters.uses_mask:
             statuses.append(pipeline.masks.status(self._name))
         return statuses

@@ -89,6 +89,13 @@ class Parameters(ImageParameters):
         " All zero: ask TF. Where it is given, clouds of another frame_id than the first one's are refused"
         " until ~/reset_alignment.",
     )
+    sparse_depth_transport: str = parameter(
+        "raw",
+        "raw subscribes to sparse_depth, the others to sparse_depth/compressed (PNG) and"
+        " sparse_depth/compressedDepth (PNG or RVL).",
+        changes=Changes.UNCONFIGURED,
+        choices=("raw", "compressed", "compressedDepth"),
+    )
     sparse_min_depth: float = parameter(
         0.1, "Nearer samples, in metres along the optical axis, are dropped.", bounds=(0.0, 1000.0)
     )

@@ -16,7 +16,7 @@ from e2e_depth_ros.core.maps import DepthMap, NormalMap
 from e2e_depth_ros.model.estimator import Estimate
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.ros.aligner import Aligner
-from e2e_depth_ros.ros.images import rgb_from_message
+from e2e_depth_ros.ros.image_reader import ImageReader
 from e2e_depth_ros.ros.masks import MaskInput
 from e2e_depth_ros.ros.outputs import ALIGNED_OUTPUTS, DEPTH_OUTPUTS, METRIC_OUTPUTS, Output
 from e2e_depth_ros.ros.parameters import Parameters
@@ -73,6 +73,7 @@ class Pipeline:
     Attributes:
         parameters: Read anew at each frame; replace them to change them.
         masks: Where masks are put.
+        images: Reads the images.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Pipeline:
         self._comes_rectified = "image_rect" in image_topic
         self._view_finder = ViewFinder()
         self.masks = MaskInput()
+        self.images = ImageReader()
         self._scene_ended = threading.Event()
         self._last_ns = 0
 
@@ -135,7 +137,7 @@ class Pipeline:
         refusals: list[RefusedMessageError] = []
         clock = _Clock()
         self.sparse.expect_frame(image.header)
-        rgb = rgb_from_message(image)
+        rgb = self.images.rgb(image, parameters)
         clock.lap("read")
         view = self._view_finder.view(rgb, image.header, camera_info, rectify=self._is_to_rectify(parameters))
         if view.refusal is not None and _is_to_be_told(view, camera_info, wanted):

@@ -161,7 +161,7 @@ class SparseInputs:
                 f"expected depth registered to the image, in its frame {frames[0]!r}, got {frames[1]!r}",
             )
         samples = samples_from_depth(
-            depth_from_message(message),
+            depth_from_message(message, max_pixels=parameters.max_image_pixels),
             view.size,
             min_depth_m=parameters.sparse_min_depth,
             max_depth_m=parameters.sparse_max_depth,
