@@ -152,10 +152,8 @@ def samples_from_points(
     pose = np.asarray(camera_from_points, dtype=np.float64)
     if pose.shape != (4, 4) or not np.isfinite(pose).all():
         raise InvalidInputError(f"expected a finite (4, 4) pose camera_from_points, got {pose.tolist()}")
-    projection = (camera.intrinsics @ pose[:3]).astype(np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
-        uvw = projection[:, :3] @ points.T  # (3, N)
-        uvw += projection[:, 3:]
+        uvw = _transformed(camera.intrinsics @ pose[:3], points)
     visible = (uvw[2] >= min_depth_m) & (uvw[2] <= max_depth_m)  # NaN fails both
     count = int(np.count_nonzero(visible))
     dropped = _count_invisible(uvw[2], count)
@@ -167,7 +165,7 @@ def samples_from_points(
     uvw = uvw[:, seen]
     depth = uvw[2]
     if camera.is_distorted:
-        in_camera = points[seen] @ pose[:3, :3].T.astype(np.float32) + pose[:3, 3].astype(np.float32)
+        in_camera = _transformed(pose[:3], points[seen]).T
         u, v = (np.asarray(values, dtype=np.float32) for values in camera.project(in_camera))
     else:
         u, v = uvw[0] / depth, uvw[1] / depth
@@ -280,6 +278,21 @@ def chosen_by_hash(
     key ^= key >> np.uint32(13)
     chosen: NDArray[np.bool_] = key < np.uint32(share * np.iinfo(np.uint32).max)
     return chosen
+
+
+def _transformed(matrix: NDArray[np.float64], points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Multiply a (3, 4) matrix with homogeneous points (N, 3) to (3, N).
+
+    Not by a matrix product: BLAS may round a point by its place among the others, and then their order
+    decides which ones are kept.
+    """
+    columns = matrix.astype(np.float32).T[..., None]  # (4, 3, 1)
+    x, y, z = points.T
+    moved: NDArray[np.float32] = columns[0] * x
+    moved += columns[1] * y
+    moved += columns[2] * z
+    moved += columns[3]
+    return moved
 
 
 def _inside(u: NDArray[np.float32], v: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:
