@@ -5,12 +5,13 @@ from pathlib import Path
 
 from setuptools import setup
 
-# Not the working directory: colcon's --symlink-install runs a link to this file, in a folder with little else.
+# Not the working directory: colcon's --symlink-install runs a link to this file, beside few others.
 ROOT = Path(__file__).resolve().parent
 PACKAGE = "e2e_depth_ros"
 SHARE = f"share/{PACKAGE}"
 # A placeholder: whoever publishes the package writes the repository's address here and in package.xml.
 REPOSITORY = "https://example.org/placeholder/e2e_depth_ros"
+LICENCES = ["LICENSE", f"{PACKAGE}/training/blender/LICENSE"]
 PICTURES = {".jpg", ".png", ".svg"}
 
 
@@ -44,9 +45,11 @@ setup(
         "Changelog": f"{REPOSITORY}/blob/main/CHANGELOG.rst",
     },
     long_description=with_absolute_links("README.md"),
+    # Those that are there: --symlink-install does not link them.
+    license_files=[path for path in LICENCES if Path(path).exists()],
     # Not in setup.cfg: there it becomes an object that colcon cannot read back.
     python_requires=">=3.10",
-    # ROS is never listed here: a robot brings its distribution's; requirements-ros.txt is for machines without.
+    # ROS is never listed: a robot brings its own, and requirements-ros.txt is for machines without.
     install_requires=[
         "setuptools",
         # From the distribution, on a robot. The lower bounds are what Ubuntu 22.04 has, and so Humble.
