@@ -26,15 +26,15 @@ def requirements(path: str) -> list[str]:
     return [line for line in lines if line]
 
 
-def with_absolute_links(path: str) -> str:
+def with_absolute_links(page: str) -> str:
     """Read a page of Markdown, its links made absolute: a package index shows the page without the files."""
 
     def absolute(link: re.Match[str]) -> str:
         view = "raw" if Path(link["path"]).suffix in PICTURES else "blob"
-        return f"]({REPOSITORY}/{view}/main/{link['path']}{link['rest']})"
+        return f"]({REPOSITORY}/{view}/main/{link['path'] or page}{link['rest']})"
 
-    relative = r"\]\((?![a-z]+:|#)(?P<path>[^)\s#]+)(?P<rest>[^)]*)\)"
-    return re.sub(relative, absolute, (ROOT / path).read_text(encoding="utf-8"))
+    relative = r"\]\((?![a-z]+:)(?P<path>[^)\s#]*)(?P<rest>[^)]*)\)"
+    return re.sub(relative, absolute, (ROOT / page).read_text(encoding="utf-8"))
 
 
 setup(
