@@ -16,6 +16,9 @@ import numpy as np
 import pytest
 import yaml
 
+# Tiny networks gain nothing from a second thread, and on busy cores lose much by it. Before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 _DOMAINS = 100  # Linux's ephemeral ports reach into those of higher ones
 
 

@@ -109,9 +109,8 @@ def samples_from_pixels(
         )
     samples = Samples(u, v, depth, source=source)
     samples = samples.select(np.isfinite(u) & np.isfinite(v) & np.isfinite(depth), "not_finite")
-    samples = samples.select(
-        (samples.depth_m >= min_depth_m) & (samples.depth_m <= max_depth_m), "out_of_range"
-    )
+    samples = samples.select(samples.depth_m >= min_depth_m, "too_near")
+    samples = samples.select(samples.depth_m <= max_depth_m, "too_far")
     return samples.select(_inside(samples.u_px, samples.v_px, size), "outside_image")
 
 
@@ -140,8 +139,8 @@ def samples_from_points(
         source: Name of the sensor.
 
     Returns:
-        At most about `MAX_SAMPLES` samples. `dropped` counts not_finite, behind_camera, out_of_range,
-        outside_image, occluded and surplus.
+        At most about `MAX_SAMPLES` samples. `dropped` counts not_finite, behind_camera, too_near,
+        too_far, outside_image, occluded and surplus.
 
     Raises:
         InvalidInputError: `points_m` or `camera_from_points` has another shape.
@@ -152,11 +151,12 @@ def samples_from_points(
     pose = np.asarray(camera_from_points, dtype=np.float64)
     if pose.shape != (4, 4) or not np.isfinite(pose).all():
         raise InvalidInputError(f"expected a finite (4, 4) pose camera_from_points, got {pose.tolist()}")
+    projection = (camera.intrinsics @ pose[:3]).astype(np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
-        uvw = _transformed(camera.intrinsics @ pose[:3], points)
+        uvw = _transformed(points, projection)
     visible = (uvw[2] >= min_depth_m) & (uvw[2] <= max_depth_m)  # NaN fails both
     count = int(np.count_nonzero(visible))
-    dropped = _count_invisible(uvw[2], count)
+    dropped = _count_invisible(uvw[2], count, min_depth_m)
     if count > _MAX_PROJECTED:
         visible &= chosen_by_hash(uvw[0], uvw[2], _MAX_PROJECTED / count)
     seen = np.flatnonzero(visible)
@@ -165,7 +165,7 @@ def samples_from_points(
     uvw = uvw[:, seen]
     depth = uvw[2]
     if camera.is_distorted:
-        in_camera = _transformed(pose[:3], points[seen]).T
+        in_camera = points[seen] @ pose[:3, :3].T.astype(np.float32) + pose[:3, 3].astype(np.float32)
         u, v = (np.asarray(values, dtype=np.float32) for values in camera.project(in_camera))
     else:
         u, v = uvw[0] / depth, uvw[1] / depth
@@ -198,7 +198,7 @@ def samples_from_depth(
         source: Name of the sensor.
 
     Returns:
-        At most about `MAX_SAMPLES` samples. `dropped` counts out_of_range, mixed_pixel and surplus;
+        At most about `MAX_SAMPLES` samples. `dropped` counts too_near, too_far, mixed_pixel and surplus;
         pixels without a measurement aren't counted.
 
     Raises:
@@ -216,7 +216,9 @@ def samples_from_depth(
     else:
         raise InvalidInputError(f"expected depth as floats (m) or uint16 (mm), got {depth.dtype}")
     usable = measured & (depth >= min_depth_m) & (depth <= max_depth_m)
-    dropped = {"out_of_range": int(np.count_nonzero(measured) - np.count_nonzero(usable))}
+    too_near = int(np.count_nonzero(measured & (depth < min_depth_m)))
+    too_far = int(np.count_nonzero(measured) - np.count_nonzero(usable)) - too_near
+    dropped = {"too_near": too_near, "too_far": too_far}
     if np.count_nonzero(usable) > 0.5 * usable.size:
         mixed = usable & mixed_pixels(depth, usable)
         dropped["mixed_pixel"] = int(np.count_nonzero(mixed))
@@ -280,18 +282,19 @@ def chosen_by_hash(
     return chosen
 
 
-def _transformed(matrix: NDArray[np.float64], points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Multiply a (3, 4) matrix with homogeneous points (N, 3) to (3, N).
+def _transformed(points: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Apply a matrix (3, 4) to points (N, 3); return (3, N).
 
-    Not by a matrix product: BLAS may round a point by its place among the others, and then their order
-    decides which ones are kept.
+    Number by number: a matrix product rounds a point by its place among the others, and `chosen_by_hash`
+    looks at the last bit.
     """
-    columns = matrix.astype(np.float32).T[..., None]  # (4, 3, 1)
-    x, y, z = points.T
-    moved: NDArray[np.float32] = columns[0] * x
-    moved += columns[1] * y
-    moved += columns[2] * z
-    moved += columns[3]
+    columns = np.ascontiguousarray(points.T)
+    moved, part = np.empty_like(columns), np.empty_like(columns[0])
+    for axis, weights in enumerate(matrix):
+        np.multiply(columns[0], weights[0], out=moved[axis])
+        moved[axis] += np.multiply(columns[1], weights[1], out=part)
+        moved[axis] += np.multiply(columns[2], weights[2], out=part)
+        moved[axis] += weights[3]
     return moved
 
 
@@ -301,12 +304,18 @@ def _inside(u: NDArray[np.float32], v: NDArray[np.float32], size: tuple[int, int
     return inside
 
 
-def _count_invisible(depth: NDArray[np.float32], seen: int) -> dict[str, int]:
+def _count_invisible(depth: NDArray[np.float32], seen: int, min_depth_m: float) -> dict[str, int]:
     """Count by reason the points that are not within the range of depth."""
     rest = len(depth) - seen
     if rest == 0:
         return {}
-    behind = int(np.count_nonzero(depth <= 0))
-    not_finite = int(np.count_nonzero(np.isnan(depth)))
-    counts = {"not_finite": not_finite, "behind_camera": behind, "out_of_range": rest - not_finite - behind}
+    not_finite = len(depth) - int(np.count_nonzero(np.isfinite(depth)))
+    behind = int(np.count_nonzero((depth <= 0) & np.isfinite(depth)))
+    too_near = int(np.count_nonzero((depth > 0) & (depth < min_depth_m)))
+    counts = {
+        "not_finite": not_finite,
+        "behind_camera": behind,
+        "too_near": too_near,
+        "too_far": rest - not_finite - behind - too_near,
+    }
     return {reason: count for reason, count in counts.items() if count}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from e2e_depth_ros.alignment.samples import Samples, samples_from_depth, samples_from_points, thin
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.ros.clouds import points_from_message
+from e2e_depth_ros.ros.frames import may_be_same_frame, same_frame
 from e2e_depth_ros.ros.images import depth_from_message
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.ros.silence import Silence
 from e2e_depth_ros.ros.stamps import StampedBuffer, stamp_ns
 from e2e_depth_ros.ros.transforms import Transforms, pose_from_numbers
-from e2e_depth_ros.ros.view import View
+from e2e_depth_ros.ros.view import NO_CAMERA_INFO, View
 
 
 class SparseInputs:
@@ -28,6 +30,7 @@ class SparseInputs:
     Attributes:
         points: PointCloud2 messages; any thread may put them.
         depth: Depth images; any thread may put them.
+        silences: Why nothing comes on an input, by its name, where nothing comes. Replace it as a whole.
     """
 
     def __init__(self, transforms: Transforms) -> None:
@@ -38,6 +41,7 @@ class SparseInputs:
         """
         self.points = StampedBuffer("sparse_points")
         self.depth = StampedBuffer("sparse_depth")
+        self.silences: Mapping[str, Silence] = {}
         self._transforms = transforms
         self._described: tuple[tuple[float, ...], str] | None = None  # extrinsics, and the frame they are of
 
@@ -78,7 +82,20 @@ class SparseInputs:
             lead_ns = buffer.lead_ns(frame_ns)
             if lead_ns is not None:
                 return f"what waits of {name} is {lead_ns * 1e-9:.3f} s newer than the image"
-        return "no samples from sparse_points or sparse_depth"
+        silences = [
+            self.silences[name] for name in ("sparse_points", "sparse_depth") if name in self.silences
+        ]
+        faults = [silence.words for silence in silences if silence.is_fault]
+        if not faults and len(silences) == 2 and not any(silence.publishers for silence in silences):
+            faults = ["neither has a publisher"]
+        return ": ".join(["no samples from sparse_points or sparse_depth", *faults])
+
+    def why_uncalibrated(self, view: View) -> str:
+        """Say why a view has no camera."""
+        refusal, silence = view.refusal, self.silences.get("camera_info")
+        words = "none came yet" if refusal is None else str(refusal)
+        came = refusal is not None and refusal.reason != NO_CAMERA_INFO
+        return words if came or silence is None else f"{words}; {silence.words}"
 
     def clear(self) -> None:
         """Forget what waits, and which frame it came in."""
@@ -108,7 +125,8 @@ class SparseInputs:
         points_m = points_from_message(message)
         if view.camera is None:
             raise RefusedMessageError(
-                "sparse_points: camera_info", "expected a usable camera_info to project points, got none"
+                "sparse_points: camera_info",
+                f"expected a usable camera_info to project points: {self.why_uncalibrated(view)}",
             )
         return samples_from_points(
             points_m,
@@ -127,7 +145,7 @@ class SparseInputs:
         described = self._described
         if described is None or described[0] != extrinsics:
             self._described = described = extrinsics, frame_id
-        if frame_id != described[1]:
+        if not same_frame(frame_id, described[1]):
             raise RefusedMessageError(
                 "sparse_points: frame",
                 f"expected {described[1]!r}, the first that came and so the one that sparse_extrinsics"
@@ -137,13 +155,13 @@ class SparseInputs:
 
     def _from_depth(self, message: Any, header: Any, view: View, parameters: Parameters) -> Samples:
         frames = header.frame_id, message.header.frame_id
-        if all(frames) and frames[0] != frames[1]:
+        if not may_be_same_frame(*frames):
             raise RefusedMessageError(
                 "sparse_depth: frame",
                 f"expected depth registered to the image, in its frame {frames[0]!r}, got {frames[1]!r}",
             )
         samples = samples_from_depth(
-            depth_from_message(message),
+            depth_from_message(message, max_pixels=parameters.max_image_pixels),
             view.size,
             min_depth_m=parameters.sparse_min_depth,
             max_depth_m=parameters.sparse_max_depth,

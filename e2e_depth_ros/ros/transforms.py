@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.ros.frames import frame_name
 from e2e_depth_ros.ros.refusal import RefusedMessageError
 
 try:
@@ -49,6 +50,8 @@ class Transforms:
         Raises:
             RefusedMessageError: TF doesn't know it, or isn't installed. The message says what to do.
         """
+        # tf2 refuses names with a leading slash.
+        target_frame, source_frame = frame_name(target_frame), frame_name(source_frame)
         if source_frame == target_frame:
             return np.eye(4)
         wanted = f"expected a transform from {source_frame!r} to {target_frame!r}"

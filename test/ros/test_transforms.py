@@ -35,6 +35,10 @@ def test_same_frame_needs_no_tf():
     np.testing.assert_array_equal(Transforms().pose("camera", "camera", None), np.eye(4))
 
 
+def test_a_leading_slash_makes_no_other_frame():
+    np.testing.assert_array_equal(Transforms().pose("/camera", "camera", None), np.eye(4))
+
+
 def test_without_tf_the_parameter_is_named():
     with pytest.raises(RefusedMessageError, match=r"'lidar' to 'camera'.*sparse_extrinsics"):
         Transforms().pose("camera", "lidar", None)
@@ -65,5 +69,7 @@ def test_tf_is_asked_where_it_is_installed(monkeypatch):
     monkeypatch.setattr(transforms, "Time", SimpleNamespace(from_msg=lambda stamp: f"time of {stamp}"), False)
     lookup = Transforms("node")
     np.testing.assert_allclose(lookup.pose("camera", "lidar", "now") @ [1, 0, 0, 1], [0, 2, 3, 1])
+    # tf2 itself refuses a leading slash.
+    np.testing.assert_allclose(lookup.pose("/camera", "/lidar", "now") @ [1, 0, 0, 1], [0, 2, 3, 1])
     with pytest.raises(RefusedMessageError, match=r"'radar' to 'camera'.*does not exist"):
         lookup.pose("camera", "radar", "now")
