@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, NamedTuple
+from typing import Any, Final, Generic, NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
@@ -25,6 +25,14 @@ from e2e_depth_ros.ros.stamps import StampOrder, stamp_ns
 from e2e_depth_ros.ros.status import model_status
 from e2e_depth_ros.ros.worker import Worker
 
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
+_RELIABLE: Final = ReliabilityPolicy.RELIABLE
+_KEPT: Final = DurabilityPolicy.TRANSIENT_LOCAL
+
 
 class Input(NamedTuple):
     """A topic that a node listens to besides the image.
@@ -34,12 +42,14 @@ class Input(NamedTuple):
         topic: Its name, relative to the namespace.
         callback: Called with each message; it stores.
         queue_size: QoS history depth.
+        may_be_kept: Whether publishers may keep it for those who come later (transient local).
     """
 
     message_type: Any
     topic: str
     callback: Callable[[Any], None]
     queue_size: int
+    may_be_kept: bool = False
 
 
 class ImageNode(LifecycleNode, Generic[Struct]):
@@ -63,6 +73,7 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         super().__init__(name, **options)
         self._model: Mapping[str, Any] = {}
         self._inputs: list[Any] = []
+        self._kept_inputs: list[Input] = []  # that no publisher is known to keep, so far
         self._group: Any = None
         self._worker: Worker | None = None
         self._dropped = 0  # by workers of earlier activations
@@ -189,7 +200,8 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         wanted = self.parameters
         image_type = CompressedImage if wanted.image_transport == "compressed" else Image
         images = Input(image_type, self._image_topic(), self._on_image, wanted.input_queue_size)
-        for source in (images, *self._other_inputs()):
+        others = self._other_inputs()
+        for source in (images, *others):
             profile = QoSProfile(depth=source.queue_size, reliability=RELIABILITY[wanted.input_reliability])
             self._inputs.append(
                 self.create_subscription(
@@ -201,11 +213,35 @@ class ImageNode(LifecycleNode, Generic[Struct]):
                     qos_overriding_options=QoSOverridingOptions.with_default_policies(),
                 )
             )
+        self._kept_inputs = [source for source in others if source.may_be_kept]
+        self._hear_kept()
+
+    def _hear_kept(self) -> None:
+        """Listen a second time to what a publisher keeps for those who come later: it was sent once, perhaps.
+
+        Only where there is such a publisher: all others would warn of a subscription that they can't serve.
+        """
+        profile = QoSProfile(depth=5, reliability=_RELIABLE, durability=_KEPT)
+        for source in tuple(self._kept_inputs):
+            offered = [info.qos_profile for info in self.get_publishers_info_by_topic(source.topic)]
+            if any(qos.durability == _KEPT and qos.reliability == _RELIABLE for qos in offered):
+                self._kept_inputs.remove(source)
+                self._inputs.append(
+                    self.create_subscription(
+                        source.message_type,
+                        source.topic,
+                        source.callback,
+                        profile,
+                        callback_group=self._group,
+                        # What it can't have of others comes by the first subscription: nothing to warn of.
+                        event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+                    )
+                )
 
     def _stop(self) -> None:
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
-        self._inputs = []
+        self._inputs, self._kept_inputs = [], []
         if self._worker is not None:
             self._interrupt()
             self._worker.stop()
@@ -271,6 +307,7 @@ class ImageNode(LifecycleNode, Generic[Struct]):
     # Diagnostics
 
     def _report(self) -> None:
+        self._hear_kept()
         dropped = self._dropped + (self._worker.dropped if self._worker else 0)
         frames = self._statistics.status(f"{self._name}: frames", dropped=dropped, silence=self._silence())
         model = model_status(self._name, self._model, active=self._worker is not None, enabled=self._enabled)

@@ -10,11 +10,11 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_srvs.srv import Trigger
 
+from e2e_depth_ros.ros.calibrations import CameraInfos
 from e2e_depth_ros.ros.image_node import ImageNode, Input
 from e2e_depth_ros.ros.outputs import MaskOutput, Output
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.publishers import OutputPublishers
-from e2e_depth_ros.ros.stamps import StampedBuffer, stamp_ns
 from e2e_depth_ros.ros.status import last_alignment_status
 from e2e_depth_ros.ros.transforms import Transforms
 
@@ -38,7 +38,7 @@ class DepthNode(ImageNode[Parameters]):
         self._outputs: OutputPublishers[Output] | None = None
         self._alignment: Any = None
         self._aligned_s = 0.0
-        self._camera_infos = StampedBuffer("camera_info")
+        self._camera_infos = CameraInfos()
         super().__init__("depth", Parameters(), **options)
         self._transforms = Transforms(self)
         self.create_service(Trigger, "~/reset_alignment", self._on_reset_alignment)
@@ -82,17 +82,15 @@ class DepthNode(ImageNode[Parameters]):
     def _other_inputs(self) -> list[Input]:
         wanted, pipeline = self.parameters, self._pipeline
         inputs = [
-            Input(CameraInfo, "camera_info", self._camera_infos.put, wanted.input_queue_size),
+            Input(
+                CameraInfo, "camera_info", self._camera_infos.put, wanted.input_queue_size, may_be_kept=True
+            ),
             Input(PointCloud2, "sparse_points", pipeline.sparse.points.put, _SPARSE_QUEUE),
             Input(Image, "sparse_depth", pipeline.sparse.depth.put, _SPARSE_QUEUE),
         ]
         if wanted.uses_mask:
             inputs.append(Input(Image, MaskOutput.MASK.value, pipeline.masks.put, _MASK_QUEUE))
         return inputs
-
-    def _stop(self) -> None:
-        super()._stop()
-        self._camera_infos.clear()
 
     def _on_parameters(self, values: Parameters) -> None:
         if self._pipeline is not None:
@@ -112,7 +110,7 @@ class DepthNode(ImageNode[Parameters]):
             self._alignment = None
             statistics.skipped()
             return
-        camera_info = self._camera_infos.exact_or_latest(stamp_ns(image.header))
+        camera_info = self._camera_infos.for_image(image.header)
         result = pipeline.process(image, camera_info, wanted)
         outputs.publish(result.messages)
         for refusal in result.refusals:
