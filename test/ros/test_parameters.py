@@ -61,6 +61,43 @@ def test_bad_value_is_refused_naming_parameter_value_and_bound(name, value, mess
         Parameters(**{name: value})
 
 
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        (0.0,) * 7,  # TF
+        (-0.0,) * 7,
+        (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0),
+        (5e5, -4e6, 30.0, 0.5, -0.5, 0.5, -0.5),  # a camera that stands still, and points of a map
+        (0.1, 0.2, 0.3, 0.7, 0.0, 0.0, 0.7),  # rounded
+        (0.1, 0.2, 0.3, 0.0, 0.4, 0.0, 0.9),
+    ],
+)
+def test_poses_are_taken_as_people_write_them(numbers):
+    assert Parameters(sparse_extrinsics=numbers).sparse_extrinsics == numbers
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ((0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0), "a quaternion of length 0 in [0.1, 0.0"),
+        ((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1e-300), "a quaternion of length 0 in"),
+        ((0.0, 0.0, 0.0, 0.7, 0.0, 0.0, 0.0), "a quaternion of length 0.7 in"),  # w was forgotten
+        ((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0), "a quaternion of length 2 in"),
+        ((0.0, 0.0, 0.0, 0.0, 0.0, 90.0, 0.0), "a quaternion of length 90 in"),  # degrees
+        ((0.0, 0.0, 0.0, 1e308, 1e308, 0.0, 0.0), "a quaternion of length inf in"),
+        ((0.0, 1e8, 0.0, 0.0, 0.0, 0.0, 1.0), "x y z of at most 1e+07 m, got [0.0, 100000000.0"),
+        ((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, float("nan")), "double_array that is finite"),
+        ((0.0, float("inf"), 0.0, 0.0, 0.0, 0.0, 1.0), "double_array that is finite"),
+        ((0.0, 0.0, 0.0, 1.0), "double_array of length 7, got [0.0, 0.0, 0.0, 1.0]"),
+    ],
+)
+def test_what_is_no_pose_is_refused_when_it_is_set(numbers, message):
+    with pytest.raises(InvalidInputError) as refusal:
+        Parameters().changed({"sparse_extrinsics": list(numbers)})
+    assert "parameter sparse_extrinsics: expected" in str(refusal.value)
+    assert message in str(refusal.value)
+
+
 def test_depth_limits_must_be_in_order():
     with pytest.raises(InvalidInputError, match="min_depth: expected below max_depth 2, got 3"):
         Parameters().changed({"min_depth": 3.0, "max_depth": 2.0})
