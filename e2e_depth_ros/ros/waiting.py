@@ -71,17 +71,16 @@ class WaitingMeasurements(Generic[Found]):
             measurement: What was measured.
 
         Returns:
-            A refusal, if others had to be let go.
+            A refusal for each that had to be let go.
         """
         self._problem = f"{measurement.topic}: {measurement.unplaced}"
         self._waiting.append((frame_ns, relative, measurement))
         count = len(self._waiting)
         while len(self._waiting) > 1 and (len(self._waiting) > _MOST or self._memory > _MOST_BYTES):
             del self._waiting[1::2]
-        if len(self._waiting) == count:
-            return []
         detail = f"expected at most {count - 1} that wait for TF, got {count}; every second was let go"
-        return [RefusedMessageError(f"{measurement.topic}: waiting", detail)]
+        refusal = RefusedMessageError(f"{measurement.topic}: waiting", detail)
+        return [refusal] * (count - len(self._waiting))
 
     def take_placed(
         self, now_ns: int, timeout_s: float

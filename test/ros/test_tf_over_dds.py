@@ -13,7 +13,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 from geometry_msgs.msg import TransformStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
@@ -53,7 +53,12 @@ def node(kept_info, robot, model_folder, tmp_path_factory):  # noqa: ARG001 - th
     with pytest.MonkeyPatch.context() as patch:
         paths = os.pathsep.join(filter(None, (python_path(), os.environ.get("PYTHONPATH"))))
         patch.setenv("PYTHONPATH", paths)
-        parameters = {"model": model_folder, "remove_edges": "false"}
+        parameters = {
+            "model": model_folder,
+            "remove_edges": "false",
+            "qos_overrides./camera_info.subscription.reliability": "reliable",
+            "qos_overrides./camera_info.subscription.depth": 3,
+        }
         process = NodeProcess(tmp_path_factory.mktemp("node") / "log", parameters)
     process.wait_until_ready()
     yield process
@@ -198,16 +203,20 @@ def test_a_camera_info_sent_once_before_the_start_serves_and_outlasts_the_lifecy
         robot.listen(Output.DEPTH_INFO)
         return robot.stream_until(lambda: Output.DEPTH_INFO in robot.received, info=False)
 
-    def asks_for_kept():
-        durabilities = [
-            info.qos_profile.durability
-            for info in robot.node.get_subscriptions_info_by_topic("camera_info")
-            if info.node_name == "depth"
-        ]
-        return durabilities.count(DurabilityPolicy.TRANSIENT_LOCAL)
+    def asked():
+        """The QoS of the node's subscriptions by their durability."""
+        offered = robot.node.get_subscriptions_info_by_topic("camera_info")
+        return {
+            info.qos_profile.durability: info.qos_profile for info in offered if info.node_name == "depth"
+        }
 
+    kept = DurabilityPolicy.TRANSIENT_LOCAL
     assert serves(), robot.statuses
-    assert asks_for_kept() == 1
+    assert set(asked()) == {kept, DurabilityPolicy.VOLATILE}
+    overridden = asked()[
+        DurabilityPolicy.VOLATILE
+    ]  # by the parameters; the second subscription is as it must be
+    assert overridden.reliability == ReliabilityPolicy.RELIABLE
     assert "incompatible QoS" not in node.output
     robot.node.destroy_publisher(kept_info)  # so that none can send it again
     for down, up in (
@@ -220,7 +229,7 @@ def test_a_camera_info_sent_once_before_the_start_serves_and_outlasts_the_lifecy
         for transition in (*down, *up):
             assert change_state(robot, transition), node.output
         assert serves(), robot.statuses
-        assert asks_for_kept() == 0  # other publishers would warn of a subscription that they can't serve
+        assert kept not in asked()  # other publishers would warn of a subscription that they can't serve
 
 
 def test_a_zero_quaternion_is_refused_when_it_is_set(node, robot):  # noqa: ARG001 - it must run

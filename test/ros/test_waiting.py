@@ -111,6 +111,7 @@ def test_of_too_many_every_second_goes_and_is_counted(tf, waiting):
         assert len(numbers) <= 2
         kept += numbers
     assert kept[0] == 0
+    assert len(kept) + len(counted) == 40
     assert 8 <= len(kept) <= 16
     assert kept == sorted(kept)
     assert max(np.diff(kept)) <= 8
