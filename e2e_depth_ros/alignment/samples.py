@@ -154,8 +154,7 @@ def samples_from_points(
         raise InvalidInputError(f"expected a finite (4, 4) pose camera_from_points, got {pose.tolist()}")
     projection = (camera.intrinsics @ pose[:3]).astype(np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
-        uvw = projection[:, :3] @ points.T  # (3, N)
-        uvw += projection[:, 3:]
+        uvw = _transformed(points, projection)
     visible = (uvw[2] >= min_depth_m) & (uvw[2] <= max_depth_m)  # NaN fails both
     count = int(np.count_nonzero(visible))
     dropped = _count_invisible(uvw[2], count)
@@ -313,6 +312,22 @@ def chosen_by_hash(
     key ^= key >> np.uint32(13)
     chosen: NDArray[np.bool_] = key < np.uint32(share * np.iinfo(np.uint32).max)
     return chosen
+
+
+def _transformed(points: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Apply a matrix (3, 4) to points (N, 3); return (3, N).
+
+    Number by number: a matrix product rounds a point by its place among the others, and `chosen_by_hash`
+    looks at the last bit.
+    """
+    columns = np.ascontiguousarray(points.T)
+    moved, part = np.empty_like(columns), np.empty_like(columns[0])
+    for axis, weights in enumerate(matrix):
+        np.multiply(columns[0], weights[0], out=moved[axis])
+        moved[axis] += np.multiply(columns[1], weights[1], out=part)
+        moved[axis] += np.multiply(columns[2], weights[2], out=part)
+        moved[axis] += weights[3]
+    return moved
 
 
 def _inside(u: NDArray[np.float32], v: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:

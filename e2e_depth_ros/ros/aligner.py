@@ -77,6 +77,9 @@ class Aligner:
         """
         frame_ns = stamp_ns(header)
         self._settle(frame_ns, parameters)
+        if view.may_be_distorted:
+            # The tracker must not see it either: it would judge the next rectified frame by this one.
+            return _withheld(relative, view), []
         late, refusals = self._come_late(frame_ns, parameters)
         sensed = self.sparse.sense(header, view, parameters)
         refusals += sensed.refusals
@@ -147,6 +150,13 @@ class Aligner:
         if self._sensor_ns is None:
             return True
         return abs(frame_ns - self._sensor_ns) > parameters.fresh_duration * 1e9
+
+
+def _withheld(relative: DepthMap, view: View) -> Alignment:
+    """Say nothing in metres of an image that should have been rectified and was not."""
+    nan = float("nan")
+    reason = f"the image may be distorted and can't be rectified: {view.refusal}"
+    return Alignment(None, nan, nan, AlignmentState.LOST, reason, "none", size=relative.size)
 
 
 def _given(relative: DepthMap, parameters: Parameters, unmeasured: Alignment) -> Alignment:

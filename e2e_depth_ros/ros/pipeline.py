@@ -18,7 +18,7 @@ from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.ros.aligner import Aligner
 from e2e_depth_ros.ros.images import rgb_from_message
 from e2e_depth_ros.ros.masks import MaskInput
-from e2e_depth_ros.ros.outputs import ALIGNED_OUTPUTS, DEPTH_OUTPUTS, Output
+from e2e_depth_ros.ros.outputs import ALIGNED_OUTPUTS, DEPTH_OUTPUTS, METRIC_OUTPUTS, Output
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.products import Products, message_for
 from e2e_depth_ros.ros.refusal import RefusedMessageError
@@ -119,7 +119,8 @@ class Pipeline:
 
         Args:
             image: Image or CompressedImage.
-            camera_info: CameraInfo of its camera, or None.
+            camera_info: CameraInfo of its camera, or None. Without a usable one an image that may be
+                distorted has no metric outputs.
             wanted: The outputs that someone listens to.
 
         Returns:
@@ -134,7 +135,9 @@ class Pipeline:
         self.sparse.expect_frame(image.header)
         rgb = rgb_from_message(image)
         clock.lap("read")
-        view = self._view(rgb, image.header, camera_info, parameters, refusals)
+        view = self._view_finder.view(rgb, image.header, camera_info, rectify=self._is_to_rectify(parameters))
+        if view.refusal is not None and _is_to_be_told(view, camera_info, wanted):
+            refusals.append(view.refusal)
         if parameters.uses_mask:
             masked, refused = self.masks.over(view, image.header, parameters)
             view = replace(view, masked=masked)
@@ -170,27 +173,8 @@ class Pipeline:
                     messages[output] = message
         return Result(messages, products.alignment, clock.durations_s, tuple(refusals), estimate.non_finite)
 
-    def _view(
-        self,
-        rgb: NDArray[np.uint8],
-        header: Any,
-        camera_info: Any | None,
-        parameters: Parameters,
-        refusals: list[RefusedMessageError],
-    ) -> View:
-        if camera_info is None:
-            return View(rgb)
-        rectify = parameters.rectify == "on" or (parameters.rectify == "auto" and not self._comes_rectified)
-        frames = header.frame_id, camera_info.header.frame_id
-        try:
-            if all(frames) and frames[0] != frames[1]:
-                raise RefusedMessageError(  # noqa: TRY301 - it joins those of the view
-                    "camera_info: frame", f"expected the image's frame_id {frames[0]!r}, got {frames[1]!r}"
-                )
-            return self._view_finder.view(rgb, camera_info, rectify=rectify)
-        except RefusedMessageError as refusal:
-            refusals.append(refusal)
-            return View(rgb)
+    def _is_to_rectify(self, parameters: Parameters) -> bool:
+        return parameters.rectify == "on" or (parameters.rectify == "auto" and not self._comes_rectified)
 
     def _follow_time(self, frame_ns: int) -> None:
         """Let the estimator carry nothing over from another scene: after a reset, or where time went back."""
@@ -210,6 +194,11 @@ class Pipeline:
             refusals.append(RefusedMessageError("model: task", f"asked for {task.value}, it predicts {can}"))
         tasks &= self._estimator.tasks
         return self._estimator.estimate(view.rgb, tasks=tasks) if tasks else Estimate(None, None, {})
+
+
+def _is_to_be_told(view: View, camera_info: Any | None, wanted: Collection[Output]) -> bool:
+    """Whether the frame lacks what it was to have: relative depth needs no calibration."""
+    return camera_info is not None or (view.may_be_distorted and not METRIC_OUTPUTS.isdisjoint(wanted))
 
 
 def _depth_shown(depth: DepthMap | None, valid: NDArray[np.bool_] | None) -> DepthMap | None:

@@ -16,6 +16,7 @@ from e2e_depth_ros.alignment.samples import Samples, samples_from_depth, samples
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.ros.clouds import points_from_message
+from e2e_depth_ros.ros.frames import may_be_same_frame, same_frame
 from e2e_depth_ros.ros.images import depth_from_message
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.refusal import RefusedMessageError
@@ -180,7 +181,7 @@ class SparseInputs:
         described = self._described
         if described is None or described[0] != extrinsics:
             self._described = described = extrinsics, sensor.frame_id
-        if sensor.frame_id != described[1]:
+        if not same_frame(sensor.frame_id, described[1]):
             raise RefusedMessageError(
                 "sparse_points: frame",
                 f"expected {described[1]!r}, the first that came and so the one that sparse_extrinsics"
@@ -195,7 +196,7 @@ class SparseInputs:
 
     def _read_depth(self, message: Any, frame: _Frame) -> tuple[Callable[[], Samples], int]:
         frames = frame.header.frame_id, message.header.frame_id
-        if all(frames) and frames[0] != frames[1]:
+        if not may_be_same_frame(*frames):
             raise RefusedMessageError(
                 "sparse_depth: frame",
                 f"expected depth registered to the image, in its frame {frames[0]!r}, got {frames[1]!r}",

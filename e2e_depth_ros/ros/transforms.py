@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.ros.frames import frame_name
 
 try:
     import tf2_ros
@@ -65,8 +66,8 @@ class Transforms:
         Raises:
             TransformError: TF doesn't know it, or not yet, or isn't installed. The message says what to do.
         """
-        # tf2 has no leading slashes; some drivers do.
-        to, of, fixed = (name.lstrip("/") for name in (target.frame_id, source.frame_id, fixed_frame))
+        # tf2 refuses names with a leading slash.
+        to, of, fixed = map(frame_name, (target.frame_id, source.frame_id, fixed_frame))
         apart = bool(fixed) and target.stamp != source.stamp
         if to == of and not apart:
             return np.eye(4)

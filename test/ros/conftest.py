@@ -12,8 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Each test process has a ROS domain of its own; all were set before any participant came to be.
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+# Set before any participant comes to be; the domain is test/conftest.py's.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config" / "fastdds_shm.xml")
 
