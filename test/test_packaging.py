@@ -25,7 +25,6 @@ IMPORTED_AS = {
     "opencv-python-headless": "cv2",
     "pyyaml": "yaml",
     "scikit-image": "skimage",
-    "rosbags-image": "rosbags",
     "scikit-learn": "sklearn",
 }
 # Imported only inside Blender's own interpreter.

@@ -133,8 +133,10 @@ class FittedSamples:
         samples: On valid pixels.
         fit: To them.
         stamp_ns: Time of their frame.
+        absence: Why there are none on valid pixels; empty if there are.
     """
 
     samples: Samples
     fit: AffineFit
     stamp_ns: int
+    absence: str = ""

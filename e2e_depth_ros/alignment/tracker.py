@@ -60,7 +60,7 @@ class AlignmentTracker:
             samples: Measurements new since the last frame, in this frame's pixels; None if there are none.
             late: Measurements of earlier frames that became usable since the last; they are fitted to those
                 frames, and what they tell is carried on to this one.
-            absence: Why there are none, for the reason of the state.
+            absence: Why there are none, or why the newest are empty, for the reason of the state.
 
         Returns:
             Metric depth, if the state is not lost, and the state with its reason.
@@ -138,6 +138,9 @@ class AlignmentTracker:
         rows, columns = nearest_pixels(samples.u_px, samples.v_px, relative.size)
         on_valid = relative.valid[rows, columns]
         values = relative.values[rows, columns][on_valid].astype(np.float64)
+        absence = ""
+        if len(samples) and not on_valid.any():
+            absence = f"all {len(samples)} samples lie where there is no relative depth"
         samples = samples.select(on_valid, "no_relative_depth")
         prior = offset_prior_of(relative, *ends, values)
         # What the state knows about the offset helps samples that determine the scale only.
@@ -147,7 +150,7 @@ class AlignmentTracker:
             samples = self._correct(
                 fit, fit.model, samples, values, relative, thumbnail, stamp_ns, motion, prior
             )
-        return FittedSamples(samples, fit, stamp_ns)
+        return FittedSamples(samples, fit, stamp_ns, absence)
 
     def _predict(
         self, relative: DepthMap, thumbnail: NDArray[np.float32], stamp_ns: int, ends: tuple[float, float]
@@ -224,12 +227,13 @@ class AlignmentTracker:
     ) -> Alignment:
         track = self._track
         samples, fit = (fitted.samples, fitted.fit) if fitted else (None, None)
-        missing = absence if fit is None else fit.case
+        missing = None if fit is None else fit.case
+        absence = (fitted and fitted.absence) or absence
         if track is None:
-            state, reason = state_without(missing)
+            state, reason = state_without(missing, absence)
         else:
             age_s = (stamp_ns - track.used_ns) * 1e-9
-            state, reason = state_with(track.fit, track.inlier_ratio, age_s, missing, self.settings)
+            state, reason = state_with(track.fit, track.inlier_ratio, age_s, missing, absence, self.settings)
         nan = float("nan")
         result = Alignment(
             depth=None,

@@ -18,6 +18,7 @@ from e2e_depth_ros.core.maps import DepthMap
 from e2e_depth_ros.ros.ground_input import GroundInput
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.ros.shortfall import shortfall
 from e2e_depth_ros.ros.sparse import SparseInputs
 from e2e_depth_ros.ros.stamps import stamp_ns
 from e2e_depth_ros.ros.transforms import Transforms
@@ -49,7 +50,7 @@ class Aligner:
         self._ground = GroundInput(transforms)
         self._tracker = AlignmentTracker()
         self._reset = threading.Event()
-        self._refusal: tuple[int, str] | None = None
+        self._fault: tuple[int, str] | None = None
         self._sensor_ns: int | None = None
         self._last_ns = 0
 
@@ -79,21 +80,24 @@ class Aligner:
         self._settle(frame_ns, parameters)
         if view.may_be_distorted:
             # The tracker must not see it either: it would judge the next rectified frame by this one.
-            return _withheld(relative, view), []
+            return _withheld(relative, self.sparse.why_uncalibrated(view)), []
         late, refusals = self._come_late(frame_ns, parameters)
         sensed = self.sparse.sense(header, view, parameters)
         refusals += sensed.refusals
         for measurement in sensed.waiting:
             refusals += self._waiting.add(frame_ns, relative, measurement)
-        samples, absence = sensed.samples, self._absence(header, refusals)
+        samples = sensed.samples
+        found = [earlier.samples for earlier in late] + ([] if samples is None else [samples])
+        faults = [str(refusal) for refusal in refusals]
+        faults += [shortfall(empty.source, empty.dropped) for empty in found if len(empty) == 0]
+        absence = self._absence(header, faults)
         alignment = sighting = None
-        if samples is not None or late:
+        if found:
             alignment = self._tracker.update(relative, frame_ns, samples, late=late, absence=absence)
             self._note_use(alignment, frame_ns)
-            source = samples.source if samples is not None else late[-1].samples.source
-            absence = f"{source}: {alignment.reason}"
+            absence = f"{found[-1].source}: {alignment.reason}"
         if self._sensor_rests(frame_ns, parameters):
-            sighting = self._ground.look(relative, header, view, parameters)
+            sighting = self._ground.look(relative, header, view, parameters, self.sparse.why_uncalibrated)
         if sighting is not None:
             samples, late = sighting.samples, sighting.late
             absence = f"{absence}; {sighting.absence}"
@@ -114,7 +118,7 @@ class Aligner:
             self._tracker.reset()
             self._waiting.clear()
             self._ground.reset()
-            self._refusal = self._sensor_ns = None
+            self._fault = self._sensor_ns = None
         self._tracker.settings = replace(
             self._tracker.settings,
             fresh_duration_s=parameters.fresh_duration,
@@ -135,15 +139,15 @@ class Aligner:
             return
         used_ns = frame_ns - round(alignment.age_s * 1e9)
         if used_ns != self._sensor_ns:
-            self._sensor_ns, self._refusal = used_ns, None
+            self._sensor_ns, self._fault = used_ns, None
 
-    def _absence(self, header: Any, refusals: list[RefusedMessageError]) -> str:
-        """Say why there are no samples; what was refused a moment ago says more than that nothing came."""
+    def _absence(self, header: Any, faults: list[str]) -> str:
+        """Say why there are no samples; a fault of a moment ago says more than that nothing came."""
         now_ns = stamp_ns(header)
-        if refusals:
-            self._refusal = now_ns, str(refusals[-1])
-        if self._refusal is not None and abs(now_ns - self._refusal[0]) <= _REMEMBERED_NS:
-            return self._refusal[1]
+        if faults:
+            self._fault = now_ns, "; ".join(faults)
+        if self._fault is not None and abs(now_ns - self._fault[0]) <= _REMEMBERED_NS:
+            return self._fault[1]
         return self._waiting.status or self.sparse.absence(header)
 
     def _sensor_rests(self, frame_ns: int, parameters: Parameters) -> bool:
@@ -152,10 +156,10 @@ class Aligner:
         return abs(frame_ns - self._sensor_ns) > parameters.fresh_duration * 1e9
 
 
-def _withheld(relative: DepthMap, view: View) -> Alignment:
+def _withheld(relative: DepthMap, why: str) -> Alignment:
     """Say nothing in metres of an image that should have been rectified and was not."""
     nan = float("nan")
-    reason = f"the image may be distorted and can't be rectified: {view.refusal}"
+    reason = f"the image may be distorted and can't be rectified: {why}"
     return Alignment(None, nan, nan, AlignmentState.LOST, reason, "none", size=relative.size)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -56,7 +57,14 @@ class GroundInput:
         self._waiting.clear()
         self._looked_ns = None
 
-    def look(self, relative: DepthMap, header: Any, view: View, parameters: Parameters) -> Sighting | None:
+    def look(
+        self,
+        relative: DepthMap,
+        header: Any,
+        view: View,
+        parameters: Parameters,
+        why_uncalibrated: Callable[[View], str],
+    ) -> Sighting | None:
         """Look for the ground in a frame, unless that was done a moment ago.
 
         Args:
@@ -64,6 +72,7 @@ class GroundInput:
             header: The frame's.
             view: The frame.
             parameters: The camera's height, or the frame on the ground.
+            why_uncalibrated: Says why a view has no camera.
 
         Returns:
             What it tells; None where the parameters say nothing of the ground.
@@ -82,15 +91,16 @@ class GroundInput:
         samples = None
         if self._looked_ns is None or abs(frame_ns - self._looked_ns) >= _PERIOD_NS:
             self._looked_ns = frame_ns
-            samples = self._seen(relative, header, view.camera, parameters)
+            if view.camera is None:
+                why = why_uncalibrated(view)
+                self._absence = f"the ground cannot be measured without a usable camera_info: {why}"
+            else:
+                samples = self._seen(relative, header, view.camera, parameters)
         return Sighting(samples, late, self._absence)
 
     def _seen(
-        self, relative: DepthMap, header: Any, camera: Camera | None, parameters: Parameters
+        self, relative: DepthMap, header: Any, camera: Camera, parameters: Parameters
     ) -> Samples | None:
-        if camera is None:
-            self._absence = "the ground cannot be measured without a usable camera_info"
-            return None
         find = partial(self._found, relative, header, camera, parameters)
         try:
             ground = find()

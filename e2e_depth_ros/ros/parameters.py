@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from e2e_depth_ros.core.colours import COLORMAPS
-from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.sampling import DOMAINS, SPACINGS, Sampling
-from e2e_depth_ros.ros.declaration import Changes, declarations_from_struct, parameter
+from e2e_depth_ros.ros.declaration import BadParameterError, Changes, declarations_from_struct, parameter
 from e2e_depth_ros.ros.image_parameters import ImageParameters
 
 _QUATERNION_TOLERANCE: Final = 0.05  # one decimal place may be off by as much; a number forgotten is more
@@ -77,9 +76,11 @@ class Parameters(ImageParameters):
     )
     rectify: str = parameter(
         "auto",
-        "Whether to remove lens distortion. on: always, as camera_info says. off: never, images are taken as"
+        "Whether to remove lens distortion. always: as camera_info says. never: images are taken as"
         " rectified. auto: unless the name of the image topic contains image_rect.",
-        choices=("auto", "on", "off"),
+        choices=("auto", "always", "never"),
+        # The words of old, which YAML reads as booleans unless they are quoted.
+        aliases={"on": "always", "off": "never", True: "always", False: "never"},
     )
     approx_sync_max_interval: float = parameter(
         0.1,
@@ -102,6 +103,13 @@ class Parameters(ImageParameters):
         "",
         "A frame that stands still, say odom: TF then tells how the camera moved between the stamps of sparse"
         " samples and image, and that is taken out. Empty: none.",
+    )
+    sparse_depth_transport: str = parameter(
+        "raw",
+        "raw subscribes to sparse_depth, the others to sparse_depth/compressed (PNG) and"
+        " sparse_depth/compressedDepth (PNG or RVL).",
+        changes=Changes.UNCONFIGURED,
+        choices=("raw", "compressed", "compressedDepth"),
     )
     sparse_min_depth: float = parameter(
         0.1, "Nearer samples, in metres along the optical axis, are dropped.", bounds=(0.0, 1000.0)
@@ -230,7 +238,7 @@ class Parameters(ImageParameters):
         for lower, upper in _ORDERED:
             low, high = getattr(self, lower), getattr(self, upper)
             if low >= high:
-                raise InvalidInputError(f"parameter {lower}: expected below {upper} {high:g}, got {low:g}")
+                raise BadParameterError(f"parameter {lower}: expected below {upper} {high:g}, got {low:g}")
 
     @property
     def sampling(self) -> Sampling:
@@ -258,12 +266,12 @@ def _check_extrinsics(numbers: tuple[float, ...]) -> None:
     name = "parameter sparse_extrinsics"
     length = math.sqrt(sum(number * number for number in numbers[3:]))
     if abs(length - 1) > _QUATERNION_TOLERANCE:
-        raise InvalidInputError(
+        raise BadParameterError(
             f"{name}: expected x y z and a quaternion x y z w of length 1, or all zero for TF,"
             f" got a quaternion of length {length:.3g} in {list(numbers)}"
         )
     if max(abs(number) for number in numbers[:3]) > _FARTHEST_M:
-        raise InvalidInputError(f"{name}: expected x y z of at most {_FARTHEST_M:g} m, got {list(numbers)}")
+        raise BadParameterError(f"{name}: expected x y z of at most {_FARTHEST_M:g} m, got {list(numbers)}")
 
 
 DECLARATIONS: Final = declarations_from_struct(Parameters)

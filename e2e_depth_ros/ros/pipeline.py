@@ -16,7 +16,7 @@ from e2e_depth_ros.core.maps import DepthMap, NormalMap
 from e2e_depth_ros.model.estimator import Estimate
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.ros.aligner import Aligner
-from e2e_depth_ros.ros.images import rgb_from_message
+from e2e_depth_ros.ros.image_reader import ImageReader
 from e2e_depth_ros.ros.masks import MaskInput
 from e2e_depth_ros.ros.outputs import ALIGNED_OUTPUTS, DEPTH_OUTPUTS, METRIC_OUTPUTS, Output
 from e2e_depth_ros.ros.parameters import Parameters
@@ -54,6 +54,7 @@ class Result:
             and one for each message.
         refusals: What couldn't be used, though the frame could.
         non_finite: Pixels that the network predicted as NaN or infinite.
+        uncalibrated: Why there is no calibration; empty with one.
     """
 
     messages: Mapping[Output, Any]
@@ -61,6 +62,7 @@ class Result:
     durations_s: Mapping[str, float]
     refusals: tuple[RefusedMessageError, ...]
     non_finite: int
+    uncalibrated: str = ""
 
 
 class Pipeline:
@@ -71,6 +73,7 @@ class Pipeline:
     Attributes:
         parameters: Read anew at each frame; replace them to change them.
         masks: Where masks are put.
+        images: Reads the images.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class Pipeline:
         self._comes_rectified = "image_rect" in image_topic
         self._view_finder = ViewFinder()
         self.masks = MaskInput()
+        self.images = ImageReader()
         self._scene_ended = threading.Event()
         self._last_ns = 0
 
@@ -133,7 +137,7 @@ class Pipeline:
         refusals: list[RefusedMessageError] = []
         clock = _Clock()
         self.sparse.expect_frame(image.header)
-        rgb = rgb_from_message(image)
+        rgb = self.images.rgb(image, parameters)
         clock.lap("read")
         view = self._view_finder.view(rgb, image.header, camera_info, rectify=self._is_to_rectify(parameters))
         if view.refusal is not None and _is_to_be_told(view, camera_info, wanted):
@@ -171,10 +175,17 @@ class Pipeline:
                 clock.lap(output.value)
                 if message is not None:
                     messages[output] = message
-        return Result(messages, products.alignment, clock.durations_s, tuple(refusals), estimate.non_finite)
+        return Result(
+            messages,
+            products.alignment,
+            clock.durations_s,
+            tuple(refusals),
+            estimate.non_finite,
+            "" if view.camera is not None else self.sparse.why_uncalibrated(view),
+        )
 
     def _is_to_rectify(self, parameters: Parameters) -> bool:
-        return parameters.rectify == "on" or (parameters.rectify == "auto" and not self._comes_rectified)
+        return parameters.rectify == "always" or (parameters.rectify == "auto" and not self._comes_rectified)
 
     def _follow_time(self, frame_ns: int) -> None:
         """Let the estimator carry nothing over from another scene: after a reset, or where time went back."""

@@ -20,9 +20,10 @@ from e2e_depth_ros.ros.frames import may_be_same_frame, same_frame
 from e2e_depth_ros.ros.images import depth_from_message
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.ros.silence import Silence
 from e2e_depth_ros.ros.stamps import StampedBuffer, stamp_ns
 from e2e_depth_ros.ros.transforms import TransformError, Transforms, pose_from_numbers
-from e2e_depth_ros.ros.view import View
+from e2e_depth_ros.ros.view import NO_CAMERA_INFO, View
 from e2e_depth_ros.ros.waiting import Measurement
 
 
@@ -89,6 +90,7 @@ class SparseInputs:
     Attributes:
         points: PointCloud2 messages; any thread may put them.
         depth: Depth images; any thread may put them.
+        silences: Why nothing comes on an input, by its name, where nothing comes. Replace it as a whole.
     """
 
     def __init__(self, transforms: Transforms) -> None:
@@ -99,6 +101,7 @@ class SparseInputs:
         """
         self.points = StampedBuffer("sparse_points")
         self.depth = StampedBuffer("sparse_depth")
+        self.silences: Mapping[str, Silence] = {}
         self._transforms = transforms
         self._described: tuple[tuple[float, ...], str] | None = None  # extrinsics, and the frame they are of
 
@@ -145,7 +148,20 @@ class SparseInputs:
             lead_ns = buffer.lead_ns(frame_ns)
             if lead_ns is not None:
                 return f"what waits of {buffer.topic} is {lead_ns * 1e-9:.3f} s newer than the image"
-        return "no samples from sparse_points or sparse_depth"
+        silences = [
+            self.silences[name] for name in ("sparse_points", "sparse_depth") if name in self.silences
+        ]
+        faults = [silence.words for silence in silences if silence.is_fault]
+        if not faults and len(silences) == 2 and not any(silence.publishers for silence in silences):
+            faults = ["neither has a publisher"]
+        return ": ".join(["no samples from sparse_points or sparse_depth", *faults])
+
+    def why_uncalibrated(self, view: View) -> str:
+        """Say why a view has no camera."""
+        refusal, silence = view.refusal, self.silences.get("camera_info")
+        words = "none came yet" if refusal is None else str(refusal)
+        came = refusal is not None and refusal.reason != NO_CAMERA_INFO
+        return words if came or silence is None else f"{words}; {silence.words}"
 
     def clear(self) -> None:
         """Forget what waits, and which frame it came in."""
@@ -157,7 +173,8 @@ class SparseInputs:
         points_m = points_from_message(message)
         if frame.view.camera is None:
             raise RefusedMessageError(
-                "sparse_points: camera_info", "expected a usable camera_info to project points, got none"
+                "sparse_points: camera_info",
+                f"expected a usable camera_info to project points: {self.why_uncalibrated(frame.view)}",
             )
         return partial(
             self._placed_points, points_m, message.header, frame.view.camera, frame
@@ -202,7 +219,7 @@ class SparseInputs:
                 f"expected depth registered to the image, in its frame {frames[0]!r}, got {frames[1]!r}",
             )
         samples = samples_from_depth(
-            depth_from_message(message),
+            depth_from_message(message, max_pixels=frame.parameters.max_image_pixels),
             frame.view.size,
             min_depth_m=frame.parameters.sparse_min_depth,
             max_depth_m=frame.parameters.sparse_max_depth,

@@ -16,6 +16,9 @@ from e2e_depth_ros.ros.camera_info import camera_from_message, same_calibration
 from e2e_depth_ros.ros.frames import may_be_same_frame
 from e2e_depth_ros.ros.refusal import RefusedMessageError
 
+NO_CAMERA_INFO: Final = "camera_info: missing"
+"""Why a view has no camera where no CameraInfo came."""
+
 _HARMLESS_SKEW_PX: Final = 0.5  # at the border: what calibrations are wrong by anyway
 _LEAST_SHOWN: Final = 0.01
 
@@ -118,7 +121,7 @@ class ViewFinder:
     def _view(self, rgb: NDArray[np.uint8], header: Any, camera_info: Any | None, *, rectify: bool) -> View:
         if camera_info is None:
             raise RefusedMessageError(
-                "camera_info: missing",
+                NO_CAMERA_INFO,
                 "expected the image's calibration, got none yet; if images come without distortion, say so"
                 " with the parameter rectify",
             )

@@ -188,8 +188,8 @@ def set_parameter(robot, name, value, node="depth"):
     from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
     from rcl_interfaces.srv import SetParameters
 
-    kinds = {bool: "bool", float: "double", str: "string", list: "double_array", int: "integer"}
-    kind = kinds[type(value)]
+    kinds = {bool: "bool", float: "double", str: "string", int: "integer"}
+    kind = f"{kinds[type(value[0])]}_array" if isinstance(value, list) else kinds[type(value)]
     parameter = ParameterValue(
         type=getattr(ParameterType, f"PARAMETER_{kind.upper()}"), **{f"{kind}_value": value}
     )

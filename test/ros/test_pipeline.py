@@ -256,7 +256,7 @@ def test_points_need_a_calibration_and_relative_depth_does_not():
     assert set(result.messages) == {Output.RELATIVE, Output.COLOR, Output.NORMALS, Output.STATUS}
 
 
-@pytest.mark.parametrize(("rectify", "topic"), [("off", "/image_raw"), ("auto", "/camera/image_rect")])
+@pytest.mark.parametrize(("rectify", "topic"), [("never", "/image_raw"), ("auto", "/camera/image_rect")])
 def test_registered_depth_of_a_rectified_image_needs_no_calibration_but_the_cloud_does(rectify, topic):
     pipeline = Pipeline(KnownEstimator(), Parameters(rectify=rectify), image_topic=topic)
     pipeline.sparse.depth.put(depth_samples())
@@ -267,7 +267,7 @@ def test_registered_depth_of_a_rectified_image_needs_no_calibration_but_the_clou
     assert Output.POINTS not in result.messages
 
 
-@pytest.mark.parametrize("rectify", ["on", "auto"])
+@pytest.mark.parametrize("rectify", ["always", "auto"])
 @pytest.mark.parametrize("source", ["sparse_depth", "sparse_points", "fixed_scale"])
 def test_nothing_metric_of_an_image_whose_distortion_nobody_told(rectify, source):
     pipeline = Pipeline(
@@ -331,7 +331,7 @@ def test_a_calibration_that_becomes_unusable_silences_metric_topics(what, fixed_
 
 
 def test_an_unusable_calibration_of_a_rectified_image_costs_the_cloud_only():
-    pipeline = Pipeline(KnownEstimator(), Parameters(rectify="off"))
+    pipeline = Pipeline(KnownEstimator(), Parameters(rectify="never"))
     pipeline.sparse.depth.put(depth_samples())
     image, info = frame(0, LENS)
     result = pipeline.process(image, spoilt(info, "frame"), set(Output))
@@ -395,8 +395,8 @@ def test_pixels_without_image_are_invalid_everywhere():
     [
         ("auto", "/camera/image_raw", True),
         ("auto", "/camera/image_rect_color", False),
-        ("on", "/camera/image_rect", True),
-        ("off", "/camera/image_raw", False),
+        ("always", "/camera/image_rect", True),
+        ("never", "/camera/image_raw", False),
     ],
 )
 def test_when_images_are_rectified(rectify, topic, rectified):
