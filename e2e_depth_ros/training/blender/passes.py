@@ -57,6 +57,8 @@ def set_up(size: tuple[int, int], samples: int, threads: int) -> bpy.types.Scene
     cycles.caustics_reflective = cycles.caustics_refractive = False
     cycles.sample_clamp_indirect = 4.0
     layer.use_pass_z = True
+    # Depth is that of the first surface that is there at all: through thin glass it would be any of two.
+    layer.pass_alpha_threshold = 0.05
     for name in (SMOOTH, FLAT):
         aov = layer.aovs.add()
         aov.name, aov.type = name, "COLOR"
