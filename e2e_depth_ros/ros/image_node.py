@@ -18,6 +18,7 @@ from e2e_depth_ros.ros.diagnostics import Statistics
 from e2e_depth_ros.ros.ear import Ear
 from e2e_depth_ros.ros.image_parameters import Struct
 from e2e_depth_ros.ros.image_transport import transport_topic, transport_type
+from e2e_depth_ros.ros.kept_messages import KeptMessages
 from e2e_depth_ros.ros.parameter_server import ParameterServer
 from e2e_depth_ros.ros.qos import QosOverrides
 from e2e_depth_ros.ros.refusal import RefusedMessageError, Throttle, one_line
@@ -35,12 +36,14 @@ class Input(NamedTuple):
         topic: Its name, relative to the namespace.
         callback: Called with each message; it stores.
         queue_size: QoS history depth.
+        may_be_kept: Whether publishers may keep it for those who come later (transient local).
     """
 
     message_type: Any
     topic: str
     callback: Callable[[Any], None]
     queue_size: int
+    may_be_kept: bool = False
 
 
 class ImageNode(LifecycleNode, Generic[Struct]):
@@ -72,6 +75,7 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._statistics = Statistics()
         self._throttle = Throttle()
         self._surroundings = Surroundings(self)
+        self._kept_messages = KeptMessages(self)
         self._qos_overrides = QosOverrides(self)
         self._failure: Exception | None = None
         self._parameters_in_use = ParameterServer(
@@ -220,20 +224,25 @@ class ImageNode(LifecycleNode, Generic[Struct]):
             )
             name = "image" if source is images else source.topic
             ear = self._surroundings.ear(name, topic, source.message_type, profile)
+            heard = _heard(ear, source.callback)
             self._inputs.append(
                 self.create_subscription(
                     source.message_type,
                     source.topic,
-                    _heard(ear, source.callback),
+                    heard,
                     profile,
                     callback_group=self._group,
                 )
             )
+            if source.may_be_kept:
+                self._kept_messages.want(source.message_type, source.topic, heard, self._group)
+        self._kept_messages.look()
 
     def _stop(self) -> None:
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
+        self._kept_messages.forget()
         self._surroundings.forget_inputs()
         if self._worker is not None:
             self._interrupt()
@@ -298,6 +307,7 @@ class ImageNode(LifecycleNode, Generic[Struct]):
 
     def _report(self) -> None:
         dropped = self._dropped + (self._worker.dropped if self._worker else 0)
+        self._kept_messages.look()
         self._surroundings.look()
         silence = self._surroundings.silence("image")
         frames = self._statistics.status(f"{self._name}: frames", dropped=dropped, silence=silence)

@@ -11,12 +11,12 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_srvs.srv import Trigger
 
 from e2e_depth_ros.ros.alignment_log import AlignmentLog
+from e2e_depth_ros.ros.calibrations import CameraInfos
 from e2e_depth_ros.ros.image_node import ImageNode, Input
 from e2e_depth_ros.ros.image_transport import transport_topic, transport_type
 from e2e_depth_ros.ros.outputs import MaskOutput, Output
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.publishers import OutputPublishers
-from e2e_depth_ros.ros.stamps import StampedBuffer, stamp_ns
 from e2e_depth_ros.ros.status import last_alignment_status
 from e2e_depth_ros.ros.transforms import Transforms
 
@@ -41,7 +41,7 @@ class DepthNode(ImageNode[Parameters]):
         self._alignment: Any = None
         self._aligned_s = 0.0
         self._alignment_log = AlignmentLog()
-        self._camera_infos = StampedBuffer("camera_info")
+        self._camera_infos = CameraInfos()
         super().__init__("depth", Parameters(), **options)
         self._transforms = Transforms(self)
         self.create_service(Trigger, "~/reset_alignment", self._on_reset_alignment)
@@ -89,17 +89,15 @@ class DepthNode(ImageNode[Parameters]):
         sparse_transport = wanted.sparse_depth_transport
         sparse_depth = transport_topic(self, "sparse_depth", sparse_transport)
         inputs = [
-            Input(CameraInfo, "camera_info", self._camera_infos.put, wanted.input_queue_size),
+            Input(
+                CameraInfo, "camera_info", self._camera_infos.put, wanted.input_queue_size, may_be_kept=True
+            ),
             Input(PointCloud2, "sparse_points", pipeline.sparse.points.put, _SPARSE_QUEUE),
             Input(transport_type(sparse_transport), sparse_depth, pipeline.sparse.depth.put, _SPARSE_QUEUE),
         ]
         if wanted.uses_mask:
             inputs.append(Input(Image, MaskOutput.MASK.value, pipeline.masks.put, _MASK_QUEUE))
         return inputs
-
-    def _stop(self) -> None:
-        super()._stop()
-        self._camera_infos.clear()
 
     def _on_parameters(self, values: Parameters) -> None:
         if self._pipeline is not None:
@@ -119,7 +117,7 @@ class DepthNode(ImageNode[Parameters]):
             self._alignment = None
             statistics.skipped()
             return
-        camera_info = self._camera_infos.exact_or_latest(stamp_ns(image.header))
+        camera_info = self._camera_infos.for_image(image.header)
         result = pipeline.process(image, camera_info, wanted)
         outputs.publish(result.messages)
         for refusal in result.refusals:

@@ -35,7 +35,8 @@ class NodeProcess:
     def __init__(self, log, parameters=None, arguments=(), executable="depth_node"):
         pairs = [part for item in (parameters or {}).items() for part in ("-p", "{}:={}".format(*item))]
         self.log = log
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
         with log.open("wb") as output:
             self.popen = subprocess.Popen(
                 [sys.executable, "-m", f"e2e_depth_ros.ros.{executable}", "--ros-args", *pairs, *arguments],
