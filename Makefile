@@ -20,13 +20,19 @@ APT ?= sudo apt-get
 BLENDER := .venv-blender
 BLENDER_LIBRARIES := libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libice6 libxext6 libgl1
 
-.PHONY: help install demo pictures renderer test lint format colcon clean
+# Test processes beside each other; each has a ROS domain of its own.
+JOBS ?= 2
+# Of `make matrix`, all by default, or say CELLS="3.10 3.12-jazzy": see test/matrix.py.
+CELLS ?=
+
+.PHONY: help install demo pictures renderer test matrix lint format colcon clean
 
 help:
 	@echo "make demo    the whole system on real frames: pictures, cloud and table in demo_out/"
 	@echo "make pictures  makes the pictures of the documentation anew, with the model as it is"
 	@echo "make renderer  installs Blender and furniture for e2e-depth render (as root: make renderer APT=apt-get)"
 	@echo "make test    format, lint, types and tests"
+	@echo "make matrix  the tests under each Python, ROS and set of versions, each in an environment of its own"
 	@echo "make lint    the same without the tests;  make format  applies what can be applied"
 	@echo "make colcon  builds and tests as a ROS package, in build/ and install/"
 	@echo "make clean   removes what the others made, .venv too"
@@ -84,7 +90,12 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+
+matrix: $(INSTALLED)
+	@$(BIN)/uv --version || { echo "Set-up: uv"; $(PIP_INSTALL) uv==0.13.9; }
+	$(BIN)/python test/matrix.py --uv $(BIN)/uv --torch "$(TORCH)" --cells "$(CELLS)" \
+	  -- --numprocesses $(JOBS) --dist loadfile
 
 $(COLCON): $(INSTALLED)
 	@echo "Set-up: colcon"
@@ -100,4 +111,4 @@ colcon: $(COLCON)
 	  && colcon test-result --verbose
 
 clean:
-	rm -rf $(VENV) $(BLENDER) build install log demo_out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(VENV)-matrix $(BLENDER) build install log demo_out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

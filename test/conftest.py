@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
-# Tiny networks gain nothing from a second thread, and on busy cores lose much by it. Before torch is imported.
+# Before torch is imported. Tiny networks gain nothing from a second thread; on busy cores they lose by it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 _DOMAINS = 100  # Linux's ephemeral ports reach into those of higher ones
@@ -39,6 +39,14 @@ def _claim_ros_domain() -> tuple[int, TextIOWrapper]:
 # Before any participant comes to be; nodes and demos that a test starts inherit it.
 _domain, _domain_lock = _claim_ros_domain()
 os.environ["ROS_DOMAIN_ID"] = str(_domain)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs ROS by where it lies."""
+    ros = Path(__file__).parent / "ros"
+    for item in items:
+        if ros in item.path.parents:
+            item.add_marker(pytest.mark.ros)
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ ENVIRONMENTS = ROOT / ".venv-matrix"
 PAGE = ROOT / "docs" / "compatibility.md"
 BEGIN, END = "<!-- matrix -->\n", "<!-- /matrix -->"
 
+OLDEST = "oldest"
 EXTRAS = "demo,hub,test"
 # What the table shows of each environment, by its column.
 DISTRIBUTIONS = {
@@ -102,9 +103,12 @@ def find_python(version: str) -> Path | None:
     """Find an interpreter of a version: on the path, or among pyenv's, whose shims may answer for none."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     on_path = (shutil.which(f"python{version}", path=folder) for folder in os.get_exec_path())
-    candidates = [*on_path, *sorted(pyenv.glob(f"{version}.*/bin/python"), reverse=True)]
+    own = Path(sys.base_prefix) / "bin" / f"python{version}"
+    candidates = [*on_path, own, *sorted(pyenv.glob(f"{version}.*/bin/python"), reverse=True)]
     ask = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"
     for candidate in filter(None, candidates):
+        if not Path(candidate).exists():
+            continue
         answer = subprocess.run([candidate, "-c", ask], capture_output=True, text=True, check=False)
         if answer.stdout.strip() == version:
             return Path(candidate)
@@ -238,10 +242,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--uv", default="uv", help="the uv to install with")
     parser.add_argument("--torch", default="torch", help="what uv installs as torch, with its options")
-    parser.add_argument("--cells", default="", help="names of cells; all whose Python is found by default")
+    parser.add_argument(
+        "--cells", default="", help=f"names of cells, or {OLDEST}; all whose Python is found by default"
+    )
     parser.add_argument("options", nargs="*", help="further options of pytest, after --")
     given = parser.parse_args(arguments)
     names = given.cells.split()
+    if names == [OLDEST]:
+        names = [cell.name for cell in CELLS if find_python(cell.python)][:1]
     known = {cell.name for cell in CELLS}
     if set(names) - known:
         parser.error(f"expected cells of {', '.join(sorted(known))}; got {given.cells!r}")

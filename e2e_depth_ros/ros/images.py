@@ -34,8 +34,8 @@ _BAYER: Final = {
     "bayer_gbrg": cv2.COLOR_BayerGR2RGB,
     "bayer_grbg": cv2.COLOR_BayerGB2RGB,
 }
-# OpenCV's types name no colours; who hands over an OpenCV image has them in OpenCV's order. cv_bridge guesses
-# so too, where it shows an image (cvtColorForDisplay).
+# OpenCV's types name no colours. Of 8 bits they come from who hands over an OpenCV image, in OpenCV's order,
+# as cv_bridge guesses too (cvtColorForDisplay); of 16 bits they are read in the order of rgb16.
 _COLOR_ENCODINGS: Final[dict[str, tuple[type[np.generic], int, int | None]]] = {
     "rgb8": (np.uint8, 3, None),
     "bgr8": (np.uint8, 3, cv2.COLOR_BGR2RGB),
@@ -47,10 +47,10 @@ _COLOR_ENCODINGS: Final[dict[str, tuple[type[np.generic], int, int | None]]] = {
     "8UC1": (np.uint8, 1, cv2.COLOR_GRAY2RGB),
     "rgb16": (np.uint16, 3, None),
     "bgr16": (np.uint16, 3, cv2.COLOR_BGR2RGB),
-    "16UC3": (np.uint16, 3, cv2.COLOR_BGR2RGB),
+    "16UC3": (np.uint16, 3, None),
     "rgba16": (np.uint16, 4, cv2.COLOR_RGBA2RGB),
     "bgra16": (np.uint16, 4, cv2.COLOR_BGRA2RGB),
-    "16UC4": (np.uint16, 4, cv2.COLOR_BGRA2RGB),
+    "16UC4": (np.uint16, 4, cv2.COLOR_RGBA2RGB),
     "mono16": (np.uint16, 1, cv2.COLOR_GRAY2RGB),
     **{f"{pattern}8": (np.uint8, 1, code) for pattern, code in _BAYER.items()},
     **{f"{pattern}16": (np.uint16, 1, code) for pattern, code in _BAYER.items()},

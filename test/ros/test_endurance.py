@@ -26,7 +26,7 @@ SETTLED = CYCLES // 3  # allocators and caches have grown by then
 MOMENTS = 40 if STRESS else 3
 START_CPU_S = 9.0  # what a start takes, nearly all of it importing torch
 
-pytestmark = pytest.mark.timeout(4 * 3600 if STRESS else 900)
+pytestmark = [pytest.mark.timeout(4 * 3600 if STRESS else 900), pytest.mark.stress]
 
 
 def seconds_of_cpu(pid):

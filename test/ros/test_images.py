@@ -124,10 +124,10 @@ def test_yuv422_packings(encoding, order):
     [
         ("rgb16", [0, 1, 2]),
         ("bgr16", [2, 1, 0]),
-        ("16UC3", [2, 1, 0]),
+        ("16UC3", [0, 1, 2]),
         ("rgba16", [0, 1, 2, 0]),
         ("bgra16", [2, 1, 0, 0]),
-        ("16UC4", [2, 1, 0, 0]),
+        ("16UC4", [0, 1, 2, 0]),
     ],
 )
 def test_channel_orders_of_sixteen_bits(rgb, encoding, order, padding, bigendian):

@@ -28,7 +28,7 @@ CLOUD_EVERY = 6
 SIZE = (480, 640)
 MOST_GROWTH_MB = 5.0
 
-pytestmark = [pytest.mark.timeout(DURATION_S + 600), *([pytest.mark.stress] if STRESS else [])]
+pytestmark = [pytest.mark.timeout(DURATION_S + 600), pytest.mark.slow, pytest.mark.stress]
 
 
 def resources(pid):
