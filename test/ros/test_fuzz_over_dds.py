@@ -107,9 +107,13 @@ class Stranger:
     def is_answered(self, frame_ns, timeout_s=30):
         def has_come():
             answers = self.robot.received.get(Output.RELATIVE, [])
-            return any(stamp_ns(answer.header) >= frame_ns for answer in answers[-5:])
+            return any(stamp_ns(answer.header) == frame_ns for answer in answers[-5:])
 
         return until(has_come, timeout_s, lambda: self.robot.spin(0.001))
+
+    def publishes(self):
+        """Tell whether the node answers one of some frames: after one from the future it asks for two."""
+        return any(self.is_answered(self.frame(), timeout_s=3) for _ in range(10))
 
     def is_refused(self, message):
         """Note what is to come of a message."""
@@ -238,21 +242,26 @@ GOOD = {
 
 @pytest.mark.parametrize("topic", GOOD)
 def test_malformed_bytes(node, robot, topic):
-    """Not even messages: what DDS carries is what a stranger packed, and says to be of the type."""
+    """Not even messages: what DDS carries is what a stranger packed, and says to be of the type.
+
+    But for the header of four bytes: Fast CDR believes its options how much padding ends the payload, and
+    reads beyond the payload, or crashes, where that is shorter. No node can prevent that; SROS2 does.
+    """
     stranger = Stranger(node, robot, "", None)
     sent = []
+    packed = serialize_message(GOOD[topic])
 
-    @fuzz(spoiled(serialize_message(GOOD[topic])), examples=SENT)
+    @fuzz(spoiled(packed[4:]).map(lambda payload: packed[:4] + payload), examples=SENT)
     def send(data):
         robot.publishers[topic].publish(data)
         sent.append(data)
         robot.spin(0.001)
         if len(sent) % 20 == 0:
-            assert stranger.is_answered(stranger.frame()), node.output
+            assert stranger.publishes(), node.output
 
     send()
     assert len(sent) >= SENT
-    assert stranger.is_answered(stranger.frame()), node.output
+    assert stranger.publishes(), node.output
     assert node.popen.poll() is None
     print(f"{topic}: {len(sent)} malformed")
 
