@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.errors import InvalidInputError, MissingDependencyError
+from e2e_depth_ros.core.user_file import check_file
 from e2e_depth_ros.training.augmentation import View
 from e2e_depth_ros.training.folders import FolderViews, check_same_size, read_image, without_invalid
 
@@ -138,6 +139,7 @@ def _frame(folder: Path, row: dict[str, str]) -> _Frame:
 
 def _read_hdf5(path: Path, dimensions: int) -> NDArray[np.float32]:
     try:
+        check_file(path)
         with _import_h5py().File(path, "r") as file:
             array = np.asarray(file["dataset"], dtype=np.float32)
     except (OSError, KeyError, ValueError, TypeError) as error:

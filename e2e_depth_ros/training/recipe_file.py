@@ -8,9 +8,8 @@ import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.yaml_file import load_yaml
 from e2e_depth_ros.training.recipe import Recipe
 
 T = TypeVar("T")
@@ -31,10 +30,7 @@ def read_yaml(path: Path, cls: type[T]) -> T:
     Raises:
         InvalidInputError: It can't be read, or a key is unknown, missing, or of the wrong type or range.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidInputError(f"expected a recipe in YAML, got {path}: {error}") from error
+    content = load_yaml(path)
     try:
         return _parse(cls, content, "")
     except InvalidInputError as error:

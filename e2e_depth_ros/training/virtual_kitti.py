@@ -10,6 +10,7 @@ import numpy as np
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.geometry import normals_from_depth
+from e2e_depth_ros.core.user_file import check_file
 from e2e_depth_ros.training.augmentation import View
 from e2e_depth_ros.training.folders import FolderViews, check_same_size, read_image, without_invalid
 
@@ -65,6 +66,7 @@ class VirtualKittiViews(FolderViews):
     def __getitem__(self, index: int) -> View:
         key = self._keys[index]
         image, path = read_image(self._images[key]), self._depth[key]
+        check_file(path)
         centimetres = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if centimetres is None or centimetres.dtype != np.uint16 or centimetres.ndim != 2:
             got = "unreadable" if centimetres is None else f"{centimetres.dtype} {centimetres.shape}"
