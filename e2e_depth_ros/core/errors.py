@@ -19,3 +19,10 @@ class KindError(E2EDepthError, TypeError):
 
 class MissingDependencyError(E2EDepthError):
     """Something optional is needed here and not installed; the message says how to install it."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, up to 300 characters; its class where it says nothing."""
+    lines = str(error).strip().splitlines()
+    line = "".join(char if char.isprintable() else "?" for char in lines[0][:300]) if lines else ""
+    return line or type(error).__name__

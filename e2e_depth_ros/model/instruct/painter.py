@@ -29,7 +29,7 @@ from e2e_depth_ros.model.instruct.paint import colour_named, find_paint
 from e2e_depth_ros.model.instruct.text import TextEncoder
 from e2e_depth_ros.model.locate import find_checkpoint
 from e2e_depth_ros.model.placement import device_named, dtype_named, use_threads
-from e2e_depth_ros.model.weights import load_weights
+from e2e_depth_ros.model.weights import empty_module, load_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +127,9 @@ class Painter:
         facts = read_instruct_facts(folder)
 
         def loaded(module_class: Any, component: str, config: Mapping[str, Any]) -> nn.Module:
-            return _loaded(module_class, config, facts.weight_files(component, chosen_dtype), chosen_dtype)
+            module = empty_module(facts.name, module_class, config)
+            load_weights(module, facts.weight_files(component, chosen_dtype), chosen_dtype)
+            return module
 
         network = InstructNetwork(
             loaded(UNet2DConditionModel, "unet", facts.unet_config),
@@ -261,15 +263,6 @@ def mask_instruction(what: str, colour: str) -> str:
 def keypoint_instruction(what: str, colour: str) -> str:
     """Return the instruction to mark points."""
     return f"Put {colour} circles on {what}."
-
-
-def _loaded(
-    module_class: Any, config: Mapping[str, Any], files: tuple[Path, ...], dtype: torch.dtype
-) -> nn.Module:
-    with torch.device("meta"):
-        module: nn.Module = module_class.from_config(dict(config))
-    load_weights(module, files, dtype)
-    return module
 
 
 def _levels(images: Tensor) -> NDArray[np.float32]:
