@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from array import array
+from itertools import pairwise
 from typing import Any, Final
 
 import cv2
@@ -17,6 +18,8 @@ MAX_POINTS: Final = 1 << 24
 """Larger clouds are taken for corrupt."""
 
 _POINT_STEP: Final = 16  # x, y, z, rgb
+_MAX_POINT_STEP: Final = 1 << 16
+_SHOWN: Final = 16  # names in an error message, and characters of each
 _FLOATS: Final = {PointField.FLOAT32: "f4", PointField.FLOAT64: "f8"}
 _TYPE_NAMES: Final = {
     getattr(PointField, name): name
@@ -35,37 +38,22 @@ def points_from_message(message: PointCloud2) -> NDArray[np.float32]:
         (N, 3), float32, in the message's frame and order; NaN points are kept. (0, 3) for an empty cloud.
 
     Raises:
-        RefusedMessageError: The cloud lacks a field, has one of a wrong type, or is shorter than it says.
+        RefusedMessageError: The cloud lacks a field or has it twice, has one of a wrong type, fields that
+            overlap, or is shorter than it says.
     """
     height, width = int(message.height), int(message.width)
     point_step, row_step = int(message.point_step), int(message.row_step)
-    order = ">" if message.is_bigendian else "<"
-    fields = {field.name: field for field in message.fields}
-    formats, offsets = [], []
-    for name in "xyz":
-        field = fields.get(name)
-        if field is None:
-            raise RefusedMessageError(
-                "cloud: fields", f"expected fields x, y, z, got {', '.join(fields) or 'none'}"
-            )
-        if field.datatype not in _FLOATS or field.count > 1:
-            actual = _TYPE_NAMES.get(field.datatype, f"datatype {field.datatype}")
-            raise RefusedMessageError(
-                "cloud: field type",
-                f"expected {name} to be one FLOAT32 or FLOAT64, got {field.count} {actual}",
-            )
-        formats.append(order + _FLOATS[field.datatype])
-        offsets.append(int(field.offset))
-        end = offsets[-1] + np.dtype(formats[-1]).itemsize
-        if end > point_step:
-            raise RefusedMessageError(
-                "cloud: point step", f"expected at least {end} bytes a point for {name}, got {point_step}"
-            )
+    record = _xyz_record(message)
     if height * width > MAX_POINTS:
         raise RefusedMessageError(
             "cloud: size", f"expected up to {MAX_POINTS} points, got height {height} and width {width}"
         )
     if height * width == 0:
+        if len(message.data):
+            raise RefusedMessageError(
+                "cloud: size",
+                f"expected points for {len(message.data)} bytes, got height {height} and width {width}",
+            )
         return np.empty((0, 3), np.float32)
     if height > 1 and row_step < width * point_step:
         raise RefusedMessageError(
@@ -77,16 +65,67 @@ def points_from_message(message: PointCloud2) -> NDArray[np.float32]:
             "cloud: data length",
             f"expected {height} rows of {row_step} bytes, at least {expected}, got {len(message.data)}",
         )
-    records = np.ndarray(
-        (height, width),
-        np.dtype({"names": list("xyz"), "formats": formats, "offsets": offsets, "itemsize": point_step}),
-        buffer=message.data,
-        strides=(row_step, point_step),
-    )
+    # One row may have any row_step.
+    strides = (row_step if height > 1 else width * point_step, point_step)
+    records: NDArray[Any] = np.ndarray((height, width), record, buffer=message.data, strides=strides)
     points_m = np.empty((height, width, 3), np.float32)
-    for axis, name in enumerate("xyz"):
-        points_m[..., axis] = records[name]
+    with np.errstate(over="ignore", invalid="ignore"):  # what float32 can't hold becomes infinite
+        for axis, name in enumerate("xyz"):
+            points_m[..., axis] = records[name]
     return points_m.reshape(-1, 3)
+
+
+def _xyz_record(message: PointCloud2) -> np.dtype[Any]:
+    """Return where x, y and z lie in the bytes of a point.
+
+    A count of 0 means 1, as old writers and PCL have it. What other fields claim doesn't matter here.
+    """
+    if message.point_step > _MAX_POINT_STEP:
+        raise RefusedMessageError(
+            "cloud: point step", f"expected up to {_MAX_POINT_STEP} bytes a point, got {message.point_step}"
+        )
+    order = ">" if message.is_bigendian else "<"
+    offsets: dict[str, int] = {}
+    formats: dict[str, str] = {}
+    ends: dict[str, int] = {}
+    for name in "xyz":
+        found = [field for field in message.fields if field.name == name]
+        if len(found) != 1:
+            names = ", ".join(repr(field.name[:_SHOWN]) for field in message.fields[:_SHOWN]) or "none"
+            times = "" if not found else f"{len(found)} of {name} among "
+            raise RefusedMessageError(
+                "cloud: fields", f"expected fields x, y, z, once each, got {times}{names}"
+            )
+        (field,) = found
+        if field.datatype not in _FLOATS or field.count > 1:
+            actual = _TYPE_NAMES.get(field.datatype, f"datatype {field.datatype}")
+            raise RefusedMessageError(
+                "cloud: field type",
+                f"expected {name} to be one FLOAT32 or FLOAT64, got {field.count} {actual}",
+            )
+        offsets[name], formats[name] = int(field.offset), order + _FLOATS[field.datatype]
+        ends[name] = offsets[name] + np.dtype(formats[name]).itemsize
+        if ends[name] > message.point_step:
+            raise RefusedMessageError(
+                "cloud: point step",
+                f"expected at least {ends[name]} bytes a point for {name}, got {message.point_step}",
+            )
+    by_offset = sorted("xyz", key=offsets.__getitem__)
+    for first, second in pairwise(by_offset):
+        if ends[first] > offsets[second]:
+            raise RefusedMessageError(
+                "cloud: field offset",
+                f"expected x, y, z apart from each other, got {first} in bytes {offsets[first]} to "
+                f"{ends[first] - 1} of a point and {second} from byte {offsets[second]} on",
+            )
+    return np.dtype(
+        {
+            "names": list("xyz"),
+            "formats": [formats[name] for name in "xyz"],
+            "offsets": [offsets[name] for name in "xyz"],
+            "itemsize": int(message.point_step),
+        }
+    )
 
 
 def allocate_cloud(rgb: NDArray[np.uint8], header: Any) -> tuple[PointCloud2, NDArray[np.float32]]:
