@@ -22,7 +22,13 @@ class MissingDependencyError(E2EDepthError):
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, up to 300 characters; its class where it says nothing."""
+    """Return the first line of what an error says, cut where it is long; its class where it says nothing."""
     lines = str(error).strip().splitlines()
-    line = "".join(char if char.isprintable() else "?" for char in lines[0][:300]) if lines else ""
-    return line or type(error).__name__
+    return one_line(lines[0], 300) if lines else type(error).__name__
+
+
+def one_line(text: str, most: int = 2000) -> str:
+    """Return text as one line of printable characters, at most so many of them."""
+    words = " ".join(text[: most + 1].split())
+    printable = "".join(char if char.isprintable() else "?" for char in words)
+    return printable if len(printable) <= most else f"{printable[: most - 3]}..."

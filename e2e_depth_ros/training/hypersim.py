@@ -102,11 +102,12 @@ def rays_of(size: tuple[int, ...]) -> NDArray[np.float32]:
 def _frames(folder: Path, part: str) -> list[_Frame]:
     table = folder / SPLIT_FILE
     try:
+        check_file(table)
         with table.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             rows = list(reader)
             absent = _COLUMNS - set(reader.fieldnames or ())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, InvalidInputError) as error:
         raise InvalidInputError(
             f"expected Hypersim in {folder}, missing {SPLIT_FILE}, "
             f"the table of its official split in the data set's repository ({error})"

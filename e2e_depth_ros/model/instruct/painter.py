@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.framing import Framing, framing_for
+from e2e_depth_ros.core.image_size import check_image_size
 from e2e_depth_ros.model.instruct.ancestral import noise_levels
 from e2e_depth_ros.model.instruct.facts import read_instruct_facts
 from e2e_depth_ros.model.instruct.keypoints import Keypoint, keypoints_from_painting
@@ -169,6 +170,7 @@ class Painter:
         """
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
             raise InvalidInputError(f"expected an image (H, W, 3), uint8, got {rgb.shape}, {rgb.dtype}")
+        check_image_size(rgb.shape)
         framing = framing_for((rgb.shape[0], rgb.shape[1]), self.processing_resolution, self.network.multiple)
         with torch.inference_mode():
             pixels = torch.from_numpy(rgb.copy()).to(self.device).permute(2, 0, 1)[None].float() / 127.5 - 1
