@@ -14,8 +14,9 @@ MAX_BYTES: Final = 1 << 18
 MAX_DEPTH: Final = 32
 MAX_NODES: Final = 10_000
 MAX_SCALAR: Final = 2_000
+MAX_NUMBER: Final = 100
 """What a file may have at most: bytes, nested levels, values (those of an alias count each time that it
-stands there), characters of a value. A recipe has a few hundred values in five levels."""
+stands there), characters of a value, and of a number. A recipe has a few hundred values in five levels."""
 
 
 def load_yaml(path: Path) -> Any:
@@ -60,7 +61,8 @@ class _Loader(yaml.SafeLoader):
 
     def _count(self, node: Any) -> int:
         if isinstance(node, yaml.ScalarNode):
-            self._limit("characters in a value", len(node.value), MAX_SCALAR)
+            is_number = node.tag.endswith((":int", ":float"))
+            self._limit("characters in a value", len(node.value), MAX_NUMBER if is_number else MAX_SCALAR)
             return 1
         below = node.value
         if isinstance(node, yaml.MappingNode):

@@ -14,6 +14,8 @@ from e2e_depth_ros.training.recipe import Recipe
 
 T = TypeVar("T")
 
+_LARGEST = 1e18
+
 
 def read_recipe(path: Path) -> Recipe:
     """Read a training recipe.
@@ -100,6 +102,8 @@ def _value(hint: Any, content: Any, where: str) -> Any:
     accepted = (int, float) if hint is float else (hint,)
     if not isinstance(content, accepted) or (hint is not bool and isinstance(content, bool)):
         raise InvalidInputError(f"{where}: expected {hint.__name__}, got {content!r}")
+    if isinstance(content, int | float) and not abs(content) <= _LARGEST:  # NaN isn't, either
+        raise InvalidInputError(f"{where}: expected a number up to {_LARGEST:g}, got {content!r}")
     return hint(content)
 
 

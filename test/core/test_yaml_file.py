@@ -45,8 +45,9 @@ def test_reads_what_safe_load_reads(tmp_path: Path) -> None:
         (_laughs("a: &a [x, x, x, x, x, x, x, x, x, x]"), "more than 10000 values"),
         (_laughs("a: &a {k: 1}").replace("[", "{<<: [").replace("]", "]}"), "more than 10000 values"),
         ("[" + "1," * (MAX_NODES + 1) + "]", "more than 10000 values"),
-        ("a: 1" + ":1" * 50_000, "more than 2000 characters in a value"),  # to the base of 60
-        ("a: " + "9" * 5_000, "more than 2000 characters in a value"),
+        ("a: 1" + ":1" * 50_000, "more than 100 characters in a value"),  # to the base of 60
+        ("a: " + "9" * 400, "more than 100 characters in a value"),  # no float holds it
+        ("a: " + "b" * 5_000, "more than 2000 characters in a value"),
         ("#" * 300_000, "up to 262144 bytes"),
         ("&a [*a]", "an alias inside of what it stands for in line 1"),
         ("a: 1\nb: 2\na: 3", "the key 'a' twice in line 3"),
