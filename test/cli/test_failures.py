@@ -73,7 +73,7 @@ NO_SPACE = OSError(errno.ENOSPC, "No space left on device", "out/depth.npy")
         (MemoryError(), NO_MEMORY),
         (RuntimeError("std::bad_alloc"), NO_MEMORY),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9"), NO_MEMORY),
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), NO_MEMORY),
+        (torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), NO_MEMORY),
         (cv2.error("OpenCV: (-4:Insufficient memory) Failed to allocate"), NO_MEMORY),
         (RuntimeError("can't start new thread"), NO_MEMORY),
         (ImportError("libx.so: failed to map segment from shared object", name="cv2"), NO_MEMORY),
