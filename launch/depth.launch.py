@@ -13,6 +13,7 @@ from launch.conditions import IfCondition
 from launch.launch_context import LaunchContext
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchDescription
 
@@ -41,7 +42,7 @@ ARGUMENTS = {
 def nodes(context: LaunchContext) -> list[Node]:
     value = {name: context.launch_configurations[name] for name in ARGUMENTS}
     masks = value["mask"].lower() in ("true", "1")
-    given = {name: value[name] for name in ("model", "device") if value[name]}
+    given = _texts({name: value[name] for name in ("model", "device")})
     if masks:
         given |= {"remove_masked_points": True, "remove_masked_samples": True}
     topics = ("image_raw", "camera_info", "sparse_points", "sparse_depth")
@@ -65,10 +66,15 @@ def _mask_node(value: dict[str, str]) -> Node:
         executable="mask_node",
         name="mask",
         namespace=value["namespace"],
-        parameters=[value["mask_params_file"], {name: text for name, text in given.items() if text}],
+        parameters=[value["mask_params_file"], _texts(given)],
         remappings=[("image_raw", value["image"])],
         output="screen",
     )
+
+
+def _texts(given: dict[str, str]) -> dict[str, ParameterValue]:
+    """Keep texts from becoming numbers or booleans, as YAML would have it: model 2024, object no."""
+    return {name: ParameterValue(text, value_type=str) for name, text in given.items() if text}
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -46,7 +46,7 @@ def explain(error: Exception) -> str | None:
         One line; None for what no user and no machine can be blamed for: a bug.
     """
     if isinstance(error, E2EDepthError):
-        return one_line(str(error))
+        return one_line(str(error), 2000)
     if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
         return f"expected more memory than there is ({first_line(error)})"
     if isinstance(error, ImportError):

@@ -7,11 +7,14 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.ros.refusal import Kinds, RefusedMessageError, one_line
 from e2e_depth_ros.ros.worker import Turn
+
+_MOST_TOLD: Final = 4  # reasons in one message; all are among the values
 
 
 @dataclass
@@ -21,7 +24,7 @@ class _Window:
     start_s: float = field(default_factory=time.monotonic)
     received: int = 0
     processed: int = 0
-    refused: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
     failed: int = 0
     stages_s: Counter[str] = field(default_factory=Counter)
     stage_frames: Counter[str] = field(default_factory=Counter)
@@ -41,6 +44,8 @@ class Statistics:
         self._non_finite = 0
         self._published: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
+        self._reasons = Kinds()
+        self._refusals: dict[str, str] = {}  # the last one of each reason
         self._last_refusal = ""
         self._last_failure = ""
 
@@ -58,16 +63,17 @@ class Statistics:
     def refused(self, refusal: RefusedMessageError) -> None:
         """Count a refused message by its reason."""
         with self._lock:
-            self._refused[refusal.reason] += 1
-            self._window.refused += 1
-            self._last_refusal = str(refusal)
+            reason = self._reasons.kind_of(refusal.reason)
+            self._refused[reason] += 1
+            self._window.refused[reason] += 1
+            self._refusals[reason] = self._last_refusal = str(refusal)
 
     def failed(self, error: BaseException) -> None:
         """Count an error that nobody expected."""
         with self._lock:
             self._window.failed += 1
             self._refused["internal error"] += 1
-            self._last_failure = f"{type(error).__name__}: {error}"
+            self._last_failure = one_line(f"{type(error).__name__}: {error}")
 
     def processed(
         self, topics: Iterable[str], durations_s: Mapping[str, float], age_s: float, non_finite: int
@@ -113,7 +119,7 @@ class Statistics:
             if silence and not window.received:
                 level, message = DiagnosticStatus.WARN, silence
             if window.refused:
-                level, message = DiagnosticStatus.WARN, f"refused {window.refused}: {self._last_refusal}"
+                level, message = DiagnosticStatus.WARN, self._refused_words(window.refused)
             if window.failed:
                 level, message = DiagnosticStatus.ERROR, self._last_failure
             values = {
@@ -138,16 +144,22 @@ class Statistics:
             }
         return make_status(name, level, message, values)
 
+    def _refused_words(self, counts: Counter[str]) -> str:
+        """Tell the commonest refusal in full, and the reasons of the others."""
+        (commonest, _), *others = counts.most_common(_MOST_TOLD)
+        also = "".join(f"; also {count} of {reason}" for reason, count in others)
+        return f"refused {sum(counts.values())}: {self._refusals[commonest]}{also}"
+
 
 def _max_ms(durations_s: Iterable[float]) -> str:
     return f"{max(durations_s, default=0.0) * 1e3:.1f}"
 
 
 def make_status(name: str, level: bytes, message: str, values: Mapping[str, object]) -> DiagnosticStatus:
-    """Make a DiagnosticStatus of plain values."""
+    """Make a DiagnosticStatus of plain values; each text is one printable line of limited length."""
     return DiagnosticStatus(
         level=level,
         name=name,
-        message=message,
-        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+        message=one_line(message),
+        values=[KeyValue(key=one_line(key), value=one_line(str(value))) for key, value in values.items()],
     )

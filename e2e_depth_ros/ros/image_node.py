@@ -10,19 +10,21 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
 
 from e2e_depth_ros.core.errors import E2EDepthError
+from e2e_depth_ros.ros.declaration import BadParameterError
 from e2e_depth_ros.ros.diagnostics import Statistics
+from e2e_depth_ros.ros.ear import Ear
 from e2e_depth_ros.ros.image_parameters import Struct
+from e2e_depth_ros.ros.image_transport import transport_topic, transport_type
+from e2e_depth_ros.ros.kept_messages import KeptMessages
 from e2e_depth_ros.ros.parameter_server import ParameterServer
-from e2e_depth_ros.ros.publishers import RELIABILITY
-from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.ros.qos import QosOverrides
+from e2e_depth_ros.ros.refusal import RefusedMessageError, Throttle, one_line
 from e2e_depth_ros.ros.stamps import StampOrder, stamp_ns
 from e2e_depth_ros.ros.status import model_status
+from e2e_depth_ros.ros.surroundings import Surroundings
 from e2e_depth_ros.ros.worker import Worker
 
 
@@ -34,12 +36,14 @@ class Input(NamedTuple):
         topic: Its name, relative to the namespace.
         callback: Called with each message; it stores.
         queue_size: QoS history depth.
+        may_be_kept: Whether publishers may keep it for those who come later (transient local).
     """
 
     message_type: Any
     topic: str
     callback: Callable[[Any], None]
     queue_size: int
+    may_be_kept: bool = False
 
 
 class ImageNode(LifecycleNode, Generic[Struct]):
@@ -69,6 +73,11 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._enabled = True
         self._stamp_order = StampOrder()
         self._statistics = Statistics()
+        self._throttle = Throttle()
+        self._surroundings = Surroundings(self)
+        self._kept_messages = KeptMessages(self)
+        self._qos_overrides = QosOverrides(self)
+        self._failure: Exception | None = None
         self._parameters_in_use = ParameterServer(
             self, defaults, is_configured=lambda: bool(self._model), on_change=self._on_parameters
         )
@@ -82,6 +91,14 @@ class ImageNode(LifecycleNode, Generic[Struct]):
     def parameters(self) -> Struct:
         """The current values."""
         return self._parameters_in_use.values
+
+    def set_parameters_atomically(self, parameter_list: list[Any]) -> Any:
+        """Set parameters all at once, in their declared types; the parameter services call this."""
+        return self._parameters_in_use.set(parameter_list, super().set_parameters_atomically)
+
+    def set_parameters(self, parameter_list: list[Any]) -> list[Any]:
+        """Set parameters one after the other."""
+        return [self.set_parameters_atomically([parameter]) for parameter in parameter_list]
 
     # What a node does of its own
 
@@ -161,21 +178,28 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._stop()
         super().destroy_node()
 
+    @property
+    def has_bad_parameter(self) -> bool:
+        """Whether a parameter is why the last transition failed."""
+        return isinstance(self._failure, BadParameterError)
+
     def _succeeds(self, step: Callable[[], None], verb: str) -> bool:
         """Tell in one line why a transition fails: rclpy itself would say nothing."""
+        self._failure = None
         try:
             step()
-        except E2EDepthError as error:
-            self.get_logger().error(f"cannot {verb}: {error}")
         except Exception as error:  # noqa: BLE001 - whatever a driver or library raises
-            self.get_logger().error(f"cannot {verb}: {type(error).__name__}: {error}")
-        else:
-            return True
-        return False
+            self._failure = error
+            kind = "" if isinstance(error, E2EDepthError) else f"{type(error).__name__}: "
+            self.get_logger().error(one_line(f"cannot {verb}: {kind}{error}"))
+        return self._failure is None
 
     def _configure(self) -> None:
         # A group never forgets the entities that it had: with one for each configuration nothing piles up.
         self._group = MutuallyExclusiveCallbackGroup()
+        wanted = self.parameters
+        where = "" if wanted.device == "auto" else f" on {wanted.device}"
+        self.get_logger().info(one_line(f"loading {wanted.model}{where} ..."))
         self._model = self._load()
         facts = ", ".join(f"{key} {value}" for key, value in self._model.items())
         self.get_logger().info(f"ready: {facts}")
@@ -187,25 +211,39 @@ class ImageNode(LifecycleNode, Generic[Struct]):
     def _start(self) -> None:
         self._worker = Worker(self._process, self._on_failure, self._statistics.turn)
         wanted = self.parameters
-        image_type = CompressedImage if wanted.image_transport == "compressed" else Image
-        images = Input(image_type, self._image_topic(), self._on_image, wanted.input_queue_size)
+        images = Input(
+            transport_type(wanted.image_transport),
+            self._image_topic(),
+            self._on_image,
+            wanted.input_queue_size,
+        )
         for source in (images, *self._other_inputs()):
-            profile = QoSProfile(depth=source.queue_size, reliability=RELIABILITY[wanted.input_reliability])
+            topic = str(self.resolve_topic_name(source.topic))
+            profile = self._qos_overrides.subscription(
+                topic, reliability=wanted.input_reliability, queue_size=source.queue_size
+            )
+            name = "image" if source is images else source.topic
+            ear = self._surroundings.ear(name, topic, source.message_type, profile)
+            heard = _heard(ear, source.callback)
             self._inputs.append(
                 self.create_subscription(
                     source.message_type,
                     source.topic,
-                    source.callback,
+                    heard,
                     profile,
                     callback_group=self._group,
-                    qos_overriding_options=QoSOverridingOptions.with_default_policies(),
                 )
             )
+            if source.may_be_kept:
+                self._kept_messages.want(source.message_type, source.topic, heard, self._group)
+        self._kept_messages.look()
 
     def _stop(self) -> None:
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
+        self._kept_messages.forget()
+        self._surroundings.forget_inputs()
         if self._worker is not None:
             self._interrupt()
             self._worker.stop()
@@ -214,13 +252,7 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._stamp_order = StampOrder()
 
     def _image_topic(self) -> str:
-        """Name the image topic after remapping; "/compressed" goes behind the remapped name."""
-        if self.parameters.image_transport == "raw":
-            return str(self.resolve_topic_name("image_raw"))
-        name = "image_raw/compressed"
-        resolved = str(self.resolve_topic_name(name))
-        is_remapped = resolved != self.resolve_topic_name(name, only_expand=True)
-        return resolved if is_remapped else f"{self.resolve_topic_name('image_raw')}/compressed"
+        return transport_topic(self, "image_raw", self.parameters.image_transport)
 
     # Callbacks: they store
 
@@ -259,29 +291,36 @@ class ImageNode(LifecycleNode, Generic[Struct]):
 
     def _on_refusal(self, refusal: RefusedMessageError) -> None:
         self._statistics.refused(refusal)
-        self.get_logger().warning(f"refused {refusal}", throttle_duration_sec=5.0)
+        if self._throttle.passes(refusal.reason):
+            self.get_logger().warning(f"refused {refusal}")
 
     def _on_failure(self, error: Exception) -> None:
         if isinstance(error, RefusedMessageError):
             self._on_refusal(error)
             return
         self._statistics.failed(error)
-        self.get_logger().error(f"a frame failed: {type(error).__name__}: {error}", throttle_duration_sec=5.0)
+        kind = type(error).__name__
+        if self._throttle.passes(f"failed: {kind}"):
+            self.get_logger().error(one_line(f"a frame failed: {kind}: {error}"))
 
     # Diagnostics
 
     def _report(self) -> None:
         dropped = self._dropped + (self._worker.dropped if self._worker else 0)
-        frames = self._statistics.status(f"{self._name}: frames", dropped=dropped, silence=self._silence())
+        self._kept_messages.look()
+        self._surroundings.look()
+        silence = self._surroundings.silence("image")
+        frames = self._statistics.status(f"{self._name}: frames", dropped=dropped, silence=silence)
         model = model_status(self._name, self._model, active=self._worker is not None, enabled=self._enabled)
-        message = DiagnosticArray(status=[frames, model, *self._statuses()])
+        graph = self._surroundings.status(self._name)
+        message = DiagnosticArray(status=[frames, model, graph, *self._statuses()])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
-    def _silence(self) -> str:
-        if self._worker is None:
-            return ""
-        topic = self._image_topic()
-        count = self.count_publishers(topic)
-        hint = "; is their QoS compatible?" if count else ""
-        return f"no image on {topic}: it has {count} publishers{hint}"
+
+def _heard(ear: Ear, callback: Callable[[Any], None]) -> Callable[[Any], None]:
+    def hear(message: Any) -> None:
+        ear.hears()
+        callback(message)
+
+    return hear

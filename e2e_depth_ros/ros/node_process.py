@@ -78,22 +78,19 @@ def _run(executable: str, make: Callable[[], Any], args: Sequence[str] | None, s
         sys.stderr.write(f"{executable}: {WITHOUT_ROS}\n")
         return 2
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: PLC0415
-    from rclpy.lifecycle import TransitionCallbackReturn  # noqa: PLC0415
     from rclpy.signals import SignalHandlerOptions  # noqa: PLC0415
 
     from e2e_depth_ros.core.errors import E2EDepthError  # noqa: PLC0415
+    from e2e_depth_ros.ros.quiet_start import init_ros, made_quietly  # noqa: PLC0415
+    from e2e_depth_ros.ros.refusal import one_line  # noqa: PLC0415
 
     node = None
     signals.ros_is_up = True
     try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-        node = make()
-        if node.parameters.autostart:
-            for trigger in (node.trigger_configure, node.trigger_activate):
-                if signals.requested:
-                    return 0
-                if trigger() != TransitionCallbackReturn.SUCCESS:
-                    return 1
+        init_ros(args, signal_handler_options=SignalHandlerOptions.NO)
+        node = made_quietly(make)
+        if not _is_started(node, signals):
+            return 2 if node.has_bad_parameter else 1
         signals.starting = False
         executor = SingleThreadedExecutor()
         executor.add_node(node)
@@ -101,13 +98,31 @@ def _run(executable: str, make: Callable[[], Any], args: Sequence[str] | None, s
             executor.spin_once(timeout_sec=_CHECK_PERIOD_S)
         executor.shutdown()
     except E2EDepthError as error:
-        sys.stderr.write(f"{executable}: {error}\n")
+        sys.stderr.write(f"{executable}: {one_line(str(error))}\n")
         return 2
     except ExternalShutdownException:
         pass
+    except Exception as error:
+        if node is not None:
+            raise
+        # Whatever rclpy raises here, as for a bad parameter file, name or argument.
+        sys.stderr.write(f"{executable}: {one_line(f'{type(error).__name__}: {error}'.strip())}\n")
+        return 2
     finally:
         signals.starting = False
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _is_started(node: Any, signals: _StopSignals) -> bool:
+    """Configure and activate the node, if it is to do so on its own; tell whether nothing failed."""
+    from rclpy.lifecycle import TransitionCallbackReturn  # noqa: PLC0415
+
+    if not node.parameters.autostart:
+        return True
+    return all(
+        signals.requested or trigger() == TransitionCallbackReturn.SUCCESS
+        for trigger in (node.trigger_configure, node.trigger_activate)
+    )

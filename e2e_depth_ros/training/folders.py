@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.core.user_file import check_file
 from e2e_depth_ros.training.augmentation import View
 
 MIN_DEPTH_M = 1e-5
@@ -41,19 +39,6 @@ class FolderViews(ABC):
     @abstractmethod
     def scenes(self) -> list[str]:
         """Scene of each view."""
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read an image as RGB, (H, W, 3).
-
-    Raises:
-        InvalidInputError: It is missing or broken.
-    """
-    check_file(path)
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise InvalidInputError(f"expected an image in {path}, got an unreadable file")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 def without_invalid(

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.errors import InvalidInputError, MissingDependencyError
+from e2e_depth_ros.core.image_files import read_image
 from e2e_depth_ros.core.user_file import check_file
 from e2e_depth_ros.training.augmentation import View
-from e2e_depth_ros.training.folders import FolderViews, check_same_size, read_image, without_invalid
+from e2e_depth_ros.training.folders import FolderViews, check_same_size, without_invalid
 
 FAR_M = 65.0
 SPLIT_FILE = "metadata_images_split_scene_v1.csv"

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.array_file import read_npz
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.image_files import CAMERA_FORMATS, decode_pixels
 
 FORMAT = "e2e_depth_ros shard 1"
 MAX_SAMPLES = 1000
@@ -150,11 +151,11 @@ class Shard(Sequence[Sample]):
         ends = self._arrays[f"{name}_ends"]
         begin = int(ends[index - 1]) if index else 0
         encoded = self._arrays[f"{name}_bytes"][begin : int(ends[index])]
-        decoded = cv2.imdecode(np.asarray(encoded, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-        if decoded is None:
-            raise ShardError(
-                f"expected an encoded {name} as sample {index} of {self.path}, got unreadable bytes"
-            )
+        label = f"{name} {index} of {self.path}"
+        try:
+            decoded = decode_pixels(encoded.tobytes(), label, cv2.IMREAD_UNCHANGED, formats=CAMERA_FORMATS)
+        except InvalidInputError as error:
+            raise ShardError(str(error)) from error
         return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB) if decoded.ndim == 3 else decoded
 
 
@@ -256,9 +257,10 @@ def normals_from_code(code: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def encode_image(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Encode RGB as a JPEG without chroma subsampling."""
+    """Encode RGB as a JPEG, without chroma subsampling where OpenCV knows how (from 4.7 on)."""
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    if hasattr(cv2, "IMWRITE_JPEG_SAMPLING_FACTOR"):
+        options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     return _encoded(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
 
 

@@ -68,8 +68,8 @@ NO_SPACE = OSError(errno.ENOSPC, "No space left on device", "out/depth.npy")
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (CheckpointError("expected a,\n  got b\x1b[31m"), r"expected a, got b\?\[31m"),
-        (CheckpointError("x" * 10**6), r"x{1997}\.\.\."),
+        (CheckpointError("expected a,\n  got b\x1b[31m"), r"expected a,\\n  got b\\x1b\[31m"),
+        (CheckpointError("x" * 10**6), r"x+ \.\.\. x+"),
         (MemoryError(), NO_MEMORY),
         (RuntimeError("std::bad_alloc"), NO_MEMORY),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9"), NO_MEMORY),

@@ -12,8 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Each test process has a ROS domain of its own; all were set before any participant came to be.
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+# Set before any participant comes to be; the domain is test/conftest.py's.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config" / "fastdds_shm.xml")
 
@@ -36,7 +35,8 @@ class NodeProcess:
     def __init__(self, log, parameters=None, arguments=(), executable="depth_node"):
         pairs = [part for item in (parameters or {}).items() for part in ("-p", "{}:={}".format(*item))]
         self.log = log
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
         with log.open("wb") as output:
             self.popen = subprocess.Popen(
                 [sys.executable, "-m", f"e2e_depth_ros.ros.{executable}", "--ros-args", *pairs, *arguments],
@@ -188,8 +188,8 @@ def set_parameter(robot, name, value, node="depth"):
     from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
     from rcl_interfaces.srv import SetParameters
 
-    kinds = {bool: "bool", float: "double", str: "string", list: "double_array", int: "integer"}
-    kind = kinds[type(value)]
+    kinds = {bool: "bool", float: "double", str: "string", int: "integer"}
+    kind = f"{kinds[type(value[0])]}_array" if isinstance(value, list) else kinds[type(value)]
     parameter = ParameterValue(
         type=getattr(ParameterType, f"PARAMETER_{kind.upper()}"), **{f"{kind}_value": value}
     )

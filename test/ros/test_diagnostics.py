@@ -47,7 +47,7 @@ def test_refusals_warn_and_are_counted_by_reason():
         statistics.refused(RefusedMessageError(reason, "expected 1, got 2"))
     status, values = report(statistics)
     assert status.level == DiagnosticStatus.WARN
-    assert status.message == "refused 3: cloud: fields: expected 1, got 2"
+    assert status.message == "refused 3: image: step: expected 1, got 2; also 1 of cloud: fields"
     assert (values["refused/image: step"], values["refused/cloud: fields"]) == ("2", "1")
     status, values = report(statistics)
     assert status.level == DiagnosticStatus.OK
@@ -60,6 +60,27 @@ def test_unexpected_error_is_an_error():
     status, values = report(statistics)
     assert (status.level, status.message) == (DiagnosticStatus.ERROR, "ValueError: boom")
     assert values["refused/internal error"] == "1"
+
+
+def test_ever_new_reasons_do_not_fill_memory_or_diagnostics():
+    statistics = Statistics()
+    for index in range(5000):
+        statistics.refused(RefusedMessageError(f"reason {index}", "x" * 10_000))
+    status, values = report(statistics)
+    assert values["refused/others"] == "4900"
+    assert sum(key.startswith("refused/") for key in values) == 101
+    assert len(status.message) < 600
+    assert len(statistics._refusals) == 101
+
+
+def test_texts_of_strangers_are_one_printable_line():
+    statistics = Statistics()
+    statistics.failed(ValueError("boom\n[INFO] all is well \x1b[2J \ud800" + "A" * 2_000_000))
+    statistics.processed(["topic\n"], {"stage\n": 1.0}, 0.0, 0)
+    status, values = report(statistics)
+    texts = [status.message, *values, *values.values()]
+    assert all(text.isprintable() and len(text) <= 1000 for text in texts)
+    assert status.message.startswith(r"ValueError: boom\n[INFO] all is well \x1b[2J \ud800AAA")
 
 
 def test_silence_is_told_only_when_nothing_came():
@@ -123,7 +144,7 @@ def test_status_tells_state_and_reason(state, age_s, level):
         reason="because",
         source="sparse_points",
         samples_used=80,
-        samples_dropped={"behind_camera": 3, "out_of_range": 4},
+        samples_dropped={"behind_camera": 3, "too_far": 4},
         inlier_ratio=0.9,
         age_s=age_s,
     )

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.image_files import read_image
 from e2e_depth_ros.training.augmentation import augment
 from e2e_depth_ros.training.datasets import Source, TrainingBatches
-from e2e_depth_ros.training.folders import read_image
 from e2e_depth_ros.training.hypersim import FOCAL_PX, HypersimViews
 from e2e_depth_ros.training.recipe import AugmentationRecipe, DataRecipe, SizeRecipe, SourceRecipe
 from e2e_depth_ros.training.virtual_kitti import VirtualKittiViews
