@@ -47,7 +47,7 @@ class Cell:
     Attributes:
         python: Its version, "3.10".
         ros: "kilted" or "jazzy", from PyPI.
-        lowest: Whether the lowest versions that setup.cfg allows are taken instead of the newest.
+        lowest: Whether the lowest versions that setup.py allows are taken, instead of the newest.
         tests: What is run, all by default.
     """
 
@@ -131,7 +131,15 @@ def set_up(cell: Cell, python: Path, uv: str, torch: Sequence[str]) -> None:
         run(uv, "venv", "--quiet", "--python", str(python), str(cell.environment))
     package = ["--editable", f".[{EXTRAS}]", "--requirement", f"requirements-{_ros_file(cell.ros)}.txt"]
     if cell.lowest:
-        run(*install, "--resolution", "lowest-direct", *package)
+        pins = "test/constraints"
+        run(
+            *install,
+            "--constraint",
+            f"{pins}/lowest.txt",
+            "--build-constraint",
+            f"{pins}/build.txt",
+            *package,
+        )
     else:
         # torch first: what depends on it must not choose another build.
         run(*install, *torch)

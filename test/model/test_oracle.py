@@ -146,13 +146,18 @@ def _run_pipeline(
         *(len(images), pipeline.vae.config.latent_channels, -(-height // factor), -(-width // factor)),
         dtype=pipeline.dtype,
     )
-    result = pipeline(
-        torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(pipeline.dtype) / 255,
-        num_inference_steps=1,
-        processing_resolution=processing_resolution,
-        latents=latents,
-        batch_size=len(images),
-    ).prediction
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(pipeline.dtype)  # in it transformers before 5 makes the mask of the text
+    try:
+        result = pipeline(
+            torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(pipeline.dtype) / 255,
+            num_inference_steps=1,
+            processing_resolution=processing_resolution,
+            latents=latents,
+            batch_size=len(images),
+        ).prediction
+    finally:
+        torch.set_default_dtype(default)
     return np.asarray(result, dtype=np.float64)
 
 
