@@ -37,6 +37,7 @@ class Input(NamedTuple):
         callback: Called with each message; it stores.
         queue_size: QoS history depth.
         may_be_kept: Whether publishers may keep it for those who come later (transient local).
+        name: What diagnostics call it; empty for `topic`.
     """
 
     message_type: Any
@@ -44,6 +45,7 @@ class Input(NamedTuple):
     callback: Callable[[Any], None]
     queue_size: int
     may_be_kept: bool = False
+    name: str = ""
 
 
 class ImageNode(LifecycleNode, Generic[Struct]):
@@ -216,14 +218,14 @@ class ImageNode(LifecycleNode, Generic[Struct]):
             self._image_topic(),
             self._on_image,
             wanted.input_queue_size,
+            name="image",
         )
         for source in (images, *self._other_inputs()):
             topic = str(self.resolve_topic_name(source.topic))
             profile = self._qos_overrides.subscription(
                 topic, reliability=wanted.input_reliability, queue_size=source.queue_size
             )
-            name = "image" if source is images else source.topic
-            ear = self._surroundings.ear(name, topic, source.message_type, profile)
+            ear = self._surroundings.ear(source.name or source.topic, topic, source.message_type, profile)
             heard = _heard(ear, source.callback)
             self._inputs.append(
                 self.create_subscription(

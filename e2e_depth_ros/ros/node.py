@@ -93,7 +93,13 @@ class DepthNode(ImageNode[Parameters]):
                 CameraInfo, "camera_info", self._camera_infos.put, wanted.input_queue_size, may_be_kept=True
             ),
             Input(PointCloud2, "sparse_points", pipeline.sparse.points.put, _SPARSE_QUEUE),
-            Input(transport_type(sparse_transport), sparse_depth, pipeline.sparse.depth.put, _SPARSE_QUEUE),
+            Input(
+                transport_type(sparse_transport),
+                sparse_depth,
+                pipeline.sparse.depth.put,
+                _SPARSE_QUEUE,
+                name="sparse_depth",
+            ),
         ]
         if wanted.uses_mask:
             inputs.append(Input(Image, MaskOutput.MASK.value, pipeline.masks.put, _MASK_QUEUE))
