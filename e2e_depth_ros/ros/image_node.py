@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, NamedTuple
+from typing import Any, Final, Generic, NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -16,14 +16,18 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
 
 from e2e_depth_ros.core.errors import E2EDepthError
+from e2e_depth_ros.ros.callbacks import resume_callbacks
 from e2e_depth_ros.ros.diagnostics import Statistics
 from e2e_depth_ros.ros.image_parameters import Struct
+from e2e_depth_ros.ros.loading import StoppedError, load_unless
 from e2e_depth_ros.ros.parameter_server import ParameterServer
 from e2e_depth_ros.ros.publishers import RELIABILITY
 from e2e_depth_ros.ros.refusal import RefusedMessageError, Throttle, one_line
 from e2e_depth_ros.ros.stamps import StampOrder, stamp_ns
-from e2e_depth_ros.ros.status import model_status
+from e2e_depth_ros.ros.status import Activity, model_status
 from e2e_depth_ros.ros.worker import Worker
+
+_PATIENCE_S: Final = 2.0  # for the image at hand when the node stops; who waits for that has its own deadline
 
 
 class Input(NamedTuple):
@@ -65,14 +69,20 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._inputs: list[Any] = []
         self._group: Any = None
         self._worker: Worker | None = None
+        self._abandoned: Worker | None = None  # still works on its last image, which took too long
+        self._haste = 0  # how many times the process was told to end
         self._dropped = 0  # by workers of earlier activations
         self._enabled = True
         self._stamp_order = StampOrder()
         self._statistics = Statistics()
         self._throttle = Throttle()
-        self._parameters_in_use = ParameterServer(
-            self, defaults, is_configured=lambda: bool(self._model), on_change=self._on_parameters
-        )
+        try:
+            self._parameters_in_use = ParameterServer(
+                self, defaults, is_configured=lambda: bool(self._model), on_change=self._on_parameters
+            )
+        except Exception:
+            self.destroy_node()
+            raise
         self._name = self.get_fully_qualified_name().lstrip("/")
         self.create_service(SetBool, "~/set_enabled", self._on_set_enabled)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -84,19 +94,37 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         """The current values."""
         return self._parameters_in_use.values
 
+    def hasten(self, count: int) -> None:
+        """Learn, in any thread, that the process is to end: 1 ends loading, 2 waits for no image either."""
+        self._haste = count
+
+    def on_callback_error(self, error: BaseException) -> None:
+        """Tell and count an error that a callback or the taking of a message raised, and listen on."""
+        self._on_failure(error, "a callback")
+        resume_callbacks(self)
+
     # What a node does of its own
 
     @abstractmethod
-    def _load(self) -> Mapping[str, Any]:
-        """Load the model and offer the outputs; return what diagnostics tell of the model."""
+    def _load(self) -> Any:
+        """Load the model, in a thread of its own: the node may go meanwhile, so ROS is out of reach there."""
+
+    @abstractmethod
+    def _offer(self, model: Any) -> Mapping[str, Any]:
+        """Offer the outputs of a loaded model; return what diagnostics tell of it."""
 
     @abstractmethod
     def _unload(self) -> None:
-        """Let go of what `_load` made, as far as it came."""
+        """Let go of what `_offer` made, as far as it came."""
 
     @abstractmethod
-    def _process(self, image: Any) -> None:
-        """Work on an image message, in the worker's thread."""
+    def _process(self, image: Any) -> Callable[[], None] | None:
+        """Work on an image message, in the worker's thread.
+
+        Returns:
+            What publishes the result; None where there is none. It is not called if the node stopped
+            meanwhile.
+        """
 
     def _other_inputs(self) -> list[Input]:
         """Name what to listen to besides the image."""
@@ -158,17 +186,22 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         return super().on_error(state)
 
     def destroy_node(self) -> None:
-        """Stop the worker before the node goes."""
+        """Stop the worker, then let the node go, and all that keeps it in the graph."""
         self._stop()
         super().destroy_node()
+        # rclpy leaves it alive, and with it the node: its shared memory would stay behind for ever, and its
+        # name in the graph for 20 s.
+        self._state_machine.destroy_when_not_in_use()
 
     def _succeeds(self, step: Callable[[], None], verb: str) -> bool:
         """Tell in one line why a transition fails: rclpy itself would say nothing."""
         try:
             step()
+        except StoppedError:
+            self.get_logger().info(f"told to end before it could {verb}")
         except E2EDepthError as error:
             self.get_logger().error(one_line(f"cannot {verb}: {error}"))
-        except Exception as error:  # noqa: BLE001 - whatever a driver or library raises
+        except BaseException as error:  # noqa: BLE001 - whatever a driver or library raises
             self.get_logger().error(one_line(f"cannot {verb}: {type(error).__name__}: {error}"))
         else:
             return True
@@ -177,7 +210,7 @@ class ImageNode(LifecycleNode, Generic[Struct]):
     def _configure(self) -> None:
         # A group never forgets the entities that it had: with one for each configuration nothing piles up.
         self._group = MutuallyExclusiveCallbackGroup()
-        self._model = self._load()
+        self._model = self._offer(load_unless(lambda: self._haste > 0, self._load))
         facts = ", ".join(f"{key} {value}" for key, value in self._model.items())
         self.get_logger().info(f"ready: {facts}")
 
@@ -186,7 +219,7 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._model = {}
 
     def _start(self) -> None:
-        self._worker = Worker(self._process, self._on_failure, self._statistics.turn)
+        self._worker = Worker(self._process, self._on_failure, self._statistics.turn, after=self._abandoned)
         wanted = self.parameters
         image_type = CompressedImage if wanted.image_transport == "compressed" else Image
         images = Input(image_type, self._image_topic(), self._on_image, wanted.input_queue_size)
@@ -209,19 +242,26 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._inputs = []
         if self._worker is not None:
             self._interrupt()
-            self._worker.stop()
+            self._abandoned = None
+            if not self._worker.stop(_PATIENCE_S, is_urgent=lambda: self._haste > 1):
+                self._abandoned = self._worker
+                self.get_logger().warning(
+                    f"the image at hand takes longer than {_PATIENCE_S:g} s: nothing comes of it"
+                )
             self._dropped += self._worker.dropped
             self._worker = None
         self._stamp_order = StampOrder()
 
     def _image_topic(self) -> str:
-        """Name the image topic after remapping; "/compressed" goes behind the remapped name."""
+        """Name the image topic after remapping; "/compressed" goes behind it, unless it stands there."""
+        topic = str(self.resolve_topic_name("image_raw"))
         if self.parameters.image_transport == "raw":
-            return str(self.resolve_topic_name("image_raw"))
+            return topic
         name = "image_raw/compressed"
         resolved = str(self.resolve_topic_name(name))
-        is_remapped = resolved != self.resolve_topic_name(name, only_expand=True)
-        return resolved if is_remapped else f"{self.resolve_topic_name('image_raw')}/compressed"
+        if resolved != self.resolve_topic_name(name, only_expand=True):
+            return resolved
+        return topic if topic.endswith("/compressed") else f"{topic}/compressed"
 
     # Callbacks: they store
 
@@ -263,24 +303,31 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         if self._throttle.passes(refusal.reason):
             self.get_logger().warning(f"refused {refusal}")
 
-    def _on_failure(self, error: Exception) -> None:
+    def _on_failure(self, error: BaseException, what: str = "a frame") -> None:
         if isinstance(error, RefusedMessageError):
             self._on_refusal(error)
             return
         self._statistics.failed(error)
         kind = type(error).__name__
         if self._throttle.passes(f"failed: {kind}"):
-            self.get_logger().error(one_line(f"a frame failed: {kind}: {error}"))
+            self.get_logger().error(one_line(f"{what} failed: {kind}: {error}"))
 
     # Diagnostics
 
     def _report(self) -> None:
         dropped = self._dropped + (self._worker.dropped if self._worker else 0)
         frames = self._statistics.status(f"{self._name}: frames", dropped=dropped, silence=self._silence())
-        model = model_status(self._name, self._model, active=self._worker is not None, enabled=self._enabled)
+        model = model_status(self._name, self._model, self._activity())
         message = DiagnosticArray(status=[frames, model, *self._statuses()])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
+
+    def _activity(self) -> Activity:
+        if self._worker is None:
+            return Activity.INACTIVE
+        if not self._worker.is_alive:
+            return Activity.DEAD
+        return Activity.ACTIVE if self._enabled else Activity.DISABLED
 
     def _silence(self) -> str:
         if self._worker is None:
