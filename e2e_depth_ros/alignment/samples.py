@@ -109,9 +109,8 @@ def samples_from_pixels(
         )
     samples = Samples(u, v, depth, source=source)
     samples = samples.select(np.isfinite(u) & np.isfinite(v) & np.isfinite(depth), "not_finite")
-    samples = samples.select(
-        (samples.depth_m >= min_depth_m) & (samples.depth_m <= max_depth_m), "out_of_range"
-    )
+    samples = samples.select(samples.depth_m >= min_depth_m, "too_near")
+    samples = samples.select(samples.depth_m <= max_depth_m, "too_far")
     return samples.select(_inside(samples.u_px, samples.v_px, size), "outside_image")
 
 
@@ -140,8 +139,8 @@ def samples_from_points(
         source: Name of the sensor.
 
     Returns:
-        At most about `MAX_SAMPLES` samples. `dropped` counts not_finite, behind_camera, out_of_range,
-        outside_image, occluded and surplus.
+        At most about `MAX_SAMPLES` samples. `dropped` counts not_finite, behind_camera, too_near,
+        too_far, outside_image, occluded and surplus.
 
     Raises:
         InvalidInputError: `points_m` or `camera_from_points` has another shape.
@@ -158,7 +157,7 @@ def samples_from_points(
         uvw += projection[:, 3:]
     visible = (uvw[2] >= min_depth_m) & (uvw[2] <= max_depth_m)  # NaN fails both
     count = int(np.count_nonzero(visible))
-    dropped = _count_invisible(uvw[2], count)
+    dropped = _count_invisible(uvw[2], count, min_depth_m)
     if count > _MAX_PROJECTED:
         visible &= chosen_by_hash(uvw[0], uvw[2], _MAX_PROJECTED / count)
     seen = np.flatnonzero(visible)
@@ -200,7 +199,7 @@ def samples_from_depth(
         source: Name of the sensor.
 
     Returns:
-        At most about `MAX_SAMPLES` samples. `dropped` counts out_of_range, mixed_pixel and surplus;
+        At most about `MAX_SAMPLES` samples. `dropped` counts too_near, too_far, mixed_pixel and surplus;
         pixels without a measurement aren't counted.
 
     Raises:
@@ -218,7 +217,9 @@ def samples_from_depth(
     else:
         raise InvalidInputError(f"expected depth as floats (m) or uint16 (mm), got {depth.dtype}")
     usable = measured & (depth >= min_depth_m) & (depth <= max_depth_m)
-    dropped = {"out_of_range": int(np.count_nonzero(measured) - np.count_nonzero(usable))}
+    too_near = int(np.count_nonzero(measured & (depth < min_depth_m)))
+    too_far = int(np.count_nonzero(measured) - np.count_nonzero(usable)) - too_near
+    dropped = {"too_near": too_near, "too_far": too_far}
     if np.count_nonzero(usable) > 0.5 * usable.size:
         mixed = usable & mixed_pixels(depth, usable)
         dropped["mixed_pixel"] = int(np.count_nonzero(mixed))
@@ -288,12 +289,18 @@ def _inside(u: NDArray[np.float32], v: NDArray[np.float32], size: tuple[int, int
     return inside
 
 
-def _count_invisible(depth: NDArray[np.float32], seen: int) -> dict[str, int]:
+def _count_invisible(depth: NDArray[np.float32], seen: int, min_depth_m: float) -> dict[str, int]:
     """Count by reason the points that are not within the range of depth."""
     rest = len(depth) - seen
     if rest == 0:
         return {}
-    behind = int(np.count_nonzero(depth <= 0))
-    not_finite = int(np.count_nonzero(np.isnan(depth)))
-    counts = {"not_finite": not_finite, "behind_camera": behind, "out_of_range": rest - not_finite - behind}
+    not_finite = len(depth) - int(np.count_nonzero(np.isfinite(depth)))
+    behind = int(np.count_nonzero((depth <= 0) & np.isfinite(depth)))
+    too_near = int(np.count_nonzero((depth > 0) & (depth < min_depth_m)))
+    counts = {
+        "not_finite": not_finite,
+        "behind_camera": behind,
+        "too_near": too_near,
+        "too_far": rest - not_finite - behind - too_near,
+    }
     return {reason: count for reason, count in counts.items() if count}

@@ -50,17 +50,23 @@ class TrackerSettings:
                 raise InvalidInputError(f"expected {name} > 0, got {getattr(self, name)}")
 
 
-def state_without(missing: FitCase | str) -> tuple[AlignmentState, str]:
+def state_without(missing: FitCase | None, absence: str) -> tuple[AlignmentState, str]:
     """State, and its reason, as long as no samples could be used.
 
     Args:
-        missing: What this frame's samples lack, or why there are none.
+        missing: What this frame's samples lack; None without samples.
+        absence: Why there are none.
     """
-    return AlignmentState.LOST, f"no alignment yet: {_text(missing)}"
+    return AlignmentState.LOST, f"no alignment yet: {_text(missing, absence)}"
 
 
 def state_with(
-    fit: AffineFit, inlier_ratio: float, age_s: float, missing: FitCase | str, settings: TrackerSettings
+    fit: AffineFit,
+    inlier_ratio: float,
+    age_s: float,
+    missing: FitCase | None,
+    absence: str,
+    settings: TrackerSettings,
 ) -> tuple[AlignmentState, str]:
     """State, and its reason, of an alignment that samples gave.
 
@@ -68,14 +74,15 @@ def state_with(
         fit: To the samples last used.
         inlier_ratio: Share of them that agreed.
         age_s: Time since, seconds.
-        missing: What this frame's samples lack, or why there are none.
+        missing: What this frame's samples lack; None without samples.
+        absence: Why there are none.
         settings: Durations and limits.
     """
-    rejected = isinstance(missing, FitCase) and missing.is_rejected
+    rejected = missing is not None and missing.is_rejected
     if age_s > settings.hold_duration_s:
-        return AlignmentState.LOST, f"no usable samples for {age_s:.1f} s: {_text(missing)}"
+        return AlignmentState.LOST, f"no usable samples for {age_s:.1f} s: {_text(missing, absence)}"
     if age_s > settings.fresh_duration_s or rejected:
-        return AlignmentState.HELD, f"no usable samples for {age_s:.1f} s: {_text(missing)}"
+        return AlignmentState.HELD, f"no usable samples for {age_s:.1f} s: {_text(missing, absence)}"
     if fit.case is not FitCase.WELL_POSED:
         return AlignmentState.DEGRADED, fit.case.value
     if inlier_ratio < settings.min_inlier_ratio:
@@ -85,5 +92,5 @@ def state_with(
     return AlignmentState.FRESH, fit.case.value
 
 
-def _text(missing: FitCase | str) -> str:
-    return missing.value if isinstance(missing, FitCase) else missing
+def _text(missing: FitCase | None, absence: str) -> str:
+    return absence if missing is None or missing is FitCase.NO_SAMPLES else missing.value

@@ -83,7 +83,7 @@ class AlignmentTracker:
             relative: The network's output for the frame, at the native size.
             stamp_ns: Time of the frame.
             samples: Measurements new since the last frame, in this frame's pixels; None if there are none.
-            absence: Why there are none, for the reason of the state.
+            absence: Why there are none, or why `samples` is empty, for the reason of the state.
 
         Returns:
             Metric depth, if the state is not lost, and the state with its reason.
@@ -103,6 +103,8 @@ class AlignmentTracker:
             rows, columns = nearest_pixels(samples.u_px, samples.v_px, relative.size)
             on_valid = relative.valid[rows, columns]
             values = relative.values[rows, columns][on_valid].astype(np.float64)
+            if len(samples) and not on_valid.any():
+                absence = f"all {len(samples)} samples lie where there is no relative depth"
             samples = samples.select(on_valid, "no_relative_depth")
             prior = offset_prior_of(relative, *ends, values)
             fit = self._fit(relative, samples, values, ends, prior)
@@ -233,12 +235,12 @@ class AlignmentTracker:
         absence: str,
     ) -> Alignment:
         track = self._track
-        missing = absence if fit is None else fit.case
+        missing = None if fit is None else fit.case
         if track is None:
-            state, reason = state_without(missing)
+            state, reason = state_without(missing, absence)
         else:
             age_s = (stamp_ns - track.used_ns) * 1e-9
-            state, reason = state_with(track.fit, track.inlier_ratio, age_s, missing, self.settings)
+            state, reason = state_with(track.fit, track.inlier_ratio, age_s, missing, absence, self.settings)
         nan = float("nan")
         result = Alignment(
             depth=None,

@@ -17,6 +17,7 @@ from e2e_depth_ros.alignment.tracker import AlignmentTracker
 from e2e_depth_ros.core.maps import DepthMap
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.ros.shortfall import shortfall
 from e2e_depth_ros.ros.sparse import SparseInputs
 from e2e_depth_ros.ros.stamps import stamp_ns
 from e2e_depth_ros.ros.transforms import Transforms
@@ -46,7 +47,7 @@ class Aligner:
         self._transforms = transforms
         self._tracker = AlignmentTracker()
         self._reset = threading.Event()
-        self._refusal: tuple[int, str] | None = None
+        self._fault: tuple[int, str] | None = None
         self._sensor_ns: int | None = None
         self._ground_ns: int | None = None
         self._ground_absence = ""
@@ -76,12 +77,15 @@ class Aligner:
         self._settle(parameters)
         frame_ns = stamp_ns(header)
         samples, refusals = self.sparse.samples_for(header, view, parameters)
-        absence = self._absence(header, refusals)
+        faults = [str(refusal) for refusal in refusals]
+        if samples is not None and len(samples) == 0:
+            faults.append(shortfall(samples.source, samples.dropped))
+        absence = self._absence(header, faults)
         alignment = None
         if samples is not None:
-            alignment = self._tracker.update(relative, frame_ns, samples)
+            alignment = self._tracker.update(relative, frame_ns, samples, absence=absence)
             if alignment.age_s == 0:
-                self._sensor_ns, self._refusal = frame_ns, None
+                self._sensor_ns, self._fault = frame_ns, None
             absence = f"{samples.source}: {alignment.reason}"
         ground = None
         if self._sensor_rests(frame_ns, parameters):
@@ -96,7 +100,7 @@ class Aligner:
         if self._reset.is_set():
             self._reset.clear()
             self._tracker.reset()
-            self._refusal = self._sensor_ns = self._ground_ns = None
+            self._fault = self._sensor_ns = self._ground_ns = None
         self._tracker.settings = replace(
             self._tracker.settings,
             fresh_duration_s=parameters.fresh_duration,
@@ -104,13 +108,13 @@ class Aligner:
             local=parameters.local_correction,
         )
 
-    def _absence(self, header: Any, refusals: list[RefusedMessageError]) -> str:
-        """Say why there are no samples; what was refused a moment ago says more than that nothing came."""
+    def _absence(self, header: Any, faults: list[str]) -> str:
+        """Say why there are no samples; a fault of a moment ago says more than that nothing came."""
         now_ns = stamp_ns(header)
-        if refusals:
-            self._refusal = now_ns, str(refusals[-1])
-        if self._refusal is not None and abs(now_ns - self._refusal[0]) <= _REMEMBERED_NS:
-            return self._refusal[1]
+        if faults:
+            self._fault = now_ns, "; ".join(faults)
+        if self._fault is not None and abs(now_ns - self._fault[0]) <= _REMEMBERED_NS:
+            return self._fault[1]
         return self.sparse.absence(header)
 
     def _sensor_rests(self, frame_ns: int, parameters: Parameters) -> bool:
@@ -137,7 +141,8 @@ class Aligner:
 
     def _found_ground(self, relative: DepthMap, header: Any, view: View, parameters: Parameters) -> Ground:
         if view.camera is None:
-            return Ground(None, "the ground cannot be measured without a usable camera_info")
+            why = self.sparse.why_uncalibrated(view)
+            return Ground(None, f"the ground cannot be measured without a usable camera_info: {why}")
         height_m, down = parameters.camera_height, None
         if not height_m:
             pose = self._transforms.pose(header.frame_id, parameters.ground_frame, header.stamp)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from e2e_depth_ros.core.errors import InvalidInputError
+
+
+class BadParameterError(InvalidInputError):
+    """A parameter has a value that it can't have."""
 
 
 class Changes(Enum):
@@ -32,6 +37,7 @@ class Declaration:
         minimum: Least number allowed, or None.
         maximum: Largest number allowed, or None.
         choices: The strings allowed, or empty for any.
+        aliases: Other values that ROS tools may hand over for one of the choices.
     """
 
     name: str
@@ -41,28 +47,64 @@ class Declaration:
     minimum: float | None
     maximum: float | None
     choices: tuple[str, ...]
+    aliases: Mapping[bool | str, str]
+
+    def converted(self, value: Any) -> Any:
+        """Bring what a ROS tool made of a text into the parameter's type, and check it.
+
+        Parameter files, `-p` and `ros2 param set` let YAML decide by the look of a text what it is: 1 is an
+        integer, also where a double is wanted, and so is a revision of digits only. What is lost by that,
+        as the text of 1e3 or no, can't be brought back.
+
+        Args:
+            value: As rclpy has it.
+
+        Returns:
+            The value in the type of the default; a tuple for an array.
+
+        Raises:
+            BadParameterError: Names the parameter, the value and the bound, or what to quote.
+        """
+        if isinstance(value, (bool, str)) and value in self.aliases:
+            value = self.aliases[value]
+        elif isinstance(self.default, tuple):
+            value = _numbers(value)
+        elif isinstance(self.default, float):
+            value = _number(value)
+        elif type(self.default) is int and isinstance(value, float) and value.is_integer():
+            value = int(value)  # 1e4 is a double to YAML
+        elif isinstance(self.default, str) and type(value) is int:
+            value = str(value)
+        elif isinstance(self.default, str) and isinstance(value, (bool, float)):
+            raise BadParameterError(
+                f"parameter {self.name}: expected string, got {value!r}, as YAML takes words such as no and"
+                f' 1e3 for booleans and numbers. Quote it: {self.name}: "..." in a file,'
+                f""" -p "{self.name}:='...'" on a command line"""
+            )
+        self.check(value)
+        return value
 
     def check(self, value: Any) -> None:
         """Refuse a value that the parameter can't have.
 
         Raises:
-            InvalidInputError: Names the parameter, the value and the bound.
+            BadParameterError: Names the parameter, the value and the bound.
         """
         wanted = f"parameter {self.name}: expected {self.type_name}"
         kind = type(self.default[0] if isinstance(self.default, tuple) else self.default)
         values = value if isinstance(self.default, tuple) else (value,)
         if not isinstance(values, (tuple, list)) or any(type(entry) is not kind for entry in values):
-            raise InvalidInputError(f"{wanted}, got {value!r}")
+            raise BadParameterError(f"{wanted}, got {value!r}")
         if isinstance(self.default, tuple) and len(values) != len(self.default):
-            raise InvalidInputError(f"{wanted} of length {len(self.default)}, got {list(value)!r}")
+            raise BadParameterError(f"{wanted} of length {len(self.default)}, got {list(value)!r}")
         if kind is float and not all(math.isfinite(entry) for entry in values):
-            raise InvalidInputError(f"{wanted} that is finite, got {value!r}")
+            raise BadParameterError(f"{wanted} that is finite, got {value!r}")
         if self.choices and value not in self.choices:
-            raise InvalidInputError(f"{wanted} of {', '.join(self.choices)}, got {value!r}")
+            raise BadParameterError(f"{wanted} of {', '.join(self.choices)}, got {value!r}")
         if self.minimum is not None and value < self.minimum:
-            raise InvalidInputError(f"{wanted} of at least {self.minimum:g}, got {value!r}")
+            raise BadParameterError(f"{wanted} of at least {self.minimum:g}, got {value!r}")
         if self.maximum is not None and value > self.maximum:
-            raise InvalidInputError(f"{wanted} of at most {self.maximum:g}, got {value!r}")
+            raise BadParameterError(f"{wanted} of at most {self.maximum:g}, got {value!r}")
 
     @property
     def type_name(self) -> str:
@@ -87,6 +129,7 @@ def parameter(
     changes: Changes = Changes.LIVE,
     bounds: tuple[float, float] | None = None,
     choices: tuple[str, ...] = (),
+    aliases: Mapping[bool | str, str] | None = None,
 ) -> Any:
     """Declare a parameter as a field of a dataclass; see `Declaration` for the arguments."""
     minimum, maximum = bounds or (None, None)
@@ -96,6 +139,7 @@ def parameter(
         "minimum": minimum,
         "maximum": maximum,
         "choices": choices,
+        "aliases": aliases or {},
     }
     return dataclasses.field(default=default, metadata=about)
 
@@ -106,3 +150,23 @@ def declarations_from_struct(struct: type) -> Mapping[str, Declaration]:
         field.name: Declaration(name=field.name, default=field.default, **field.metadata)
         for field in dataclasses.fields(struct)
     }
+
+
+def _number(value: Any) -> Any:
+    return float(value) if type(value) is int else value
+
+
+def _numbers(value: Any) -> Any:
+    """Make a tuple of an array, or of a text such as "[0, 0.5]" or "0 0.5".
+
+    Neither ROS's reader of parameter files nor ros2 param set knows an array of integers and doubles; the
+    latter sends its text.
+    """
+    if isinstance(value, str):
+        try:
+            return tuple(float(part) for part in value.strip().strip("[]").replace(",", " ").split())
+        except ValueError:
+            return value
+    if isinstance(value, (list, tuple, array)):
+        return tuple(_number(entry) for entry in value)
+    return value

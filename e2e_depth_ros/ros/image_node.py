@@ -10,21 +10,22 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
 
 from e2e_depth_ros.core.errors import E2EDepthError
 from e2e_depth_ros.ros.callbacks import resume_callbacks
+from e2e_depth_ros.ros.declaration import BadParameterError
 from e2e_depth_ros.ros.diagnostics import Statistics
+from e2e_depth_ros.ros.ear import Ear
 from e2e_depth_ros.ros.image_parameters import Struct
 from e2e_depth_ros.ros.loading import StoppedError, load_unless
 from e2e_depth_ros.ros.parameter_server import ParameterServer
-from e2e_depth_ros.ros.publishers import RELIABILITY
+from e2e_depth_ros.ros.qos import QosOverrides
 from e2e_depth_ros.ros.refusal import RefusedMessageError, Throttle, one_line
 from e2e_depth_ros.ros.stamps import StampOrder, stamp_ns
 from e2e_depth_ros.ros.status import Activity, model_status
+from e2e_depth_ros.ros.surroundings import Surroundings
 from e2e_depth_ros.ros.worker import Worker
 
 _PATIENCE_S: Final = 2.0  # for the image at hand when the node stops; who waits for that has its own deadline
@@ -76,6 +77,9 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._stamp_order = StampOrder()
         self._statistics = Statistics()
         self._throttle = Throttle()
+        self._surroundings = Surroundings(self)
+        self._qos_overrides = QosOverrides(self)
+        self._failure: BaseException | None = None
         try:
             self._parameters_in_use = ParameterServer(
                 self, defaults, is_configured=lambda: bool(self._model), on_change=self._on_parameters
@@ -102,6 +106,14 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         """Tell and count an error that a callback or the taking of a message raised, and listen on."""
         self._on_failure(error, "a callback")
         resume_callbacks(self)
+
+    def set_parameters_atomically(self, parameter_list: list[Any]) -> Any:
+        """Set parameters all at once, in their declared types; the parameter services call this."""
+        return self._parameters_in_use.set(parameter_list, super().set_parameters_atomically)
+
+    def set_parameters(self, parameter_list: list[Any]) -> list[Any]:
+        """Set parameters one after the other."""
+        return [self.set_parameters_atomically([parameter]) for parameter in parameter_list]
 
     # What a node does of its own
 
@@ -193,23 +205,30 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         # name in the graph for 20 s.
         self._state_machine.destroy_when_not_in_use()
 
+    @property
+    def has_bad_parameter(self) -> bool:
+        """Whether a parameter is why the last transition failed."""
+        return isinstance(self._failure, BadParameterError)
+
     def _succeeds(self, step: Callable[[], None], verb: str) -> bool:
         """Tell in one line why a transition fails: rclpy itself would say nothing."""
+        self._failure = None
         try:
             step()
-        except StoppedError:
+        except StoppedError as stopped:
+            self._failure = stopped
             self.get_logger().info(f"told to end before it could {verb}")
-        except E2EDepthError as error:
-            self.get_logger().error(one_line(f"cannot {verb}: {error}"))
         except BaseException as error:  # noqa: BLE001 - whatever a driver or library raises
-            self.get_logger().error(one_line(f"cannot {verb}: {type(error).__name__}: {error}"))
-        else:
-            return True
-        return False
+            self._failure = error
+            kind = "" if isinstance(error, E2EDepthError) else f"{type(error).__name__}: "
+            self.get_logger().error(one_line(f"cannot {verb}: {kind}{error}"))
+        return self._failure is None
 
     def _configure(self) -> None:
         # A group never forgets the entities that it had: with one for each configuration nothing piles up.
         self._group = MutuallyExclusiveCallbackGroup()
+        wanted = self.parameters
+        self.get_logger().info(one_line(f"loading {wanted.model} (device {wanted.device}) ..."))
         self._model = self._offer(load_unless(lambda: self._haste > 0, self._load))
         facts = ", ".join(f"{key} {value}" for key, value in self._model.items())
         self.get_logger().info(f"ready: {facts}")
@@ -224,15 +243,19 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         image_type = CompressedImage if wanted.image_transport == "compressed" else Image
         images = Input(image_type, self._image_topic(), self._on_image, wanted.input_queue_size)
         for source in (images, *self._other_inputs()):
-            profile = QoSProfile(depth=source.queue_size, reliability=RELIABILITY[wanted.input_reliability])
+            topic = str(self.resolve_topic_name(source.topic))
+            profile = self._qos_overrides.subscription(
+                topic, reliability=wanted.input_reliability, queue_size=source.queue_size
+            )
+            name = "image" if source is images else source.topic
+            ear = self._surroundings.ear(name, topic, source.message_type, profile)
             self._inputs.append(
                 self.create_subscription(
                     source.message_type,
                     source.topic,
-                    source.callback,
+                    _heard(ear, source.callback),
                     profile,
                     callback_group=self._group,
-                    qos_overriding_options=QoSOverridingOptions.with_default_policies(),
                 )
             )
 
@@ -240,6 +263,7 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
+        self._surroundings.forget_inputs()
         if self._worker is not None:
             self._interrupt()
             self._abandoned = None
@@ -316,9 +340,12 @@ class ImageNode(LifecycleNode, Generic[Struct]):
 
     def _report(self) -> None:
         dropped = self._dropped + (self._worker.dropped if self._worker else 0)
-        frames = self._statistics.status(f"{self._name}: frames", dropped=dropped, silence=self._silence())
+        self._surroundings.look()
+        silence = self._surroundings.silence("image")
+        frames = self._statistics.status(f"{self._name}: frames", dropped=dropped, silence=silence)
         model = model_status(self._name, self._model, self._activity())
-        message = DiagnosticArray(status=[frames, model, *self._statuses()])
+        graph = self._surroundings.status(self._name)
+        message = DiagnosticArray(status=[frames, model, graph, *self._statuses()])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
@@ -329,10 +356,10 @@ class ImageNode(LifecycleNode, Generic[Struct]):
             return Activity.DEAD
         return Activity.ACTIVE if self._enabled else Activity.DISABLED
 
-    def _silence(self) -> str:
-        if self._worker is None:
-            return ""
-        topic = self._image_topic()
-        count = self.count_publishers(topic)
-        hint = "; is their QoS compatible?" if count else ""
-        return f"no image on {topic}: it has {count} publishers{hint}"
+
+def _heard(ear: Ear, callback: Callable[[Any], None]) -> Callable[[Any], None]:
+    def hear(message: Any) -> None:
+        ear.hears()
+        callback(message)
+
+    return hear

@@ -110,14 +110,14 @@ class ImageParameters:
         }
 
     def changed(self, values: Mapping[str, Any]) -> Self:
-        """Return a copy with other values; lists become tuples, unknown names are left out.
+        """Return a copy with other values, as ROS tools give them; unknown names are left out.
 
         Raises:
             InvalidInputError: A value is refused.
         """
         declarations = declarations_from_struct(type(self))
         known: dict[str, Any] = {
-            name: tuple(value) if isinstance(declarations[name].default, tuple) else value
+            name: declarations[name].converted(value)
             for name, value in values.items()
             if name in declarations
         }

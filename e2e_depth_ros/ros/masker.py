@@ -73,6 +73,7 @@ class MaskNode(ImageNode[MaskParameters]):
         self._outputs = OutputPublishers(
             self,
             MaskOutput,
+            overrides=self._qos_overrides,
             reliability=wanted.output_reliability,
             queue_size=wanted.output_queue_size,
             group=self._group,

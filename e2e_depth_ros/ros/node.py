@@ -64,6 +64,7 @@ class DepthNode(ImageNode[Parameters]):
         self._outputs = OutputPublishers(
             self,
             Output,
+            overrides=self._qos_overrides,
             reliability=wanted.output_reliability,
             queue_size=wanted.output_queue_size,
             group=self._group,
@@ -132,6 +133,8 @@ class DepthNode(ImageNode[Parameters]):
     def _statuses(self) -> list[DiagnosticStatus]:
         pipeline = self._pipeline
         since_s = time.monotonic() - self._aligned_s
+        if pipeline is not None:
+            pipeline.sparse.silences = self._surroundings.silences
         statuses = [last_alignment_status(self._name, self._alignment, since_s)]
         if pipeline is not None and self.parameters.uses_mask:
             statuses.append(pipeline.masks.status(self._name))

@@ -9,7 +9,6 @@ import os
 import resource
 import sys
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -80,14 +79,13 @@ class _NodeProcess:
         from rclpy.executors import SingleThreadedExecutor  # noqa: PLC0415
         from rclpy.signals import SignalHandlerOptions  # noqa: PLC0415
 
+        from e2e_depth_ros.ros.quiet_start import init_ros, made_quietly  # noqa: PLC0415
+
         node_class = find_class()
         self.signals.heed_order()
         self._rclpy = rclpy
-        with warnings.catch_warnings():
-            # Where it can't make a node, rclpy warns of what it can't undo either.
-            warnings.simplefilter("ignore", RuntimeWarning)
-            rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-            self._node = node_class()
+        init_ros(args, signal_handler_options=SignalHandlerOptions.NO)
+        self._node = made_quietly(node_class)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
 
@@ -101,7 +99,7 @@ class _NodeProcess:
         if node.parameters.autostart:
             for trigger in (node.trigger_configure, node.trigger_activate):
                 if not self.signals.requested and trigger() != TransitionCallbackReturn.SUCCESS:
-                    return 1
+                    return 2 if node.has_bad_parameter else 1
         while not self.signals.requested and self._rclpy.ok():
             self._spin_once(node)
         return 0

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
-from rclpy.exceptions import ParameterException
+from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.ros.declaration import Changes, Declaration, declarations_from_struct
+from e2e_depth_ros.ros.declaration import BadParameterError, Changes, Declaration, declarations_from_struct
 from e2e_depth_ros.ros.image_parameters import Struct
+from e2e_depth_ros.ros.qos import PREFIX as QOS_PREFIX
+from e2e_depth_ros.ros.refusal import one_line
 
 
 class ParameterServer(Generic[Struct]):
@@ -40,20 +43,57 @@ class ParameterServer(Generic[Struct]):
         Raises:
             InvalidInputError: A given value is refused.
         """
+        self._node = node
         self._is_configured = is_configured
         self._on_change = on_change
         self._declarations = declarations_from_struct(type(defaults))
-        try:
-            given = {
-                name: node.declare_parameter(
-                    name, _plain(declaration.default), _descriptor(declaration)
-                ).value
-                for name, declaration in self._declarations.items()
-            }
-        except ParameterException as error:
-            raise InvalidInputError(str(error)) from error
+        given = {name: _declared_value(node, declaration) for name, declaration in self._declarations.items()}
         self.values: Struct = defaults.changed(given)
         node.add_on_set_parameters_callback(self._on_set)
+
+    def set(
+        self, wanted: Sequence[Parameter], apply: Callable[[list[Parameter]], SetParametersResult]
+    ) -> SetParametersResult:
+        """Set parameters all at once, in their declared types; what changes nothing is accepted any time.
+
+        Args:
+            wanted: As ROS tools give them; those that are not declared here are handed on as they are.
+            apply: Sets those that change, as `Node.set_parameters_atomically` does.
+
+        Returns:
+            Whether all are set now, else none is.
+
+        Raises:
+            ParameterNotDeclaredException: The node has no such parameter.
+        """
+        unknown = [parameter.name for parameter in wanted if not self._node.has_parameter(parameter.name)]
+        if unknown:
+            raise ParameterNotDeclaredException(unknown)  # rclpy's own forgets the names
+        last_wanted = {parameter.name: parameter for parameter in wanted}
+        try:
+            typed = [self._typed(parameter) for parameter in last_wanted.values()]
+        except InvalidInputError as error:
+            return _refused(error)
+        changes = [parameter for parameter in typed if not self._is_in_use(parameter)]
+        return apply(changes) if changes or not typed else SetParametersResult(successful=True)
+
+    def _typed(self, parameter: Parameter) -> Parameter:
+        declaration = self._declarations.get(parameter.name)
+        if declaration is None:
+            self._check_override(parameter)
+            return parameter
+        return Parameter(parameter.name, value=_plain(declaration.converted(parameter.value)))
+
+    def _check_override(self, parameter: Parameter) -> None:
+        if not parameter.name.startswith(QOS_PREFIX):
+            return
+        if parameter.value != self._node.get_parameter(parameter.name).value:
+            raise BadParameterError(f"parameter {parameter.name}: changes only at start")
+
+    def _is_in_use(self, parameter: Parameter) -> bool:
+        if parameter.name not in self._declarations:
+            return False
+        return bool(_plain(getattr(self.values, parameter.name)) == parameter.value)
 
     def _on_set(self, changes: list[Any]) -> SetParametersResult:
         try:
@@ -61,7 +101,7 @@ class ParameterServer(Generic[Struct]):
                 self._check_time(change.name)
             values = self.values.changed({change.name: change.value for change in changes})
         except InvalidInputError as error:
-            return SetParametersResult(successful=False, reason=str(error))
+            return _refused(error)
         self.values = values
         self._on_change(values)
         return SetParametersResult(successful=True)
@@ -69,9 +109,24 @@ class ParameterServer(Generic[Struct]):
     def _check_time(self, name: str) -> None:
         declaration = self._declarations.get(name)
         if declaration and declaration.changes is Changes.UNCONFIGURED and self._is_configured():
-            raise InvalidInputError(
+            raise BadParameterError(
                 f"parameter {name}: changes only while unconfigured; deactivate and clean up the node first"
             )
+
+
+def _refused(error: InvalidInputError) -> SetParametersResult:
+    return SetParametersResult(successful=False, reason=one_line(str(error)))
+
+
+def _declared_value(node: Node, declaration: Declaration) -> Any:
+    """Declare a parameter on a node; return its value, as given or else its default."""
+    # Without a type at first: one with a type refuses what YAML took for another, before it can be converted.
+    untyped = ParameterDescriptor(dynamic_typing=True)
+    given = node.declare_parameter(declaration.name, _plain(declaration.default), untyped).value
+    value = declaration.converted(given)
+    node.undeclare_parameter(declaration.name)
+    node.declare_parameter(declaration.name, _plain(value), _descriptor(declaration), ignore_override=True)
+    return value
 
 
 def _descriptor(declaration: Declaration) -> ParameterDescriptor:
@@ -90,5 +145,5 @@ def _descriptor(declaration: Declaration) -> ParameterDescriptor:
     return descriptor
 
 
-def _plain(default: Any) -> Any:
-    return list(default) if isinstance(default, tuple) else default
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

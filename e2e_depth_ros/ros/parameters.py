@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from e2e_depth_ros.core.colours import COLORMAPS
-from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.sampling import DOMAINS, SPACINGS, Sampling
-from e2e_depth_ros.ros.declaration import Changes, declarations_from_struct, parameter
+from e2e_depth_ros.ros.declaration import BadParameterError, Changes, declarations_from_struct, parameter
 from e2e_depth_ros.ros.image_parameters import ImageParameters
 
 _ORDERED: Final = (("min_depth", "max_depth"), ("sparse_min_depth", "sparse_max_depth"))
@@ -73,9 +72,11 @@ class Parameters(ImageParameters):
     )
     rectify: str = parameter(
         "auto",
-        "Whether to remove lens distortion. on: always, as camera_info says. off: never, images are taken as"
+        "Whether to remove lens distortion. always: as camera_info says. never: images are taken as"
         " rectified. auto: unless the name of the image topic contains image_rect.",
-        choices=("auto", "on", "off"),
+        choices=("auto", "always", "never"),
+        # The words of old, which YAML reads as booleans unless they are quoted.
+        aliases={"on": "always", "off": "never", True: "always", False: "never"},
     )
     approx_sync_max_interval: float = parameter(
         0.1,
@@ -214,7 +215,7 @@ class Parameters(ImageParameters):
         for lower, upper in _ORDERED:
             low, high = getattr(self, lower), getattr(self, upper)
             if low >= high:
-                raise InvalidInputError(f"parameter {lower}: expected below {upper} {high:g}, got {low:g}")
+                raise BadParameterError(f"parameter {lower}: expected below {upper} {high:g}, got {low:g}")
 
     @property
     def sampling(self) -> Sampling:

@@ -180,7 +180,9 @@ class Pipeline:
     ) -> View:
         if camera_info is None:
             return View(rgb)
-        rectify = parameters.rectify == "on" or (parameters.rectify == "auto" and not self._comes_rectified)
+        rectify = parameters.rectify == "always" or (
+            parameters.rectify == "auto" and not self._comes_rectified
+        )
         frames = header.frame_id, camera_info.header.frame_id
         try:
             if all(frames) and frames[0] != frames[1]:
@@ -190,7 +192,7 @@ class Pipeline:
             return self._view_finder.view(rgb, camera_info, rectify=rectify)
         except RefusedMessageError as refusal:
             refusals.append(refusal)
-            return View(rgb)
+            return View(rgb, refusal=refusal)
 
     def _follow_time(self, frame_ns: int) -> None:
         """Let the estimator carry nothing over from another scene: after a reset, or where time went back."""

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Generic
+from typing import Any, Generic
 
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from e2e_depth_ros.ros.outputs import Topic
-
-RELIABILITY: Final = {
-    "reliable": QoSReliabilityPolicy.RELIABLE,
-    "best_effort": QoSReliabilityPolicy.BEST_EFFORT,
-}
-"""What the reliability parameters mean."""
+from e2e_depth_ros.ros.qos import QosOverrides
 
 
 class OutputPublishers(Generic[Topic]):
@@ -26,6 +19,7 @@ class OutputPublishers(Generic[Topic]):
         node: LifecycleNode,
         topics: Iterable[Topic],
         *,
+        overrides: QosOverrides,
         reliability: str,
         queue_size: int,
         group: Any,
@@ -35,22 +29,23 @@ class OutputPublishers(Generic[Topic]):
         Args:
             node: Whose they are.
             topics: The outputs.
+            overrides: What the user overrides of their QoS.
             reliability: "reliable" or "best_effort".
             queue_size: QoS history depth.
             group: The callback group of their events.
+
+        Raises:
+            BadParameterError: An override is refused.
         """
         self._node = node
-        profile = QoSProfile(depth=queue_size, reliability=RELIABILITY[reliability])
-        self._publishers: dict[Topic, Any] = {
-            output: node.create_lifecycle_publisher(
-                output.message_type,
-                output.value,
-                profile,
-                callback_group=group,
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        self._publishers: dict[Topic, Any] = {}
+        for output in topics:
+            profile = overrides.publisher(
+                node.resolve_topic_name(output.value), reliability=reliability, queue_size=queue_size
             )
-            for output in topics
-        }
+            self._publishers[output] = node.create_lifecycle_publisher(
+                output.message_type, output.value, profile, callback_group=group
+            )
 
     def wanted(self) -> set[Topic]:
         """Find the outputs that someone subscribes to."""

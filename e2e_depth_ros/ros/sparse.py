@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from e2e_depth_ros.ros.clouds import points_from_message
 from e2e_depth_ros.ros.images import depth_from_message
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.ros.silence import Silence
 from e2e_depth_ros.ros.stamps import StampedBuffer, stamp_ns
 from e2e_depth_ros.ros.transforms import Transforms, pose_from_numbers
 from e2e_depth_ros.ros.view import View
@@ -28,6 +29,7 @@ class SparseInputs:
     Attributes:
         points: PointCloud2 messages; any thread may put them.
         depth: Depth images; any thread may put them.
+        silences: Why nothing comes on an input, by its name, where nothing comes. Replace it as a whole.
     """
 
     def __init__(self, transforms: Transforms) -> None:
@@ -38,6 +40,7 @@ class SparseInputs:
         """
         self.points = StampedBuffer("sparse_points")
         self.depth = StampedBuffer("sparse_depth")
+        self.silences: Mapping[str, Silence] = {}
         self._transforms = transforms
         self._described: tuple[tuple[float, ...], str] | None = None  # extrinsics, and the frame they are of
 
@@ -78,7 +81,20 @@ class SparseInputs:
             lead_ns = buffer.lead_ns(frame_ns)
             if lead_ns is not None:
                 return f"what waits of {name} is {lead_ns * 1e-9:.3f} s newer than the image"
-        return "no samples from sparse_points or sparse_depth"
+        silences = [
+            self.silences[name] for name in ("sparse_points", "sparse_depth") if name in self.silences
+        ]
+        faults = [silence.words for silence in silences if silence.is_fault]
+        if not faults and len(silences) == 2 and not any(silence.publishers for silence in silences):
+            faults = ["neither has a publisher"]
+        return ": ".join(["no samples from sparse_points or sparse_depth", *faults])
+
+    def why_uncalibrated(self, view: View) -> str:
+        """Say why a view has no camera."""
+        if view.refusal is not None:
+            return str(view.refusal)
+        silence = self.silences.get("camera_info")
+        return "none came yet" if silence is None else silence.words
 
     def clear(self) -> None:
         """Forget what waits, and which frame it came in."""
@@ -108,7 +124,8 @@ class SparseInputs:
         points_m = points_from_message(message)
         if view.camera is None:
             raise RefusedMessageError(
-                "sparse_points: camera_info", "expected a usable camera_info to project points, got none"
+                "sparse_points: camera_info",
+                f"expected a usable camera_info to project points: {self.why_uncalibrated(view)}",
             )
         return samples_from_points(
             points_m,

@@ -26,6 +26,7 @@ class View:
         raw_camera: The camera of the image as it arrived, where it was rectified here; else None.
         rectifier: What rectified it here; else None.
         masked: (H, W), True on what is to be left out as the parameters say; None where nothing is.
+        refusal: Why the camera_info that came is of no use; None where it is, or where none came.
     """
 
     rgb: NDArray[np.uint8]
@@ -34,6 +35,7 @@ class View:
     raw_camera: Camera | None = None
     rectifier: Rectifier | None = None
     masked: NDArray[np.bool_] | None = None
+    refusal: RefusedMessageError | None = None
 
     @property
     def size(self) -> tuple[int, int]:

@@ -128,7 +128,8 @@ def test_unusable_samples_are_dropped_and_counted():
     result = align(relative, u, v, z)
     assert result.samples_dropped["not_finite"] == 1
     assert result.samples_dropped["outside_image"] == 1
-    assert result.samples_dropped["out_of_range"] == 2
+    assert result.samples_dropped["too_near"] == 1
+    assert result.samples_dropped["too_far"] == 1
     assert result.state is AlignmentState.FRESH
 
 

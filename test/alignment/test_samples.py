@@ -50,7 +50,7 @@ def test_every_point_left_out_is_counted_by_its_reason():
     assert len(samples) == 1
     dropped = dict(samples.dropped)
     assert dropped.pop("not_finite") + dropped.pop("outside_image") == 4  # inf may count as either
-    assert dropped == {"behind_camera": 1, "out_of_range": 2}
+    assert dropped == {"behind_camera": 1, "too_near": 1, "too_far": 1}
 
 
 def test_image_border_is_half_a_pixel_beyond_the_outer_centres():
@@ -145,7 +145,7 @@ def test_depth_images_in_metres_leave_out_what_is_no_measurement():
     depth[0, :5] = [0.0, np.inf, -1.0, 300.0, 2.0]
     samples = samples_from_depth(depth, SIZE, max_depth_m=100)
     assert samples.depth_m.tolist() == [2.0]
-    assert samples.dropped == {"out_of_range": 1}
+    assert samples.dropped == {"too_far": 1}
 
 
 def test_a_small_depth_image_measures_at_the_centres_of_its_pixels():

@@ -105,7 +105,7 @@ def test_more_samples_than_wanted_are_thinned_and_counted():
 def test_samples_beyond_their_range_are_dropped_whatever_points_may_hold():
     robot = Robot(sparse_max_depth=3.0, max_depth=50.0)
     robot.sense()
-    assert robot.look().samples_dropped["out_of_range"] == np.count_nonzero(
+    assert robot.look().samples_dropped["too_far"] == np.count_nonzero(
         DEPTH_M.reshape(SIZE[0] // 4, 4, SIZE[1] // 4, 4).mean(axis=(1, 3)) > 3.0
     )
 

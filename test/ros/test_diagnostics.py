@@ -145,7 +145,7 @@ def test_status_tells_state_and_reason(state, age_s, level):
         reason="because",
         source="sparse_points",
         samples_used=80,
-        samples_dropped={"behind_camera": 3, "out_of_range": 4},
+        samples_dropped={"behind_camera": 3, "too_far": 4},
         inlier_ratio=0.9,
         age_s=age_s,
     )

@@ -112,7 +112,8 @@ def test_bad_parameter_ends_the_start_with_one_line(tmp_path):
 def test_missing_model_ends_the_start_with_one_line(tmp_path):
     process = NodeProcess(tmp_path / "log", {"model": tmp_path / "nowhere"})
     assert process.popen.wait(timeout=300) == 1
-    lines = process.output.strip().splitlines()
-    assert len(lines) == 1
-    assert "cannot configure: " in lines[0]
-    assert str(tmp_path / "nowhere") in lines[0]
+    loading, *errors = process.output.strip().splitlines()
+    assert f"loading {tmp_path / 'nowhere'} (device auto) ..." in loading
+    assert len(errors) == 1
+    assert "cannot configure: " in errors[0]
+    assert str(tmp_path / "nowhere") in errors[0]

@@ -299,8 +299,8 @@ def test_parameters_change_live(camera):
     [
         ("max_depth", 1e9, ["max_depth", "1000000000", "10000"]),
         ("min_depth", 90.0, ["min_depth", "90", "max_depth 80"]),
-        ("rectify", "perhaps", ["rectify", "perhaps", "auto, on, off"]),
-        ("min_depth", "near", ["Wrong parameter type"]),
+        ("rectify", "perhaps", ["rectify", "perhaps", "auto, always, never"]),
+        ("min_depth", "near", ["min_depth", "expected double", "'near'"]),
         ("model", "other", ["model", "unconfigured"]),
         ("sparse_extrinsics", [1.0, 2.0], ["sparse_extrinsics", "length 7", "[1.0, 2.0]"]),
     ],

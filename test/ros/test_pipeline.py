@@ -304,8 +304,8 @@ def test_pixels_without_image_are_invalid_everywhere():
     [
         ("auto", "/camera/image_raw", True),
         ("auto", "/camera/image_rect_color", False),
-        ("on", "/camera/image_rect", True),
-        ("off", "/camera/image_raw", False),
+        ("always", "/camera/image_rect", True),
+        ("never", "/camera/image_raw", False),
     ],
 )
 def test_when_images_are_rectified(rectify, topic, rectified):

@@ -1,0 +1,53 @@
+"""Says why none of a sensor's measurements is of use, and what usually is the mistake."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+_WHERE: Final = {
+    "behind_camera": "behind the camera",
+    "too_near": "nearer than sparse_min_depth",
+    "too_far": "beyond sparse_max_depth",
+    "outside_image": "outside the image",
+    "mixed_pixel": "at depth edges",
+    "occluded": "hidden behind others",
+    "masked": "masked",
+    "surplus": "beyond max_samples",
+}
+_MISTAKE: Final = {
+    "behind_camera": ": is the frame optical?",
+    "too_near": ": metres where millimetres are meant?",
+    "too_far": ": millimetres?",
+    "outside_image": ": is the pose right?",
+}
+
+
+def shortfall(source: str, dropped: Mapping[str, int]) -> str:
+    """Describe measurements none of which is a sample.
+
+    Args:
+        source: What measured them, as `Samples` has it.
+        dropped: How many were left out, by reason.
+
+    Returns:
+        Say "sparse_points: 400 points, all behind the camera: is the frame optical?".
+    """
+    things = "points" if source == "sparse_points" else "samples"
+    counts = Counter(dropped)
+    no_return = counts.pop("not_finite", 0)  # an organised cloud is full of them
+    total = sum(counts.values())
+    if not total:
+        none = "no pixel holds a measurement" if source == "sparse_depth" else f"0 {things}"
+        return f"{source}: {no_return} {things}, all NaN or infinite" if no_return else f"{source}: {none}"
+    (reason, count), *others = counts.most_common()
+    where = f"{_WHERE.get(reason, reason)}{_MISTAKE.get(reason, '')}"
+    if others:
+        also = ", ".join(f"{count} {_WHERE.get(reason, reason)}" for reason, count in others)
+        words = f"none of {total} {things} is usable: {count} {where}; {also}"
+    elif reason in {"too_near", "too_far"}:
+        words = f"all {total} samples {where}"
+    else:
+        words = f"{total} {things}, all {where}"
+    return f"{source}: {words}" + (f" (and {no_return} NaN or infinite)" if no_return else "")
