@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from e2e_depth_ros.ros.middleware import keep_apart
+
 ROOT = Path(__file__).resolve().parents[2]
 
-# Each test process has a ROS domain of its own; all were set before any participant came to be.
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config" / "fastdds_shm.xml")
+# Each test process has a ROS domain of its own; all is set before any participant comes to be.
+keep_apart()
 
 START_S = 300  # a loaded machine imports torch slowly
 
@@ -33,13 +33,14 @@ def until(condition, timeout_s, spin):
 class NodeProcess:
     """A node as a user starts it."""
 
-    def __init__(self, log, parameters=None, arguments=(), executable="depth_node"):
+    def __init__(self, log, parameters=None, arguments=(), executable="depth_node", program=None):
         pairs = [part for item in (parameters or {}).items() for part in ("-p", "{}:={}".format(*item))]
         self.log = log
+        program = program or ("-m", f"e2e_depth_ros.ros.{executable}")
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
         with log.open("wb") as output:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", f"e2e_depth_ros.ros.{executable}", "--ros-args", *pairs, *arguments],
+                [sys.executable, *program, "--ros-args", *pairs, *arguments],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment,
