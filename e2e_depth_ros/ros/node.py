@@ -38,6 +38,7 @@ class DepthNode(ImageNode[Parameters]):
         self._outputs: OutputPublishers[Output] | None = None
         self._alignment: Any = None
         self._aligned_s = 0.0
+        self._mask_level: bytes | None = None
         self._camera_infos = StampedBuffer("camera_info")
         super().__init__("depth", Parameters(), **options)
         self._transforms = Transforms(self)
@@ -137,5 +138,16 @@ class DepthNode(ImageNode[Parameters]):
             pipeline.sparse.silences = self._surroundings.silences
         statuses = [last_alignment_status(self._name, self._alignment, since_s)]
         if pipeline is not None and self.parameters.uses_mask:
-            statuses.append(pipeline.masks.status(self._name))
+            mask = pipeline.masks.status(self._name, self.parameters)
+            self._tell_mask(mask)
+            statuses.append(mask)
         return statuses
+
+    def _tell_mask(self, status: DiagnosticStatus) -> None:
+        """Log when masks begin or cease to be usable."""
+        if status.level != self._mask_level:
+            self._mask_level = status.level
+            if status.level == DiagnosticStatus.OK:
+                self.get_logger().info("a mask is in use")
+            else:
+                self.get_logger().warning(status.message)
