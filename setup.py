@@ -25,6 +25,7 @@ setup(
         (SHARE, ["package.xml"]),
         (f"{SHARE}/launch", files("launch/*.launch.py")),
         (f"{SHARE}/config", files("config/*")),
+        (f"{SHARE}/config/sros2", files("config/sros2/*")),
     ],
     extras_require={
         "ros": requirements("requirements-ros.txt"),

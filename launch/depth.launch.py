@@ -39,6 +39,7 @@ ARGUMENTS = {
     "use_sim_time": ("", "Whether the clock is /clock: true or false; by default as params_file says."),
     "respawn": ("false", "Whether to start a node again when it has ended."),
     "log_level": ("info", "debug, info, warn, error or fatal."),
+    "enclave": ("", "SROS2: the enclave that holds those of the nodes, say /e2e_depth_ros; by default none."),
     "rviz": ("false", "Whether to start RViz."),
     "mask": (
         "false",
@@ -81,7 +82,6 @@ def nodes(arguments: LaunchArguments, environment: dict[str, str]) -> list[Node]
         "namespace": arguments.namespace("namespace"),
         "respawn": arguments.is_true("respawn"),
         "respawn_delay": RESPAWN_DELAY_S,
-        "ros_arguments": arguments.log_arguments(),
         "additional_env": environment,
         "output": "screen",
     }
@@ -92,6 +92,7 @@ def nodes(arguments: LaunchArguments, environment: dict[str, str]) -> list[Node]
         name=arguments.node_name("name"),
         parameters=[arguments.file("params_file"), wanted],
         remappings=[(topic, arguments.text(topic.replace("image_raw", "image"))) for topic in topics],
+        ros_arguments=arguments.ros_arguments("depth"),
         **common,
     )
     started = [depth]
@@ -116,6 +117,7 @@ def _mask_node(arguments: LaunchArguments, common: dict[str, Any]) -> Node:
             {name: _text(text) for name, text in given.items() if text} | _typed(arguments.node_parameters()),
         ],
         remappings=[("image_raw", arguments.text("image"))],
+        ros_arguments=arguments.ros_arguments("mask"),
         **common,
     )
 

@@ -162,7 +162,7 @@ def test_wheel_holds_every_file(tmp_path):
     expected = {path.relative_to(ROOT).as_posix() for path in source_files(PACKAGE)}
     share = f"e2e_depth_ros-{e2e_depth_ros.__version__}.data/data/share"
     expected |= {
-        f"{share}/e2e_depth_ros/{folder}/{path.name}"
+        f"{share}/e2e_depth_ros/{path.relative_to(ROOT).as_posix()}"
         for folder in ("launch", "config")
         for path in source_files(ROOT / folder)
     }

@@ -131,13 +131,18 @@ class LaunchArguments:
             given["use_sim_time"] = self.is_true("use_sim_time")
         return given
 
-    def log_arguments(self) -> list[str]:
-        """Return the ROS arguments that set how much is logged.
+    def ros_arguments(self, node: str) -> list[str]:
+        """Return how much a node logs, and its SROS2 enclave if it has one.
+
+        Args:
+            node: By which its enclave is called.
 
         Raises:
-            InvalidInputError: There is no such level.
+            InvalidInputError: There is no such level, or the enclave can't be one.
         """
-        return ["--log-level", self.one_of("log_level", _LOG_LEVELS)]
+        arguments = ["--log-level", self.one_of("log_level", _LOG_LEVELS)]
+        enclave = self.namespace("enclave").strip("/")
+        return [*arguments, "--enclave", f"/{enclave}/{node}"] if enclave else arguments
 
     def _refusal(self, name: str, expected: str) -> InvalidInputError:
         return InvalidInputError(f"{name}:={one_line(self._values[name], 80)}: {expected}")

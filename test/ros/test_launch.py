@@ -24,6 +24,7 @@ ARGUMENTS = {
     "depth.launch.py": {
         *("image", "camera_info", "sparse_points", "sparse_depth", "image_transport"),
         *("model", "device", "params_file", "name", "namespace", "use_sim_time", "respawn", "log_level"),
+        "enclave",
         *("rviz", "mask", "mask_model", "mask_object", "mask_params_file", "mask_name"),
     },
     "demo.launch.py": {"model", "device", "rviz", "rate", "points", "domain_id"},

@@ -272,6 +272,7 @@ def test_nodes_are_started_with_what_was_asked_for(installation):
         launch_file("depth.launch.py"),
         *("image:=/cam/image_raw", "image_transport:=compressed", "sparse_depth:=/tof/depth", "model:=1234"),
         *("namespace:=front", "name:=eye", "use_sim_time:=true", "log_level:=warn", "device:=cpu"),
+        "enclave:=/e2e_depth_ros",
         *("rviz:=true", "mask:=true", "mask_model:=5678", "mask_object:=no", "mask_name:=veil"),
     )
     assert until(lambda: len(installation.started()) == 3), installation.output
@@ -287,6 +288,8 @@ def test_nodes_are_started_with_what_was_asked_for(installation):
     assert {"image_raw:=/cam/image_raw", "sparse_depth:=/tof/depth"} <= set(remaps)
     assert {"__node:=veil", "__ns:=/front", "image_raw:=/cam/image_raw"} <= set(option_of(mask, "-r"))
     assert option_of(depth, "--log-level") == option_of(mask, "--log-level") == ["warn"]
+    assert option_of(depth, "--enclave") == ["/e2e_depth_ros/depth"]
+    assert option_of(mask, "--enclave") == ["/e2e_depth_ros/mask"]
     profile = image_environment({})
     assert profile
     for record in (depth, mask, rviz):
