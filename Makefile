@@ -1,11 +1,12 @@
 # Every target does its own set-up in .venv; the machine needs only python3 and make.
 PYTHON ?= python3
-# Anything pip takes: a plain index gives the CUDA build on Linux, PyTorch's CPU index a smaller one, say
-#   make demo TORCH="torch==2.13.0 --index-url <PyTorch's CPU index>"
+# Anything pip takes. As it stands it gives the CUDA build on x86_64 Linux; PyTorch's CPU index has a smaller one:
+#   make demo TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
 TORCH ?= torch==2.13.0
 
 VENV := .venv
 BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
 COLCON := $(VENV)/.colcon
 # A sourced ROS distribution brings its own ROS.
@@ -19,13 +20,19 @@ APT ?= sudo apt-get
 BLENDER := .venv-blender
 BLENDER_LIBRARIES := libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libice6 libxext6 libgl1
 
-.PHONY: help install demo pictures renderer test lint format colcon clean
+# Test processes beside each other; each has a ROS domain of its own.
+JOBS ?= 2
+# Of `make matrix`, all by default, or say CELLS="3.10 3.12-jazzy": see test/matrix.py.
+CELLS ?=
+
+.PHONY: help install demo pictures renderer test matrix lint format colcon clean
 
 help:
 	@echo "make demo    the whole system on real frames: pictures, cloud and table in demo_out/"
 	@echo "make pictures  makes the pictures of the documentation anew, with the model as it is"
 	@echo "make renderer  installs Blender and furniture for e2e-depth render (as root: make renderer APT=apt-get)"
 	@echo "make test    format, lint, types and tests"
+	@echo "make matrix  the tests under each Python, ROS and set of versions, each in an environment of its own"
 	@echo "make lint    the same without the tests;  make format  applies what can be applied"
 	@echo "make colcon  builds and tests as a ROS package, in build/ and install/"
 	@echo "make clean   removes what the others made, .venv too"
@@ -34,6 +41,7 @@ help:
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
 	  || { echo "Python 3.10 or newer is needed, $$($(PYTHON) --version 2>&1) found: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@echo "Set-up, once: a virtual environment in $(VENV), with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 \
 	  || { $(PYTHON) -m venv --without-pip $(VENV) >/dev/null 2>&1 \
 	       && $(PYTHON) -m pip --python $(VENV)/bin/python install --quiet pip 2>/dev/null; } \
@@ -41,10 +49,11 @@ $(BIN)/python:
 	  || { rm -rf $(VENV); echo "python3 cannot make a virtual environment: apt install python3-venv" >&2; exit 2; }
 
 # torch first: what depends on it must not choose another build.
-$(INSTALLED): setup.py setup.cfg requirements-ros.txt requirements-dev.txt | $(BIN)/python
-	@echo "Setting up $(VENV) (once, a few minutes) ..."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$(EXTRAS)]"
+$(INSTALLED): setup.py setup.cfg requirements-robot.txt requirements-ros.txt requirements-dev.txt | $(BIN)/python
+	@echo "Set-up, step 1 of 2: $(TORCH), the largest download"
+	$(PIP_INSTALL) $(TORCH)
+	@echo "Set-up, step 2 of 2: the package itself and what it needs ($(EXTRAS))"
+	$(PIP_INSTALL) --editable ".[$(EXTRAS)]"
 	@touch $@
 
 install: $(INSTALLED)
@@ -60,9 +69,11 @@ pictures: demo
 	$(BIN)/e2e-depth gallery docs/gallery --output docs/gallery/renders.jpg
 
 $(BLENDER)/.installed:
+	@echo "Set-up, step 1 of 2: libraries and furniture, from the distribution"
 	$(APT) install --yes --no-install-recommends $(BLENDER_LIBRARIES) sweethome3d-furniture
+	@echo "Set-up, step 2 of 2: Blender, in $(BLENDER)"
 	$(PYTHON311) -m venv $(BLENDER)
-	$(BLENDER)/bin/python -m pip install --quiet --disable-pip-version-check bpy==5.0.1 OpenEXR==3.5.3 'numpy<2'
+	$(BLENDER)/bin/python -m pip install --disable-pip-version-check bpy==5.0.1 OpenEXR==3.5.3 'numpy<2'
 	@touch $@
 
 renderer: $(BLENDER)/.installed
@@ -79,10 +90,16 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+
+matrix: $(INSTALLED)
+	@$(BIN)/uv --version || { echo "Set-up: uv"; $(PIP_INSTALL) uv==0.13.9; }
+	$(BIN)/python test/matrix.py --uv $(BIN)/uv --torch "$(TORCH)" --cells "$(CELLS)" \
+	  -- --numprocesses $(JOBS) --dist loadfile
 
 $(COLCON): $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check colcon-common-extensions colcon-ros
+	@echo "Set-up: colcon"
+	$(PIP_INSTALL) colcon-common-extensions colcon-ros
 	@touch $@
 
 colcon: $(COLCON)
@@ -94,4 +111,4 @@ colcon: $(COLCON)
 	  && colcon test-result --verbose
 
 clean:
-	rm -rf $(VENV) $(BLENDER) build install log demo_out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(VENV)-matrix $(BLENDER) build install log demo_out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

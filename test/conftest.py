@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
+import os
 import sys
+import tempfile
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import yaml
+
+# Before torch is imported. Tiny networks gain nothing from a second thread; on busy cores they lose by it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+_DOMAINS = 100  # Linux's ephemeral ports reach into those of higher ones
+
+
+def _claim_ros_domain() -> tuple[int, TextIOWrapper]:
+    """Find a ROS domain that no other test process here has; closing the file frees it."""
+    for step in range(_DOMAINS):
+        domain = 1 + (os.getpid() + step) % _DOMAINS
+        lock = (Path(tempfile.gettempdir()) / f"e2e_depth_ros_test_domain_{domain}").open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+        else:
+            return domain, lock
+    raise RuntimeError(f"all {_DOMAINS} ROS domains are taken by other test processes")
+
+
+# Before any participant comes to be; nodes and demos that a test starts inherit it.
+_domain, _domain_lock = _claim_ros_domain()
+os.environ["ROS_DOMAIN_ID"] = str(_domain)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs ROS by where it lies."""
+    ros = Path(__file__).parent / "ros"
+    for item in items:
+        if ros in item.path.parents:
+            item.add_marker(pytest.mark.ros)
 
 
 @pytest.fixture(scope="session")

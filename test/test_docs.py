@@ -85,3 +85,16 @@ def test_every_reason_has_its_advice():
             start = case.value.partition(":")[0]
             assert start in told, case
     assert "one sample" in told
+    for where in (
+        "behind the camera: is the frame optical?",
+        "beyond sparse_max_depth: millimetres?",
+        "masked",
+    ):
+        assert where in told
+    for where in (
+        "nearer than sparse_min_depth",
+        "outside the image",
+        "no pixel holds a measurement",
+        "0 points",
+    ):
+        assert where in told

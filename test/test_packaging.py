@@ -7,8 +7,10 @@ import runpy
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from configparser import ConfigParser
+from email import message_from_string
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -25,11 +27,13 @@ IMPORTED_AS = {
     "opencv-python-headless": "cv2",
     "pyyaml": "yaml",
     "scikit-image": "skimage",
-    "rosbags-image": "rosbags",
     "scikit-learn": "sklearn",
 }
 # Imported only inside Blender's own interpreter.
 BLENDER = {"bpy", "mathutils", "bmesh"}
+# What running things leaves in the source tree, as .gitignore says.
+NOT_SOURCE = (".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "*.pyc")
+NOT_SOURCE += ("build", "install", "log", "demo_out", "out", "PKG-INFO")
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +59,53 @@ def config():
     return parser
 
 
+@pytest.fixture(scope="module")
+def source_tree(tmp_path_factory):
+    """A copy of what git has, or of what an unpacked archive had."""
+    tree = tmp_path_factory.mktemp("source") / "tree"
+    try:
+        listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*NOT_SOURCE))
+        return tree
+    for name in filter(None, listing.stdout.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, tree / name)
+    return tree
+
+
+@pytest.fixture(scope="module")
+def unpacked(source_tree, tmp_path_factory):
+    """The source distribution, built from a copy and unpacked."""
+    folder = tmp_path_factory.mktemp("sdist")
+    tree = folder / "tree"
+    shutil.copytree(source_tree, tree)
+    build = "import sys, setuptools.build_meta; setuptools.build_meta.build_sdist(sys.argv[1])"
+    run([sys.executable, "-c", build, str(folder)], tree)
+    (archive,) = folder.glob("*.tar.gz")
+    with tarfile.open(archive) as opened:
+        opened.extractall(folder / "unpacked")  # noqa: S202 - our own archive
+    (content,) = (folder / "unpacked").iterdir()
+    return content
+
+
+@pytest.fixture(scope="module")
+def metadata(unpacked):
+    return message_from_string((unpacked / "PKG-INFO").read_text(encoding="utf-8"))
+
+
+def run(command, folder):
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=280)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def relative_files(folder):
+    """The source files below, by their path from there; without what setuptools adds to an archive."""
+    paths = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    return {path.as_posix() for path in paths if not any(part.endswith(".egg-info") for part in path.parts)}
+
+
 def source_files(folder):
     return [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 
@@ -65,6 +116,11 @@ def run_time_nodes(node):
     for child in ast.iter_child_nodes(node):
         if not (isinstance(child, ast.If) and getattr(child.test, "id", "") == "TYPE_CHECKING"):
             yield from run_time_nodes(child)
+
+
+def requirement_lines(path):
+    lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def names_of(requirements):
@@ -87,9 +143,11 @@ def test_package_xml_is_valid_for_ros_tools(manifest):
     assert manifest.get("format") == "3"
 
 
-def test_each_licence_has_its_text(manifest):
+def test_each_licence_has_its_text(manifest, config, setup_arguments):
     tags = {tag.text: tag.get("file") for tag in manifest.iter("license")}
     assert set(tags) == {"Apache-2.0", "GPL-2.0-or-later"}
+    assert config["metadata"]["license"] == " AND ".join(tags)
+    assert setup_arguments["license_files"] == list(tags.values())
     assert "Apache License" in (ROOT / tags["Apache-2.0"]).read_text(encoding="utf-8")
     assert "GNU GENERAL PUBLIC LICENSE" in (ROOT / tags["GPL-2.0-or-later"]).read_text(encoding="utf-8")
 
@@ -119,8 +177,19 @@ def test_colcon_can_read_the_setup_back(setup_arguments):
     assert isinstance(setup_arguments["python_requires"], str)
 
 
-def test_every_import_is_declared(manifest, setup_arguments, config):
-    requirements = names_of(config["options"]["install_requires"].splitlines())
+def test_colcon_can_link_instead_of_copying(setup_arguments, tmp_path, monkeypatch):
+    """`colcon build --symlink-install` runs a link to setup.py beside links to what setup.py names."""
+    for name in ("setup.py", "setup.cfg", "e2e_depth_ros", "launch", "config", "resource", "package.xml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    captured = {}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(setuptools, "setup", captured.update)
+    runpy.run_path("setup.py")
+    assert captured | {"license_files": []} == setup_arguments | {"license_files": []}
+
+
+def test_every_import_is_declared(manifest, setup_arguments):
+    requirements = names_of(setup_arguments["install_requires"])
     for extra in ("ros", "demo", "hub", "hypersim", "training", "evaluation"):
         requirements |= names_of(setup_arguments["extras_require"].get(extra, []))
     ros_packages = {tag.text for tag in manifest.iter("exec_depend")}
@@ -138,27 +207,87 @@ def test_every_import_is_declared(manifest, setup_arguments, config):
     assert undeclared == {}
 
 
-def test_ros_is_never_a_hard_requirement(config):
-    assert not {
-        name for name in names_of(config["options"]["install_requires"].splitlines()) if "ros" in name
+def test_ros_is_never_a_hard_requirement(setup_arguments):
+    assert not {name for name in names_of(setup_arguments["install_requires"]) if "ros" in name}
+
+
+def test_pip_gives_a_robot_all_that_its_distribution_does_not(manifest, setup_arguments):
+    keys = {
+        tag.text.removeprefix("python3-") for tag in manifest.iter("exec_depend") if "python3-" in tag.text
     }
+    in_debian = {"opencv-python-headless": "opencv", "pyyaml": "yaml"}
+    by_distribution = {in_debian.get(name, name) for name in names_of(setup_arguments["install_requires"])}
+    by_pip = names_of(line for line in requirement_lines("requirements-robot.txt"))
+    assert by_distribution - by_pip - {"setuptools"} == keys
+    assert not by_pip & keys
 
 
-def test_wheel_holds_every_file(tmp_path):
+def test_a_robot_needs_no_screen(manifest):
+    assert not {tag.text for tag in manifest.iter("exec_depend") if tag.text.startswith("rviz")}
+
+
+def test_lower_bounds_are_run(setup_arguments):
+    """test/constraints/lowest.txt pins what the matrix installs; a bound that nobody runs is a guess."""
+    pinned = dict(line.split("==") for line in requirement_lines("test/constraints/lowest.txt"))
+    bounds = {}
+    extras = setup_arguments["extras_require"]
+    for line in [
+        *setup_arguments["install_requires"],
+        *(line for extra in extras.values() for line in extra),
+    ]:
+        name, bound = re.match(r"([\w.-]+)(?:>=([\d.]+))?", line).groups()
+        if bound:
+            bounds[name] = bound
+    assert pinned.keys() == bounds.keys()
+    assert {name: pin for name, pin in pinned.items() if not f"{pin}.".startswith(f"{bounds[name]}.")} == {}
+
+
+def test_source_distribution_holds_every_file(source_tree, unpacked):
+    added = {"PKG-INFO"}
+    assert relative_files(unpacked) - added == relative_files(source_tree)
+
+
+def test_metadata_says_where_it_runs(metadata, setup_arguments):
+    classifiers = metadata.get_all("Classifier")
+    pythons = re.findall(r"Python :: (3\.\d+)$", "\n".join(classifiers), re.MULTILINE)
+    assert pythons == ["3.10", "3.11", "3.12", "3.13"]
+    assert setup_arguments["python_requires"] == f">={pythons[0]}"
+    assert f"({pythons[0]} to {pythons[-1]})" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_addresses_are_one(manifest, metadata):
+    repository = manifest.findtext("url")
+    addresses = dict(line.split(", ") for line in metadata.get_all("Project-URL"))
+    assert addresses["Source"] == repository
+    assert all(address.startswith(repository) for address in addresses.values())
+
+
+def test_description_has_no_relative_link(metadata, unpacked):
+    text = metadata.get_payload()
+    readme = (unpacked / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    assert len(links) == len(re.findall(r"\]\(([^)\s]+)\)", readme)) > 10
+    assert [link for link in links if not link.startswith("https://")] == []
+    assert not re.findall(r"(?:src|href)=\"(?!https://)|^\[[^\]]+\]:\s*(?!https://)", text, re.MULTILINE)
+    base = dict(line.split(", ") for line in metadata.get_all("Project-URL"))["Source"]
+    ours = [link.removeprefix(base).partition("#")[0] for link in links if link.startswith(base)]
+    assert ours
+    for link in ours:
+        view, branch, path = link.strip("/").split("/", 2)
+        assert (view == "raw") == path.endswith(".png")
+        assert branch == "main"
+        assert (unpacked / path).exists(), path
+    code = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+    assert code.findall(text) == code.findall(readme)
+
+
+def test_wheel_holds_every_file(unpacked, tmp_path):
     tree, wheels = tmp_path / "tree", tmp_path / "wheels"
-    shutil.copytree(
-        ROOT,
-        tree,
-        ignore=shutil.ignore_patterns(
-            ".*", "test", "build", "install", "log", "demo_out", "*.egg-info", "__pycache__"
-        ),
-    )
+    shutil.copytree(unpacked, tree)
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    result = subprocess.run(
-        [*build, "--wheel-dir", wheels, tree], capture_output=True, text=True, check=False, timeout=200
-    )
-    assert result.returncode == 0, result.stderr
-    packed = set(zipfile.ZipFile(next(wheels.glob("*.whl"))).namelist())
+    run([*build, "--wheel-dir", str(wheels), str(tree)], tmp_path)
+    with zipfile.ZipFile(next(wheels.glob("*.whl"))) as wheel:
+        packed = set(wheel.namelist())
     expected = {path.relative_to(ROOT).as_posix() for path in source_files(PACKAGE)}
     share = f"e2e_depth_ros-{e2e_depth_ros.__version__}.data/data/share"
     expected |= {

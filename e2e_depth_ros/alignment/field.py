@@ -140,7 +140,7 @@ def fit_field(
     if len(log_ratio) < MIN_SAMPLES:
         return None
     order = np.lexsort((log_ratio, v_px, u_px))  # so that the order of the samples can't matter
-    place = np.stack([u_px / size[1], v_px / size[1], log_depth], axis=1, dtype=np.float64)[order]
+    place = np.stack([u_px / size[1], v_px / size[1], log_depth], axis=1).astype(np.float64)[order]
     samples = Points(
         place, log_ratio[order].astype(np.float64), doubt[order], outlier[order], np.ones(len(order))
     )

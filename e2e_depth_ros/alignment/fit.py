@@ -268,6 +268,8 @@ def _canonical_order(r: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[
     if len(r) > _MAX_FITTED:
         keys = r.astype(np.float32), y.astype(np.float32)
         chosen = np.flatnonzero(chosen_by_hash(*keys, _MAX_FITTED / len(r)))
+        if len(chosen) < 0.5 * _MAX_FITTED:  # most samples are one and the same, and so is their hash
+            chosen = np.lexsort((y, r))[np.linspace(0, len(r) - 1, _MAX_FITTED).astype(np.intp)]
     order: NDArray[np.intp] = chosen[np.lexsort((y[chosen], r[chosen]))]
     return order
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
+
+GROUND_SOURCE: Final = "ground plane"
+"""What the samples of the ground are called."""
 
 _TOP = 0.55  # the ground is looked for below this share of the image's height
 _POINTS = 600  # pixels looked at
@@ -97,7 +101,7 @@ def find_ground(
         columns[used].astype(np.float32),
         rows[used].astype(np.float32),
         depth[used].astype(np.float32),
-        source="ground plane",
+        source=GROUND_SOURCE,
     )
     return Ground(samples, f"ground on {share:.0%} of the lower image", normal, share)
 

@@ -153,13 +153,13 @@ def samples_from_points(
         raise InvalidInputError(f"expected a finite (4, 4) pose camera_from_points, got {pose.tolist()}")
     projection = (camera.intrinsics @ pose[:3]).astype(np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
-        uvw = projection[:, :3] @ points.T  # (3, N)
-        uvw += projection[:, 3:]
+        uvw = _transformed(points, projection)
     visible = (uvw[2] >= min_depth_m) & (uvw[2] <= max_depth_m)  # NaN fails both
     count = int(np.count_nonzero(visible))
     dropped = _count_invisible(uvw[2], count, min_depth_m)
     if count > _MAX_PROJECTED:
-        visible &= chosen_by_hash(uvw[0], uvw[2], _MAX_PROJECTED / count)
+        # Both coordinates across the view: on a wall ahead, all of an organised cloud's column has one depth.
+        visible &= chosen_by_hash(uvw[0], uvw[1], _MAX_PROJECTED / count)
     seen = np.flatnonzero(visible)
     if len(seen) < count:
         dropped["surplus"] = count - len(seen)
@@ -199,8 +199,8 @@ def samples_from_depth(
         source: Name of the sensor.
 
     Returns:
-        At most about `MAX_SAMPLES` samples. `dropped` counts too_near, too_far, mixed_pixel and surplus;
-        pixels without a measurement aren't counted.
+        At most `MAX_SAMPLES` samples. `dropped` counts too_near, too_far, mixed_pixel and surplus; pixels
+        without a measurement aren't counted.
 
     Raises:
         InvalidInputError: `depth` is no image of floats or uint16.
@@ -224,13 +224,9 @@ def samples_from_depth(
         mixed = usable & mixed_pixels(depth, usable)
         dropped["mixed_pixel"] = int(np.count_nonzero(mixed))
         usable &= ~mixed
-    step = int(np.ceil(np.sqrt(np.count_nonzero(usable) / MAX_SAMPLES)))
-    if step > 1:
-        regular = np.zeros_like(usable)
-        regular[::step, ::step] = usable[::step, ::step]
-        dropped["surplus"] = int(np.count_nonzero(usable) - np.count_nonzero(regular))
-        usable = regular
-    rows, columns = np.nonzero(usable)
+    count = int(np.count_nonzero(usable))
+    rows, columns = np.nonzero(spread_evenly(usable, MAX_SAMPLES) if count > MAX_SAMPLES else usable)
+    dropped["surplus"] = count - len(rows)
     # A pixel of a smaller image covers several of the native one; its centre is theirs.
     u = (columns.astype(np.float32) + 0.5) * np.float32(size[1] / depth.shape[1]) - 0.5
     v = (rows.astype(np.float32) + 0.5) * np.float32(size[0] / depth.shape[0]) - 0.5
@@ -259,6 +255,42 @@ def thin(samples: Samples, count: int) -> Samples:
     return samples.select(chosen_by_hash(samples.u_px, samples.v_px, count / len(samples)), "surplus")
 
 
+def spread_evenly(measured: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
+    """Keep of the measured pixels (h, w) at most `most`, the first of each square block.
+
+    The blocks tile the image, so what is kept lies evenly, and is the same each time. Every n-th row and
+    column would miss a sensor that measures only those in between.
+    """
+    occupied = int(np.count_nonzero(measured))
+    edge = 1
+    while occupied > most:
+        # Of an image that is measured everywhere this is the last step; lines and dots need a few more.
+        edge = max(edge + 1, int(np.ceil(edge * np.sqrt(occupied / most))))
+        first = _first_of_blocks(measured, edge)
+        occupied = int(np.count_nonzero(first >= 0))
+    if edge == 1:
+        return measured
+    rows, columns = np.nonzero(first >= 0)
+    offset_rows, offset_columns = np.divmod(first[rows, columns], edge)
+    kept = np.zeros_like(measured)
+    kept[rows * edge + offset_rows, columns * edge + offset_columns] = True
+    return kept
+
+
+def _first_of_blocks(measured: NDArray[np.bool_], edge: int) -> NDArray[np.int32]:
+    """Place within each block of edge x edge pixels, row by row, of its first measured one; -1 without."""
+    height, width = measured.shape
+    first = np.full((-(-height // edge), -(-width // edge)), -1, dtype=np.int32)
+    for place in range(edge * edge):
+        row, column = divmod(place, edge)
+        here = measured[row::edge, column::edge]
+        known = first[: here.shape[0], : here.shape[1]]
+        known[here & (known < 0)] = place
+        if (first >= 0).all():
+            break
+    return first
+
+
 def nearest_pixels(
     u_px: NDArray[Any], v_px: NDArray[Any], size: tuple[int, ...]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -281,6 +313,22 @@ def chosen_by_hash(
     key ^= key >> np.uint32(13)
     chosen: NDArray[np.bool_] = key < np.uint32(share * np.iinfo(np.uint32).max)
     return chosen
+
+
+def _transformed(points: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Apply a matrix (3, 4) to points (N, 3); return (3, N).
+
+    Number by number: a matrix product rounds a point by its place among the others, and `chosen_by_hash`
+    looks at the last bit.
+    """
+    columns = np.ascontiguousarray(points.T)
+    moved, part = np.empty_like(columns), np.empty_like(columns[0])
+    for axis, weights in enumerate(matrix):
+        np.multiply(columns[0], weights[0], out=moved[axis])
+        moved[axis] += np.multiply(columns[1], weights[1], out=part)
+        moved[axis] += np.multiply(columns[2], weights[2], out=part)
+        moved[axis] += weights[3]
+    return moved
 
 
 def _inside(u: NDArray[np.float32], v: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -2,60 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel, value_range
 from e2e_depth_ros.alignment.correction import are_worth_a_correction, corrected_locally
-from e2e_depth_ros.alignment.field import LocalField
 from e2e_depth_ros.alignment.filtering import Estimate, change_between, thumbnail_of
-from e2e_depth_ros.alignment.fit import MOST_SIGMA, AffineFit, agreeing, fit_affine
-from e2e_depth_ros.alignment.gate import CERTAIN_DOUBT, edge_doubt, shares_of_cells
-from e2e_depth_ros.alignment.neighbours import coherent_samples
+from e2e_depth_ros.alignment.fit import AffineFit
+from e2e_depth_ros.alignment.frame_fit import fit_frame
 from e2e_depth_ros.alignment.prior import OffsetPrior, offset_prior_of
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.alignment.samples import Samples, nearest_pixels
 from e2e_depth_ros.alignment.states import TrackerSettings, state_with, state_without
 from e2e_depth_ros.alignment.threads import one_thread
-from e2e_depth_ros.alignment.verdict import FitCase, rank_correlation_of
+from e2e_depth_ros.alignment.track import FittedSamples, LateSamples, Track, Wandering, Wanderings
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
-_TRUSTED_DOUBT = 0.05**2  # variance of log depth at which a sample at an edge counts half in the fit
 _LEAST_SIGMA = 0.01
-_ENOUGH_FITTED = 20  # others, without which all have to serve
-_CONFIRMED = 0.25  # share of samples confirmed by neighbours, from which the network is wrong. Outliers: 0.01
-_INVERSE_CORRELATION = -0.7  # Spearman's, of confirmed samples and relative depth that is really disparity
-
-
-@dataclass(frozen=True, eq=False)
-class _Track:
-    """What is remembered from frame to frame.
-
-    Attributes:
-        estimate: Scale and shift with their uncertainty.
-        field: The local correction.
-        staleness: Seconds of motion since the field was last fitted.
-        thumbnail: Relative depth of the last frame, small.
-        stamp_ns: Of the last frame.
-        used_ns: Of the last frame with usable samples.
-        fit: To its samples.
-        source: What measured them.
-        samples_used: How many of them agreed.
-        inlier_ratio: Their share.
-    """
-
-    estimate: Estimate
-    field: LocalField | None
-    staleness: float
-    thumbnail: NDArray[np.float32]
-    stamp_ns: int
-    used_ns: int
-    fit: AffineFit
-    source: str
-    samples_used: int
-    inlier_ratio: float
 
 
 class AlignmentTracker:
@@ -67,15 +33,24 @@ class AlignmentTracker:
 
     def __init__(self, settings: TrackerSettings | None = None) -> None:
         self.settings = settings or TrackerSettings()
-        self._track: _Track | None = None
+        self._track: Track | None = None
+        self._corrected: Track | None = None  # as it was after the last samples
+        self._wanderings = Wanderings()
         self._note = ""
 
     def reset(self) -> None:
         """Forget everything; the next samples start anew."""
-        self._track = None
+        self._track = self._corrected = None
+        self._wanderings.clear()
 
     def update(
-        self, relative: DepthMap, stamp_ns: int, samples: Samples | None, *, absence: str = "no samples"
+        self,
+        relative: DepthMap,
+        stamp_ns: int,
+        samples: Samples | None,
+        *,
+        late: Sequence[LateSamples] = (),
+        absence: str = "no samples",
     ) -> Alignment:
         """Align one frame.
 
@@ -83,36 +58,99 @@ class AlignmentTracker:
             relative: The network's output for the frame, at the native size.
             stamp_ns: Time of the frame.
             samples: Measurements new since the last frame, in this frame's pixels; None if there are none.
-            absence: Why there are none, or why `samples` is empty, for the reason of the state.
+            late: Measurements of earlier frames that became usable since the last; they are fitted to those
+                frames, and what they tell is carried on to this one.
+            absence: Why there are none, or why the newest are empty, for the reason of the state.
 
         Returns:
             Metric depth, if the state is not lost, and the state with its reason.
         """
         with one_thread():
-            return self._updated(relative, stamp_ns, samples, absence)
+            return self._updated(relative, stamp_ns, samples, late, absence)
 
-    def _updated(self, relative: DepthMap, stamp_ns: int, samples: Samples | None, absence: str) -> Alignment:
+    def _updated(
+        self,
+        relative: DepthMap,
+        stamp_ns: int,
+        samples: Samples | None,
+        late: Sequence[LateSamples],
+        absence: str,
+    ) -> Alignment:
+        fitted = None
+        for earlier in late:
+            fitted = self._caught_up(earlier)
         self._note = ""
         if not relative.valid.any():
-            return self._result(relative, stamp_ns, samples, None, "the image has no valid relative depth")
+            return self._result(relative, stamp_ns, None, "the image has no valid relative depth")
         ends = value_range(relative)
         thumbnail = thumbnail_of(relative)
         motion = self._predict(relative, thumbnail, stamp_ns, ends)
-        fit: AffineFit | None = None
         if samples is not None:
-            rows, columns = nearest_pixels(samples.u_px, samples.v_px, relative.size)
-            on_valid = relative.valid[rows, columns]
-            values = relative.values[rows, columns][on_valid].astype(np.float64)
-            if len(samples) and not on_valid.any():
-                absence = f"all {len(samples)} samples lie where there is no relative depth"
-            samples = samples.select(on_valid, "no_relative_depth")
-            prior = offset_prior_of(relative, *ends, values)
-            fit = self._fit(relative, samples, values, ends, prior)
-            if fit.model is not None and not fit.case.is_rejected:
-                samples = self._correct(
-                    fit, fit.model, samples, values, relative, thumbnail, stamp_ns, motion, prior
+            fitted = self._taken(relative, stamp_ns, samples, ends, thumbnail, motion)
+        return self._result(relative, stamp_ns, fitted, absence)
+
+    def _caught_up(self, late: LateSamples) -> FittedSamples | None:
+        """Take in samples of an earlier frame as if they had come in time; the track stays at the last frame.
+
+        Returns:
+            The fit to them; None where that frame is of another time.
+        """
+        track, corrected = self._track, self._corrected
+        if not late.relative.valid.any():
+            return None
+        ends = value_range(late.relative)
+        since = Wandering()
+        if track is not None and corrected is not None:
+            is_of_now = 0 <= (track.stamp_ns - late.stamp_ns) * 1e-9 <= self.settings.reset_gap_s
+            if not is_of_now or track.estimate.model.kind is not late.relative.kind:
+                return None
+            if corrected.stamp_ns <= late.stamp_ns:
+                since = self._wanderings.since(late.stamp_ns)
+                self._track = corrected.carried(
+                    late.relative.size, ends, self._wanderings.since(corrected.stamp_ns) - since
                 )
-        return self._result(relative, stamp_ns, samples, fit, absence)
+            else:  # another sensor was faster, and what it told is kept
+                self._track = track.carried(late.relative.size, ends, Wandering())
+        motion = self._wanderings.motion_at(late.stamp_ns)
+        fitted = self._taken(
+            late.relative, late.stamp_ns, late.samples, ends, thumbnail_of(late.relative), motion
+        )
+        used = self._track
+        if fitted.fit.model is None or fitted.fit.case.is_rejected or used is None:
+            self._track, self._corrected = track, corrected
+        elif track is not None:
+            used = replace(used, used_ns=max(track.used_ns, late.stamp_ns))
+            now = used.carried(late.relative.size, ends, since)
+            self._track = replace(now, stamp_ns=track.stamp_ns, thumbnail=track.thumbnail)
+            self._corrected = used if corrected is not None and corrected.stamp_ns <= late.stamp_ns else now
+        return fitted
+
+    def _taken(
+        self,
+        relative: DepthMap,
+        stamp_ns: int,
+        samples: Samples,
+        ends: tuple[float, float],
+        thumbnail: NDArray[np.float32],
+        motion: float,
+    ) -> FittedSamples:
+        """Fit a frame's samples, and correct the track by them if they are usable."""
+        rows, columns = nearest_pixels(samples.u_px, samples.v_px, relative.size)
+        on_valid = relative.valid[rows, columns]
+        values = relative.values[rows, columns][on_valid].astype(np.float64)
+        absence = ""
+        if len(samples) and not on_valid.any():
+            absence = f"all {len(samples)} samples lie where there is no relative depth"
+        samples = samples.select(on_valid, "no_relative_depth")
+        prior = offset_prior_of(relative, *ends, values)
+        # What the state knows about the offset helps samples that determine the scale only.
+        known = prior if self._track is None else self._track.estimate.offset_prior(prior)
+        fit = fit_frame(relative, samples, values, ends, known)
+        if fit.model is not None and not fit.case.is_rejected:
+            samples = self._correct(
+                fit, fit.model, samples, values, relative, thumbnail, stamp_ns, motion, prior
+            )
+        return FittedSamples(samples, fit, stamp_ns, absence)
 
     def _predict(
         self, relative: DepthMap, thumbnail: NDArray[np.float32], stamp_ns: int, ends: tuple[float, float]
@@ -131,61 +169,15 @@ class AlignmentTracker:
         elif track.estimate.model.kind is not relative.kind:
             self._note = f"depth is now {relative.kind.value}, alignment started anew; "
         if self._note:
-            self._track = None
+            self.reset()
             return 1.0
         motion = change_between(track.thumbnail, thumbnail, ends[1] - ends[0])
         drift = self.settings.still_drift + motion * (self.settings.drift - self.settings.still_drift)
-        self._track = replace(
-            track,
-            estimate=track.estimate.over(*ends).drifted(drift**2 * elapsed_s),
-            field=track.field if track.field is None or track.field.layout.size == relative.size else None,
-            staleness=track.staleness + motion * elapsed_s,
-            thumbnail=thumbnail,
-            stamp_ns=stamp_ns,
-        )
+        wandering = Wandering(drift**2 * elapsed_s, motion * elapsed_s)
+        self._wanderings.add(stamp_ns, motion, wandering)
+        carried = track.carried(relative.size, ends, wandering)
+        self._track = replace(carried, thumbnail=thumbnail, stamp_ns=stamp_ns)
         return motion
-
-    def _fit(
-        self,
-        relative: DepthMap,
-        samples: Samples,
-        values: NDArray[np.float64],
-        ends: tuple[float, float],
-        prior: OffsetPrior,
-    ) -> AffineFit:
-        # What the state knows about the offset helps samples that determine the scale only.
-        if self._track is not None:
-            prior = self._track.estimate.offset_prior(prior)
-        rough = AffineModel(ends[0], max(ends[1], ends[0] + 1e-9), 1.0, prior.mean, relative.kind)
-        doubt = edge_doubt(samples.u_px, samples.v_px, relative.values, rough)
-        trust = _TRUSTED_DOUBT / (_TRUSTED_DOUBT + doubt)
-        trust *= shares_of_cells(samples.u_px, samples.v_px, relative.size[1])
-        # At depth edges an error of a pixel or two says nothing of the network, if there are others.
-        fitting = doubt <= CERTAIN_DOUBT
-        if np.count_nonzero(fitting) < _ENOUGH_FITTED:
-            fitting[:] = True
-
-        def fitted(least_sigma: float) -> AffineFit:
-            return fit_affine(
-                values[fitting],
-                samples.depth_m[fitting],
-                relative.kind,
-                value_range=ends,
-                prior=prior,
-                trust=trust[fitting],
-                least_sigma=least_sigma,
-            )
-
-        fit = fitted(0.0)
-        if fit.case in {FitCase.OUTLIERS, FitCase.FLIPPED} and _is_network_wrong(fit, samples, values):
-            fit = replace(fit, case=FitCase.UNEXPLAINED)
-        if fit.case is FitCase.UNEXPLAINED:
-            # Honest samples that the fit leaves out as outliers would be anywhere.
-            fit = replace(fitted(MOST_SIGMA), case=fit.case)
-        if fit.model is None:
-            return fit
-        error = np.log(samples.depth_m.astype(np.float64)) - fit.model.log_depth(values)
-        return replace(fit, inliers=agreeing(error, np.hypot(fit.sigma, np.sqrt(doubt))))
 
     def _correct(
         self,
@@ -212,7 +204,7 @@ class AlignmentTracker:
             if field is not None and not jumped:
                 share = max(motion, self.settings.still_share)
                 field = field.blended(previous, share)
-        self._track = _Track(
+        self._track = self._corrected = Track(
             estimate=estimate,
             field=field,
             staleness=0.0,
@@ -230,12 +222,13 @@ class AlignmentTracker:
         self,
         relative: DepthMap,
         stamp_ns: int,
-        samples: Samples | None,
-        fit: AffineFit | None,
+        fitted: FittedSamples | None,
         absence: str,
     ) -> Alignment:
         track = self._track
+        samples, fit = (fitted.samples, fitted.fit) if fitted else (None, None)
         missing = None if fit is None else fit.case
+        absence = (fitted and fitted.absence) or absence
         if track is None:
             state, reason = state_without(missing, absence)
         else:
@@ -251,7 +244,7 @@ class AlignmentTracker:
             source=track.source if track else (samples.source if samples is not None else "none"),
             samples_used=track.samples_used if track else 0,
             samples_dropped=dict(samples.dropped) if samples is not None else {},
-            inlier_ratio=self._inlier_ratio(stamp_ns, fit),
+            inlier_ratio=self._inlier_ratio(fitted),
             residual=fit.sigma if fit is not None else nan,
             condition=fit.spread if fit is not None else nan,
             age_s=(stamp_ns - track.used_ns) * 1e-9 if track else float("inf"),
@@ -281,24 +274,10 @@ class AlignmentTracker:
             uncertainty=uncertainty,
         )
 
-    def _inlier_ratio(self, stamp_ns: int, fit: AffineFit | None) -> float:
-        """Of this frame's samples; NaN without."""
-        if fit is None or fit.model is None:
+    def _inlier_ratio(self, fitted: FittedSamples | None) -> float:
+        """Of this frame's samples, or those that were late; NaN without."""
+        if fitted is None or fitted.fit.model is None:
             return float("nan")
-        was_used = self._track is not None and self._track.used_ns == stamp_ns and not fit.case.is_rejected
-        return self._track.inlier_ratio if self._track is not None and was_used else fit.inlier_ratio
-
-
-def _is_network_wrong(fit: AffineFit, samples: Samples, values: NDArray[np.float64]) -> bool:
-    """Whether samples that contradict the image are right, as their neighbours confirm them."""
-    confirmed = coherent_samples(samples.u_px, samples.v_px, samples.depth_m)
-    if confirmed.mean() < _CONFIRMED:
-        return False
-    if fit.case is not FitCase.FLIPPED:
-        return True
-    # A network that takes a wall for a corridor may have it the wrong way round, but never as consistently
-    # as one whose output is the inverse of what it is taken for.
-    order = np.argsort(values[confirmed], kind="stable")
-    depth_m = samples.depth_m[confirmed][order].astype(np.float64)
-    correlation = rank_correlation_of(-depth_m if fit.model and fit.model.is_disparity else depth_m)
-    return correlation > _INVERSE_CORRELATION
+        track, fit = self._track, fitted.fit
+        was_used = track is not None and track.used_ns == fitted.stamp_ns and not fit.case.is_rejected
+        return track.inlier_ratio if track is not None and was_used else fit.inlier_ratio

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from e2e_depth_ros.core.distortion import DistortionModel, check_coefficients, distort, undistort
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.intrinsics import checked_intrinsics, checked_rotation, checked_size
+from e2e_depth_ros.core.lens_names import lens_from_calibration
 
 __all__ = ["Camera", "DistortionModel"]
 
@@ -29,14 +30,16 @@ class Camera:
         the right and v downwards; the image spans [-0.5, W - 0.5] x [-0.5, H - 0.5].
         `intrinsics`, `distortion`, `rectification` and `projection` are K, D, R and P[:, :3] of ROS's
         CameraInfo: K and D describe the raw image, R and P the rectified one.
+        A skew, K[0, 1], moves a pixel by skew * y / z to the right.
 
     Attributes:
         size: (H, W), pixels.
-        intrinsics: (3, 3), pixels, without skew.
+        intrinsics: (3, 3), pixels; its skew counts as distortion.
         distortion_model: How the lens bends rays.
         distortion: Its coefficients, empty for a pinhole.
         rectification: (3, 3), rotation from the raw to the rectified optical frame.
-        projection: (3, 3), intrinsics of the rectified image; None stands for `intrinsics`.
+        projection: (3, 3), intrinsics of the rectified image; None stands for `intrinsics`. Its skew is
+            kept here, but `rectified()` has none.
     """
 
     size: tuple[int, int]
@@ -47,12 +50,12 @@ class Camera:
     projection: _Matrix | None = None
 
     def __post_init__(self) -> None:
-        size = _checked_size(self.size)
-        intrinsics = _checked_intrinsics(self.intrinsics, "intrinsics K")
+        size = checked_size(self.size)
+        intrinsics = checked_intrinsics(self.intrinsics, "intrinsics K", size)
         projection = intrinsics
         if self.projection is not None:
-            projection = _checked_intrinsics(self.projection, "projection P[:, :3]")
-        rectification = _checked_rotation(self.rectification)
+            projection = checked_intrinsics(self.projection, "projection P[:, :3]", size)
+        rectification = checked_rotation(self.rectification, "rectification R")
         distortion = tuple(float(coefficient) for coefficient in self.distortion)
         check_coefficients(self.distortion_model, distortion)
         object.__setattr__(self, "size", size)
@@ -73,15 +76,15 @@ class Camera:
     ) -> Camera:
         """Make a camera of the flat arrays of a CameraInfo message or a calibration file.
 
-        What drivers leave empty or all zero counts as not given: R is then the identity and P is K. A
-        perspective model without coefficients is a pinhole. The fourth column of P, the baseline of a stereo
-        pair, does not concern a single camera and is dropped.
+        What drivers leave empty or all zero counts as not given: R is then the identity, P is K, and without
+        coefficients there is no distortion. The fourth column of P, the baseline of a stereo pair, does not
+        concern a single camera and is dropped.
 
         Args:
             size: (H, W), pixels.
             intrinsics: 9 numbers, K row by row.
-            distortion_model: As ROS names it.
-            distortion: The coefficients D.
+            distortion_model: As ROS names it, or by one of its other names.
+            distortion: The coefficients D; see `lens_from_calibration`.
             rectification: 9 numbers, R row by row.
             projection: 12 numbers, P row by row.
 
@@ -91,15 +94,7 @@ class Camera:
         Raises:
             InvalidInputError: A value is missing, not finite or impossible.
         """
-        try:
-            model = DistortionModel(distortion_model)
-        except ValueError:
-            known = ", ".join(repr(model.value) for model in DistortionModel)
-            raise InvalidInputError(
-                f"expected a distortion model of {known}, got {distortion_model!r}"
-            ) from None
-        if model is not DistortionModel.EQUIDISTANT and not np.any(distortion):
-            model, distortion = DistortionModel.NONE, ()
+        model, coefficients = lens_from_calibration(distortion_model, distortion)
         if rectification is None or not np.any(rectification):
             rectification = np.eye(3)
         if projection is None or not np.any(projection):
@@ -108,7 +103,7 @@ class Camera:
             size=size,
             intrinsics=_reshaped(intrinsics, (3, 3), "K"),
             distortion_model=model,
-            distortion=tuple(distortion),
+            distortion=coefficients,
             rectification=_reshaped(rectification, (3, 3), "R"),
             projection=None if projection is None else _reshaped(projection, (3, 4), "P")[:, :3],
         )
@@ -134,9 +129,15 @@ class Camera:
         return float(self.intrinsics[1, 2])
 
     @property
+    def skew(self) -> float:
+        """By how much columns move to the right for each unit of y / z, pixels."""
+        return float(self.intrinsics[0, 1])
+
+    @property
     def is_distorted(self) -> bool:
-        """Whether the lens bends rays; a fisheye does so even when all its coefficients are zero."""
-        return self.distortion_model is DistortionModel.EQUIDISTANT or any(self.distortion)
+        """Whether the image is another than a pinhole's; a fisheye's is even with all coefficients zero."""
+        is_bent = self.distortion_model is DistortionModel.EQUIDISTANT or any(self.distortion)
+        return is_bent or self.skew != 0
 
     @property
     def is_rectified(self) -> bool:
@@ -149,7 +150,17 @@ class Camera:
 
     @property
     def _rectified_intrinsics(self) -> _Matrix:
-        return self.intrinsics if self.projection is None else self.projection
+        matrix: _Matrix = np.array(self.intrinsics if self.projection is None else self.projection)
+        matrix[0, 1] = 0
+        return matrix
+
+    @property
+    def rectified_skew_px(self) -> float:
+        """How far the skew of P, which `rectified()` leaves out, moves pixels at the border."""
+        if self.projection is None:
+            return 0.0
+        (_, skew, _), (_, fy, cy) = self.projection[:2].tolist()
+        return float(abs(skew) * max(cy + 0.5, self.size[0] - 0.5 - cy) / fy)
 
     def resized(self, size: tuple[int, int]) -> Camera:
         """Describe the image after resizing.
@@ -201,7 +212,7 @@ class Camera:
             self,
             size=size,
             intrinsics=change @ self.intrinsics,
-            projection=change @ self._rectified_intrinsics,
+            projection=None if self.projection is None else change @ self.projection,
         )
 
     def rectified(self) -> Camera:
@@ -235,8 +246,9 @@ class Camera:
             x, y = points[:, 0] * inverse_z, points[:, 1] * inverse_z
         if self.is_distorted:
             x, y = distort(x, y, self.distortion_model, self.distortion)
-        u, v = self.fx * x + self.cx, self.fy * y + self.cy
-        return u.astype(points.dtype, copy=False), v.astype(points.dtype, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            u, v = self.fx * x + self.skew * y + self.cx, self.fy * y + self.cy
+            return u.astype(points.dtype, copy=False), v.astype(points.dtype, copy=False)
 
     def normalized_from_pixels(self, u_px: ArrayLike, v_px: ArrayLike) -> tuple[_Pixels, _Pixels]:
         """Find the rays through pixels, without distortion.
@@ -248,8 +260,10 @@ class Camera:
         Returns:
             x / z and y / z of the rays, (N,) each, raw optical frame. NaN where no ray leads to the pixel.
         """
-        x = (np.asarray(u_px, dtype=np.float64) - self.cx) / self.fx
         y = (np.asarray(v_px, dtype=np.float64) - self.cy) / self.fy
+        x = (np.asarray(u_px, dtype=np.float64) - self.cx) / self.fx
+        if self.skew:
+            x = x - self.skew / self.fx * y
         return undistort(x, y, self.distortion_model, self.distortion)
 
     @cached_property
@@ -272,41 +286,6 @@ def _reshaped(values: ArrayLike, shape: tuple[int, int], name: str) -> _Matrix:
     array = np.asarray(values, dtype=np.float64)
     if array.size != shape[0] * shape[1]:
         raise InvalidInputError(f"expected {shape[0] * shape[1]} numbers in {name}, got {array.size}")
+    if not np.isfinite(array).all():
+        raise InvalidInputError(f"expected finite numbers in {name}, got {array.tolist()}")
     return array.reshape(shape)
-
-
-def _checked_size(size: Sequence[int]) -> tuple[int, int]:
-    try:
-        height, width = (operator.index(length) for length in size)
-    except (TypeError, ValueError):
-        raise InvalidInputError(f"expected an image size (H, W), two integers, got {size}") from None
-    if height < 1 or width < 1:
-        raise InvalidInputError(f"expected an image size (H, W) of at least (1, 1), got {size}")
-    return height, width
-
-
-def _checked_intrinsics(values: ArrayLike, name: str) -> _Matrix:
-    matrix = np.array(values, dtype=np.float64)
-    if matrix.shape != (3, 3):
-        raise InvalidInputError(f"expected {name} of shape (3, 3), got {matrix.shape}")
-    if not np.isfinite(matrix).all():
-        raise InvalidInputError(f"expected finite numbers in {name}, got {matrix.tolist()}")
-    if not (matrix[0, 0] > 0 and matrix[1, 1] > 0):
-        raise InvalidInputError(
-            f"expected positive focal lengths in {name}, got fx = {matrix[0, 0]}, fy = {matrix[1, 1]}"
-        )
-    plain = np.array([[matrix[0, 0], 0, matrix[0, 2]], [0, matrix[1, 1], matrix[1, 2]], [0, 0, 1]])
-    if not np.allclose(matrix, plain, rtol=0, atol=1e-6 * matrix[0, 0]):
-        raise InvalidInputError(
-            f"expected {name} as [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], got {matrix.tolist()}"
-        )
-    plain.flags.writeable = False
-    return plain
-
-
-def _checked_rotation(values: ArrayLike) -> _Matrix:
-    matrix = np.array(values, dtype=np.float64)
-    if matrix.shape != (3, 3) or not np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-3):
-        raise InvalidInputError(f"expected a rotation (3, 3) as rectification R, got {matrix.tolist()}")
-    matrix.flags.writeable = False
-    return matrix

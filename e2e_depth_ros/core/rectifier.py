@@ -41,6 +41,9 @@ class Rectifier:
             outside = ~((u > -2) & (u < width + 1) & (v > -2) & (v < height + 1))
         u[outside], v[outside] = -2, -2
         self._maps = cv2.convertMaps(u, v, cv2.CV_16SC2)
+        # Of those, OpenCV 4.5 takes the next pixel to the left and above for the nearest one.
+        nearest, _ = cv2.convertMaps(u, v, cv2.CV_16SC2, nninterpolation=True)
+        self._nearest_maps = nearest, np.empty((0, 0), dtype=np.uint16)
 
     def __call__(self, image: _Image) -> _Image:
         """Rectify an image, bilinearly. Black where the raw image shows nothing.
@@ -77,7 +80,7 @@ class Rectifier:
         self._check(values)
         if self._unchanged:
             return values
-        rectified = cv2.remap(values, *self._maps, cv2.INTER_NEAREST, borderValue=float("nan"))
+        rectified = cv2.remap(values, *self._nearest_maps, cv2.INTER_NEAREST, borderValue=float("nan"))
         return np.asarray(rectified, dtype=np.float32)
 
     def _check(self, image: _Image) -> None:
@@ -91,4 +94,5 @@ def _raw_from_rectified(camera: Camera) -> tuple[NDArray[np.float32], NDArray[np
     x, y = np.broadcast_arrays(*rectified.normalized_grid)
     rays = np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3).astype(np.float64)
     u, v = camera.project(rays @ camera.rectification)  # row vectors: R^T takes rectified to raw
-    return u.reshape(camera.size).astype(np.float32), v.reshape(camera.size).astype(np.float32)
+    with np.errstate(over="ignore"):  # far outside of the image
+        return u.reshape(camera.size).astype(np.float32), v.reshape(camera.size).astype(np.float32)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core.calibration_file import read_calibration, write_calibration
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.image_files import read_image
 
 IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 
@@ -228,63 +229,6 @@ def find_frames(inputs: Iterable[Path | str], *, exclude: Path | None = None) ->
     return prefixed
 
 
-def read_image(path: Path, *, upright: bool = True) -> NDArray[np.uint8]:
-    """Read an image file of any usual format.
-
-    Args:
-        path: The file.
-        upright: Whether to follow its orientation tag; a calibration describes the rows as they are stored.
-
-    Returns:
-        (H, W, 3), uint8, RGB.
-
-    Raises:
-        InvalidInputError: It does not exist, is truncated, or is no image.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error
-    return decode_image(data, path, upright=upright)
-
-
-def decode_image(data: bytes, path: Path | str, *, upright: bool = True) -> NDArray[np.uint8]:
-    """Decode the bytes of an image file; see `read_image`.
-
-    Args:
-        data: What the file holds.
-        path: What to call it in errors.
-        upright: Whether to follow its orientation tag.
-
-    Raises:
-        InvalidInputError: It is truncated or no image.
-    """
-    if _is_truncated_jpeg(data):
-        raise InvalidInputError(f"expected a whole image, but {path} is truncated")
-    flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    return np.asarray(cv2.cvtColor(decode_pixels(data, path, flags), cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-
-def decode_pixels(data: bytes, path: Path | str, flags: int) -> NDArray[Any]:
-    """Decode the bytes of an image file as OpenCV does, its channels in OpenCV's order.
-
-    Args:
-        data: What the file holds.
-        path: What to call it in errors.
-        flags: Of cv2.imdecode.
-
-    Raises:
-        InvalidInputError: It is no image.
-    """
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    except cv2.error as error:
-        raise InvalidInputError(f"cannot read {path}: {error.err}") from error
-    if pixels is None:
-        raise InvalidInputError(f"expected an image that OpenCV reads, got {len(data)} bytes in {path}")
-    return np.asarray(pixels)
-
-
 def _walk(folder: Path, root: Path, skipped: Path | None, seen: set[Path]) -> Iterator[Frame]:
     resolved = folder.resolve()
     if resolved == skipped or resolved in seen:  # links may lead in circles
@@ -344,13 +288,3 @@ def _read_pose(path: Path, key: str) -> NDArray[np.float64]:
     if pose.shape != (4, 4) or not np.isfinite(pose).all():
         raise InvalidInputError(f"expected a finite {key} (4, 4) in {path}, got {pose.shape}")
     return pose.astype(np.float64)
-
-
-def _is_truncated_jpeg(data: bytes) -> bool:
-    """Whether a JPEG stops before its end marker; libjpeg would fill the rest with gray and say nothing."""
-    if not data.startswith(b"\xff\xd8"):
-        return False
-    at = 2  # of the next segment: 0xff, kind, length (2 bytes, counting itself)
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return b"\xff\xd9" not in data[at:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
@@ -60,7 +60,8 @@ class Estimate:
         return np.multiply(self.depth_uncertainty, _STD_OF_MEDIAN_DEVIATION, dtype=np.float32)
 
 
-class Finding(NamedTuple, Generic[_Map]):
+@dataclass(frozen=True, eq=False)
+class Finding(Generic[_Map]):
     """One map of one image.
 
     Attributes:

@@ -7,14 +7,15 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import metric_from_relative
-from e2e_depth_ros.alignment.ground import Ground, find_ground
+from e2e_depth_ros.alignment.ground import GROUND_SOURCE
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.alignment.samples import Samples
+from e2e_depth_ros.alignment.track import LateSamples
 from e2e_depth_ros.alignment.tracker import AlignmentTracker
 from e2e_depth_ros.core.maps import DepthMap
+from e2e_depth_ros.ros.ground_input import GroundInput
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.refusal import RefusedMessageError
 from e2e_depth_ros.ros.shortfall import shortfall
@@ -22,9 +23,9 @@ from e2e_depth_ros.ros.sparse import SparseInputs
 from e2e_depth_ros.ros.stamps import stamp_ns
 from e2e_depth_ros.ros.transforms import Transforms
 from e2e_depth_ros.ros.view import View
+from e2e_depth_ros.ros.waiting import WaitingMeasurements
 
 _REMEMBERED_NS: Final = 1_000_000_000  # a sensor slower than the camera is refused in some frames only
-_GROUND_PERIOD_NS: Final = 200_000_000  # to find the ground takes long, and between two frames it stays
 _GIVEN_LOG_STD: Final = 0.1  # nobody measures how wrong a given scale is
 
 
@@ -45,12 +46,13 @@ class Aligner:
         """
         self.sparse = SparseInputs(transforms)
         self._transforms = transforms
+        self._waiting: WaitingMeasurements[Samples] = WaitingMeasurements()
+        self._ground = GroundInput(transforms)
         self._tracker = AlignmentTracker()
         self._reset = threading.Event()
         self._fault: tuple[int, str] | None = None
         self._sensor_ns: int | None = None
-        self._ground_ns: int | None = None
-        self._ground_absence = ""
+        self._last_ns = 0
 
     def reset(self) -> None:
         """Forget scale and shift before the next frame, and the measurements that wait. From any thread."""
@@ -74,39 +76,70 @@ class Aligner:
         Returns:
             The alignment; and what had to be refused.
         """
-        self._settle(parameters)
         frame_ns = stamp_ns(header)
-        samples, refusals = self.sparse.samples_for(header, view, parameters)
+        self._settle(frame_ns, parameters)
+        if view.may_be_distorted:
+            # The tracker must not see it either: it would judge the next rectified frame by this one.
+            return _withheld(relative, self.sparse.why_uncalibrated(view)), []
+        late, refusals = self._come_late(frame_ns, parameters)
+        sensed = self.sparse.sense(header, view, parameters)
+        refusals += sensed.refusals
+        for measurement in sensed.waiting:
+            refusals += self._waiting.add(frame_ns, relative, measurement)
+        samples = sensed.samples
+        found = [earlier.samples for earlier in late] + ([] if samples is None else [samples])
         faults = [str(refusal) for refusal in refusals]
-        if samples is not None and len(samples) == 0:
-            faults.append(shortfall(samples.source, samples.dropped))
+        faults += [shortfall(empty.source, empty.dropped) for empty in found if len(empty) == 0]
         absence = self._absence(header, faults)
-        alignment = None
-        if samples is not None:
-            alignment = self._tracker.update(relative, frame_ns, samples, absence=absence)
-            if alignment.age_s == 0:
-                self._sensor_ns, self._fault = frame_ns, None
-            absence = f"{samples.source}: {alignment.reason}"
-        ground = None
+        alignment = sighting = None
+        if found:
+            alignment = self._tracker.update(relative, frame_ns, samples, late=late, absence=absence)
+            self._note_use(alignment, frame_ns)
+            absence = f"{found[-1].source}: {alignment.reason}"
         if self._sensor_rests(frame_ns, parameters):
-            ground, absence = self._ground(relative, header, view, parameters, absence)
-        if alignment is None or ground is not None:
-            alignment = self._tracker.update(relative, frame_ns, ground, absence=absence)
+            sighting = self._ground.look(relative, header, view, parameters, self.sparse.why_uncalibrated)
+        if sighting is not None:
+            samples, late = sighting.samples, sighting.late
+            absence = f"{absence}; {sighting.absence}"
+        if alignment is None or (sighting is not None and (samples is not None or late)):
+            alignment = self._tracker.update(relative, frame_ns, samples, late=late, absence=absence)
         if alignment.state is AlignmentState.LOST and parameters.fixed_scale > 0:
             alignment = _given(relative, parameters, alignment)
         return alignment, refusals
 
-    def _settle(self, parameters: Parameters) -> None:
+    def _settle(self, frame_ns: int, parameters: Parameters) -> None:
+        if 0 < frame_ns < self._last_ns:  # a recording began again: what waits is of the run before
+            self._waiting.clear()
+            self._ground.reset()
+            self._transforms.forget()
+        self._last_ns = frame_ns or self._last_ns
         if self._reset.is_set():
             self._reset.clear()
             self._tracker.reset()
-            self._fault = self._sensor_ns = self._ground_ns = None
+            self._waiting.clear()
+            self._ground.reset()
+            self._fault = self._sensor_ns = None
         self._tracker.settings = replace(
             self._tracker.settings,
             fresh_duration_s=parameters.fresh_duration,
             hold_duration_s=parameters.hold_duration,
             local=parameters.local_correction,
         )
+
+    def _come_late(
+        self, frame_ns: int, parameters: Parameters
+    ) -> tuple[list[LateSamples], list[RefusedMessageError]]:
+        """Take the samples of earlier frames whose transform came only now."""
+        placed, refusals = self._waiting.take_placed(frame_ns, parameters.transform_timeout)
+        return [LateSamples(one.relative, one.frame_ns, one.found) for one in placed], refusals
+
+    def _note_use(self, alignment: Alignment, frame_ns: int) -> None:
+        """Remember when a sensor's samples were last used."""
+        if alignment.source == GROUND_SOURCE or not np.isfinite(alignment.age_s):
+            return
+        used_ns = frame_ns - round(alignment.age_s * 1e9)
+        if used_ns != self._sensor_ns:
+            self._sensor_ns, self._fault = used_ns, None
 
     def _absence(self, header: Any, faults: list[str]) -> str:
         """Say why there are no samples; a fault of a moment ago says more than that nothing came."""
@@ -115,47 +148,19 @@ class Aligner:
             self._fault = now_ns, "; ".join(faults)
         if self._fault is not None and abs(now_ns - self._fault[0]) <= _REMEMBERED_NS:
             return self._fault[1]
-        return self.sparse.absence(header)
+        return self._waiting.status or self.sparse.absence(header)
 
     def _sensor_rests(self, frame_ns: int, parameters: Parameters) -> bool:
         if self._sensor_ns is None:
             return True
         return abs(frame_ns - self._sensor_ns) > parameters.fresh_duration * 1e9
 
-    def _ground(
-        self, relative: DepthMap, header: Any, view: View, parameters: Parameters, absence: str
-    ) -> tuple[Samples | None, str]:
-        """Look for the ground now and then; return its samples, and why there is no scale without them."""
-        if not (parameters.camera_height or parameters.ground_frame):
-            return None, absence
-        frame_ns = stamp_ns(header)
-        if self._ground_ns is not None and abs(frame_ns - self._ground_ns) < _GROUND_PERIOD_NS:
-            return None, f"{absence}; {self._ground_absence}"
-        self._ground_ns = frame_ns
-        try:
-            ground = self._found_ground(relative, header, view, parameters)
-        except RefusedMessageError as refusal:
-            ground = Ground(None, str(refusal))
-        self._ground_absence = ground.reason
-        return ground.samples, f"{absence}; {ground.reason}"
 
-    def _found_ground(self, relative: DepthMap, header: Any, view: View, parameters: Parameters) -> Ground:
-        if view.camera is None:
-            why = self.sparse.why_uncalibrated(view)
-            return Ground(None, f"the ground cannot be measured without a usable camera_info: {why}")
-        height_m, down = parameters.camera_height, None
-        if not height_m:
-            pose = self._transforms.pose(header.frame_id, parameters.ground_frame, header.stamp)
-            height_m, down = _height_and_down(pose)
-            if height_m <= 0:
-                return Ground(None, f"the camera is {-height_m:.3f} m below {parameters.ground_frame}")
-        return find_ground(relative, view.camera, height_m, down=down)
-
-
-def _height_and_down(camera_from_ground: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """Height of the camera, metres, above the x-y plane of a frame with z up; and (3,) where down is."""
-    up = camera_from_ground[:3, 2]
-    return -float(up @ camera_from_ground[:3, 3]), -up
+def _withheld(relative: DepthMap, why: str) -> Alignment:
+    """Say nothing in metres of an image that should have been rectified and was not."""
+    nan = float("nan")
+    reason = f"the image may be distorted and can't be rectified: {why}"
+    return Alignment(None, nan, nan, AlignmentState.LOST, reason, "none", size=relative.size)
 
 
 def _given(relative: DepthMap, parameters: Parameters, unmeasured: Alignment) -> Alignment:

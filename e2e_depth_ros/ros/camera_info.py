@@ -10,17 +10,19 @@ from sensor_msgs.msg import CameraInfo
 from e2e_depth_ros.core.camera import Camera, DistortionModel
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.ros.sensor_part import SensorPart
 
 _MAX_SIDE: Final = 1 << 16
 _CALIBRATION: Final = tuple(name for name in CameraInfo.get_fields_and_field_types() if name != "header")
 
 
-def camera_from_message(message: CameraInfo) -> Camera:
+def camera_from_message(message: CameraInfo, image_size: tuple[int, int] | None = None) -> Camera:
     """Read the calibration of the image as it is published: after region of interest and binning.
 
     Args:
         message: CameraInfo of the full sensor, as REP 104 defines it; `roi` and `binning_x/y` say which
-            part of it is published, and how coarsely.
+            part of it is published, and how coarsely. What else drivers make of it: see `sensor_part`.
+        image_size: (H, W) of the image, where there is one.
 
     Returns:
         The camera, of the size that its images must have.
@@ -36,15 +38,9 @@ def camera_from_message(message: CameraInfo) -> Camera:
         camera = Camera.from_calibration(
             full_size, message.k, message.distortion_model, message.d, message.r, message.p
         )
-        roi = message.roi
-        if roi.width and roi.height:
-            camera = camera.cropped(int(roi.y_offset), int(roi.x_offset), (int(roi.height), int(roi.width)))
-        binning = max(1, int(message.binning_y)), max(1, int(message.binning_x))
-        if binning != (1, 1):
-            camera = camera.resized((camera.size[0] // binning[0], camera.size[1] // binning[1]))
+        return SensorPart.of(message).seen_by(camera, image_size)
     except InvalidInputError as error:
         raise RefusedMessageError("camera_info: calibration", str(error)) from error
-    return camera
 
 
 def message_from_camera(camera: Camera, header: Any) -> CameraInfo:

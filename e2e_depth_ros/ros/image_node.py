@@ -10,7 +10,6 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
 
 from e2e_depth_ros.core.errors import E2EDepthError
@@ -19,6 +18,8 @@ from e2e_depth_ros.ros.declaration import BadParameterError
 from e2e_depth_ros.ros.diagnostics import Statistics
 from e2e_depth_ros.ros.ear import Ear
 from e2e_depth_ros.ros.image_parameters import Struct
+from e2e_depth_ros.ros.image_transport import transport_topic, transport_type
+from e2e_depth_ros.ros.kept_messages import KeptMessages
 from e2e_depth_ros.ros.loading import StoppedError, load_unless
 from e2e_depth_ros.ros.parameter_server import ParameterServer
 from e2e_depth_ros.ros.qos import QosOverrides
@@ -39,12 +40,14 @@ class Input(NamedTuple):
         topic: Its name, relative to the namespace.
         callback: Called with each message; it stores.
         queue_size: QoS history depth.
+        may_be_kept: Whether publishers may keep it for those who come later (transient local).
     """
 
     message_type: Any
     topic: str
     callback: Callable[[Any], None]
     queue_size: int
+    may_be_kept: bool = False
 
 
 class ImageNode(LifecycleNode, Generic[Struct]):
@@ -78,6 +81,7 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._statistics = Statistics()
         self._throttle = Throttle()
         self._surroundings = Surroundings(self)
+        self._kept_messages = KeptMessages(self)
         self._qos_overrides = QosOverrides(self)
         self._failure: BaseException | None = None
         try:
@@ -228,7 +232,8 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         # A group never forgets the entities that it had: with one for each configuration nothing piles up.
         self._group = MutuallyExclusiveCallbackGroup()
         wanted = self.parameters
-        self.get_logger().info(one_line(f"loading {wanted.model} (device {wanted.device}) ..."))
+        where = "" if wanted.device == "auto" else f" on {wanted.device}"
+        self.get_logger().info(one_line(f"loading {wanted.model}{where} ..."))
         self._model = self._offer(load_unless(lambda: self._haste > 0, self._load))
         facts = ", ".join(f"{key} {value}" for key, value in self._model.items())
         self.get_logger().info(f"ready: {facts}")
@@ -240,8 +245,12 @@ class ImageNode(LifecycleNode, Generic[Struct]):
     def _start(self) -> None:
         self._worker = Worker(self._process, self._on_failure, self._statistics.turn, after=self._abandoned)
         wanted = self.parameters
-        image_type = CompressedImage if wanted.image_transport == "compressed" else Image
-        images = Input(image_type, self._image_topic(), self._on_image, wanted.input_queue_size)
+        images = Input(
+            transport_type(wanted.image_transport),
+            self._image_topic(),
+            self._on_image,
+            wanted.input_queue_size,
+        )
         for source in (images, *self._other_inputs()):
             topic = str(self.resolve_topic_name(source.topic))
             profile = self._qos_overrides.subscription(
@@ -249,20 +258,25 @@ class ImageNode(LifecycleNode, Generic[Struct]):
             )
             name = "image" if source is images else source.topic
             ear = self._surroundings.ear(name, topic, source.message_type, profile)
+            heard = _heard(ear, source.callback)
             self._inputs.append(
                 self.create_subscription(
                     source.message_type,
                     source.topic,
-                    _heard(ear, source.callback),
+                    heard,
                     profile,
                     callback_group=self._group,
                 )
             )
+            if source.may_be_kept:
+                self._kept_messages.want(source.message_type, source.topic, heard, self._group)
+        self._kept_messages.look()
 
     def _stop(self) -> None:
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
+        self._kept_messages.forget()
         self._surroundings.forget_inputs()
         if self._worker is not None:
             self._interrupt()
@@ -277,15 +291,7 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._stamp_order = StampOrder()
 
     def _image_topic(self) -> str:
-        """Name the image topic after remapping; "/compressed" goes behind it, unless it stands there."""
-        topic = str(self.resolve_topic_name("image_raw"))
-        if self.parameters.image_transport == "raw":
-            return topic
-        name = "image_raw/compressed"
-        resolved = str(self.resolve_topic_name(name))
-        if resolved != self.resolve_topic_name(name, only_expand=True):
-            return resolved
-        return topic if topic.endswith("/compressed") else f"{topic}/compressed"
+        return transport_topic(self, "image_raw", self.parameters.image_transport)
 
     # Callbacks: they store
 
@@ -340,6 +346,7 @@ class ImageNode(LifecycleNode, Generic[Struct]):
 
     def _report(self) -> None:
         dropped = self._dropped + (self._worker.dropped if self._worker else 0)
+        self._kept_messages.look()
         self._surroundings.look()
         silence = self._surroundings.silence("image")
         frames = self._statistics.status(f"{self._name}: frames", dropped=dropped, silence=silence)

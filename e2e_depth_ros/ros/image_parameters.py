@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from e2e_depth_ros import MAX_PIXELS_OPENCV_READS
 from e2e_depth_ros.ros.declaration import Changes, declarations_from_struct, parameter
+from e2e_depth_ros.ros.pixels import DEFAULT_MAX_PIXELS
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -66,6 +68,17 @@ class ImageParameters:
         "raw subscribes to image_raw, compressed to image_raw/compressed.",
         changes=Changes.UNCONFIGURED,
         choices=("raw", "compressed"),
+    )
+    max_image_pixels: int = parameter(
+        DEFAULT_MAX_PIXELS,
+        "Larger images are refused before they are decoded: a few bytes can claim to be gigapixels.",
+        bounds=(1, MAX_PIXELS_OPENCV_READS),
+    )
+    significant_bits: int = parameter(
+        0,
+        "How many of 16 bits the samples of mono16, bayer_*16, rgb16 and their kin use, counted from the"
+        " lowest: 12 where white is 4095. 0: find out from the first frames.",
+        bounds=(0, 16),
     )
     max_image_age: float = parameter(
         0.0,

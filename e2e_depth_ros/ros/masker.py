@@ -18,7 +18,8 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.ros.diagnostics import make_status
 from e2e_depth_ros.ros.image_node import ImageNode
-from e2e_depth_ros.ros.images import message_from_array, rgb_from_message
+from e2e_depth_ros.ros.image_reader import ImageReader
+from e2e_depth_ros.ros.images import message_from_array
 from e2e_depth_ros.ros.mask_parameters import MaskParameters
 from e2e_depth_ros.ros.outputs import MaskOutput
 from e2e_depth_ros.ros.publishers import OutputPublishers
@@ -49,6 +50,7 @@ class MaskNode(ImageNode[MaskParameters]):
         self._outputs: OutputPublishers[MaskOutput] | None = None
         self._interrupted = threading.Event()
         self._begun_s = -np.inf
+        self._images = ImageReader()
         self._last: dict[str, str] = {}
         super().__init__("mask", MaskParameters(), **options)
         os.setpriority(os.PRIO_PROCESS, 0, max(self.parameters.niceness, os.getpriority(os.PRIO_PROCESS, 0)))
@@ -90,6 +92,7 @@ class MaskNode(ImageNode[MaskParameters]):
         if self._outputs is not None:
             self._outputs.destroy()
         self._outputs = self._painter = None
+        self._images = ImageReader()
         self._last = {}
 
     def _start(self) -> None:
@@ -116,7 +119,7 @@ class MaskNode(ImageNode[MaskParameters]):
         if outputs is None or not outputs.wanted():
             statistics.skipped()
             return None
-        rgb = rgb_from_message(image)
+        rgb = self._images.rgb(image, wanted)
         self._begun_s = begun_s = time.monotonic()
         instruction = self._instruction()
         try:
@@ -160,4 +163,5 @@ class MaskNode(ImageNode[MaskParameters]):
 
     def _statuses(self) -> list[DiagnosticStatus]:
         words = "last mask" if self._last else "no mask yet"
-        return [make_status(f"{self._name}: mask", DiagnosticStatus.OK, words, self._last)]
+        mask = make_status(f"{self._name}: mask", DiagnosticStatus.OK, words, self._last)
+        return [self._images.status(self._name), mask]

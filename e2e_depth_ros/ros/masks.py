@@ -12,6 +12,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from numpy.typing import NDArray
 
 from e2e_depth_ros.ros.diagnostics import make_status
+from e2e_depth_ros.ros.frames import may_be_same_frame
 from e2e_depth_ros.ros.images import mask_from_message
 from e2e_depth_ros.ros.outputs import MaskOutput
 from e2e_depth_ros.ros.parameters import Parameters
@@ -113,7 +114,7 @@ class MaskInput:
 
 def _read(message: Any, view: View, header: Any) -> _Mask:
     frames = header.frame_id, message.header.frame_id
-    if all(frames) and frames[0] != frames[1]:
+    if not may_be_same_frame(*frames):
         raise RefusedMessageError(
             "mask: frame", f"expected a mask of the image's frame_id {frames[0]!r}, got {frames[1]!r}"
         )

@@ -10,11 +10,13 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_srvs.srv import Trigger
 
+from e2e_depth_ros.ros.alignment_log import AlignmentLog
+from e2e_depth_ros.ros.calibrations import CameraInfos
 from e2e_depth_ros.ros.image_node import ImageNode, Input
+from e2e_depth_ros.ros.image_transport import transport_topic, transport_type
 from e2e_depth_ros.ros.outputs import MaskOutput, Output
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.publishers import OutputPublishers
-from e2e_depth_ros.ros.stamps import StampedBuffer, stamp_ns
 from e2e_depth_ros.ros.status import last_alignment_status
 from e2e_depth_ros.ros.transforms import Transforms
 
@@ -38,8 +40,9 @@ class DepthNode(ImageNode[Parameters]):
         self._outputs: OutputPublishers[Output] | None = None
         self._alignment: Any = None
         self._aligned_s = 0.0
+        self._alignment_log = AlignmentLog()
+        self._camera_infos = CameraInfos()
         self._mask_level: bytes | None = None
-        self._camera_infos = StampedBuffer("camera_info")
         super().__init__("depth", Parameters(), **options)
         self._transforms = Transforms(self)
         self.create_service(Trigger, "~/reset_alignment", self._on_reset_alignment)
@@ -84,21 +87,22 @@ class DepthNode(ImageNode[Parameters]):
             self._outputs.destroy()
         self._outputs = None
         self._pipeline = self._alignment = None
+        self._alignment_log = AlignmentLog()
 
     def _other_inputs(self) -> list[Input]:
         wanted, pipeline = self.parameters, self._pipeline
+        sparse_transport = wanted.sparse_depth_transport
+        sparse_depth = transport_topic(self, "sparse_depth", sparse_transport)
         inputs = [
-            Input(CameraInfo, "camera_info", self._camera_infos.put, wanted.input_queue_size),
+            Input(
+                CameraInfo, "camera_info", self._camera_infos.put, wanted.input_queue_size, may_be_kept=True
+            ),
             Input(PointCloud2, "sparse_points", pipeline.sparse.points.put, _SPARSE_QUEUE),
-            Input(Image, "sparse_depth", pipeline.sparse.depth.put, _SPARSE_QUEUE),
+            Input(transport_type(sparse_transport), sparse_depth, pipeline.sparse.depth.put, _SPARSE_QUEUE),
         ]
         if wanted.uses_mask:
             inputs.append(Input(Image, MaskOutput.MASK.value, pipeline.masks.put, _MASK_QUEUE))
         return inputs
-
-    def _stop(self) -> None:
-        super()._stop()
-        self._camera_infos.clear()
 
     def _on_parameters(self, values: Parameters) -> None:
         if self._pipeline is not None:
@@ -118,13 +122,18 @@ class DepthNode(ImageNode[Parameters]):
             self._alignment = None
             statistics.skipped()
             return None
-        camera_info = self._camera_infos.exact_or_latest(stamp_ns(image.header))
+        camera_info = self._camera_infos.for_image(image.header)
         result = pipeline.process(image, camera_info, wanted)
 
         def publish() -> None:
             outputs.publish(result.messages)
             for refusal in result.refusals:
                 self._on_refusal(refusal)
+            for line in self._alignment_log.lines(result, wanted):
+                if line.is_warning:  # rclpy refuses two levels from one place
+                    self.get_logger().warning(line.words)
+                else:
+                    self.get_logger().info(line.words)
             self._alignment, self._aligned_s = result.alignment, time.monotonic()
             topics = [output.value for output in result.messages]
             statistics.processed(topics, result.durations_s, self._age_s(image.header), result.non_finite)
@@ -137,6 +146,8 @@ class DepthNode(ImageNode[Parameters]):
         if pipeline is not None:
             pipeline.sparse.silences = self._surroundings.silences
         statuses = [last_alignment_status(self._name, self._alignment, since_s)]
+        if pipeline is not None:
+            statuses.append(pipeline.images.status(self._name))
         if pipeline is not None and self.parameters.uses_mask:
             mask = pipeline.masks.status(self._name, self.parameters)
             self._tell_mask(mask)

@@ -6,6 +6,7 @@ reads, and what `parameter_docs` writes.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +14,9 @@ from e2e_depth_ros.core.colours import COLORMAPS
 from e2e_depth_ros.model.sampling import DOMAINS, SPACINGS, Sampling
 from e2e_depth_ros.ros.declaration import BadParameterError, Changes, declarations_from_struct, parameter
 from e2e_depth_ros.ros.image_parameters import ImageParameters
+
+_QUATERNION_TOLERANCE: Final = 0.05  # one decimal place may be off by as much; a number forgotten is more
+_FARTHEST_M: Final = 1e7  # beyond any map's origin
 
 _ORDERED: Final = (("min_depth", "max_depth"), ("sparse_min_depth", "sparse_max_depth"))
 
@@ -85,9 +89,27 @@ class Parameters(ImageParameters):
     )
     sparse_extrinsics: tuple[float, ...] = parameter(
         (0.0,) * 7,
-        "Pose of the sparse points' frame in the camera's optical frame: x y z in metres, quaternion x y z w."
-        " All zero: ask TF. Where it is given, clouds of another frame_id than the first one's are refused"
-        " until ~/reset_alignment.",
+        "Pose of the sparse points' frame in the camera's optical frame: x y z in metres, quaternion x y z w"
+        " of length 1. All zero: ask TF. Where it is given, clouds of another frame_id than the first one's"
+        " are refused until ~/reset_alignment.",
+    )
+    transform_timeout: float = parameter(
+        1.0,
+        "How long, in seconds by the stamps of the images, sparse samples and the ground wait for a transform"
+        " that TF does not know yet. Images never wait.",
+        bounds=(0.0, 5.0),
+    )
+    fixed_frame: str = parameter(
+        "",
+        "A frame that stands still, say odom: TF then tells how the camera moved between the stamps of sparse"
+        " samples and image, and that is taken out. Empty: none.",
+    )
+    sparse_depth_transport: str = parameter(
+        "raw",
+        "raw subscribes to sparse_depth, the others to sparse_depth/compressed (PNG) and"
+        " sparse_depth/compressedDepth (PNG or RVL).",
+        changes=Changes.UNCONFIGURED,
+        choices=("raw", "compressed", "compressedDepth"),
     )
     sparse_min_depth: float = parameter(
         0.1, "Nearer samples, in metres along the optical axis, are dropped.", bounds=(0.0, 1000.0)
@@ -106,7 +128,7 @@ class Parameters(ImageParameters):
     fresh_duration: float = parameter(
         0.5,
         "How long, in seconds, samples count as recent; a sensor slower than the camera needs at least its"
-        " period. After it the scale is held, and other sources of it are asked.",
+        " period, and what TF is late on top. After it the scale is held, and other sources of it are asked.",
         bounds=(0.01, 3600.0),
     )
     hold_duration: float = parameter(
@@ -214,6 +236,7 @@ class Parameters(ImageParameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _check_extrinsics(self.sparse_extrinsics)
         for lower, upper in _ORDERED:
             low, high = getattr(self, lower), getattr(self, upper)
             if low >= high:
@@ -236,6 +259,21 @@ class Parameters(ImageParameters):
     def uses_mask(self) -> bool:
         """Whether anything is to be left out by mask/image."""
         return self.remove_masked_points or self.remove_masked_samples
+
+
+def _check_extrinsics(numbers: tuple[float, ...]) -> None:
+    """Refuse what is no pose. A quaternion of another length than 1 is mistyped: normalised it would lie."""
+    if not any(numbers):
+        return
+    name = "parameter sparse_extrinsics"
+    length = math.sqrt(sum(number * number for number in numbers[3:]))
+    if abs(length - 1) > _QUATERNION_TOLERANCE:
+        raise BadParameterError(
+            f"{name}: expected x y z and a quaternion x y z w of length 1, or all zero for TF,"
+            f" got a quaternion of length {length:.3g} in {list(numbers)}"
+        )
+    if max(abs(number) for number in numbers[:3]) > _FARTHEST_M:
+        raise BadParameterError(f"{name}: expected x y z of at most {_FARTHEST_M:g} m, got {list(numbers)}")
 
 
 DECLARATIONS: Final = declarations_from_struct(Parameters)

@@ -16,9 +16,9 @@ from e2e_depth_ros.core.maps import DepthMap, NormalMap
 from e2e_depth_ros.model.estimator import Estimate
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.ros.aligner import Aligner
-from e2e_depth_ros.ros.images import rgb_from_message
+from e2e_depth_ros.ros.image_reader import ImageReader
 from e2e_depth_ros.ros.masks import MaskInput
-from e2e_depth_ros.ros.outputs import ALIGNED_OUTPUTS, DEPTH_OUTPUTS, Output
+from e2e_depth_ros.ros.outputs import ALIGNED_OUTPUTS, DEPTH_OUTPUTS, METRIC_OUTPUTS, Output
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.products import Products, message_for
 from e2e_depth_ros.ros.refusal import RefusedMessageError
@@ -54,6 +54,7 @@ class Result:
             and one for each message.
         refusals: What couldn't be used, though the frame could.
         non_finite: Pixels that the network predicted as NaN or infinite.
+        uncalibrated: Why there is no calibration; empty with one.
     """
 
     messages: Mapping[Output, Any]
@@ -61,6 +62,7 @@ class Result:
     durations_s: Mapping[str, float]
     refusals: tuple[RefusedMessageError, ...]
     non_finite: int
+    uncalibrated: str = ""
 
 
 class Pipeline:
@@ -71,6 +73,7 @@ class Pipeline:
     Attributes:
         parameters: Read anew at each frame; replace them to change them.
         masks: Where masks are put.
+        images: Reads the images.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class Pipeline:
         self._comes_rectified = "image_rect" in image_topic
         self._view_finder = ViewFinder()
         self.masks = MaskInput()
+        self.images = ImageReader()
         self._scene_ended = threading.Event()
         self._last_ns = 0
 
@@ -119,7 +123,8 @@ class Pipeline:
 
         Args:
             image: Image or CompressedImage.
-            camera_info: CameraInfo of its camera, or None.
+            camera_info: CameraInfo of its camera, or None. Without a usable one an image that may be
+                distorted has no metric outputs.
             wanted: The outputs that someone listens to.
 
         Returns:
@@ -132,9 +137,11 @@ class Pipeline:
         refusals: list[RefusedMessageError] = []
         clock = _Clock()
         self.sparse.expect_frame(image.header)
-        rgb = rgb_from_message(image)
+        rgb = self.images.rgb(image, parameters)
         clock.lap("read")
-        view = self._view(rgb, image.header, camera_info, parameters, refusals)
+        view = self._view_finder.view(rgb, image.header, camera_info, rectify=self._is_to_rectify(parameters))
+        if view.refusal is not None and _is_to_be_told(view, camera_info, wanted):
+            refusals.append(view.refusal)
         if parameters.uses_mask:
             masked, refused = self.masks.over(view, image.header, parameters)
             view = replace(view, masked=masked)
@@ -168,31 +175,17 @@ class Pipeline:
                 clock.lap(output.value)
                 if message is not None:
                     messages[output] = message
-        return Result(messages, products.alignment, clock.durations_s, tuple(refusals), estimate.non_finite)
-
-    def _view(
-        self,
-        rgb: NDArray[np.uint8],
-        header: Any,
-        camera_info: Any | None,
-        parameters: Parameters,
-        refusals: list[RefusedMessageError],
-    ) -> View:
-        if camera_info is None:
-            return View(rgb)
-        rectify = parameters.rectify == "always" or (
-            parameters.rectify == "auto" and not self._comes_rectified
+        return Result(
+            messages,
+            products.alignment,
+            clock.durations_s,
+            tuple(refusals),
+            estimate.non_finite,
+            "" if view.camera is not None else self.sparse.why_uncalibrated(view),
         )
-        frames = header.frame_id, camera_info.header.frame_id
-        try:
-            if all(frames) and frames[0] != frames[1]:
-                raise RefusedMessageError(  # noqa: TRY301 - it joins those of the view
-                    "camera_info: frame", f"expected the image's frame_id {frames[0]!r}, got {frames[1]!r}"
-                )
-            return self._view_finder.view(rgb, camera_info, rectify=rectify)
-        except RefusedMessageError as refusal:
-            refusals.append(refusal)
-            return View(rgb, refusal=refusal)
+
+    def _is_to_rectify(self, parameters: Parameters) -> bool:
+        return parameters.rectify == "always" or (parameters.rectify == "auto" and not self._comes_rectified)
 
     def _follow_time(self, frame_ns: int) -> None:
         """Let the estimator carry nothing over from another scene: after a reset, or where time went back."""
@@ -212,6 +205,11 @@ class Pipeline:
             refusals.append(RefusedMessageError("model: task", f"asked for {task.value}, it predicts {can}"))
         tasks &= self._estimator.tasks
         return self._estimator.estimate(view.rgb, tasks=tasks) if tasks else Estimate(None, None, {})
+
+
+def _is_to_be_told(view: View, camera_info: Any | None, wanted: Collection[Output]) -> bool:
+    """Whether the frame lacks what it was to have: relative depth needs no calibration."""
+    return camera_info is not None or (view.may_be_distorted and not METRIC_OUTPUTS.isdisjoint(wanted))
 
 
 def _depth_shown(depth: DepthMap | None, valid: NDArray[np.bool_] | None) -> DepthMap | None:

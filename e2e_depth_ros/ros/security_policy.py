@@ -41,6 +41,7 @@ _LIFECYCLE_ANSWERS: Final = (
 )
 _IMAGE_PUBLISHES: Final = ("/diagnostics",)
 _IMAGE_HEARS: Final = ("image_raw", "image_raw/compressed")
+_TRANSPORTS: Final = ("compressed", "compressedDepth")
 _IMAGE_ANSWERS: Final = ("~/set_enabled",)
 
 PUBLISHES: Final[Mapping[str, Sequence[str]]] = {
@@ -50,7 +51,8 @@ PUBLISHES: Final[Mapping[str, Sequence[str]]] = {
 """What each node publishes of its own."""
 HEARS: Final[Mapping[str, Sequence[str]]] = {
     "depth": (
-        *("camera_info", "sparse_points", "sparse_depth", MaskOutput.MASK.value),
+        *("camera_info", "sparse_points", MaskOutput.MASK.value),
+        *("sparse_depth", "sparse_depth/compressed", "sparse_depth/compressedDepth"),
         *("/tf", "/tf_static"),
     ),
     "mask": (),
@@ -97,12 +99,13 @@ def _allow(profile: ET.Element, kind: str, verb: str, names: Iterable[str]) -> N
 
 
 def _remapped(names: Sequence[str], remaps: Mapping[str, str] | None) -> set[str]:
-    """Take remapped names for the usual ones; compressed images move with the raw ones."""
+    """Take remapped names for the usual ones; what a transport brings moves with the raw topic."""
     rules = dict(remaps or {})
-    raw, compressed = _IMAGE_HEARS
-    if raw in rules and compressed not in rules:
-        image = rules[raw]
-        rules[compressed] = image if image.endswith("/compressed") else f"{image}/compressed"
+    for raw, other in tuple(rules.items()):
+        for name in names:
+            transport = name.removeprefix(f"{raw}/")
+            if transport in _TRANSPORTS and name not in rules:
+                rules[name] = other if other.endswith(f"/{transport}") else f"{other}/{transport}"
     return {rules.get(name, name) for name in names}
 
 

@@ -47,7 +47,11 @@ class StampOrder:
 
 
 class StampedBuffer:
-    """The last few messages of a topic, to find the one that belongs to a frame. Safe between threads."""
+    """The last few messages of a topic, to find the one that belongs to a frame. Safe between threads.
+
+    Attributes:
+        topic: For refusals.
+    """
 
     def __init__(self, topic: str, capacity: int = 8) -> None:
         """Make an empty buffer.
@@ -56,7 +60,7 @@ class StampedBuffer:
             topic: For refusals.
             capacity: Older messages than this many fall out, but for the one closest to the frame in work.
         """
-        self._topic = topic
+        self.topic = topic
         self._lock = threading.Lock()
         self._capacity = capacity
         self._messages: deque[Any] = deque()
@@ -88,14 +92,6 @@ class StampedBuffer:
         """Forget all messages."""
         with self._lock:
             self._messages.clear()
-
-    def exact_or_latest(self, frame_ns: int) -> Any | None:
-        """Return the message of just this stamp, else the last that came, else None; it stays here."""
-        with self._lock:
-            for message in reversed(self._messages):
-                if stamp_ns(message.header) == frame_ns:
-                    return message
-            return self._messages[-1] if self._messages else None
 
     def take_closest(self, frame_ns: int, max_offset_ns: int) -> Any | None:
         """Take the message whose stamp is closest, and forget those that came before it.
@@ -129,7 +125,7 @@ class StampedBuffer:
             self._messages.clear()
         age = f"{abs(offsets[best]) * 1e-9:.3f} s {'newer' if offsets[best] > 0 else 'older'}"
         raise RefusedMessageError(
-            f"{self._topic}: stale stamp",
+            f"{self.topic}: stale stamp",
             f"expected a stamp within {max_offset_ns * 1e-9:.3f} s of the image's, got one {age}",
         )
 

@@ -14,6 +14,7 @@ from e2e_depth_ros.ros.ear import Ear
 from e2e_depth_ros.ros.refusal import one_line
 from e2e_depth_ros.ros.silence import Silence
 
+_NAMESAKES: Final = "namesakes"
 _LOGGED_AFTER_S: Final = 3.0  # of silence; until then publishers may not have been discovered
 
 
@@ -35,7 +36,7 @@ class Surroundings:
         self.silences: Mapping[str, Silence] = {}
         self._node = node
         self._ears: dict[str, Ear] = {}
-        self._logged: set[str] = set()
+        self._logged: set[tuple[str, bool]] = set()  # what of, and whether it is a fault
         self._namesakes = 0
 
     def ear(self, name: str, topic: str, message_type: Any, profile: QoSProfile) -> Ear:
@@ -54,14 +55,14 @@ class Surroundings:
         self.silences = {name: silence for name, silence in silences.items() if silence is not None}
         for name, silence in self.silences.items():
             if (silence.is_fault or name == "image") and silence.since_s >= _LOGGED_AFTER_S:
-                self._log(name, silence.words)
-        self._logged &= {*self.silences, "namesakes"}
+                self._log((name, silence.is_fault), silence.words)
+        self._logged -= {kind for kind in self._logged if kind[0] not in {*self.silences, _NAMESAKES}}
         own_name = self._node.get_fully_qualified_name()
         self._namesakes = self._node.get_fully_qualified_node_names().count(own_name) - 1
         if self._namesakes > 0:
-            self._log("namesakes", self._namesake_words())
+            self._log((_NAMESAKES, True), self._namesake_words())
         else:
-            self._logged.discard("namesakes")
+            self._logged.discard((_NAMESAKES, True))
 
     def silence(self, name: str) -> str:
         """Say why nothing comes on an input; empty where something does."""
@@ -81,8 +82,13 @@ class Surroundings:
             for name, ear in self._ears.items()
         }
         level = DiagnosticStatus.WARN if faults else DiagnosticStatus.OK
-        quiet = "inputs are connected" if self._ears else "not active: no inputs"
-        return make_status(f"{node_name}: graph", level, "; ".join(faults) or quiet, values)
+        message = "; ".join(faults) or self._quiet_words()
+        return make_status(f"{node_name}: graph", level, message, values)
+
+    def _quiet_words(self) -> str:
+        if not self._ears:
+            return "not active: no inputs"
+        return f"silent: {', '.join(self.silences)}" if self.silences else "all inputs are heard"
 
     def _namesake_words(self) -> str:
         name = self._node.get_fully_qualified_name()
@@ -91,7 +97,7 @@ class Surroundings:
             " was killed stays in the graph for about 20 s"
         )
 
-    def _log(self, kind: str, words: str) -> None:
+    def _log(self, kind: tuple[str, bool], words: str) -> None:
         if kind not in self._logged:
             self._logged.add(kind)
             self._node.get_logger().warning(one_line(words))

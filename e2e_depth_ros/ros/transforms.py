@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.ros.frames import frame_name
 
 try:
     import tf2_ros
@@ -17,7 +17,23 @@ try:
 except ImportError:  # ROS 2 from PyPI has no TF
     tf2_ros = None
 
-_REASON = "sparse_points: transform"
+
+class TransformError(InvalidInputError):
+    """A transform is not known.
+
+    Attributes:
+        may_come: Whether it may be known in a moment: TF is often later than the measurement.
+    """
+
+    def __init__(self, message: str, *, may_come: bool) -> None:
+        """Describe it.
+
+        Args:
+            message: What was expected, and why it isn't there.
+            may_come: Whether it may be known in a moment.
+        """
+        super().__init__(message)
+        self.may_come = may_come
 
 
 class Transforms:
@@ -35,34 +51,51 @@ class Transforms:
             self._buffer = tf2_ros.Buffer()
             self._listener = tf2_ros.TransformListener(self._buffer, node)
 
-    def pose(self, target_frame: str, source_frame: str, stamp: Any) -> NDArray[np.float64]:
-        """Look up the pose of `source_frame` in `target_frame`.
+    def pose(self, target: Any, source: Any, *, fixed_frame: str = "") -> NDArray[np.float64]:
+        """Look up where something was measured, as seen from elsewhere. It never waits.
 
         Args:
-            target_frame: Say the camera's optical frame.
-            source_frame: Say the LiDAR's frame.
-            stamp: builtin_interfaces/Time.
+            target: std_msgs/Header of the image: its frame_id, and when.
+            source: std_msgs/Header of the measurement: its frame_id, and when.
+            fixed_frame: A frame that stands still between the two stamps, whatever moves in it. Without one
+                the pose is that at the stamp of `target`: what moved between the stamps is not known.
 
         Returns:
-            (4, 4); takes points of the source frame to the target frame.
+            (4, 4); takes points of the source's frame to the target's.
 
         Raises:
-            RefusedMessageError: TF doesn't know it, or isn't installed. The message says what to do.
+            TransformError: TF doesn't know it, or not yet, or isn't installed. The message says what to do.
         """
-        if source_frame == target_frame:
+        # tf2 refuses names with a leading slash.
+        to, of, fixed = map(frame_name, (target.frame_id, source.frame_id, fixed_frame))
+        apart = bool(fixed) and target.stamp != source.stamp
+        if to == of and not apart:
             return np.eye(4)
-        wanted = f"expected a transform from {source_frame!r} to {target_frame!r}"
+        wanted = f"expected a transform from {of!r} to {to!r}"
+        if apart:
+            wanted += f" over {fixed!r}"
+        if not (to and of):
+            raise TransformError(f"{wanted}, but a frame_id is empty", may_come=False)
         if self._buffer is None:
-            raise RefusedMessageError(
-                _REASON, f"{wanted}, but tf2_ros is not installed; set the parameter sparse_extrinsics"
-            )
+            hint = "no motion can be taken out" if apart else "set the parameter sparse_extrinsics"
+            raise TransformError(f"{wanted}, but tf2_ros is not installed; {hint}", may_come=False)
         try:
-            time = Time.from_msg(stamp)
-            found = self._buffer.lookup_transform(target_frame, source_frame, time).transform
+            at = Time.from_msg(target.stamp)
+            if apart:
+                found = self._buffer.lookup_transform_full(to, at, of, Time.from_msg(source.stamp), fixed)
+            else:
+                found = self._buffer.lookup_transform(to, of, at)
+        except tf2_ros.InvalidArgumentException as error:
+            raise TransformError(f"{wanted}: {error}", may_come=False) from error
         except tf2_ros.TransformException as error:
-            raise RefusedMessageError(_REASON, f"{wanted}: {error}") from error
-        shift, turn = found.translation, found.rotation
+            raise TransformError(f"{wanted}: {error}", may_come=True) from error
+        shift, turn = found.transform.translation, found.transform.rotation
         return pose_from_numbers((shift.x, shift.y, shift.z, turn.x, turn.y, turn.z, turn.w))
+
+    def forget(self) -> None:
+        """Forget what moved, as time went back: TF takes no transform that is older than those it has."""
+        if self._buffer is not None:
+            self._buffer.clear()
 
 
 def pose_from_numbers(numbers: Sequence[float]) -> NDArray[np.float64]:

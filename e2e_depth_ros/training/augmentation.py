@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.training.recipe import AugmentationRecipe
 
+# Top, bottom, left, right: a frame, letterbox and pillarbox bars, one side.
+_BORDERS = ((1, 1, 1, 1), (1, 1, 0, 0), (0, 0, 1, 1), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1))
+
 
 class View(NamedTuple):
     """An image and its geometry, seen through a crop.
@@ -107,6 +110,9 @@ def vary_camera(
     The order is a camera's: light, sensor, processing, compression.
     """
     values = np.asarray(image, dtype=np.float32) / np.float32(255)
+    # These two came later: while they are off, they draw nothing and a run goes on as it began.
+    if recipe.overexposure and rng.random() < recipe.overexposure:
+        values = _overexposed(values, rng)
     values = _vary_light(values, recipe, rng)
     values = _vary_colours(values, recipe, rng)
     values = np.clip(values, 0, 1)
@@ -129,7 +135,36 @@ def vary_camera(
         h, w = rng.integers(height // 12, height // 3 + 1), rng.integers(width // 12, width // 3 + 1)
         y, x = rng.integers(0, height - h), rng.integers(0, width - w)
         varied[y : y + h, x : x + w] = rng.integers(0, 256, 3)
+    if recipe.border and rng.random() < recipe.border:
+        _paint_border(varied, rng)
     return varied
+
+
+def _overexposed(values: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Scale the light so that a drawn share of the pixels, at most half, is at the sensor's limit."""
+    light = np.quantile(values.max(axis=-1), 1 - rng.uniform(0.02, 0.5))
+    return np.asarray(np.minimum(values * max(np.float32(1), np.float32(1 / max(light, 0.1))), 1))
+
+
+def _paint_border(image: NDArray[np.uint8], rng: np.random.Generator) -> None:
+    """Paint over the outermost rows and columns, at most an eighth of the image on a side, in place.
+
+    Depth and normals below are kept, as they are below a cutout: a border is no thing before the scene, and
+    where depth is unknown the loss wants it far.
+    """
+    height, width = image.shape[:2]
+    sides = _BORDERS[rng.integers(len(_BORDERS))]
+    shares = np.full(4, rng.uniform(0.01, 0.125))
+    if rng.random() < 0.3:
+        shares *= rng.uniform(0.2, 1, 4)
+    top, bottom, left, right = (
+        round(share * length * side)
+        for share, length, side in zip(shares, (height, height, width, width), sides, strict=True)
+    )
+    draw = rng.random()
+    colour = 255 if draw < 0.4 else 0 if draw < 0.8 else rng.integers(0, 256, 3)
+    image[:top] = image[height - bottom :] = colour
+    image[:, :left] = image[:, width - right :] = colour
 
 
 def _vary_light(

@@ -117,6 +117,8 @@ class AugmentationRecipe:
         noise: Sensor noise.
         jpeg: Compress.
         cutout: Hide a rectangle of the image.
+        overexposure: Burn out up to half of the image.
+        border: Paint a border over the image, or bars as of another aspect ratio.
         strength: Of white balance, exposure and gamma: factor of their standard deviations, >= 0.
     """
 
@@ -136,6 +138,8 @@ class AugmentationRecipe:
     noise: float = 0.5
     jpeg: float = 0.35
     cutout: float = 0.08
+    overexposure: float = 0.0
+    border: float = 0.0
     strength: float = 1.0
 
     def __post_init__(self) -> None:

@@ -142,10 +142,13 @@ def angle_between(vectors: Tensor, directions: Tensor) -> Tensor:
     """Return the angle between vectors of any length and unit vectors, (B, 3, H, W) -> (B, H, W), radians.
 
     The zero vector has no direction: its angle is 90 degrees, with a gradient that turns it the right way.
+    Where the direction is 0, that is, unknown, the angle is 90 degrees too, and the gradient 0.
     """
     dot = (vectors * directions).sum(dim=1)
     cross = torch.linalg.cross(vectors, directions, dim=1)
-    zero = vectors.square().sum(dim=1) < _MIN_LENGTH**2
+    # The gradient of atan2 at (0, 0) is NaN in older versions of torch.
+    unknown = directions.square().sum(dim=1) == 0
+    zero = unknown | (vectors.square().sum(dim=1) < _MIN_LENGTH**2)
     angle = torch.atan2(_length(cross), torch.where(zero, torch.ones_like(dot), dot))
     return torch.where(zero, torch.pi / 2 - dot / _MIN_LENGTH, angle)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.training.shards import MAX_SAMPLES
@@ -19,6 +19,41 @@ class SceneMix:
     stairs: float = 0.03
     street: float = 0.29
     yard: float = 0.08
+
+
+@dataclass(frozen=True)
+class VarietyRecipe:
+    """Probabilities of what scenes of Blender may have besides their usual contents; 0 changes nothing.
+
+    Attributes:
+        pale: An indoor scene is white and has no window: walls, tables, paper, light from lamps alone.
+        counter: A tabletop is a kitchen counter or a workbench along a wall.
+        from_above: A view of a tabletop looks nearly straight down on it.
+        seating: Sofas, chairs and tables stand 1 to 3 m before a camera indoors.
+        people: People stand or walk before a camera.
+        thin: Posts, stands, railings and stools stand before a camera.
+        parked: Cars stand 3 to 15 m before a camera outdoors.
+        near: A camera stands close to a thing of the scene.
+        tilted: A camera looks 0 to 45 degrees down.
+        overexposed: A tenth to nearly half of a picture is burnt out.
+    """
+
+    pale: float = 0.0
+    counter: float = 0.0
+    from_above: float = 0.0
+    seating: float = 0.0
+    people: float = 0.0
+    thin: float = 0.0
+    parked: float = 0.0
+    near: float = 0.0
+    tilted: float = 0.0
+    overexposed: float = 0.0
+
+    def __post_init__(self) -> None:
+        for choice in fields(self):
+            probability = getattr(self, choice.name)
+            if not 0 <= probability <= 1:
+                raise InvalidInputError(f"{choice.name}: expected a probability in 0..1, got {probability}")
 
 
 @dataclass(frozen=True)
@@ -61,6 +96,7 @@ class RenderRecipe:
         samples: Light paths for each pixel (Blender).
         scenes_per_process: After so many scenes a process is replaced, for its memory grows (Blender).
         mix: Share of each kind of scene (Blender).
+        variety: What else scenes may have (Blender).
         furniture: Catalogues of Sweet Home 3D, `.sh3f`; patterns allowed (Blender).
         panoramas: Panoramas beside those of Blender, `.exr` or `.hdr`; patterns allowed (Blender).
     """
@@ -77,6 +113,7 @@ class RenderRecipe:
     samples: int = 4
     scenes_per_process: int = 1500
     mix: SceneMix = field(default_factory=SceneMix)
+    variety: VarietyRecipe = field(default_factory=VarietyRecipe)
     furniture: tuple[str, ...] = ()
     panoramas: tuple[str, ...] = ()
 

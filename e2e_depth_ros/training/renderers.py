@@ -181,11 +181,17 @@ def _blender_command(recipe: RenderRecipe, spool: Path, blender_python: Path) ->
     if recipe.path.frames:
         command += ["--step", str(recipe.path.step_m), "--turn", str(recipe.path.turn_deg)]
     command += ["--threads", "1", "--scenes", str(recipe.scenes_per_process)]
-    command += ["--mix", ",".join(f"{kind}={share}" for kind, share in asdict(recipe.mix).items())]
+    command += ["--mix", _numbers(asdict(recipe.mix))]
+    variety = {choice: probability for choice, probability in asdict(recipe.variety).items() if probability}
+    command += ["--variety", _numbers(variety)] if variety else []
     for option, patterns in (("--furniture", recipe.furniture), ("--panoramas", recipe.panoramas)):
         paths = [path for pattern in patterns for path in _expand(pattern)]
         command += [option, *paths] if paths else []
     return command
+
+
+def _numbers(shares: dict[str, float]) -> str:
+    return ",".join(f"{name}={share}" for name, share in shares.items())
 
 
 def _expand(pattern: str) -> list[str]:

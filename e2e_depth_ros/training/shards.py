@@ -254,9 +254,10 @@ def normals_from_code(code: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def encode_image(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Encode RGB as a JPEG without chroma subsampling."""
+    """Encode RGB as a JPEG, without chroma subsampling where OpenCV knows how (from 4.7 on)."""
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    if hasattr(cv2, "IMWRITE_JPEG_SAMPLING_FACTOR"):
+        options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     return _encoded(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
 
 

@@ -38,7 +38,7 @@ def test_edges_and_invalid_pixels():
     confidence = confidence_from_alignment(alignment(depth, 0.01), SETTINGS)
     assert confidence.dtype == np.float32
     assert confidence[5, 5] == 0
-    assert confidence[10, 19:21].max() <= 0.2
+    assert confidence[10, 19:21].max() <= np.float32(0.2)
     assert confidence[10, 5] > 0.9
     nowhere = np.zeros((30, 40), dtype=bool)
     assert confidence_from_alignment(alignment(depth, 0.01), SETTINGS, edges=nowhere)[10, 19] > 0.9

@@ -221,3 +221,11 @@ def test_a_dozen_of_twenty_that_agree_closely_do_not_make_outliers_of_the_rest()
     error = np.tile([0.003, -0.002, 0.09, -0.003, -0.09], 80)
     fit = fit_affine(many, (2 + 3 * many) * np.exp(error), DepthKind.AFFINE_INVARIANT)
     assert fit.inlier_ratio == pytest.approx(0.6, abs=0.02)
+
+
+@pytest.mark.parametrize("depth_m", [1.0, 2.0, 2.5, 3.0, 4.0, 5.0])
+def test_a_great_many_equal_samples_are_fitted(depth_m):
+    """A time-of-flight camera before a wall that the network puts at the end of its range."""
+    fit = fit_affine(np.ones(5000), np.full(5000, depth_m), DEPTH, value_range=(0, 1))
+    assert fit.case is FitCase.NO_SPREAD
+    assert fit.scale + fit.shift_m == pytest.approx(depth_m, rel=1e-3)

@@ -148,6 +148,58 @@ def test_depth_images_in_metres_leave_out_what_is_no_measurement():
     assert samples.dropped == {"too_far": 1}
 
 
+def regular_holes():
+    """Which pixels of 720 x 1280 a sensor measures that is in step with any thinning by rows and columns."""
+    row, column = np.mgrid[0:720, 0:1280]
+    return {
+        "odd rows and columns": (row % 2 == 1) & (column % 2 == 1),
+        "last of three": (row % 3 == 2) & (column % 3 == 2),
+        "checkerboard": (row + column) % 2 == 1,
+        "rows": row % 2 == 1,
+        "lines of a LiDAR": row % 16 == 15,
+        "columns": column % 4 == 3,
+        "everything": row >= 0,
+    }
+
+
+@pytest.mark.parametrize("pattern", regular_holes())
+def test_a_depth_image_with_regular_holes_is_thinned_evenly(pattern):
+    measured = regular_holes()[pattern]
+    depth = np.where(measured, np.float32(2), np.float32(np.nan))
+    samples = samples_from_depth(depth, depth.shape)
+    assert 0.7 * MAX_SAMPLES < len(samples) <= MAX_SAMPLES
+    assert samples.dropped == {"surplus": np.count_nonzero(measured) - len(samples)}
+    assert measured[samples.v_px.astype(int), samples.u_px.astype(int)].all()
+    cells, _, _ = np.histogram2d(samples.v_px, samples.u_px, bins=[9, 16], range=[[0, 720], [0, 1280]])
+    assert cells.min() > 0.75 * cells.mean()
+    assert cells.max() < 1.25 * cells.mean()
+    again = samples_from_depth(depth.copy(), depth.shape)
+    np.testing.assert_array_equal(samples.u_px, again.u_px)
+
+
+@pytest.mark.parametrize("size", [(1, 50_000), (50_000, 1), (40_000, 3)])
+def test_a_depth_image_of_a_line_is_thinned(size):
+    samples = samples_from_depth(np.full(size, 2, np.float32), size)
+    assert 0.3 * MAX_SAMPLES < len(samples) <= MAX_SAMPLES
+    assert np.ptp(samples.u_px) + np.ptp(samples.v_px) > 0.99 * max(size)
+
+
+def test_one_measured_column_is_kept_whole():
+    depth = np.zeros((720, 1280), np.float32)
+    depth[:, 641] = 2
+    assert len(samples_from_depth(depth, depth.shape)) == 720
+
+
+def test_an_organised_cloud_of_a_wall_is_thinned_evenly():
+    """Along a column neither the depth changes nor, times it, the place across."""
+    x, y = np.meshgrid(np.linspace(-0.5, 0.5, 200), np.linspace(-0.4, 0.4, 1000))
+    wall = 3 * np.stack([x, y, np.ones_like(x)], axis=-1).astype(np.float32)
+    samples = samples_from_points(wall.reshape(-1, 3), IDENTITY, camera())
+    _, counts = np.unique(np.rint(2 * samples.u_px), return_counts=True)
+    assert len(counts) > 190  # of 200 columns
+    assert counts.max() < 2 * np.median(counts)
+
+
 def test_a_small_depth_image_measures_at_the_centres_of_its_pixels():
     samples = samples_from_depth(np.full((9, 12), 3.0, dtype=np.float32), SIZE)
     assert len(samples) == 108

@@ -7,6 +7,7 @@ from scenes import SCALE, SHIFT_M, SIZE, abs_rel, as_map, draw, metric_from, sce
 
 from e2e_depth_ros.alignment import AlignmentState, AlignmentTracker, TrackerSettings
 from e2e_depth_ros.alignment.samples import Samples
+from e2e_depth_ros.alignment.track import LateSamples
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
 
@@ -80,6 +81,83 @@ def test_a_still_scene_does_not_flicker():
     alone = [AlignmentTracker().update(world.relative, 0, world.samples(150)).depth_m for _ in range(6)]
     unfiltered = np.mean(np.abs(np.diff(alone, axis=0)) / alone[0])
     assert change[change.mean(axis=(1, 2)) > 0].mean() < 0.5 * unfiltered
+
+
+def late(world, stamp_ns, samples=None):
+    return LateSamples(world.relative, stamp_ns, world.samples() if samples is None else samples)
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_samples_that_come_late_count_as_if_they_had_come_in_time(local):
+    """Frames 10 and 13 are measured; in one case the samples come three frames later."""
+    world = World()
+    trackers = [AlignmentTracker(TrackerSettings(local=local)) for _ in range(2)]
+    measured = {index: world.samples() for index in (0, 10, 13)}
+    for index in range(17):
+        relative = as_map(world.values * (1 + 0.001 * index))
+        if index in measured:
+            measured[index] = LateSamples(relative, index * FRAME_NS, measured[index])
+        at_once, of_old = measured.get(index), measured.get(index - 3)
+        in_time = trackers[0].update(relative, index * FRAME_NS, at_once and at_once.samples)
+        come_late = trackers[1].update(relative, index * FRAME_NS, None, late=[of_old] if of_old else [])
+    assert come_late.state is FRESH
+    assert come_late.age_s == in_time.age_s == pytest.approx(3 * FRAME_NS * 1e-9)
+    assert come_late.samples_used == in_time.samples_used
+    np.testing.assert_allclose(come_late.depth_m, in_time.depth_m, rtol=2e-3)
+    np.testing.assert_allclose(come_late.log_std, in_time.log_std, rtol=0.1)
+    assert come_late.inlier_ratio > 0.95  # the frame has no samples of its own; this is told of the late ones
+
+
+def test_late_samples_start_an_alignment():
+    world, tracker = World(), AlignmentTracker()
+    tracker.update(world.relative, 0, None)
+    result = tracker.update(world.relative, 10 * FRAME_NS, None, late=[late(world, 0)])
+    assert (result.state, result.source) == (FRESH, "lidar")
+    assert result.age_s == pytest.approx(10 * FRAME_NS * 1e-9)
+    assert abs_rel(result.depth_m, world.truth) < 0.03
+
+
+def test_late_samples_do_not_make_newer_ones_old():
+    world, tracker = World(), AlignmentTracker()
+    run(tracker, world, 10, lambda _: world.samples())
+    result = tracker.update(world.relative, 10 * FRAME_NS, None, late=[late(world, 5 * FRAME_NS)])
+    assert result.age_s == pytest.approx(FRAME_NS * 1e-9)
+    assert abs_rel(result.depth_m, world.truth) < 0.03
+
+
+def test_late_samples_that_lie_change_nothing_and_are_told():
+    world, tracker = World(), AlignmentTracker()
+    good = run(tracker, world, 5, lambda _: world.samples())[-1]
+    lie = late(world, 3 * FRAME_NS, world.samples(outliers=1.0))
+    result = tracker.update(world.relative, 5 * FRAME_NS, None, late=[lie])
+    assert result.state is HELD
+    assert "disagree" in result.reason
+    assert result.age_s == pytest.approx(FRAME_NS * 1e-9)
+    assert abs_rel(result.depth_m, good.depth_m) < 0.005
+    assert tracker.update(world.relative, 6 * FRAME_NS, world.samples()).state is FRESH
+
+
+@pytest.mark.parametrize("stamp_s", [-20.0, 1000.0])
+def test_late_samples_of_another_time_are_left_alone(stamp_s):
+    world, tracker = World(), AlignmentTracker()
+    before = run(tracker, world, 5, lambda _: world.samples())[-1]
+    result = tracker.update(
+        world.relative, 5 * FRAME_NS, None, late=[late(World(gain=3), int(stamp_s * 1e9))]
+    )
+    assert result.state is FRESH
+    assert abs_rel(result.depth_m, before.depth_m) < 0.005
+
+
+def test_late_samples_of_a_blind_frame_or_another_size_do_no_harm():
+    world, tracker = World(), AlignmentTracker()
+    run(tracker, world, 5, lambda _: world.samples())
+    blind = LateSamples(as_map(np.full(SIZE, np.nan)), 4 * FRAME_NS, world.samples())
+    assert tracker.update(world.relative, 5 * FRAME_NS, None, late=[blind]).state is FRESH
+    half = late(world, 5 * FRAME_NS)
+    small = as_map(world.values[::2, ::2])
+    result = tracker.update(small, 6 * FRAME_NS, None, late=[half])
+    assert result.depth_m.shape == (45, 60)
+    assert abs_rel(result.depth_m, world.truth[::2, ::2]) < 0.07
 
 
 @pytest.mark.parametrize("gain", [0.7, 1.5])

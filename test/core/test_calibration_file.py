@@ -77,7 +77,7 @@ def test_says_what_is_wrong_with_a_calibration_file(tmp_path: Path) -> None:
         read_calibration(path)
     with pytest.raises(InvalidInputError, match="'camera_matrix'"):
         read_calibration(calibration_file(path, camera_matrix=None))
-    with pytest.raises(InvalidInputError, match=r"camera_info.yaml.*\('wide'"):
+    with pytest.raises(InvalidInputError, match=r"camera_info.yaml.*image_height, got 'wide'"):
         read_calibration(calibration_file(path, image_height="wide"))
     with pytest.raises(InvalidInputError, match=r"camera_info.yaml.*coefficients"):
         read_calibration(calibration_file(path, distortion_coefficients={"data": [0.1]}))
@@ -92,6 +92,72 @@ def test_says_what_is_wrong_with_a_calibration_file(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InvalidInputError, match="cannot read"):
         read_calibration(path)
+
+
+@pytest.mark.parametrize("model", [None, "plumb_bob", "radtan", ""])
+def test_without_a_model_it_is_plumb_bob(tmp_path: Path, model: str | None) -> None:
+    camera = read_calibration(calibration_file(tmp_path / "camera_info.yaml", distortion_model=model))
+    assert camera.distortion_model is DistortionModel.PLUMB_BOB
+    assert camera.distortion == LENSES["plumb_bob"]
+
+
+def test_numbers_without_a_dot_are_numbers(tmp_path: Path) -> None:
+    """YAML 1.1 reads 1e-05 as text; yaml-cpp, which ROS uses, writes it."""
+    path = calibration_file(tmp_path / "camera_info.yaml", distortion_coefficients={"data": [0, 0, 0, 0, 7]})
+    path.write_text(path.read_text(encoding="utf-8").replace("- 7", "- 1e-05"), encoding="utf-8")
+    assert read_calibration(path).distortion == (0, 0, 0, 0, 1e-5)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"distortion_coefficients": {"data": [1e308, 0, 0, 0, 0]}},
+        {"distortion_coefficients": {"data": [float("nan"), 0, 0, 0, 0]}},
+        {"distortion_coefficients": {"data": [10**400, 0, 0, 0, 0]}},
+        {"distortion_coefficients": {"data": [[0.1] * 5]}},
+        {"distortion_coefficients": {"data": [0.1] * 1000}},
+        {"distortion_coefficients": {"data": "0.1 0.2"}},
+        {"distortion_coefficients": {"data": ["one", 0, 0, 0, 0]}},
+        {"distortion_coefficients": {"data": [True, 0, 0, 0, 0]}},
+        {"distortion_coefficients": {"rows": 1, "cols": 5}},
+        {"distortion_model": 5},
+        {"distortion_model": ["plumb_bob"]},
+        {"camera_matrix": {"data": [1e300, 0, 155, 0, 287, 118, 0, 0, 1]}},
+        {"camera_matrix": {"data": [0] * 9}},
+        {"camera_matrix": {"data": [1, 0, 0, 0, 1, 0, 0, 0, 1]}},
+        {"camera_matrix": [301, 0, 155]},
+        {"rectification_matrix": {"data": [1e300, 0, 0, 0, 1, 0, 0, 0, 1]}},
+        {"rectification_matrix": {"data": [1, 0, 0, 0, 1, 0, 0, 0, -1]}},
+        {"projection_matrix": {"data": [290, 0, 150, float("inf"), 0, 280, 110, 0, 0, 0, 1, 0]}},
+        {"projection_matrix": {"data": [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0]}},
+        {"projection_matrix": {"data": [290, 0, 150]}},
+        {"image_width": 320.5},
+        {"image_width": True},
+        {"image_width": -320},
+        {"image_width": [320]},
+    ],
+    ids=str,
+)
+def test_absurd_calibrations_are_refused_in_a_short_line(tmp_path: Path, changes: dict[str, object]) -> None:
+    with pytest.raises(InvalidInputError) as refusal:
+        read_calibration(calibration_file(tmp_path / "camera_info.yaml", **changes))
+    said = str(refusal.value)
+    assert "camera_info.yaml" in said
+    assert len(said) - len(str(tmp_path)) < 400
+
+
+def test_keys_of_all_kinds_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "camera_info.yaml"
+    path.write_text("1: a\nimage_width: 320\nnull: 2\n", encoding="utf-8")
+    with pytest.raises(InvalidInputError, match="the entry 'image_height', got 1, None, image_width"):
+        read_calibration(path)
+
+
+def test_a_fisheye_that_would_read_as_a_pinhole_is_not_written(tmp_path: Path) -> None:
+    camera = Camera((240, 320), K, DistortionModel.EQUIDISTANT, (0.0,) * 4)
+    with pytest.raises(InvalidInputError, match="fisheye with coefficients"):
+        write_calibration(tmp_path / "camera_info.yaml", camera)
 
 
 @pytest.mark.skipif(not SHARED_DATA.is_dir(), reason=f"no development data at {SHARED_DATA}")

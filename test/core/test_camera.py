@@ -86,6 +86,35 @@ def test_convention_resizing_keeps_borders_aligned(model: str, size: tuple[int, 
     np.testing.assert_allclose(v_resized, (v + 0.5) * size[0] / 240 - 0.5, atol=1e-9)
 
 
+@pytest.mark.parametrize("model", LENSES)
+def test_skew_moves_columns_and_rectified_cameras_have_none(model: str) -> None:
+    skewed, points = (
+        Camera.from_calibration(SIZE, with_entry(0, 1, 1.5).ravel(), model, LENSES[model]),
+        random_points(),
+    )
+    (u, v), (u_plain, v_plain) = skewed.project(points), lens(model).project(points)
+    np.testing.assert_allclose(u, u_plain + 1.5 * (v_plain - 118.5) / 287, atol=1e-9)
+    np.testing.assert_array_equal(v, v_plain)
+    np.testing.assert_allclose(skewed.normalized_from_pixels(u, v), points.T[:2] / points.T[2], atol=1e-6)
+    assert skewed.is_distorted
+    assert not skewed.is_rectified
+    assert skewed.rectified().skew == 0
+    # A corner of the image, half a pixel out: 121.5 rows below the principal point.
+    assert skewed.rectified_skew_px == pytest.approx(1.5 * 121.5 / 287, abs=0.003)
+    half = skewed.resized((120, 160))
+    assert (half.skew, half.rectified_skew_px) == pytest.approx((0.75, skewed.rectified_skew_px / 2))
+
+
+def test_skew_is_that_of_opencvs_fisheye() -> None:
+    skewed = Camera.from_calibration(
+        SIZE, with_entry(0, 1, 1.5).ravel(), "equidistant", LENSES["equidistant"]
+    )
+    points = random_points()
+    known, zero = np.array(LENSES["equidistant"]), np.zeros(3)
+    expected, _ = cv2.fisheye.projectPoints(points[:, None], zero, zero, K, known, alpha=1.5 / 301)
+    np.testing.assert_allclose(np.stack(skewed.project(points), axis=-1), expected[:, 0], atol=1e-9)
+
+
 def test_convention_resizing_agrees_with_resized_images() -> None:
     """A spot in the image moves to where the resized camera says."""
     camera = Camera(SIZE, K)
@@ -142,8 +171,9 @@ def test_what_drivers_leave_empty_counts_as_not_given() -> None:
     assert camera.distortion_model is DistortionModel.NONE
     assert camera.is_rectified
     assert Camera.from_calibration(SIZE, K.ravel(), "rational_polynomial", []).is_rectified
-    # A fisheye without coefficients still is a fisheye.
-    assert Camera.from_calibration(SIZE, K.ravel(), "equidistant", zeros[:4]).is_distorted
+    # As for ROS's image_geometry; in code a fisheye without coefficients still is one.
+    assert Camera.from_calibration(SIZE, K.ravel(), "equidistant", zeros[:4]).is_rectified
+    assert Camera(SIZE, K, DistortionModel.EQUIDISTANT, (0.0,) * 4).is_distorted
 
 
 def test_matrices_are_copied_and_read_only() -> None:
@@ -168,7 +198,16 @@ def with_entry(row: int, column: int, value: float) -> NDArray[np.float64]:
         (with_entry(0, 2, np.inf), "finite numbers in intrinsics K.*inf"),
         (with_entry(0, 0, 0), "positive focal lengths.*fx = 0.0"),
         (with_entry(1, 1, -287), "positive focal lengths.*fy = -287.0"),
-        (with_entry(0, 1, 3.0), "0, fy, cy.*3.0"),
+        (with_entry(0, 0, 1e300), "focal lengths up to 1e\\+07.*1e\\+300"),
+        (with_entry(1, 1, 20.0), "not over 10 times"),
+        (with_entry(0, 2, 1e300), "cx = 1e\\+300"),
+        (with_entry(0, 2, -5000.0), "320 pixels along x.*cx = -5000"),
+        (with_entry(1, 2, 1e5), "240 pixels along y.*cy = 100000"),
+        (np.eye(3), "320 pixels along x, got fx = 1, cx = 0"),
+        (with_entry(0, 1, 60.0), "small skew.*60.0"),
+        (with_entry(1, 0, 1.0), "0, fy, cy"),
+        (with_entry(2, 0, 1e300), "0, fy, cy"),
+        (K.T, "0, fy, cy"),
         (with_entry(2, 2, 0.0), "0, fy, cy"),
         (np.zeros((3, 3)), "positive focal lengths"),
         (np.eye(4), r"shape \(3, 3\), got \(4, 4\)"),
@@ -184,8 +223,14 @@ def test_refuses_impossible_intrinsics(matrix: NDArray[np.float64], message: str
 def test_refuses_other_impossible_values() -> None:
     with pytest.raises(InvalidInputError, match=r"image size.*\(0, 320\)"):
         Camera((0, 320), K)
-    with pytest.raises(InvalidInputError, match="rotation"):
-        Camera(SIZE, K, rectification=2 * np.eye(3))
+    # None of them turns, the last mirrors.
+    for values in (2 * np.eye(3), np.full((3, 3), 1e300), np.full((3, 3), np.nan), np.diag([1.0, 1, -1])):
+        with pytest.raises(InvalidInputError, match="rotation"):
+            Camera(SIZE, K, rectification=values)
+    with pytest.raises(InvalidInputError, match=r"distortion coefficients within.*1e\+308"):
+        Camera(SIZE, K, DistortionModel.PLUMB_BOB, (1e308, 0.0, 0.0, 0.0))
+    with pytest.raises(InvalidInputError, match="finite numbers in P"):
+        Camera.from_calibration(SIZE, K.ravel(), projection=[*K[0], np.nan, *K[1], 0, *K[2], 0])
     with pytest.raises(InvalidInputError, match="4 or 5 coefficients for plumb_bob, got 2"):
         Camera.from_calibration(SIZE, K.ravel(), "plumb_bob", [0.1, 0.2])
     with pytest.raises(InvalidInputError, match=r"distortion model of .*'equidistant', got 'fov'"):

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from e2e_depth_ros.ros.middleware import keep_apart
+from e2e_depth_ros.ros.middleware import local_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Each test process has a ROS domain of its own; all is set before any participant comes to be.
-keep_apart()
+# All is set before any participant comes to be; the domain is test/conftest.py's.
+os.environ.update(local_environment())
 
 START_S = 300  # a loaded machine imports torch slowly
 
@@ -37,7 +37,8 @@ class NodeProcess:
         pairs = [part for item in (parameters or {}).items() for part in ("-p", "{}:={}".format(*item))]
         self.log = log
         program = program or ("-m", f"e2e_depth_ros.ros.{executable}")
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
         with log.open("wb") as output:
             self.popen = subprocess.Popen(
                 [sys.executable, *program, "--ros-args", *pairs, *arguments],
@@ -189,8 +190,8 @@ def set_parameter(robot, name, value, node="depth"):
     from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
     from rcl_interfaces.srv import SetParameters
 
-    kinds = {bool: "bool", float: "double", str: "string", list: "double_array", int: "integer"}
-    kind = kinds[type(value)]
+    kinds = {bool: "bool", float: "double", str: "string", int: "integer"}
+    kind = f"{kinds[type(value[0])]}_array" if isinstance(value, list) else kinds[type(value)]
     parameter = ParameterValue(
         type=getattr(ParameterType, f"PARAMETER_{kind.upper()}"), **{f"{kind}_value": value}
     )

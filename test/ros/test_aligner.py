@@ -14,8 +14,7 @@ from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.ros.aligner import Aligner
 from e2e_depth_ros.ros.images import message_from_array
 from e2e_depth_ros.ros.parameters import Parameters
-from e2e_depth_ros.ros.refusal import RefusedMessageError
-from e2e_depth_ros.ros.transforms import Transforms, pose_from_numbers
+from e2e_depth_ros.ros.transforms import TransformError, Transforms, pose_from_numbers
 from e2e_depth_ros.ros.view import View
 
 SIZE = (120, 176)
@@ -48,10 +47,10 @@ class KnownTransforms(Transforms):
         super().__init__()
         self.poses = poses
 
-    def pose(self, target_frame, source_frame, stamp):  # noqa: ARG002 - its own signature
-        if source_frame not in self.poses:
-            raise RefusedMessageError("sparse_points: transform", f"{source_frame!r} is unknown")
-        return self.poses[source_frame]
+    def pose(self, target, source, *, fixed_frame=""):  # noqa: ARG002 - its own signature
+        if source.frame_id not in self.poses:
+            raise TransformError(f"{source.frame_id!r} is unknown", may_come=False)
+        return self.poses[source.frame_id]
 
 
 class Robot:

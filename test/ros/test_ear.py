@@ -176,7 +176,7 @@ def test_surroundings_tell_faults_and_namesakes(context, node, driver):
         return status.level, status.message, {entry.key: entry.value for entry in status.values}
 
     level, message, values = status()
-    assert (level, message) == (DiagnosticStatus.OK, "inputs are connected")
+    assert (level, message) == (DiagnosticStatus.OK, "silent: sparse_points, sparse_depth")
     assert values["image"] == "1 messages on /scene"
     assert values["sparse_depth"] == "no sparse_depth on /nothing: it has no publisher"
     driver.create_publisher(LaserScan, "/scan", RELIABLE)

@@ -1,5 +1,8 @@
 import array
+import re
 import sys
+import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,7 +13,13 @@ pytest.importorskip("sensor_msgs", reason="ROS 2 message packages are not instal
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from e2e_depth_ros.ros.images import MAX_PIXELS, depth_from_message, message_from_array, rgb_from_message
+from e2e_depth_ros.ros.images import (
+    COLOR_ENCODINGS,
+    depth_from_message,
+    mask_from_message,
+    message_from_array,
+    rgb_from_message,
+)
 from e2e_depth_ros.ros.refusal import RefusedMessageError
 
 HEIGHT, WIDTH = 6, 10
@@ -108,10 +117,98 @@ def test_yuv422_packings(encoding, order):
     assert abs(blue - (1.164 * (luma - 16) + 2.018 * (u - 128))) <= 2
 
 
-def test_rare_encoding_goes_through_the_bridge(rgb):
-    pytest.importorskip("rosbags.image")
-    decoded = rgb_from_message(make_message(rgb.astype(np.uint16) * 257, "rgb16"))
-    np.testing.assert_allclose(decoded.astype(int), rgb, atol=1)
+@pytest.mark.parametrize("bigendian", [False, True])
+@pytest.mark.parametrize("padding", [0, 2, 5])
+@pytest.mark.parametrize(
+    ("encoding", "order"),
+    [
+        ("rgb16", [0, 1, 2]),
+        ("bgr16", [2, 1, 0]),
+        ("16UC3", [0, 1, 2]),
+        ("rgba16", [0, 1, 2, 0]),
+        ("bgra16", [2, 1, 0, 0]),
+        ("16UC4", [0, 1, 2, 0]),
+    ],
+)
+def test_channel_orders_of_sixteen_bits(rgb, encoding, order, padding, bigendian):
+    message = make_message(rgb[..., order].astype(np.uint16) * 257, encoding, padding, bigendian)
+    np.testing.assert_array_equal(rgb_from_message(message), rgb)
+
+
+@pytest.mark.parametrize("padding", [0, 3])
+@pytest.mark.parametrize("bigendian", [False, True])
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+def test_a_mosaic_of_sixteen_bits_is_that_of_eight(rgb, pattern, bigendian, padding):
+    eight = rgb_from_message(make_message(rgb[..., 0], f"bayer_{pattern}8", padding))
+    message = make_message(rgb[..., 0].astype(np.uint16) * 257, f"bayer_{pattern}16", padding, bigendian)
+    np.testing.assert_array_equal(rgb_from_message(message), eight)
+
+
+OPENCV_TYPES = {
+    f"{prefix}C{channels}": np.dtype(dtype)
+    for prefix, dtype in {
+        "8U": "u1",
+        "8S": "i1",
+        "16U": "u2",
+        "16S": "i2",
+        "32S": "i4",
+        "32F": "f4",
+        "64F": "f8",
+    }.items()
+    for channels in (1, 2, 3, 4, 5)
+}
+NAMED = {"8UC1", "8UC3", "8UC4", "16UC3", "16UC4"}
+
+
+@pytest.mark.parametrize("encoding", sorted(set(OPENCV_TYPES) - NAMED))
+def test_types_without_colours_are_refused_by_name(encoding):
+    channels = int(encoding[-1])
+    values = np.linspace(0, 1, 6 * 8 * channels).reshape(6, 8, channels).astype(OPENCV_TYPES[encoding])
+    with pytest.raises(RefusedMessageError, match=f"got '{encoding}'") as refusal:
+        rgb_from_message(make_message(values, encoding))
+    assert refusal.value.reason == "image: encoding"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "hint"),
+    [
+        ("RGB8", "is it 'rgb8'?"),
+        ("Mono16", "is it 'mono16'?"),
+        ("NV12", "is it 'nv12'?"),
+        ("16UC1", "depth in"),
+    ],
+)
+def test_what_was_meant_is_asked(rgb, encoding, hint):
+    with pytest.raises(RefusedMessageError, match=hint.replace("?", r"\?")):
+        rgb_from_message(make_message(rgb, encoding))
+
+
+@pytest.mark.parametrize(
+    "encoding", ["", " ", "rgb8 ", "jpeg", "8UC", "32FC", "TYPE_8UC3", "\0", "rgb8\n", "é"]
+)
+def test_other_words_are_refused(rgb, encoding):
+    with pytest.raises(RefusedMessageError) as refusal:
+        rgb_from_message(make_message(rgb, encoding))
+    assert refusal.value.reason == "image: encoding"
+
+
+def test_the_page_names_every_encoding():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "images.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([^`]+)`", page))
+    for encoding in COLOR_ENCODINGS:
+        assert encoding in named or (encoding.startswith("bayer_") and f"bayer_*{encoding[10:]}" in named)
+
+
+def test_a_limit_is_the_callers(rgb):
+    for read, encoding in ((rgb_from_message, "rgb8"), (depth_from_message, "16UC1")):
+        values = rgb if encoding == "rgb8" else rgb[..., 0].astype(np.uint16)
+        message = make_message(values, encoding)
+        assert read(message, max_pixels=60).shape[:2] == (6, 10)
+        with pytest.raises(
+            RefusedMessageError, match="max_image_pixels = 59 pixels, got height 6 and width 10"
+        ):
+            read(message, max_pixels=59)
+    assert mask_from_message(make_message(rgb[..., 0], "mono8")).shape == (6, 10)
 
 
 def test_compressed_png_is_exact_and_rgb(rgb):
@@ -189,15 +286,37 @@ def test_malformed_compressed_image_is_refused(data):
     assert refusal.value.reason == "image: compressed data"
 
 
+def test_a_video_is_refused_by_its_name():
+    with pytest.raises(RefusedMessageError, match=r"of JPEG, PNG, got 5 bytes.*\(format 'h264'\)"):
+        rgb_from_message(CompressedImage(format="h264", data=b"\0\0\0\x01\x67"))
+
+
+def test_half_a_jpeg_is_refused_however_it_ends():
+    data = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))[1].tobytes()
+    half = data[: len(data) // 2]
+    for cut in (half, half + bytes(len(half)), half + b"\xff\xd9", half + bytes(len(half)) + b"\xff\xd9"):
+        with pytest.raises(RefusedMessageError, match="truncated") as refusal:
+            rgb_from_message(CompressedImage(format="jpeg", data=cut))
+        assert refusal.value.reason == "image: compressed data"
+    filled = data[:2] + b"\xff\xff" + data[2:]
+    np.testing.assert_array_equal(
+        rgb_from_message(CompressedImage(format="jpeg", data=filled)),
+        rgb_from_message(CompressedImage(format="jpeg", data=data)),
+    )
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_huge_compressed_image_is_refused_by_its_head(suffix):
     data = bytearray(cv2.imencode(suffix, np.zeros((16, 16, 3), np.uint8))[1].tobytes())
     if suffix == ".png":
         data[16:24] = (60000).to_bytes(4, "big") * 2
+        data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
     else:
         at = data.index(b"\xff\xc0")
         data[at + 5 : at + 9] = (60000).to_bytes(2, "big") * 2
-    with pytest.raises(RefusedMessageError, match=str(MAX_PIXELS)) as refusal:
+    with pytest.raises(
+        RefusedMessageError, match="max_image_pixels = 25000000 pixels, got height 60000 and width 60000"
+    ) as refusal:
         rgb_from_message(CompressedImage(format="any", data=bytes(data)))
     assert refusal.value.reason == "image: size"
 

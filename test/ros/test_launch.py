@@ -116,7 +116,9 @@ def refusal(actions):
 
 
 def plain(parameters):
-    """Parameters without the wrapping that keeps a text a text."""
+    """Parameters without the wrapping that keeps a text a text, whatever YAML thinks of it."""
+    wrapped = [value for value in parameters.values() if not isinstance(value, bool)]
+    assert all(value.kwargs == {"value_type": str} for value in wrapped)
     return {
         name: value.args[0] if isinstance(value, Recorded) else value for name, value in parameters.items()
     }

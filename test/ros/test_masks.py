@@ -104,7 +104,7 @@ def test_a_mask_of_the_raw_image_is_rectified_as_the_image_is(masks):
     lens = Camera(SIZE, intrinsics, DistortionModel.PLUMB_BOB, (-0.4, 0.1, 0.0, 0.0, 0.0))
     image = np.repeat(corner[..., None].astype(np.uint8) * np.uint8(255), 3, axis=2)
     finder = ViewFinder()
-    view = finder.view(image, message_from_camera(lens, header()), rectify=True)
+    view = finder.view(image, header(), message_from_camera(lens, header()), rectify=True)
     masked = laid(masks, view=view)
     assert np.mean(masked != corner) > 0.01  # it moves
     shown = view.rgb[..., 0]
@@ -112,7 +112,7 @@ def test_a_mask_of_the_raw_image_is_rectified_as_the_image_is(masks):
     assert not masked[shown == 0].any()
     np.testing.assert_array_equal(laid(masks), corner)  # where another frame is not rectified
     pincushion = Camera(SIZE, intrinsics, DistortionModel.PLUMB_BOB, (0.6, 0.2, 0.0, 0.0, 0.0))
-    view = finder.view(image, message_from_camera(pincushion, header()), rectify=True)
+    view = finder.view(image, header(), message_from_camera(pincushion, header()), rectify=True)
     masks.put(message(np.ones(SIZE, bool)))
     masked = laid(masks, view=view)
     assert masked[view.valid].all()

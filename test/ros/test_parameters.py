@@ -63,6 +63,43 @@ def test_bad_value_is_refused_naming_parameter_value_and_bound(name, value, mess
 
 
 @pytest.mark.parametrize(
+    "numbers",
+    [
+        (0.0,) * 7,  # TF
+        (-0.0,) * 7,
+        (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0),
+        (5e5, -4e6, 30.0, 0.5, -0.5, 0.5, -0.5),  # a camera that stands still, and points of a map
+        (0.1, 0.2, 0.3, 0.7, 0.0, 0.0, 0.7),  # rounded
+        (0.1, 0.2, 0.3, 0.0, 0.4, 0.0, 0.9),
+    ],
+)
+def test_poses_are_taken_as_people_write_them(numbers):
+    assert Parameters(sparse_extrinsics=numbers).sparse_extrinsics == numbers
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ((0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0), "a quaternion of length 0 in [0.1, 0.0"),
+        ((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1e-300), "a quaternion of length 0 in"),
+        ((0.0, 0.0, 0.0, 0.7, 0.0, 0.0, 0.0), "a quaternion of length 0.7 in"),  # w was forgotten
+        ((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0), "a quaternion of length 2 in"),
+        ((0.0, 0.0, 0.0, 0.0, 0.0, 90.0, 0.0), "a quaternion of length 90 in"),  # degrees
+        ((0.0, 0.0, 0.0, 1e308, 1e308, 0.0, 0.0), "a quaternion of length inf in"),
+        ((0.0, 1e8, 0.0, 0.0, 0.0, 0.0, 1.0), "x y z of at most 1e+07 m, got [0.0, 100000000.0"),
+        ((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, float("nan")), "double_array that is finite"),
+        ((0.0, float("inf"), 0.0, 0.0, 0.0, 0.0, 1.0), "double_array that is finite"),
+        ((0.0, 0.0, 0.0, 1.0), "double_array of length 7, got [0.0, 0.0, 0.0, 1.0]"),
+    ],
+)
+def test_what_is_no_pose_is_refused_when_it_is_set(numbers, message):
+    with pytest.raises(InvalidInputError) as refusal:
+        Parameters().changed({"sparse_extrinsics": list(numbers)})
+    assert "parameter sparse_extrinsics: expected" in str(refusal.value)
+    assert message in str(refusal.value)
+
+
+@pytest.mark.parametrize(
     ("name", "given", "value"),
     [
         ("min_depth", 1, 1.0),
@@ -79,7 +116,7 @@ def test_bad_value_is_refused_naming_parameter_value_and_bound(name, value, mess
         ("rectify", False, "never"),
         ("sparse_extrinsics", [0, 0, 1, 0, 0, 0, 1], (0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)),
         ("sparse_extrinsics", array("d", [0.5] * 7), (0.5,) * 7),
-        ("sparse_extrinsics", array("q", [1] * 7), (1.0,) * 7),
+        ("sparse_extrinsics", array("q", [1, 2, 3, 0, 0, 0, 1]), (1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 1.0)),
         ("sparse_extrinsics", "[0, 0, -0.1, 0.5, -0.5, 0.5, 5e-1]", (0.0, 0.0, -0.1, 0.5, -0.5, 0.5, 0.5)),
         ("sparse_extrinsics", "0 0 -.1  0 0 0 1", (0.0, 0.0, -0.1, 0.0, 0.0, 0.0, 1.0)),
     ],

@@ -248,7 +248,7 @@ def test_extrinsics_parameter_moves_points():
 
 
 def test_points_need_a_calibration_and_relative_depth_does_not():
-    pipeline = Pipeline(KnownEstimator())
+    pipeline = Pipeline(KnownEstimator(), image_topic="/camera/image_rect")
     pipeline.sparse.points.put(point_samples())
     image, _ = frame()
     result = pipeline.process(image, None, set(Output))
@@ -256,13 +256,104 @@ def test_points_need_a_calibration_and_relative_depth_does_not():
     assert set(result.messages) == {Output.RELATIVE, Output.COLOR, Output.NORMALS, Output.STATUS}
 
 
-def test_registered_depth_needs_no_calibration_but_the_cloud_does():
-    pipeline = Pipeline(KnownEstimator())
+@pytest.mark.parametrize(("rectify", "topic"), [("never", "/image_raw"), ("auto", "/camera/image_rect")])
+def test_registered_depth_of_a_rectified_image_needs_no_calibration_but_the_cloud_does(rectify, topic):
+    pipeline = Pipeline(KnownEstimator(), Parameters(rectify=rectify), image_topic=topic)
     pipeline.sparse.depth.put(depth_samples())
     image, _ = frame()
-    messages = pipeline.process(image, None, set(Output)).messages
-    assert Output.DEPTH in messages
-    assert Output.POINTS not in messages
+    result = pipeline.process(image, None, set(Output))
+    assert not result.refusals
+    assert Output.DEPTH in result.messages
+    assert Output.POINTS not in result.messages
+
+
+@pytest.mark.parametrize("rectify", ["always", "auto"])
+@pytest.mark.parametrize("source", ["sparse_depth", "sparse_points", "fixed_scale"])
+def test_nothing_metric_of_an_image_whose_distortion_nobody_told(rectify, source):
+    pipeline = Pipeline(
+        KnownEstimator(), Parameters(rectify=rectify, fixed_scale=4.0 * (source == "fixed_scale"))
+    )
+    if source == "sparse_depth":
+        pipeline.sparse.depth.put(depth_samples())
+    elif source == "sparse_points":
+        pipeline.sparse.points.put(point_samples())
+    image, _ = frame()
+    result = pipeline.process(image, None, set(Output))
+    assert [refusal.reason for refusal in result.refusals] == ["camera_info: missing"]
+    assert set(result.messages) == {Output.RELATIVE, Output.COLOR, Output.NORMALS, Output.STATUS}
+    assert "camera_info: missing: expected the image's calibration" in result.messages[Output.STATUS].message
+    # Who wants nothing metric is not told of it.
+    assert not pipeline.process(frame(1)[0], None, {Output.RELATIVE, Output.STATUS}).refusals
+
+
+LENS = Camera(SIZE, CAMERA.intrinsics, DistortionModel.PLUMB_BOB, (-0.3, 0.0, 0.0, 0.0, 0.0))
+
+
+def spoilt(message, what):
+    if what == "frame":
+        message.header = header(0, "another")
+    elif what == "size":
+        message.width += 1
+    elif what == "calibration":
+        message.d = [1e308, 0.0, 0.0, 0.0, 0.0]
+    return message
+
+
+@pytest.mark.parametrize("what", ["frame", "size", "calibration"])
+@pytest.mark.parametrize("fixed_scale", [0.0, 4.0])
+def test_a_calibration_that_becomes_unusable_silences_metric_topics(what, fixed_scale):
+    """Though the scale would be held; and alignment goes on, when it is back, as if nothing had been."""
+    pipelines = [Pipeline(KnownEstimator(), Parameters(fixed_scale=fixed_scale)) for _ in range(2)]
+    for index in range(3):
+        for pipeline in pipelines:
+            pipeline.sparse.depth.put(depth_samples(index))
+            assert Output.DEPTH in pipeline.process(*frame(index, LENS), set(Output)).messages
+    interrupted = pipelines[0]
+    for index in range(3, 6):
+        interrupted.sparse.depth.put(depth_samples(index))
+        image, info = frame(index, LENS)
+        result = interrupted.process(image, spoilt(info, what), set(Output))
+        assert set(result.messages) == {Output.RELATIVE, Output.COLOR, Output.NORMALS, Output.STATUS}
+        assert [refusal.reason for refusal in result.refusals] == [f"camera_info: {what}"]
+        status = result.messages[Output.STATUS]
+        assert status.message.startswith(
+            "lost: the image may be distorted and can't be rectified: camera_info"
+        )
+        assert f"camera_info: {what}" in status.message
+    results = []
+    for pipeline in pipelines:
+        pipeline.sparse.depth.clear()
+        pipeline.sparse.depth.put(depth_samples(6))
+        results.append(pipeline.process(*frame(6, LENS), {Output.DEPTH}))
+    depths = [depth_from_message(result.messages[Output.DEPTH]) for result in results]
+    np.testing.assert_array_equal(*depths)
+    assert results[0].alignment.scale == results[1].alignment.scale
+
+
+def test_an_unusable_calibration_of_a_rectified_image_costs_the_cloud_only():
+    pipeline = Pipeline(KnownEstimator(), Parameters(rectify="never"))
+    pipeline.sparse.depth.put(depth_samples())
+    image, info = frame(0, LENS)
+    result = pipeline.process(image, spoilt(info, "frame"), set(Output))
+    assert [refusal.reason for refusal in result.refusals] == ["camera_info: frame"]
+    assert set(result.messages) == set(Output) - {Output.POINTS, Output.DEPTH_INFO}
+
+
+def test_a_leading_slash_makes_no_other_frame():
+    """Of the calibration, of either measurement, and of what the extrinsics describe."""
+    for sparse_extrinsics in ((0.0,) * 7, (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)):
+        pipeline = Pipeline(KnownEstimator(), Parameters(sparse_extrinsics=sparse_extrinsics))
+        for index, slash in enumerate(("", "/", "")):
+            image, info = frame(index)
+            info.header = header(index, f"{slash}camera")
+            depth = depth_samples(index)
+            depth.header = header(index, f"{slash}camera")
+            pipeline.sparse.points.put(point_samples(index, f"{slash}camera"))
+            pipeline.sparse.depth.put(depth)
+            result = pipeline.process(image, info, set(Output))
+            assert not result.refusals
+            assert result.alignment.source == "sparse_points + sparse_depth"
+            assert set(result.messages) == set(Output)
 
 
 @pytest.mark.parametrize("kind", ["size", "frame"])

@@ -127,6 +127,10 @@ def test_policy_is_what_the_depth_node_does(context, model_folder):
     done = [
         does(context, DepthNode, model=model, remove_masked_points=True, use_sim_time=True),
         does(context, DepthNode, model=model, image_transport="compressed"),
+        *(
+            does(context, DepthNode, model=model, sparse_depth_transport=transport)
+            for transport in ("compressed", "compressedDepth")
+        ),
     ]
     assert_policy_is_what_is_done("depth", done)
 

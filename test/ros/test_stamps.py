@@ -49,17 +49,6 @@ def test_refusal_tells_both_stamps():
     assert refusal.value.reason == "image: stale stamp"
 
 
-def test_exact_stamp_goes_before_the_latest():
-    buffer = StampedBuffer("sparse_points", capacity=3)
-    assert buffer.exact_or_latest(1) is None
-    messages = {stamp: message(stamp) for stamp in (1, 2, 3, 4)}
-    for item in messages.values():
-        buffer.put(item)
-    assert buffer.exact_or_latest(3) is messages[3]
-    assert buffer.exact_or_latest(3) is messages[3]
-    assert buffer.exact_or_latest(1) is messages[4]  # 1 fell out
-
-
 def test_closest_message_is_taken_once_with_all_before_it():
     buffer = StampedBuffer("sparse_points")
     messages = {stamp: message(stamp) for stamp in (100, 200, 300)}

@@ -134,6 +134,8 @@ CAMERA_CHANGES = (
     "noise",
     "jpeg",
     "cutout",
+    "overexposure",
+    "border",
 )
 
 
@@ -174,6 +176,49 @@ def test_strength_scales_colours_and_light():
             for recipe in (dataclasses.replace(OFF, **{name: 1.0}, strength=s) for s in (0.0, 0.5, 1.0))
         ]
         assert change[0] < 1 < change[1] < change[2]
+
+
+def test_overexposure_burns_out_half_of_a_picture_at_most():
+    image = np.random.default_rng(1).integers(20, 200, (40, 56, 3), dtype=np.uint8)
+    recipe = dataclasses.replace(OFF, overexposure=1.0)
+    burnt = [
+        (vary_camera(image, recipe, np.random.default_rng(seed)).max(-1) == 255).mean() for seed in range(40)
+    ]
+    assert 0.01 < min(burnt) < 0.1
+    assert 0.4 < max(burnt) < 0.55
+
+
+def test_a_dark_picture_is_not_lifted_out_of_its_noise():
+    image = np.full((12, 17, 3), 5, np.uint8)
+    assert (
+        vary_camera(image, dataclasses.replace(OFF, overexposure=1.0), np.random.default_rng(0)).max() <= 50
+    )
+
+
+def test_borders_are_of_one_colour_and_leave_the_middle_and_the_geometry_alone():
+    view = plane_view([0.3, -0.1, -1])
+    recipe = dataclasses.replace(OFF, border=1.0)
+    sides, colours = set(), set()
+    for seed in range(60):
+        varied = augment(view, SIZE, recipe, np.random.default_rng(seed))
+        np.testing.assert_array_equal(varied.depth_m, view.depth_m)
+        np.testing.assert_array_equal(varied.normals, view.normals)
+        inner = (slice(9, -9), slice(13, -13))  # an eighth of 72 and of 100
+        np.testing.assert_array_equal(varied.image[inner], view.image[inner])
+        changed = (varied.image != view.image).any(axis=-1)
+        sides.add((changed[0].all(), changed[-1].all(), changed[:, 0].all(), changed[:, -1].all()))
+        colours |= {tuple(colour) for colour in np.unique(varied.image[changed], axis=0)}
+        assert len(np.unique(varied.image[changed], axis=0)) <= 1
+    assert {(True,) * 4, (True, True, False, False), (False, False, True, True)} <= sides
+    assert {(0, 0, 0), (255, 255, 255)} < colours
+
+
+def test_changes_that_are_off_leave_the_others_as_they_were():
+    image = np.random.default_rng(1).integers(0, 256, (30, 44, 3), dtype=np.uint8)
+    varied = vary_camera(image, AugmentationRecipe(), np.random.default_rng(3))
+    with_border = vary_camera(image, AugmentationRecipe(border=1.0), np.random.default_rng(3))
+    inner = (slice(5, -5), slice(7, -7))
+    np.testing.assert_array_equal(varied[inner], with_border[inner])
 
 
 def test_grayscale_has_no_colour():

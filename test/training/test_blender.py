@@ -216,6 +216,41 @@ def test_a_bent_street_carries_what_stands_on_it() -> None:
     assert found["MATERIAL"] == ["asphalt"]
 
 
+GLASS = """
+import sys; sys.path.insert(0, {generator!r})
+import random, tempfile
+from pathlib import Path
+import bpy
+import numpy as np
+import cameras, passes
+from furniture import Furniture
+from lights import Skies
+from stage import Stage
+scene = passes.set_up((24, 40), 4, 1)
+camera = cameras.new_camera(scene)
+rng = random.Random(1)
+stage = Stage(rng, Furniture([], "train", rng, None), Skies([], "train", rng))
+stage.box(stage.paints.make("wall"), (-9, 4, -9), (9, 4.1, 9))
+for x, alpha in ((-1.5, 0.3), (1.5, 0.0)):
+    pane = stage.paints.make("wall")
+    next(n for n in pane.node_tree.nodes if n.type == "BSDF_PRINCIPLED").inputs["Alpha"].default_value = alpha
+    stage.box(pane, (x - 0.8, 2, -9), (x + 0.8, 2.01, 9))
+stage.skies.surround(outdoor=False)
+cameras.place(camera, cameras.View((0, 0, 0), 0, 0, 0, 80))
+bpy.context.view_layer.update()
+with tempfile.TemporaryDirectory() as folder:
+    depth_m = passes.render_picture(scene, Path(folder, "frame.exr")).depth_m
+half = depth_m[:, 4:10], depth_m[:, 30:36]
+print("DEPTHS", *(f(part) for part in half for f in (np.min, np.max)))
+"""
+
+
+def test_thin_glass_has_the_depth_of_its_front_and_what_is_cut_out_none() -> None:
+    lines = run("-c", GLASS.format(generator=str(GENERATOR))).splitlines()
+    found = next(line.split()[1:] for line in lines if line.startswith("DEPTHS"))
+    np.testing.assert_allclose(np.array(found, dtype=float), [2, 2, 4, 4], atol=1e-3)
+
+
 def test_the_splits_share_no_panorama() -> None:
     program = (
         f"import sys; sys.path.insert(0, {str(GENERATOR)!r}); import random; from pathlib import Path; "

@@ -22,6 +22,7 @@ GIB = 1 << 30
 NEEDS_GIB = 11
 
 pytestmark = [
+    pytest.mark.stress,
     pytest.mark.skipif(os.environ.get("E2E_DEPTH_STRESS") != "1", reason="E2E_DEPTH_STRESS=1 runs it"),
     pytest.mark.timeout(3600),
 ]

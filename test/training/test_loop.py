@@ -290,6 +290,7 @@ def test_recipe_is_hashable_and_frozen(shards):
         recipe.seed = 4
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_learns_sixteen_scenes_by_heart(tmp_path, shards):
     recipe = small_recipe(

@@ -310,6 +310,14 @@ def test_zero_vector_is_turned_the_right_way():
     torch.testing.assert_close(-vector.grad / vector.grad.norm(), direction)
 
 
+def test_unknown_direction_turns_nothing():
+    vector = torch.tensor([0.3, -2.0, 1.0]).reshape(1, 3, 1, 1).requires_grad_()
+    result = angle_between(vector, torch.zeros(1, 3, 1, 1))
+    assert result.item() == pytest.approx(math.pi / 2)
+    result.sum().backward()
+    assert (vector.grad == 0).all()
+
+
 def test_normals_gradient_agrees_with_finite_differences():
     generator = torch.Generator().manual_seed(1)
     decoded = torch.randn(2, 3, 4, 6, generator=generator)

@@ -128,6 +128,7 @@ def logged(folder):
 
 
 @pytest.mark.timeout(1300)
+@pytest.mark.slow
 def test_two_processes_make_the_training_of_one(tmp_path, recipe_file):
     alone, together, parts = tmp_path / "alone", tmp_path / "together", tmp_path / "parts"
     recipe = read_recipe(recipe_file)

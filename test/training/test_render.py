@@ -11,7 +11,7 @@ from e2e_depth_ros.core.errors import InvalidInputError, MissingDependencyError
 from e2e_depth_ros.training import renderers
 from e2e_depth_ros.training.recipe_file import read_yaml
 from e2e_depth_ros.training.render import main, render
-from e2e_depth_ros.training.render_recipe import PathRecipe, RenderRecipe, SceneMix
+from e2e_depth_ros.training.render_recipe import PathRecipe, RenderRecipe, SceneMix, VarietyRecipe
 from e2e_depth_ros.training.renderers import read_scene
 from e2e_depth_ros.training.shards import find_shards, read_shard
 
@@ -186,6 +186,19 @@ def test_blender_is_told_of_the_path(tmp_path: Path, python: Path) -> None:
     np.testing.assert_allclose([s.world_from_camera[0, 3] for s in samples[:3]], [0.03, 0.06, 0.09])
 
 
+def test_blender_is_told_of_the_choices_that_are_on(tmp_path: Path, python: Path) -> None:
+    # The generator here dies of an option that it does not know, as one of another version would.
+    recipe = RenderRecipe(**{**RECIPE.__dict__, "images": 2})
+    assert render(recipe, tmp_path / "off", blender_python=python, show_progress=False)["images"] == 2
+    with renderers.GENERATOR.open("a") as file:
+        file.write("open(options.output + '/../told', 'w').write(options.variety)")
+    text = renderers.GENERATOR.read_text().replace('"models"', '"models", "variety"')
+    renderers.GENERATOR.write_text(text)
+    recipe = RenderRecipe(**{**recipe.__dict__, "images": 12, "variety": VarietyRecipe(near=0.25, pale=1.0)})
+    render(recipe, tmp_path / "on", blender_python=python, show_progress=False)
+    assert (tmp_path / "on" / "told").read_text() == "pale=1.0,near=0.25"
+
+
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("render_*.yaml")), ids=lambda path: path.stem)
 def test_shipped_recipes_are_valid(path: Path) -> None:
     assert read_yaml(path, RenderRecipe).images >= 480
@@ -204,6 +217,8 @@ def test_recipe_reads_its_keys_and_refuses_others(tmp_path: Path) -> None:
         ("{source: blender, images: 0}", "images: expected at least 1, got 0"),
         ("{source: blender, images: 9, size: [24]}", "size: expected 2 entries"),
         ("{source: blender, images: 9, mix: {rooms: 1}}", "unknown key mix.rooms"),
+        ("{source: blender, images: 9, variety: {rain: 1}}", "unknown key variety.rain"),
+        ("{source: blender, images: 9, variety: {near: 2}}", r"variety.near: .* in 0\.\.1, got 2\.0"),
         ("{source: blender, images: 9, path: {frames: 1}}", "path.frames: expected 0 or at least 2, got 1"),
         ("{source: blender, images: 9, path: {step_m: -1}}", r"path.step_m: .* got -1\.0"),
     ):

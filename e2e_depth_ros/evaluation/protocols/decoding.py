@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import os
-from typing import Any
+from typing import Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.evaluation.frames import decode_pixels
+from e2e_depth_ros.core.image_files import decode_pixels
+
+_VECTOR_FORMATS: Final = ("PNG", "OpenEXR")
 
 
 def decode_depth_png(data: bytes, name: str, units_per_metre: float) -> NDArray[np.float32]:
@@ -43,7 +45,9 @@ def decode_vectors(data: bytes, name: str) -> NDArray[np.float32]:
     else:
         # OpenCV reads OpenEXR only where it is told to.
         os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")
-        vectors = decode_pixels(data, name, cv2.IMREAD_UNCHANGED)[..., ::-1]  # from BGR
+        vectors = decode_pixels(data, name, cv2.IMREAD_UNCHANGED, formats=_VECTOR_FORMATS)[
+            ..., ::-1
+        ]  # from BGR
     if vectors.ndim != 3 or vectors.shape[2] != 3:
         raise InvalidInputError(f"expected three channels in {name}, got shape {vectors.shape}")
     return vectors.astype(np.float32)

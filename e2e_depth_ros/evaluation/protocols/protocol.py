@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.image_files import decode_image
 from e2e_depth_ros.core.maps import DepthMap, NormalMap
-from e2e_depth_ros.evaluation.frames import decode_image
 from e2e_depth_ros.evaluation.protocols.scoring import DepthRules, NormalsRules
 from e2e_depth_ros.evaluation.protocols.tree import DataTree
 from e2e_depth_ros.model.task import Task

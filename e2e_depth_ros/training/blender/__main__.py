@@ -19,9 +19,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
+import additions
 import bpy
 import cameras
 import corridors
@@ -35,7 +37,9 @@ import tabletops
 import yards
 from furniture import Furniture
 from lights import Skies, blender_surroundings
+from numpy.typing import NDArray
 from stage import Plan, Stage
+from variety import CHOICES, Variety
 
 BUILDERS: dict[str, Callable[[Stage], Plan]] = {
     "room": rooms.build,
@@ -47,6 +51,7 @@ BUILDERS: dict[str, Callable[[Stage], Plan]] = {
     "stairs": stairs.build,
 }
 MIX = "room=0.34,tabletop=0.12,corridor=0.07,hall=0.07,stairs=0.03,street=0.29,yard=0.08"
+Developer = Callable[[NDArray[np.float32]], NDArray[np.uint8]]
 MEMORY = "/dev/shm"  # noqa: S108 - a private folder is made in it
 OPTICAL_FROM_BLENDER = np.diag([1.0, -1.0, -1.0, 1.0])
 
@@ -65,7 +70,7 @@ def main() -> None:
         return
     skies = Skies([*blender_surroundings(), *options.panoramas], options.split, rng)
     print(f"models {furniture.roles()} panoramas {[path.stem for path in skies.paths]}", file=log, flush=True)
-    stage = Stage(rng, furniture, skies)
+    stage = Stage(rng, furniture, skies, Variety(rng, options.variety))
     kinds, weights = zip(*options.mix.items(), strict=True)
     with tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as folder:
         for seed in range(options.seed, options.seed + options.scenes):
@@ -77,7 +82,8 @@ def main() -> None:
             begin = time.process_time()
             stage.clear()
             kind = rng.choices(kinds, weights)[0]
-            plan = BUILDERS[kind](stage)
+            stage.paints.pale = kind in additions.INDOORS and stage.happens("pale")
+            plan = additions.enrich(stage, kind, BUILDERS[kind](stage))
             bpy.context.view_layer.update()
             if options.step is None:
                 views = cameras.choose(scene, plan.draw_view, plan.clearance, options.views)
@@ -86,11 +92,7 @@ def main() -> None:
                 views = cameras.choose_path(scene, plan.draw_view, plan.clearance, rng, motion)
             built = time.process_time() - begin
             if views:
-                # One camera that moves keeps its settings; views apart have their own.
-                develop = [rng] * len(views)
-                if options.step is not None:
-                    light = rng.random()
-                    develop = [random.Random(light) for _ in views]
+                develop = _developers(stage, len(views), moving=options.step is not None)
                 _render(scene, camera, views, develop, kind, seed, Path(folder, "frame.exr"), path)
             spent = time.process_time() - begin
             report = f"scene {seed} {kind} views {len(views)} build {built:.2f} s total {spent:.2f} s"
@@ -101,7 +103,7 @@ def _render(
     scene: bpy.types.Scene,
     camera: bpy.types.Object,
     views: list[cameras.View],
-    develop: list[random.Random],
+    develop: list[Developer],
     kind: str,
     seed: int,
     frame: Path,
@@ -109,7 +111,7 @@ def _render(
 ) -> None:
     """Render the views of one scene and write its file, whole or not at all.
 
-    `develop` draws white balance and exposure of each view.
+    `develop` makes the image of each view.
     """
     pictures, poses, focals = [], [], []
     for view in views:
@@ -122,9 +124,7 @@ def _render(
     with temporary.open("wb") as file:
         np.savez(
             file,
-            image=np.stack(
-                [passes.develop(one.radiance, rng) for one, rng in zip(pictures, develop, strict=True)]
-            ),
+            image=np.stack([make(one.radiance) for one, make in zip(pictures, develop, strict=True)]),
             depth_m=np.stack([picture.depth_m for picture in pictures]),
             normals=np.stack([picture.normals for picture in pictures]),
             focal_px=np.array(focals),
@@ -133,6 +133,22 @@ def _render(
             seed=np.array(seed),
         )
     temporary.replace(path)
+
+
+def _developers(stage: Stage, count: int, *, moving: bool) -> list[Developer]:
+    """Draw how views become images: a camera that moves keeps its settings, views apart have their own."""
+    if moving:
+        light, burnt_out = stage.rng.random(), _burnt_out(stage)
+        return [partial(passes.develop, rng=random.Random(light), burnt_out=burnt_out) for _ in range(count)]
+    return [partial(passes.develop, rng=stage.rng, burnt_out=_burnt_out(stage)) for _ in range(count)]
+
+
+def _burnt_out(stage: Stage) -> float:
+    """The share of a picture that is to be white."""
+    if stage.happens("overexposed"):
+        return stage.rng.uniform(0.1, 0.45)
+    # Metered as any other scene, a white room would be grey.
+    return stage.rng.uniform(0, 0.1) if stage.paints.pale else 0.0
 
 
 def _quiet_blender() -> TextIO:
@@ -157,6 +173,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--mix", type=_mix, default=_mix(MIX), help="share of each kind, say room=0.7,street=0.3"
     )
+    parser.add_argument(
+        "--variety",
+        type=_variety,
+        default={},
+        help=f"probability of each choice, say pale=0.3,near=0.2; of {', '.join(CHOICES)}",
+    )
     parser.add_argument("--furniture", type=Path, nargs="*", default=[], help="catalogues (.sh3f)")
     parser.add_argument("--models", type=Path, help="folder that keeps imported models for later processes")
     parser.add_argument(
@@ -172,8 +194,21 @@ def _size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
+def _variety(text: str) -> dict[str, float]:
+    probabilities = _numbers(text)
+    try:
+        Variety(random.Random(), probabilities)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return probabilities
+
+
+def _numbers(text: str) -> dict[str, float]:
+    return {name: float(number) for name, number in (part.split("=") for part in text.split(","))}
+
+
 def _mix(text: str) -> dict[str, float]:
-    mix = {kind: float(share) for kind, share in (part.split("=") for part in text.split(","))}
+    mix = _numbers(text)
     unknown = set(mix) - set(BUILDERS)
     if unknown:
         raise argparse.ArgumentTypeError(f"expected kinds of {', '.join(BUILDERS)}, got {', '.join(unknown)}")

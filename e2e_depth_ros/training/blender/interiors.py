@@ -47,7 +47,7 @@ def build_shell(
         stage: The scene.
         shell: Its inside.
         paints: Materials for frames and doors.
-        windows: Probability that a wall has a window.
+        windows: Probability that a wall has a window; a pale scene has none.
         doors: Tries for doors on each wall.
         wall: Role of the walls' materials.
         floor: Role of the floor's.
@@ -65,7 +65,7 @@ def build_shell(
     for side in range(4):
         base, length = shell.wall(side)
         material = stage.rng.choice([plain, plain, accent])
-        if stage.chance(windows):
+        if stage.chance(0.0 if stage.paints.pale else windows):
             glazed.append(side)
             _wall_with_window(stage, material, paints, base, length, shell.height)
             continue

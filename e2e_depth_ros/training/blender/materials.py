@@ -99,14 +99,59 @@ ROLES: dict[str, tuple[list[tuple[Maker, str]], tuple[float, float]]] = {
     "rubber": ([(textures.plain, "rubber")], (0.6, 0.9)),
     "marking": ([(textures.grainy, "white"), (textures.plain, "white")], (0.6, 0.9)),
     "metal": ([(textures.plain, "grey")], (0.1, 0.5)),
+    "paper": ([(textures.plain, "paper")], (0.7, 1)),
+    "worktop": (
+        [
+            (textures.plain, "white"),
+            (textures.plain, "grey"),
+            (textures.plain, "any"),
+            (textures.wooden, "wood"),
+            (textures.mottled, "stone"),
+            (textures.grainy, "grey"),
+        ],
+        (0.15, 0.7),
+    ),
+    "skin": ([(textures.plain, "skin")], (0.5, 0.8)),
+    "hair": ([(textures.grainy, "hair")], (0.5, 0.9)),
+}
+
+# What takes their place in a pale scene.
+PALE: dict[str, tuple[list[tuple[Maker, str]], tuple[float, float]]] = {
+    "wall": ([(textures.plain, "paper")] * 3 + [(textures.plain, "white")], (0.6, 1)),
+    "ceiling": ([(textures.plain, "paper")], (0.7, 1)),
+    "floor": (
+        [
+            (textures.tiles, "white"),
+            (textures.plain, "white"),
+            (textures.planks, "wood"),
+            (textures.grainy, "grey"),
+            (textures.plain, "stone"),
+        ],
+        (0.2, 0.9),
+    ),
+    "furniture": ([(textures.plain, "paper")] * 4 + [(textures.wooden, "wood")], (0.15, 0.8)),
+    "worktop": ([(textures.plain, "paper")] * 3 + [(textures.plain, "white")], (0.1, 0.6)),
+    "thing": (
+        [(textures.plain, "paper")] * 4 + [(textures.plain, "any")] * 2 + [(textures.wooden, "wood")],
+        (0.1, 0.95),
+    ),
+    "fabric": (
+        [(textures.plain, "paper"), (textures.grainy, "white"), (textures.plain, "any")],
+        (0.8, 1),
+    ),
 }
 
 
 class Paints:
-    """Makes the materials of one scene after another."""
+    """Makes the materials of one scene after another.
+
+    Attributes:
+        pale: Whether the present scene is mostly white.
+    """
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
+        self.pale = False
 
     def make(self, role: str) -> bpy.types.Material:
         """Make a new material for a part of a scene.
@@ -115,7 +160,7 @@ class Paints:
             KeyError: There is no such role.
         """
         rng = self._rng
-        makers, roughness = ROLES[role]
+        makers, roughness = PALE[role] if self.pale and role in PALE else ROLES[role]
         maker, palette = rng.choice(makers)
         graph = Graph(role)
         colour, height = maker(graph, rng, palette)

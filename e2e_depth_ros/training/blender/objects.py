@@ -71,6 +71,20 @@ def litter(stage: Stage, paints: Palette, base: Matrix, size: tuple[float, float
     for _ in range(count):
         x, y = (stage.rng.uniform(-0.45, 0.45) * side for side in size)
         clutter(stage, paints, base @ frame(x, y))
+    if stage.paints.pale:
+        papers(stage, base, size)
+
+
+def papers(stage: Stage, base: Matrix, size: tuple[float, float]) -> None:
+    """Sheets of paper and a few piles of them, strewn over a rectangle that is centred in `base`."""
+    rng = stage.rng
+    white = stage.paints.make("paper")
+    for index in range(rng.randint(0, 6)):
+        x, y = (rng.uniform(-0.4, 0.4) * side for side in size)
+        thick = rng.uniform(0.01, 0.05) if stage.chance(0.2) else 0.0005
+        # Sheets that lie on each other must not share a plane.
+        z = thick / 2 + 0.0007 * index
+        stage.shape("box", white, (x, y, z), (0.21, 0.297, thick), base=base, turn=rng.uniform(0, pi))
 
 
 def table(stage: Stage, paints: Palette, base: Matrix, size: tuple[float, float, float]) -> None:

@@ -57,6 +57,8 @@ def set_up(size: tuple[int, int], samples: int, threads: int) -> bpy.types.Scene
     cycles.caustics_reflective = cycles.caustics_refractive = False
     cycles.sample_clamp_indirect = 4.0
     layer.use_pass_z = True
+    # Depth is that of the first surface that is there at all: through thin glass it would be any of two.
+    layer.pass_alpha_threshold = 0.05
     for name in (SMOOTH, FLAT):
         aov = layer.aovs.add()
         aov.name, aov.type = name, "COLOR"
@@ -130,11 +132,19 @@ def merge_normals(
     return np.where(whole[..., None], np.where(close & seen, smooth, flat), 0).astype(np.float32)
 
 
-def develop(radiance: NDArray[np.float32], rng: random.Random) -> NDArray[np.uint8]:
+def develop(radiance: NDArray[np.float32], rng: random.Random, burnt_out: float = 0.0) -> NDArray[np.uint8]:
     """Balance and expose as an automatic camera does, sometimes wrongly, and return sRGB.
 
     White balance brings the mean colour part of the way to grey. The exposure brings the middle of the
     picture to a drawn grey; one picture in seven is much too dark or too bright.
+
+    Args:
+        radiance: (H, W, 3), linear RGB.
+        rng: Draws balance and exposure.
+        burnt_out: At least this share of the pixels becomes white.
+
+    Returns:
+        (H, W, 3).
     """
     mean = np.minimum(radiance, 4 * np.median(radiance) + 1e-4).mean(axis=(0, 1)) + 1e-4
     balance = np.clip(mean.mean() / mean, 0.4, 2.5) ** rng.uniform(0.3, 0.9)
@@ -145,6 +155,8 @@ def develop(radiance: NDArray[np.float32], rng: random.Random) -> NDArray[np.uin
     if rng.random() < 0.14:
         grey = rng.choice([rng.uniform(0.02, 0.1), rng.uniform(0.3, 0.6)])
     gain = min(grey / max(middle, 1e-4), 2.5 / max(float(np.quantile(luminance, 0.9)), 1e-4))
+    if burnt_out > 0:
+        gain = max(gain, 1.6 / max(float(np.quantile(luminance, 1 - burnt_out)), 1e-4))
     light = np.clip(radiance * gain, 0, None)
     knee = rng.uniform(0.6, 0.9)
     soft = knee + (1 - knee) * (1 - np.exp(-(light - knee) / (1 - knee)))

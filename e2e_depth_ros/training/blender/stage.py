@@ -18,6 +18,7 @@ from lights import Skies, add_lamp, lamplight
 from materials import Paints
 from mathutils import Euler, Matrix, Vector
 from meshes import Point, Shapes
+from variety import Variety
 
 IDENTITY = Matrix.Identity(4)
 UPRIGHT = Euler((0, 0, 0))
@@ -39,8 +40,11 @@ class Plan:
 class Stage:
     """Holds the random source, the assets, and the objects of the present scene."""
 
-    def __init__(self, rng: random.Random, furniture: Furniture, skies: Skies) -> None:
+    def __init__(
+        self, rng: random.Random, furniture: Furniture, skies: Skies, variety: Variety | None = None
+    ) -> None:
         self.rng = rng
+        self._variety = variety or Variety(rng, {})
         self.furniture = furniture
         self.skies = skies
         self.paints = Paints(rng)
@@ -55,6 +59,11 @@ class Stage:
         bpy.data.batch_remove([*self._objects, *bpy.data.lights, *materials, *self._own_meshes])
         self._objects.clear()
         self._own_meshes.clear()
+        self.paints.pale = False
+
+    def happens(self, choice: str) -> bool:
+        """True with the probability that the recipe gives to a choice of `variety`."""
+        return self._variety.happens(choice)
 
     def chance(self, probability: float) -> bool:
         """True with this probability."""
@@ -140,7 +149,9 @@ class Stage:
             slot = largest_plain_slot(mesh) if self.chance(0.6) else None
             if slot is not None:
                 self._repaint(thing, slot, "car")
-        elif model.category not in ("Characters", "Exterior") and self.chance(0.25):
+        elif model.category not in ("Characters", "Exterior") and self.chance(
+            0.6 if self.paints.pale else 0.25
+        ):
             for slot in range(len(thing.material_slots)):
                 if self.chance(0.5):
                     self._repaint(thing, slot, self.rng.choice(["furniture", "fabric", "thing"]))

@@ -16,6 +16,7 @@ pytest.importorskip("skimage")
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_every_scene_comes_back_as_depth(tiny_checkpoint, tmp_path):
     command = [sys.executable, "-m", "e2e_depth_ros.cli.main", "demo", "--output", tmp_path]
     command += ["--model", tiny_checkpoint("embedded"), "--frames", "2", "--rate", "10"]
