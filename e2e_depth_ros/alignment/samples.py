@@ -130,7 +130,7 @@ def samples_from_points(
     the foreground the depth of the background. They show by having clearly nearer points all around.
 
     Args:
-        points_m: (N, 3), metres, in the sensor's frame; NaN for no return.
+        points_m: (N, 3), metres, in the sensor's frame; NaN or 0, 0, 0 for no return.
         camera_from_points: (4, 4), the pose of the sensor's frame in the camera's optical frame.
         camera: The camera, at the native size of the image.
         min_depth_m: Nearer is dropped.
@@ -139,8 +139,8 @@ def samples_from_points(
         source: Name of the sensor.
 
     Returns:
-        At most about `MAX_SAMPLES` samples. `dropped` counts not_finite, behind_camera, too_near,
-        too_far, outside_image, occluded and surplus.
+        At most about `MAX_SAMPLES` samples. `dropped` counts not_finite (as is what has no return),
+        behind_camera, too_near, too_far, outside_image, occluded and surplus.
 
     Raises:
         InvalidInputError: `points_m` or `camera_from_points` has another shape.
@@ -154,6 +154,9 @@ def samples_from_points(
     projection = (camera.intrinsics @ pose[:3]).astype(np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
         uvw = _transformed(points, projection)
+    # Many drivers leave a direction without a return at 0, 0, 0: the sensor itself, which may be in view.
+    at_sensor = np.flatnonzero(uvw[2] == projection[2, 3])
+    uvw[2, at_sensor[~points[at_sensor].any(axis=1)]] = np.nan
     visible = (uvw[2] >= min_depth_m) & (uvw[2] <= max_depth_m)  # NaN fails both
     count = int(np.count_nonzero(visible))
     dropped = _count_invisible(uvw[2], count, min_depth_m)

@@ -37,11 +37,11 @@ def shortfall(source: str, dropped: Mapping[str, int]) -> str:
     """
     things = "points" if source == "sparse_points" else "samples"
     counts = Counter(dropped)
-    no_return = counts.pop("not_finite", 0)  # an organised cloud is full of them
+    no_return = counts.pop("not_finite", 0)  # an organised cloud is full of them, and of 0, 0, 0
     total = sum(counts.values())
     if not total:
         none = "no pixel holds a measurement" if source == "sparse_depth" else f"0 {things}"
-        return f"{source}: {no_return} {things}, all NaN or infinite" if no_return else f"{source}: {none}"
+        return f"{source}: {no_return} {things}, all NaN, infinite or 0" if no_return else f"{source}: {none}"
     (reason, count), *others = counts.most_common()
     where = f"{_WHERE.get(reason, reason)}{_MISTAKE.get(reason, '')}"
     if others:
@@ -51,4 +51,4 @@ def shortfall(source: str, dropped: Mapping[str, int]) -> str:
         words = f"all {total} samples {where}"
     else:
         words = f"{total} {things}, all {where}"
-    return f"{source}: {words}" + (f" (and {no_return} NaN or infinite)" if no_return else "")
+    return f"{source}: {words}" + (f" (and {no_return} NaN, infinite or 0)" if no_return else "")

@@ -242,3 +242,13 @@ def test_wrong_input_is_refused_with_what_was_found(call, message):
 def test_no_points_give_no_samples():
     assert len(samples_from_points(np.zeros((0, 3)), IDENTITY, camera())) == 0
     assert len(samples_from_depth(np.zeros(SIZE, np.float32), SIZE)) == 0
+
+
+def test_the_sensor_itself_is_no_measurement():
+    """Many drivers leave a direction without a return at 0, 0, 0, which may be in view of the camera."""
+    pose = np.eye(4)
+    pose[2, 3] = 0.5
+    points = np.array([[0, 0, 0], [0.1, 0, 2], [0, 0, 0], [0.2, 0.1, 0], [np.nan] * 3])
+    samples = samples_from_points(points, pose, camera(), cull_occluded=False)
+    np.testing.assert_allclose(np.sort(samples.depth_m), [0.5, 2.5])
+    assert samples.dropped == {"not_finite": 3}

@@ -24,7 +24,7 @@ WORDS = st.one_of(
 )
 
 
-def fuzz(strategy):
+def fuzz(strategy, examples=EXAMPLES):
     """Decorate a test of one argument: it is called with so many examples of the strategy.
 
     The same ones each time, so that a failure comes back; with E2E_DEPTH_STRESS=1 others each time.
@@ -32,7 +32,7 @@ def fuzz(strategy):
 
     def decorate(test):
         limits = settings(
-            max_examples=EXAMPLES,
+            max_examples=examples,
             deadline=None,  # others use the machine too
             derandomize=EXAMPLES < 1000,
             database=None,

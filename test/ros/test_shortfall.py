@@ -25,7 +25,7 @@ NONE = "lost: no alignment yet: "
         ("sparse_points", {"behind_camera": 0}, "0 points"),
         ("sparse_depth", {}, "no pixel holds a measurement"),
         ("sparse_points + sparse_depth", {}, "0 samples"),
-        ("sparse_points", {"not_finite": 9}, "9 points, all NaN or infinite"),
+        ("sparse_points", {"not_finite": 9}, "9 points, all NaN, infinite or 0"),
         ("sparse_points", {"behind_camera": 400}, "400 points, all behind the camera: is the frame optical?"),
         ("sparse_points", {"too_far": 308}, "all 308 samples beyond sparse_max_depth: millimetres?"),
         ("sparse_depth", {"too_far": 308}, "all 308 samples beyond sparse_max_depth: millimetres?"),
@@ -40,14 +40,14 @@ NONE = "lost: no alignment yet: "
         (
             "sparse_points",
             {"not_finite": 600, "behind_camera": 400},
-            "400 points, all behind the camera: is the frame optical? (and 600 NaN or infinite)",
+            "400 points, all behind the camera: is the frame optical? (and 600 NaN, infinite or 0)",
         ),
         (
             "sparse_points",
             {"outside_image": 10, "behind_camera": 250, "occluded": 1, "not_finite": 3},
             (
                 "none of 261 points is usable: 250 behind the camera: is the frame optical?;"
-                " 10 outside the image, 1 hidden behind others (and 3 NaN or infinite)"
+                " 10 outside the image, 1 hidden behind others (and 3 NaN, infinite or 0)"
             ),
         ),
     ],
@@ -85,7 +85,7 @@ def cloud(count=400):
         (cloud() * [1, 1, -1], "400 points, all behind the camera: is the frame optical?"),
         (cloud(308) * 1000, "all 308 samples beyond sparse_max_depth: millimetres?"),
         (cloud() + np.array([900, 0, 0]), "400 points, all outside the image: is the pose right?"),
-        (cloud() * np.nan, "400 points, all NaN or infinite"),
+        (cloud() * np.nan, "400 points, all NaN, infinite or 0"),
         (cloud() * 0.001, "all 400 samples nearer than sparse_min_depth"),
     ],
     ids=["empty", "behind", "millimetres", "outside", "NaN", "kilometres"],
