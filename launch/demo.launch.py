@@ -1,16 +1,30 @@
-"""Starts the depth node, a camera that shows real frames again and again, and RViz."""
+"""Starts the depth node, a camera that shows real frames again and again, and RViz.
+
+It stays on this machine, in a ROS domain that nobody else is in.
+"""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from typing import Any
 
 from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, IncludeLaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    IncludeLaunchDescription,
+    LogInfo,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+    Shutdown,
+)
+from launch.launch_context import LaunchContext
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.ros.launch_end import ending
+from e2e_depth_ros.ros.launching import LaunchArguments, require_executable
+from e2e_depth_ros.ros.middleware import local_environment, unused_domain
 from launch import LaunchDescription
 
 LAUNCH = Path(get_package_share_directory("e2e_depth_ros")) / "launch"
@@ -25,27 +39,53 @@ ARGUMENTS = {
     "rviz": ("true", "Whether to start RViz."),
     "rate": ("5.0", "Frames a second."),
     "points": ("500", "Metric points a frame, drawn from the frame's measured depth."),
+    "domain_id": ("", "ROS domain; by default one that nobody is in on this machine."),
 }
 
 
-def generate_launch_description() -> LaunchDescription:
-    value = {name: LaunchConfiguration(name) for name in ARGUMENTS}
+def start(context: LaunchContext) -> list[Any]:
+    """Start everything, or nothing."""
+    arguments = LaunchArguments({name: context.launch_configurations[name] for name in ARGUMENTS})
+    try:
+        return demo(arguments)
+    except InvalidInputError as error:
+        return ending(error)
+
+
+def demo(arguments: LaunchArguments) -> list[Any]:
+    """Make the actions; nothing is started before all that they need is known to be there.
+
+    Args:
+        arguments: Of this file.
+
+    Raises:
+        InvalidInputError: An argument is wrong, or something is missing.
+    """
+    arguments.is_true("rviz")
+    needed = [("e2e_depth_ros", "depth_node"), ("e2e_depth_ros", "demo_camera")]
+    for package, executable in [*needed, ("tf2_ros", "static_transform_publisher")]:
+        require_executable(package, executable, "demo.launch.py")
+    if arguments.is_true("rviz"):
+        require_executable("rviz2", "rviz2", "rviz:=true")
+    domain = arguments.domain("domain_id") if arguments.text("domain_id") else unused_domain()
+    camera = Node(
+        package="e2e_depth_ros",
+        executable="demo_camera",
+        namespace=NAMESPACE,
+        arguments=[
+            *("--frames", "30", "--rate", str(arguments.number("rate", 0.01))),
+            *("--points", str(int(arguments.number("points", 1)))),
+            *("--listeners", "1", "--measured", "--repeat"),
+        ],
+        output="screen",
+        on_exit=[Shutdown(reason="the demo's camera has ended")],
+    )
     depth = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(LAUNCH / "depth.launch.py")),
         launch_arguments={
             "namespace": NAMESPACE,
-            "model": value["model"],
-            "device": value["device"],
-            "rviz": value["rviz"],
+            **{name: arguments.text(name) for name in ("model", "device", "rviz")},
         }.items(),
-    )
-    camera = ExecuteProcess(
-        cmd=[
-            *(sys.executable, "-m", "e2e_depth_ros.cli.demo.publisher", "--namespace", NAMESPACE),
-            *("--frames", "30", "--rate", value["rate"], "--points", value["points"]),
-            *("--listeners", "1", "--repeat"),
-        ],
-        output="screen",
     )
     transforms = [
         Node(
@@ -55,15 +95,24 @@ def generate_launch_description() -> LaunchDescription:
         )
         for frame in SCENE_FRAMES
     ]
+    environment = {**local_environment(), "ROS_DOMAIN_ID": str(domain)}
+    return [
+        LogInfo(msg=f"The demo is alone in ROS domain {domain}: export ROS_DOMAIN_ID={domain} to look on."),
+        *(SetEnvironmentVariable(name, value) for name, value in environment.items()),
+        depth,
+        camera,
+        *transforms,
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments, then start."""
     return LaunchDescription(
         [
             *(
                 DeclareLaunchArgument(name, default_value=default, description=description)
                 for name, (default, description) in ARGUMENTS.items()
             ),
-            # First, as it sets the environment of what follows.
-            depth,
-            camera,
-            *transforms,
+            OpaqueFunction(function=start),
         ]
     )

@@ -1,33 +1,45 @@
 """Starts the depth node; RViz and the mask node if asked.
 
 ros2 launch e2e_depth_ros depth.launch.py --show-args
+
+A launch file that includes it several times gives each a scope of its own, as cameras.launch.py does.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
-from launch.conditions import IfCondition
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.launch_context import LaunchContext
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.ros.launch_end import ending
+from e2e_depth_ros.ros.launching import LaunchArguments, require_executable, require_model
+from e2e_depth_ros.ros.middleware import image_environment
 from launch import LaunchDescription
 
 CONFIG = Path(get_package_share_directory("e2e_depth_ros")) / "config"
+RESPAWN_DELAY_S = 2.0
 
 ARGUMENTS = {
     "image": ("image_raw", "Topic of the camera's images."),
     "camera_info": ("camera_info", "Topic of its calibration."),
     "sparse_points": ("sparse_points", "Topic of metric points (PointCloud2), if there are any."),
     "sparse_depth": ("sparse_depth", "Topic of metric depth registered to the image, if there is any."),
+    "image_transport": ("", "raw or compressed; by default as params_file says."),
     "model": ("", "Checkpoint: embedded, a folder, or a Hugging Face id; by default as params_file says."),
     "device": ("", "Where the network runs: auto, cpu, cuda or cuda:N; by default as params_file says."),
     "params_file": (str(CONFIG / "depth.yaml"), "The node's parameters."),
+    "name": ("depth", "Name of the node."),
     "namespace": ("", "Namespace of the node and its topics."),
+    "use_sim_time": ("", "Whether the clock is /clock: true or false; by default as params_file says."),
+    "respawn": ("false", "Whether to start a node again when it has ended."),
+    "log_level": ("info", "debug, info, warn, error or fatal."),
+    "enclave": ("", "SROS2: the enclave that holds those of the nodes, say /e2e_depth_ros; by default none."),
     "rviz": ("false", "Whether to start RViz."),
     "mask": (
         "false",
@@ -36,67 +48,110 @@ ARGUMENTS = {
     "mask_model": ("", "Its checkpoint, which paints by instruction; by default as mask_params_file says."),
     "mask_object": ("", "What to mask, in English; by default as mask_params_file says: the person."),
     "mask_params_file": (str(CONFIG / "mask.yaml"), "The mask node's parameters."),
+    "mask_name": ("mask", "Name of the mask node."),
 }
 
 
-def nodes(context: LaunchContext) -> list[Node]:
-    value = {name: context.launch_configurations[name] for name in ARGUMENTS}
-    masks = value["mask"].lower() in ("true", "1")
-    given = _texts({name: value[name] for name in ("model", "device")})
+def start(context: LaunchContext) -> list[Any]:
+    """Start all that was asked for, or nothing."""
+    values = {name: context.launch_configurations[name] for name in ARGUMENTS}
+    try:
+        return nodes(LaunchArguments(values), image_environment(context.environment))
+    except InvalidInputError as error:
+        return ending(error)
+
+
+def nodes(arguments: LaunchArguments, environment: dict[str, str]) -> list[Node]:
+    """Make the nodes; nothing is started before all of them are known to be right.
+
+    Args:
+        arguments: Of this file.
+        environment: Variables that the nodes need besides.
+
+    Raises:
+        InvalidInputError: An argument is wrong, or something that it asks for is missing.
+    """
+    require_executable("e2e_depth_ros", "depth_node", "depth.launch.py")
+    masks = arguments.is_true("mask")
+    wanted = {name: _text(arguments.text(name)) for name in ("model",) if arguments.text(name)}
+    wanted |= _typed(arguments.node_parameters())
     if masks:
-        given |= {"remove_masked_points": True, "remove_masked_samples": True}
+        wanted |= {"remove_masked_points": True, "remove_masked_samples": True}
     topics = ("image_raw", "camera_info", "sparse_points", "sparse_depth")
+    common = {
+        "namespace": arguments.namespace("namespace"),
+        "respawn": arguments.is_true("respawn"),
+        "respawn_delay": RESPAWN_DELAY_S,
+        "additional_env": environment,
+        "output": "screen",
+    }
     depth = Node(
         # It configures and activates itself (parameter autostart): no lifecycle manager is needed.
         package="e2e_depth_ros",
         executable="depth_node",
-        name="depth",
-        namespace=value["namespace"],
-        parameters=[value["params_file"], given],
-        remappings=[(topic, value[topic.replace("image_raw", "image")]) for topic in topics],
-        output="screen",
+        name=arguments.node_name("name"),
+        parameters=[arguments.file("params_file"), wanted],
+        remappings=[(topic, arguments.text(topic.replace("image_raw", "image"))) for topic in topics],
+        ros_arguments=arguments.ros_arguments("depth"),
+        **common,
     )
-    return [depth, _mask_node(value)] if masks else [depth]
+    started = [depth]
+    if masks:
+        started.append(_mask_node(arguments, common))
+    if arguments.is_true("rviz"):
+        started.append(_rviz(arguments, environment))
+    return started
 
 
-def _mask_node(value: dict[str, str]) -> Node:
-    given = {"model": value["mask_model"], "object": value["mask_object"], "device": value["device"]}
+def _mask_node(arguments: LaunchArguments, common: dict[str, Any]) -> Node:
+    require_executable("e2e_depth_ros", "mask_node", "mask:=true")
+    file = arguments.file("mask_params_file")
+    require_model(file, arguments.text("mask_model"))
+    given = {"model": arguments.text("mask_model"), "object": arguments.text("mask_object")}
     return Node(
         package="e2e_depth_ros",
         executable="mask_node",
-        name="mask",
-        namespace=value["namespace"],
-        parameters=[value["mask_params_file"], _texts(given)],
-        remappings=[("image_raw", value["image"])],
-        output="screen",
+        name=arguments.node_name("mask_name"),
+        parameters=[
+            file,
+            {name: _text(text) for name, text in given.items() if text} | _typed(arguments.node_parameters()),
+        ],
+        remappings=[("image_raw", arguments.text("image"))],
+        ros_arguments=arguments.ros_arguments("mask"),
+        **common,
     )
 
 
-def _texts(given: dict[str, str]) -> dict[str, ParameterValue]:
-    """Keep texts from becoming numbers or booleans, as YAML would have it: model 2024, object no."""
-    return {name: ParameterValue(text, value_type=str) for name, text in given.items() if text}
+def _rviz(arguments: LaunchArguments, environment: dict[str, str]) -> Node:
+    require_executable("rviz2", "rviz2", "rviz:=true")
+    sim_time = {name: on for name, on in arguments.node_parameters().items() if name == "use_sim_time"}
+    return Node(
+        package="rviz2",
+        executable="rviz2",
+        namespace=arguments.namespace("namespace"),
+        arguments=["-d", str(CONFIG / "depth.rviz")],
+        parameters=[sim_time] if sim_time else None,
+        additional_env=environment,
+    )
+
+
+def _typed(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {name: _text(value) if isinstance(value, str) else value for name, value in parameters.items()}
+
+
+def _text(value: str) -> ParameterValue:
+    """Keep a text a text: launch would take 1234 for a number, and no for false."""
+    return ParameterValue(value, value_type=str)
 
 
 def generate_launch_description() -> LaunchDescription:
-    profile = EnvironmentVariable(
-        "FASTDDS_DEFAULT_PROFILES_FILE", default_value=str(CONFIG / "fastdds_shm.xml")
-    )
-    rviz = Node(
-        package="rviz2",
-        executable="rviz2",
-        namespace=LaunchConfiguration("namespace"),
-        arguments=["-d", str(CONFIG / "depth.rviz")],
-        condition=IfCondition(LaunchConfiguration("rviz")),
-    )
+    """Declare the arguments, then start."""
     return LaunchDescription(
         [
             *(
                 DeclareLaunchArgument(name, default_value=default, description=description)
                 for name, (default, description) in ARGUMENTS.items()
             ),
-            # Without it images travel slowly between processes, or not at all: see the file.
-            SetEnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", profile),
-            OpaqueFunction(function=nodes),
-            rviz,
+            OpaqueFunction(function=start),
         ]
     )

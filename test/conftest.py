@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import importlib.util
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -99,3 +100,31 @@ def write_frame() -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture
+def run_within_memory() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`run_within_memory(imports, code, *arguments, more_mb=100)`: a process that may not grow any further.
+
+    It runs `imports`, then limits its address space to what it has and `more_mb`, then runs `code`.
+    """
+    if not Path("/proc/self/statm").is_file():
+        pytest.skip("the size of a process is read from Linux")
+
+    def run(imports: str, code: str, *arguments: object, more_mb: int = 100):
+        limit = f"""
+import resource, sys
+pages = int(open("/proc/self/statm").read().split()[0])
+most = pages * resource.getpagesize() + ({more_mb} << 20)
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+"""
+        return subprocess.run(
+            [sys.executable, "-c", f"{imports}\n{limit}\n{code}", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=200,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+    return run

@@ -158,7 +158,7 @@ def test_entry_points_can_be_called(config):
         for line in config["options.entry_points"]["console_scripts"].splitlines()
         if line
     )
-    assert set(scripts) == {"e2e-depth", "depth_node", "mask_node"}
+    assert set(scripts) == {"e2e-depth", "depth_node", "mask_node", "demo_camera"}
     for target in scripts.values():
         module, function = target.split(":")
         if ".ros." in module:

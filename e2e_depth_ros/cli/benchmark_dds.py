@@ -219,22 +219,28 @@ def _listening() -> Iterator[_Listener]:
 def _show_camera(size: tuple[int, int]) -> None:
     """Publish an image at the camera's rate, until the process is ended."""
     import rclpy  # noqa: PLC0415
+    from rclpy.signals import SignalHandlerOptions  # noqa: PLC0415
     from sensor_msgs.msg import Image  # noqa: PLC0415
     from std_msgs.msg import Header  # noqa: PLC0415
 
     from e2e_depth_ros.cli.benchmark import camera_image  # noqa: PLC0415
     from e2e_depth_ros.ros.images import message_from_array  # noqa: PLC0415
+    from e2e_depth_ros.ros.stop_signals import StopSignals  # noqa: PLC0415
 
+    stop = StopSignals()
     image = camera_image(size)
-    rclpy.init(args=[])
+    stop.heed_order()
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     camera = rclpy.create_node("camera", namespace=_NAMESPACE)
     publisher = camera.create_publisher(Image, "image_raw", 2)
     next_s = time.monotonic()
-    while rclpy.ok():
+    while not stop.requested:
         header = Header(stamp=camera.get_clock().now().to_msg(), frame_id="camera_optical_frame")
         publisher.publish(message_from_array(image, "rgb8", header))
         next_s = max(next_s + 1 / _CAMERA_HZ, time.monotonic())
         time.sleep(max(0.0, next_s - time.monotonic()))
+    camera.destroy_node()
+    rclpy.try_shutdown()
 
 
 if __name__ == "__main__":

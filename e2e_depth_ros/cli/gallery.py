@@ -113,12 +113,14 @@ def _shown(args: argparse.Namespace, sources: list[PredictionSource]) -> Iterato
     import tempfile  # noqa: PLC0415
 
     from e2e_depth_ros.cli.measured_frames import RenderedFrame, find_all_frames  # noqa: PLC0415
+    from e2e_depth_ros.core.image_size import check_image_size  # noqa: PLC0415
     from e2e_depth_ros.evaluation.targets import read_depth_target  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
         inputs = [*args.inputs, *(_demo_frames(Path(folder)) if args.demo else [])]
         for frame in find_all_frames(inputs):
             rgb = frame.read_image()
+            check_image_size(rgb.shape)
             is_measured = frame.read_depth() is not None or frame.read_points() is not None
             target = read_depth_target(frame, (rgb.shape[0], rgb.shape[1])) if is_measured else None
             predictions = {source.name: source.predict(frame, rgb).depth for source in sources}

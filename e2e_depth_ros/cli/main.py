@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
+from typing import TextIO
 
 from e2e_depth_ros import __version__
-from e2e_depth_ros.core.errors import E2EDepthError
+from e2e_depth_ros.cli.failures import check_address_space, explain
 
 SUBCOMMANDS = (
     "demo",
@@ -28,8 +33,14 @@ Their heavy imports (torch, diffusers, rclpy) stand inside `run`, so that `--hel
 command's missing dependency does not take the others away.
 """
 
+WITHOUT_TORCH = ("compare", "render")
+LEAST_MB = 300
+LEAST_MB_WITH_TORCH = 1500
+"""Address space, MB, that Python and its libraries map; with less some of them abort without a word."""
+
 WRONG_INPUT = 2
 INTERRUPTED = 130
+PIPE_CLOSED = 141
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -51,18 +62,49 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments after the program's name; those of the process when None.
 
     Returns:
-        The exit code: 0 done, 1 done with a bad verdict, 2 wrong input, 130 interrupted.
+        The exit code: 0 done, 1 done with a bad verdict, 2 wrong input or surroundings (a full disk, too
+        little memory, something that isn't installed), 130 interrupted, 141 when no one reads the output.
     """
-    args = build_parser().parse_args(argv)
-    module = import_module(f"e2e_depth_ros.cli.{args.command}")
+    name = "e2e-depth"
+    if sys.stdout is None:  # closed by whoever started this: what it would say is not wanted
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     try:
-        return int(module.run(args))
-    except E2EDepthError as error:
-        print(f"e2e-depth {args.command}: {error}", file=sys.stderr)  # noqa: T201
-        return WRONG_INPUT
+        check_address_space(LEAST_MB)
+        args = build_parser().parse_args(argv)
+        name = f"e2e-depth {args.command}"
+        check_address_space(LEAST_MB if args.command in WITHOUT_TORCH else LEAST_MB_WITH_TORCH)
+        code = int(import_module(f"e2e_depth_ros.cli.{args.command}").run(args))
+        sys.stdout.flush()  # here a full disk or a closed pipe can still be told
     except KeyboardInterrupt:
-        print(f"e2e-depth {args.command}: interrupted", file=sys.stderr)  # noqa: T201
-        return INTERRUPTED
+        if argv is None:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second one ends at once, and says nothing
+        return _end(f"{name}: interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        return _end("", PIPE_CLOSED)
+    except Exception as error:
+        line = explain(error)
+        if line is None:
+            raise  # a bug: its traceback is what a report needs
+        return _end(f"{name}: {line}", WRONG_INPUT)
+    return code
+
+
+def _end(line: str, code: int) -> int:
+    """Tell why it ends, and let nothing that was not written yet be tried again at exit."""
+    _write(sys.stdout, "")
+    _write(sys.stderr, f"{line}\n" if line else "")
+    return code
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is None:
+        return
+    try:
+        stream.write(text)
+        stream.flush()
+    except (OSError, ValueError):  # closed, or its disk is full
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

@@ -109,10 +109,7 @@ def find_all_frames(inputs: Iterable[Path], exclude: Path | None = None) -> Sequ
 
 
 def _frames_of_shard(path: Path) -> list[RenderedFrame]:
-    try:
-        shard = read_shard(path)
-    except FileNotFoundError as error:
-        raise InvalidInputError(f"expected a shard, but {path} does not exist") from error
+    shard = read_shard(path)
     folder = path.resolve().parent.name
     return [
         RenderedFrame(shard, index, f"{folder}/{path.stem}/{index:04d}", kind, f"{folder}/{scene}")

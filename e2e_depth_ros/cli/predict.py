@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,20 +72,35 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console  # noqa: PLC0415 - heavy imports wait until they are needed
     from rich.progress import track  # noqa: PLC0415
 
-    from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
+    from e2e_depth_ros.core.errors import InvalidInputError, one_line  # noqa: PLC0415
+    from e2e_depth_ros.core.image_size import check_image_size  # noqa: PLC0415
     from e2e_depth_ros.evaluation.frames import find_frames  # noqa: PLC0415
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     frames = find_frames(args.inputs, exclude=args.output)
-    estimator = load_estimator(args)
-    tasks = _tasks(args, estimator)
+    estimator: Estimator | None = None
+    tasks: list[Any] = []
     failed = 0
+
+    def tell(error: InvalidInputError) -> None:  # one bad image must not stop the rest
+        nonlocal failed
+        failed += 1
+        console.print(f"e2e-depth predict: {one_line(str(error))}", markup=False)
+
     for frame in track(frames, description="predict", console=console):
         try:
-            _predict(frame, estimator, tasks, args.output / frame.name, console, is_metric=args.align)
-        except InvalidInputError as error:  # noqa: PERF203 - one bad image must not stop the rest
-            failed += 1
-            console.print(f"e2e-depth predict: {error}", markup=False)
+            rgb = frame.read_image()
+            check_image_size(rgb.shape, frame.image_path)
+        except InvalidInputError as error:
+            tell(error)
+            continue
+        if estimator is None:  # only once there is an image to look at: to load takes seconds
+            estimator = load_estimator(args)
+            tasks = _tasks(args, estimator)
+        try:
+            _predict(frame, rgb, estimator, tasks, args.output / frame.name, console, is_metric=args.align)
+        except InvalidInputError as error:
+            tell(error)
     done = len(frames) - failed
     console.print(f"{done} of {len(frames)} images predicted, in {args.output}", markup=False)
     return _FAILED if failed else 0
@@ -105,13 +122,19 @@ def _tasks(args: argparse.Namespace, estimator: Estimator) -> list[Any]:
 
 
 def _predict(
-    frame: Frame, estimator: Estimator, tasks: list[Any], folder: Path, console: Console, *, is_metric: bool
+    frame: Frame,
+    rgb: Rgb,
+    estimator: Estimator,
+    tasks: list[Any],
+    folder: Path,
+    console: Console,
+    *,
+    is_metric: bool,
 ) -> None:
     from e2e_depth_ros.alignment import AlignmentState  # noqa: PLC0415
     from e2e_depth_ros.cli.predict_alignment import align_to_samples, read_samples, summary  # noqa: PLC0415
     from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
 
-    rgb = frame.read_image()
     height, width = rgb.shape[:2]
     samples = read_samples(frame, (height, width)) if is_metric else None
     estimate = estimator.estimate(rgb, tasks=tasks)
@@ -184,14 +207,21 @@ def _write(
     from e2e_depth_ros.cli.pictures import labelled_row, write_picture  # noqa: PLC0415
     from e2e_depth_ros.core.errors import E2EDepthError  # noqa: PLC0415
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    def remove() -> None:
         for name in _PRODUCTS:
             (folder / name).unlink(missing_ok=True)
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove()
         for name, array in arrays.items():
-            np.save(folder / name, array)
+            content = io.BytesIO()
+            np.save(content, array)
+            (folder / name).write_bytes(content.getbuffer())  # unlike NumPy it says why it can't
         if report is not None:
             (folder / "alignment.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         write_picture(folder / "preview.png", labelled_row(panels))
     except OSError as error:
-        raise E2EDepthError(f"cannot write to {folder}: {error.strerror}") from error
+        with contextlib.suppress(OSError):  # half a file would pass for a whole one
+            remove()
+        raise E2EDepthError(f"cannot write to {folder}: {error.strerror or error}") from error

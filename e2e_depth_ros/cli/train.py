@@ -25,10 +25,12 @@ def run(args: argparse.Namespace) -> int:
     """Train, and return 0 also where the run was stopped early and can be resumed."""
     from rich.console import Console  # noqa: PLC0415 - heavy imports wait until they are needed
 
-    from e2e_depth_ros.training.loop import train  # noqa: PLC0415
     from e2e_depth_ros.training.recipe_file import read_recipe  # noqa: PLC0415
 
-    result = train(read_recipe(args.recipe), args.output, resume=args.resume)
+    recipe = read_recipe(args.recipe)
+    from e2e_depth_ros.training.loop import train  # noqa: PLC0415 - torch and diffusers take seconds
+
+    result = train(recipe, args.output, resume=args.resume)
     console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not result.is_main)
     if result.bad_steps:
         console.print(f"{result.bad_steps} steps without finite loss or gradient were skipped")

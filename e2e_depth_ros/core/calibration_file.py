@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera, DistortionModel
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.yaml_file import load_yaml
 
 _MOST_NUMBERS: Final = 32
 
@@ -22,10 +23,7 @@ def read_calibration(path: Path | str) -> Camera:
     Raises:
         InvalidInputError: The file can't be read, lacks a field, or holds an impossible value.
     """
-    try:
-        entries = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidInputError(f"cannot read the camera calibration {path}: {error}") from error
+    entries = load_yaml(Path(path))
     if not isinstance(entries, Mapping):
         raise InvalidInputError(f"expected a mapping in {path}, got {type(entries).__name__}")
     try:

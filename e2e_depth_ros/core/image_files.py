@@ -21,6 +21,7 @@ from e2e_depth_ros.core import jpeg, png
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.image_heads import SIZE_READERS
 from e2e_depth_ros.core.sixteen_bits import bits_in_use, eight_bits_from_sixteen
+from e2e_depth_ros.core.user_file import read_file
 
 CAMERA_FORMATS: Final = ("JPEG", "PNG")
 """What drivers and image transports send."""
@@ -28,6 +29,8 @@ FILE_FORMATS: Final = ("JPEG", "PNG", "BMP", "PNM", "TIFF", "WebP")
 """What `predict` and `evaluate` read."""
 MAX_FILE_PIXELS: Final = MAX_PIXELS_OPENCV_READS
 """Larger image files are refused. 200 megapixels are what the largest cameras of phones write."""
+MAX_FILE_BYTES: Final = 6 * MAX_FILE_PIXELS + (1 << 20)
+"""Larger ones are refused unread: so many pixels have it without compression, in 16 bits, with a header."""
 
 _GREY_FILL: Final = 128  # what libjpeg shows where it has no data
 _BLOCK_PX: Final = 8
@@ -111,11 +114,7 @@ def read_image(path: Path, *, upright: bool = True) -> NDArray[np.uint8]:
     Raises:
         InvalidInputError: It does not exist, is truncated, too large, or no image.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error
-    return decode_image(data, path, upright=upright)
+    return decode_image(read_file(path, MAX_FILE_BYTES), path, upright=upright)
 
 
 def decode_image(data: bytes, path: Path | str, *, upright: bool = True) -> NDArray[np.uint8]:

@@ -12,7 +12,6 @@ A frame folder holds `image.jpg` or `image.png` and, as far as they are known,
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,10 +21,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from e2e_depth_ros.core.array_file import read_npz
 from e2e_depth_ros.core.calibration_file import read_calibration, write_calibration
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.image_files import read_image
+from e2e_depth_ros.core.user_file import check_file
 
 IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 
@@ -153,7 +154,7 @@ class Frame:
 
     def _path(self, name: str) -> Path | None:
         path = self.folder / name if self.folder else None
-        return path if path and path.is_file() else None
+        return path if path and path.exists() else None
 
 
 def write_frame(
@@ -210,18 +211,17 @@ def find_frames(inputs: Iterable[Path | str], *, exclude: Path | None = None) ->
     frames: list[Frame] = []
     prefixed: list[Frame] = []
     for given in map(Path, inputs):
-        if given.is_file():
+        if not given.is_dir():
+            check_file(given)
             if given.suffix.lower() not in IMAGE_SUFFIXES:
                 raise InvalidInputError(f"expected an image or a folder, got {given}")
             found = [Frame(given, given.stem, given.resolve().parent.name)]
             prefixed += found
-        elif given.is_dir():
+        else:
             found = list(_walk(given, given, skipped, set()))
             if not found:
                 raise InvalidInputError(f"expected images or frame folders in {given}, found none")
             prefixed += [replace(one, name=f"{given.resolve().name}/{one.name}") for one in found]
-        else:
-            raise InvalidInputError(f"expected an image or a folder, but {given} does not exist")
         frames += found
     if len({frame.name for frame in frames}) == len(frames):
         return frames
@@ -237,7 +237,7 @@ def _walk(folder: Path, root: Path, skipped: Path | None, seen: set[Path]) -> It
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     images = [e for e in entries if e.suffix.lower() in IMAGE_SUFFIXES and e.is_file()]
     own = [image for image in images if image.stem == "image"]
-    has_more = any((folder / name).is_file() for name in (_CAMERA, _DEPTH, _POINTS, _POSE))
+    has_more = any((folder / name).exists() for name in (_CAMERA, _DEPTH, _POINTS, _POSE))
     if has_more and (own or not images):
         image = own[0] if own else folder / "image.png"  # that it is missing is told when it is read
         if folder == root:
@@ -270,15 +270,8 @@ def _check_names(frames: list[Frame]) -> None:
 
 
 def _read_array(path: Path, key: str) -> NDArray[Any]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays: dict[str, NDArray[Any]] = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise InvalidInputError(f"cannot read {path}: {error}") from error
-    if key not in arrays:
-        raise InvalidInputError(f"expected an array {key!r} in {path}, got {', '.join(arrays)}")
-    array = arrays[key]
-    if not np.issubdtype(array.dtype, np.number):
+    array = read_npz(path, (key,))[key]
+    if array.dtype.kind not in "fiu":
         raise InvalidInputError(f"expected numbers as {key!r} in {path}, got {array.dtype}")
     return array
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from e2e_depth_ros.core.array_file import read_npy
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
 from e2e_depth_ros.evaluation.frames import MeasuredFrame
@@ -108,12 +109,11 @@ class SavedSource:
 
     def _read(self, frame: MeasuredFrame, name: str, shape: tuple[int, ...]) -> NDArray[Any] | None:
         path = self.folder / frame.name / name
-        try:
-            array = np.load(path, allow_pickle=False)
-        except FileNotFoundError:
+        if not path.exists():
             return None
-        except (OSError, ValueError, EOFError) as error:
-            raise InvalidInputError(f"cannot read {path}: {error}") from error
+        array = read_npy(path)
+        if array.dtype.kind not in "fiu":
+            raise InvalidInputError(f"expected numbers in {path}, got {array.dtype}")
         if array.shape != shape:
             raise InvalidInputError(f"expected the image's size {shape} in {path}, got {array.shape}")
         return np.asarray(array, dtype=np.float32)

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from e2e_depth_ros.core.errors import CheckpointError
+from e2e_depth_ros.model.config_checks import check_vae_config
 from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER
 from e2e_depth_ros.model.facts import MARIGOLD_AXES, CheckpointFacts, read_facts
 from e2e_depth_ros.model.latent_network import LatentNetwork
@@ -23,7 +24,7 @@ from e2e_depth_ros.model.networks import check_sampling, network_for
 from e2e_depth_ros.model.prompt import write_prompt_embeddings
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
-from e2e_depth_ros.model.weights import MODEL_STEM, load_weights, read_json, weight_files
+from e2e_depth_ros.model.weights import MODEL_STEM, empty_module, load_weights, read_json, weight_files
 
 __all__ = [
     "CheckpointFacts",
@@ -157,7 +158,10 @@ def load_autoencoder(folder: Path) -> nn.Module:
     Raises:
         CheckpointError: Something is missing, broken, of the wrong shape or not finite, by name.
     """
-    vae = _empty_autoencoder(str(folder), read_json(folder / "vae" / "config.json"))
+    path = folder / "vae" / "config.json"
+    config = read_json(path)
+    check_vae_config(config, path)
+    vae = _empty_autoencoder(str(folder), config)
     load_weights(vae, weight_files(folder / "vae", torch.float32), torch.float32)
     return vae
 
@@ -192,25 +196,14 @@ def _empty_unet(facts: CheckpointFacts) -> nn.Module:
     """Build the UNet without memory for its weights."""
     from diffusers.models import UNet2DConditionModel  # noqa: PLC0415 - slow
 
-    return _empty(facts.name, UNet2DConditionModel, facts.unet_config)
+    return empty_module(facts.name, UNet2DConditionModel, facts.unet_config)
 
 
 def _empty_autoencoder(name: str, config: Mapping[str, Any]) -> nn.Module:
     from diffusers.models import AutoencoderKL, AutoencoderTiny  # noqa: PLC0415 - slow
 
     is_tiny = "encoder_block_out_channels" in config
-    return _empty(name, AutoencoderTiny if is_tiny else AutoencoderKL, _without_derived(config))
-
-
-def _empty(name: str, module_class: Any, config: Mapping[str, Any]) -> nn.Module:
-    try:
-        with torch.device("meta"):
-            module: nn.Module = module_class.from_config(dict(config))
-    except (TypeError, ValueError, KeyError, NotImplementedError) as error:
-        raise CheckpointError(
-            f"{name}: diffusers can't build the network of its configs ({error})"
-        ) from error
-    return module
+    return empty_module(name, AutoencoderTiny if is_tiny else AutoencoderKL, _without_derived(config))
 
 
 def _without_derived(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -159,4 +159,9 @@ def alpha_bars(config: Mapping[str, Any]) -> Tensor:
     if config.get("rescale_betas_zero_snr", False):  # Lin et al., arXiv 2305.08891, algorithm 1
         signal = alpha_bar.sqrt()
         alpha_bar = ((signal - signal[-1]) * signal[0] / (signal[0] - signal[-1])) ** 2
+    if not ((alpha_bar >= 0) & (alpha_bar <= 1)).all():  # NaN is neither
+        raise CheckpointError(
+            "expected a scheduler whose betas leave 0..1 of the signal at each timestep, "
+            f"got {float(alpha_bar.min()):.3g} to {float(alpha_bar.max()):.3g}"
+        )
     return alpha_bar

@@ -19,6 +19,7 @@ from e2e_depth_ros.model.checkpoint import (
     find_checkpoint,
     load_checkpoint,
 )
+from e2e_depth_ros.model.config_checks import MAX_RESOLUTION
 from e2e_depth_ros.model.estimate import Estimate, read_depth, read_normals
 from e2e_depth_ros.model.latent_network import LatentNetwork, in_batches
 from e2e_depth_ros.model.networks import check_sampling
@@ -59,8 +60,10 @@ class Estimator:
         check_sampling(self.facts, self.sampling)
         self._last: tuple[object, Tensor] | None = None  # of what, and its latents
         self.device = device or torch.device("cpu")
-        if processing_resolution is not None and processing_resolution < 0:
-            raise InvalidInputError(f"expected a processing resolution >= 0, got {processing_resolution}")
+        if processing_resolution is not None and not 0 <= processing_resolution <= MAX_RESOLUTION:
+            raise InvalidInputError(
+                f"expected a processing resolution of 0 to {MAX_RESOLUTION}, got {processing_resolution}"
+            )
         self.processing_resolution = (
             self.facts.processing_resolution if processing_resolution is None else processing_resolution
         )

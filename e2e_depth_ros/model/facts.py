@@ -11,6 +11,13 @@ import torch
 
 from e2e_depth_ros.core.errors import CheckpointError
 from e2e_depth_ros.core.maps import DepthKind
+from e2e_depth_ros.model.config_checks import (
+    MAX_RESOLUTION,
+    check_index,
+    check_network_config,
+    check_scheduler_config,
+    check_vae_config,
+)
 from e2e_depth_ros.model.denoising import DenoisingStep, denoising_step
 from e2e_depth_ros.model.family import TARGET_NOISES, Family, default_steps, family_of, sees_image_by_clip
 from e2e_depth_ros.model.instruct.facts import paints_by_instruction
@@ -37,6 +44,12 @@ _CONFIGS = {
     "unet": "unet/config.json",
     "vae": "vae/config.json",
     "scheduler": "scheduler/scheduler_config.json",
+}
+_CHECKS = {
+    "index": check_index,
+    "unet": check_network_config,
+    "vae": check_vae_config,
+    "scheduler": check_scheduler_config,
 }
 _PROMPT_FILES = (
     "prompt_embedding.safetensors",
@@ -202,13 +215,15 @@ def read_facts(folder: Path, *, tasks: frozenset[Task] | None = None) -> Checkpo
             f"{checkpoint_name(folder)}: expected a checkpoint that predicts depth or normals, got one that "
             "paints by instruction (InstructDiffusion): mask_node runs it"
         )
-    missing = [name for name in _CONFIGS.values() if not (folder / name).is_file()]
+    missing = [name for name in _CONFIGS.values() if not (folder / name).exists()]
     if missing:
         raise CheckpointError(
             f"{folder}: expected a checkpoint in diffusers' layout, {', '.join(missing)} missing; "
             "is it the right folder, and downloaded completely?"
         )
     config = {part: read_json(folder / name) for part, name in _CONFIGS.items()}
+    for part, check in _CHECKS.items():
+        check(config[part], folder / _CONFIGS[part])
     name, index = checkpoint_name(folder), config["index"]
     family = family_of(index, config["scheduler"], config["unet"])
     _check_vae(config["vae"], name)
@@ -265,9 +280,12 @@ def _target_noise(index: Mapping[str, Any], name: str) -> str:
 def _tasks(index: Mapping[str, Any], name: str) -> frozenset[Task]:
     if "tasks" in index:
         try:
-            return frozenset(Task(value) for value in index["tasks"])
+            tasks = frozenset(Task(value) for value in index["tasks"])
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"{name}: expected tasks like ['depth'], got {index['tasks']!r}") from error
+        if not tasks:
+            raise CheckpointError(f"{name}: expected tasks like ['depth'], got none")
+        return tasks
     kind = index.get("prediction_type")
     if kind not in {None, "depth", "disparity", "normals"}:
         raise CheckpointError(f"{name}: expected prediction_type depth, disparity or normals, got {kind!r}")
@@ -280,12 +298,12 @@ def _tasks(index: Mapping[str, Any], name: str) -> frozenset[Task]:
 
 def _processing_resolution(config: Mapping[str, Mapping[str, Any]]) -> int:
     resolution = config["index"].get("default_processing_resolution")
-    if isinstance(resolution, int) and resolution >= 0:
-        return resolution
+    if resolution is not None:
+        return int(resolution)
     latent_size = config["unet"].get("sample_size")
     if isinstance(latent_size, list) and latent_size:
         latent_size = max(latent_size)
-    return int(latent_size) * down_factor_of(config["vae"]) if latent_size else 768
+    return min(MAX_RESOLUTION, latent_size * down_factor_of(config["vae"])) if latent_size else 768
 
 
 def _depth_kind(index: Mapping[str, Any], name: str) -> DepthKind:

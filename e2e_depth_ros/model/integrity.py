@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from e2e_depth_ros.core.errors import CheckpointError
-from e2e_depth_ros.model.weights import sha256
+from e2e_depth_ros.model.weights import hash_of, sha256
 
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -67,5 +67,5 @@ def verify_against_record(hashes: Mapping[str, str], expected: Mapping[str, str]
 
 
 def _git_hash(path: Path) -> str:
-    content = path.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()  # noqa: S324 - git's choice
+    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size)  # noqa: S324 - git's choice
+    return hash_of(path, digest)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
+from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, first_line
 from e2e_depth_ros.model.facts import COMPONENTS
 from e2e_depth_ros.model.instruct.facts import InstructFacts
 from e2e_depth_ros.model.prompt import PROMPT_FILE
@@ -84,8 +84,9 @@ def _from_hub(repo: str, revision: str | None, dtype: torch.dtype) -> Path:
         files = _wanted(HfApi().list_repo_files(repo, revision=revision), dtype)
         return Path(snapshot_download(repo, revision=revision, allow_patterns=files))
     except _download_errors() as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"{repo}: {problem}, and it can't be downloaded ({reason})") from error
+        raise CheckpointError(
+            f"{repo}: {problem}, and it can't be downloaded ({first_line(error)})"
+        ) from error
 
 
 def _download_errors() -> tuple[type[Exception], ...]:

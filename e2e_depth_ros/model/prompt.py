@@ -12,14 +12,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from e2e_depth_ros.core.errors import CheckpointError, MissingDependencyError
+from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, MissingDependencyError
+from e2e_depth_ros.core.user_file import check_file, open_file
 from e2e_depth_ros.model.facts import CheckpointFacts
 from e2e_depth_ros.model.task import Task
-from e2e_depth_ros.model.transformer import load_transformer
+from e2e_depth_ros.model.tensor_checks import check_dtypes, check_values
+from e2e_depth_ros.model.transformer import load_tokenizer, load_transformer
 from e2e_depth_ros.model.weights import read_tensor_table
 
 PROMPT_FILE = "prompt_embedding.safetensors"
 """Beside the checkpoint: (1, n, d) for each task, or "empty" / "empty_padded" for the empty prompt."""
+
+_MAX_TOKENS = 1024  # CLIP's longest text has 77
 
 
 def prompt_embeddings(facts: CheckpointFacts, *, padded: bool = False, text: str = "") -> dict[Task, Tensor]:
@@ -50,7 +54,7 @@ def prompt_embeddings(facts: CheckpointFacts, *, padded: bool = False, text: str
     if text_encoder is not None:
         candidates.append(_user_cache() / f"{text_encoder}.safetensors")
     for path in candidates:
-        stored = _read(path, facts.embedding_size, text_encoder) if path.is_file() else {}
+        stored = _read(path, facts.embedding_size, text_encoder) if _is_there(path) else {}
         if all(task.value in stored for task in facts.tasks):
             return {task: stored[task.value] for task in facts.tasks}
         if key in stored:
@@ -76,7 +80,7 @@ def write_prompt_embeddings(folder: Path, embeddings: Mapping[Task, Tensor]) -> 
 
 def _encode(folder: Path, text: str, *, padded: bool) -> Tensor:
     try:
-        from transformers import CLIPTextModel, CLIPTokenizer  # noqa: PLC0415 - optional
+        from transformers import CLIPTextModel  # noqa: PLC0415 - optional
     except ImportError as error:
         raise MissingDependencyError(
             f"{folder.name}: encoding the prompt, once for each checkpoint, needs transformers: "
@@ -84,7 +88,7 @@ def _encode(folder: Path, text: str, *, padded: bool) -> Tensor:
         ) from error
     text_encoder = load_transformer(CLIPTextModel, folder / "text_encoder")
     text_encoder = text_encoder.float().eval()
-    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    tokenizer = load_tokenizer(folder)
     tokens = tokenizer(
         text,
         padding="max_length" if padded else "do_not_pad",
@@ -110,12 +114,15 @@ def _fingerprint(folder: Path) -> str | None:
         return None
     digest = hashlib.sha256()
     for path in files:
-        size = path.stat().st_size
-        digest.update(f"{path.parent.name}/{path.name} {size}\n".encode())
-        with path.open("rb") as stream:
-            digest.update(stream.read(1 << 16))
-            stream.seek(max(0, size - (1 << 16)))
-            digest.update(stream.read())
+        try:
+            size = check_file(path)
+            with open_file(path) as stream:
+                begin = stream.read(1 << 16)
+                stream.seek(max(0, size - (1 << 16)))
+                end = stream.read(1 << 16)
+        except (InvalidInputError, OSError) as error:
+            raise CheckpointError(f"{folder}: {error}") from error
+        digest.update(f"{path.parent.name}/{path.name} {size}\n".encode() + begin + end)
     return digest.hexdigest()[:32]
 
 
@@ -126,7 +133,10 @@ def _user_cache() -> Path:
 
 def _read(path: Path, embedding_size: int, text_encoder: str | None) -> dict[str, Tensor]:
     """Read the embeddings of a file, none where they were encoded by another text encoder."""
-    read_tensor_table([path])
+    table = read_tensor_table([path])
+    check_dtypes(table)
+    for name, info in table.items():
+        _check_shape(info.shape, name, path, embedding_size)
     with safe_open(path, framework="pt") as handle:
         made_by = (handle.metadata() or {}).get("text_encoder")
     if made_by and text_encoder and made_by != text_encoder:
@@ -137,12 +147,21 @@ def _read(path: Path, embedding_size: int, text_encoder: str | None) -> dict[str
     return stored
 
 
+def _is_there(path: Path) -> bool:
+    """Tell whether there is something to read; a folder in its place only keeps from writing there."""
+    return path.exists() and not path.is_dir()
+
+
 def _check(embedding: Tensor, name: str, path: Path, embedding_size: int) -> None:
-    shape = tuple(embedding.shape)
-    if len(shape) != 3 or shape[0] != 1 or shape[2] != embedding_size:
-        raise CheckpointError(f"{path}: expected {name} of shape (1, n, {embedding_size}), got {shape}")
-    if not torch.isfinite(embedding).all():
-        raise CheckpointError(f"{path}: {name} has values that are not finite")
+    _check_shape(tuple(embedding.shape), name, path, embedding_size)
+    check_values(embedding, name, path)
+
+
+def _check_shape(shape: tuple[int, ...], name: str, path: Path, embedding_size: int) -> None:
+    if len(shape) != 3 or shape[::2] != (1, embedding_size) or not 1 <= shape[1] <= _MAX_TOKENS:
+        raise CheckpointError(
+            f"{path}: expected {name} of shape (1, 1..{_MAX_TOKENS}, {embedding_size}), got {shape}"
+        )
 
 
 def _store(candidates: list[Path], key: str, embedding: Tensor, text_encoder: str) -> None:
@@ -150,7 +169,7 @@ def _store(candidates: list[Path], key: str, embedding: Tensor, text_encoder: st
     for path in candidates:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            stored = _read(path, embedding.shape[2], text_encoder) if path.is_file() else {}
+            stored = _read(path, embedding.shape[2], text_encoder) if _is_there(path) else {}
             scratch = path.with_name(f".{path.name}.{os.getpid()}")
             save_file({**stored, key: embedding}, scratch, {"text_encoder": text_encoder})
             scratch.replace(path)  # at once: another process never sees half a file

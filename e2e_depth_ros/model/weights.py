@@ -5,34 +5,31 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from e2e_depth_ros.core.errors import CheckpointError
+from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, first_line
+from e2e_depth_ros.core.user_file import MAX_JSON_BYTES, check_file, json_from_text, open_file, read_text
+from e2e_depth_ros.model.tensor_checks import TensorInfo, check_dtypes, check_values
 
 MODEL_STEM = "diffusion_pytorch_model"
 """How diffusers names the weights of a component; transformers says "model"."""
 
 _PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".msgpack", ".h5")
+# RuntimeError is torch's where it can't map a file that is larger than memory.
+_UNREADABLE = (SafetensorError, OSError, ValueError, RuntimeError)
 _SHOWN = 3  # names in an error message
+_MAX_HEADER_BYTES = 1 << 24  # a UNet's names, shapes and offsets take a hundredth
 
 # Up to version 0.16 diffusers named the VAE's attention layers otherwise; published files still do.
 _OLD_ATTENTION_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 _OLD_ATTENTION = re.compile(r"(.*\.attentions\.\d+\.)(query|key|value|proj_attn)(\.(?:weight|bias))")
-
-
-class TensorInfo(NamedTuple):
-    """Where a tensor is stored, and its stored form."""
-
-    file: Path
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
 
 
 def choose_weights(names: Collection[str], dtype: torch.dtype, stem: str = MODEL_STEM) -> str | None:
@@ -99,19 +96,48 @@ def read_tensor_table(files: Iterable[Path]) -> dict[str, TensorInfo]:
     """List the tensors of safetensors files by their present-day names, reading no data.
 
     Raises:
-        CheckpointError: A file is empty, cut off, a git-lfs pointer, or no safetensors file.
+        CheckpointError: A file is empty, cut off, a git-lfs pointer, or no safetensors file; or a tensor is
+            there twice.
     """
     table: dict[str, TensorInfo] = {}
     for file in files:
         try:
+            _check_header(file)
             with safe_open(file, framework="pt") as handle:
                 for stored_name in handle.keys():  # noqa: SIM118 - not a mapping
                     stored = handle.get_slice(stored_name)
                     info = TensorInfo(file, stored_name, tuple(stored.get_shape()), str(stored.get_dtype()))
-                    table[_present_day_name(stored_name)] = info
-        except (SafetensorError, OSError) as error:  # noqa: PERF203 - a few files
+                    name = _present_day_name(stored_name)
+                    if name in table:
+                        raise CheckpointError(
+                            f"{file}: expected each tensor once, got {stored_name} here and "
+                            f"{table[name].name} in {table[name].file.name}"
+                        )
+                    table[name] = info
+        except _UNREADABLE as error:  # noqa: PERF203 - a few files
             raise CheckpointError(_why_unreadable(file, error)) from error
     return table
+
+
+def empty_module(name: str, module_class: Any, config: Mapping[str, Any]) -> nn.Module:
+    """Build one of diffusers' modules on the meta device, without memory for its weights.
+
+    Args:
+        name: Of the checkpoint, for errors.
+        module_class: Of diffusers.
+        config: As `check_network_config` lets it pass.
+
+    Raises:
+        CheckpointError: Such a module can't be built.
+    """
+    try:
+        with torch.device("meta"):
+            module: nn.Module = module_class.from_config(dict(config))
+    except Exception as error:  # a config can make diffusers fail anywhere
+        raise CheckpointError(
+            f"{name}: diffusers can't build the network of its configs ({first_line(error)})"
+        ) from error
+    return module
 
 
 def load_weights(module: nn.Module, files: Iterable[Path], dtype: torch.dtype) -> None:
@@ -123,22 +149,34 @@ def load_weights(module: nn.Module, files: Iterable[Path], dtype: torch.dtype) -
         dtype: What they are converted to.
 
     Raises:
-        CheckpointError: A tensor is missing, unexpected, of the wrong shape, or not finite.
+        CheckpointError: A tensor is missing, unexpected, of the wrong shape or dtype, or not finite.
     """
     files = tuple(files)
     table = read_tensor_table(files)
     _check_table(table, module, files[0].parent)
+    check_dtypes(table)
     state = {name: tensor for name, tensor in _read_tensors(table, module, dtype)}  # noqa: C416
     module.load_state_dict(state, strict=True, assign=True)
 
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return hash_of(path, hashlib.sha256())
+
+
+def hash_of(path: Path, digest: Any) -> str:
+    """Feed a file to a digest of hashlib, and return what comes out, in hexadecimal.
+
+    Raises:
+        CheckpointError: It is no file.
+    """
+    try:
+        with open_file(path) as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except InvalidInputError as error:
+        raise CheckpointError(str(error)) from error
+    return str(digest.hexdigest())
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -148,11 +186,31 @@ def read_json(path: Path) -> dict[str, Any]:
         CheckpointError: The file is missing, broken, or holds something else.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = json_from_text(read_text(path, MAX_JSON_BYTES))
+    except ValueError as error:
         raise CheckpointError(f"{path}: expected a JSON object, could not read it ({error})") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: expected a JSON object, got a {type(content).__name__}")
+    return content
+
+
+def _check_header(file: Path) -> None:
+    """Refuse a header that names a tensor twice: the library keeps one of the two, and says nothing."""
+    with open_file(file) as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if length > _MAX_HEADER_BYTES:
+            raise InvalidInputError(f"expected a header of up to {_MAX_HEADER_BYTES} bytes, got {length}")
+        try:
+            json.loads(stream.read(length), object_pairs_hook=_unique)
+        except RecursionError as error:
+            raise InvalidInputError("expected a header of names, got one nested too deeply") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise InvalidInputError(f"expected each name once in its header, got {twice} twice")
     return content
 
 
@@ -198,11 +256,7 @@ def _read_tensors(
                 if info.file != file:
                     continue
                 stored: Tensor = handle.get_tensor(info.name)
-                if not torch.isfinite(stored).all():
-                    count = int((~torch.isfinite(stored)).sum())
-                    raise CheckpointError(
-                        f"{file}: {name} has {count} of {stored.numel()} values that are not finite"
-                    )
+                check_values(stored, name, file)
                 # A copy: what was read is a map of the file, unaligned, and gone if the file shrinks.
                 tensor = stored.to(dtype, copy=True)
                 if tensor.dtype == torch.float16 and not torch.isfinite(tensor).all():
@@ -214,8 +268,10 @@ def _read_tensors(
 
 
 def _why_unreadable(file: Path, error: Exception) -> str:
-    if not file.is_file():
-        return f"{file}: expected a file, found none"
+    try:
+        check_file(file)
+    except InvalidInputError as what:
+        return str(what)
     size = file.stat().st_size
     if size == 0:
         return f"{file}: expected a safetensors file, got an empty one; download it again"

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from e2e_depth_ros.ros.node_process import run_node
+
+if TYPE_CHECKING:  # needs rclpy
+    from e2e_depth_ros.ros.node import DepthNode
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the depth node; see `run_node`."""
-    run_node("depth_node", _make, args)
+    run_node("depth_node", _find_class, args)
 
 
-def _make() -> Any:
+def _find_class() -> type[DepthNode]:
     from e2e_depth_ros.ros.node import DepthNode  # noqa: PLC0415
 
-    return DepthNode()
+    return DepthNode
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, NamedTuple
+from typing import Any, Final, Generic, NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -13,19 +13,23 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from std_srvs.srv import SetBool
 
 from e2e_depth_ros.core.errors import E2EDepthError
+from e2e_depth_ros.ros.callbacks import resume_callbacks
 from e2e_depth_ros.ros.declaration import BadParameterError
 from e2e_depth_ros.ros.diagnostics import Statistics
 from e2e_depth_ros.ros.ear import Ear
 from e2e_depth_ros.ros.image_parameters import Struct
 from e2e_depth_ros.ros.image_transport import transport_topic, transport_type
 from e2e_depth_ros.ros.kept_messages import KeptMessages
+from e2e_depth_ros.ros.loading import StoppedError, load_unless
 from e2e_depth_ros.ros.parameter_server import ParameterServer
 from e2e_depth_ros.ros.qos import QosOverrides
 from e2e_depth_ros.ros.refusal import RefusedMessageError, Throttle, one_line
 from e2e_depth_ros.ros.stamps import StampOrder, stamp_ns
-from e2e_depth_ros.ros.status import model_status
+from e2e_depth_ros.ros.status import Activity, model_status
 from e2e_depth_ros.ros.surroundings import Surroundings
 from e2e_depth_ros.ros.worker import Worker
+
+_PATIENCE_S: Final = 2.0  # for the image at hand when the node stops; who waits for that has its own deadline
 
 
 class Input(NamedTuple):
@@ -37,6 +41,7 @@ class Input(NamedTuple):
         callback: Called with each message; it stores.
         queue_size: QoS history depth.
         may_be_kept: Whether publishers may keep it for those who come later (transient local).
+        name: What diagnostics call it; empty for `topic`.
     """
 
     message_type: Any
@@ -44,6 +49,7 @@ class Input(NamedTuple):
     callback: Callable[[Any], None]
     queue_size: int
     may_be_kept: bool = False
+    name: str = ""
 
 
 class ImageNode(LifecycleNode, Generic[Struct]):
@@ -69,6 +75,8 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._inputs: list[Any] = []
         self._group: Any = None
         self._worker: Worker | None = None
+        self._abandoned: Worker | None = None  # still works on its last image, which took too long
+        self._haste = 0  # how many times the process was told to end
         self._dropped = 0  # by workers of earlier activations
         self._enabled = True
         self._stamp_order = StampOrder()
@@ -77,10 +85,14 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._surroundings = Surroundings(self)
         self._kept_messages = KeptMessages(self)
         self._qos_overrides = QosOverrides(self)
-        self._failure: Exception | None = None
-        self._parameters_in_use = ParameterServer(
-            self, defaults, is_configured=lambda: bool(self._model), on_change=self._on_parameters
-        )
+        self._failure: BaseException | None = None
+        try:
+            self._parameters_in_use = ParameterServer(
+                self, defaults, is_configured=lambda: bool(self._model), on_change=self._on_parameters
+            )
+        except Exception:
+            self.destroy_node()
+            raise
         self._name = self.get_fully_qualified_name().lstrip("/")
         self.create_service(SetBool, "~/set_enabled", self._on_set_enabled)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -91,6 +103,15 @@ class ImageNode(LifecycleNode, Generic[Struct]):
     def parameters(self) -> Struct:
         """The current values."""
         return self._parameters_in_use.values
+
+    def hasten(self, count: int) -> None:
+        """Learn, in any thread, that the process is to end: 1 ends loading, 2 waits for no image either."""
+        self._haste = count
+
+    def on_callback_error(self, error: BaseException) -> None:
+        """Tell and count an error that a callback or the taking of a message raised, and listen on."""
+        self._on_failure(error, "a callback")
+        resume_callbacks(self)
 
     def set_parameters_atomically(self, parameter_list: list[Any]) -> Any:
         """Set parameters all at once, in their declared types; the parameter services call this."""
@@ -103,16 +124,25 @@ class ImageNode(LifecycleNode, Generic[Struct]):
     # What a node does of its own
 
     @abstractmethod
-    def _load(self) -> Mapping[str, Any]:
-        """Load the model and offer the outputs; return what diagnostics tell of the model."""
+    def _load(self) -> Any:
+        """Load the model, in a thread of its own: the node may go meanwhile, so ROS is out of reach there."""
+
+    @abstractmethod
+    def _offer(self, model: Any) -> Mapping[str, Any]:
+        """Offer the outputs of a loaded model; return what diagnostics tell of it."""
 
     @abstractmethod
     def _unload(self) -> None:
-        """Let go of what `_load` made, as far as it came."""
+        """Let go of what `_offer` made, as far as it came."""
 
     @abstractmethod
-    def _process(self, image: Any) -> None:
-        """Work on an image message, in the worker's thread."""
+    def _process(self, image: Any) -> Callable[[], None] | None:
+        """Work on an image message, in the worker's thread.
+
+        Returns:
+            What publishes the result; None where there is none. It is not called if the node stopped
+            meanwhile.
+        """
 
     def _other_inputs(self) -> list[Input]:
         """Name what to listen to besides the image."""
@@ -174,9 +204,12 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         return super().on_error(state)
 
     def destroy_node(self) -> None:
-        """Stop the worker before the node goes."""
+        """Stop the worker, then let the node go, and all that keeps it in the graph."""
         self._stop()
         super().destroy_node()
+        # rclpy leaves it alive, and with it the node: its shared memory would stay behind for ever, and its
+        # name in the graph for 20 s.
+        self._state_machine.destroy_when_not_in_use()
 
     @property
     def has_bad_parameter(self) -> bool:
@@ -188,7 +221,10 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._failure = None
         try:
             step()
-        except Exception as error:  # noqa: BLE001 - whatever a driver or library raises
+        except StoppedError as stopped:
+            self._failure = stopped
+            self.get_logger().info(f"told to end before it could {verb}")
+        except BaseException as error:  # noqa: BLE001 - whatever a driver or library raises
             self._failure = error
             kind = "" if isinstance(error, E2EDepthError) else f"{type(error).__name__}: "
             self.get_logger().error(one_line(f"cannot {verb}: {kind}{error}"))
@@ -200,7 +236,7 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         wanted = self.parameters
         where = "" if wanted.device == "auto" else f" on {wanted.device}"
         self.get_logger().info(one_line(f"loading {wanted.model}{where} ..."))
-        self._model = self._load()
+        self._model = self._offer(load_unless(lambda: self._haste > 0, self._load))
         facts = ", ".join(f"{key} {value}" for key, value in self._model.items())
         self.get_logger().info(f"ready: {facts}")
 
@@ -209,21 +245,21 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._model = {}
 
     def _start(self) -> None:
-        self._worker = Worker(self._process, self._on_failure, self._statistics.turn)
+        self._worker = Worker(self._process, self._on_failure, self._statistics.turn, after=self._abandoned)
         wanted = self.parameters
         images = Input(
             transport_type(wanted.image_transport),
             self._image_topic(),
             self._on_image,
             wanted.input_queue_size,
+            name="image",
         )
         for source in (images, *self._other_inputs()):
             topic = str(self.resolve_topic_name(source.topic))
             profile = self._qos_overrides.subscription(
                 topic, reliability=wanted.input_reliability, queue_size=source.queue_size
             )
-            name = "image" if source is images else source.topic
-            ear = self._surroundings.ear(name, topic, source.message_type, profile)
+            ear = self._surroundings.ear(source.name or source.topic, topic, source.message_type, profile)
             heard = _heard(ear, source.callback)
             self._inputs.append(
                 self.create_subscription(
@@ -246,7 +282,12 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._surroundings.forget_inputs()
         if self._worker is not None:
             self._interrupt()
-            self._worker.stop()
+            self._abandoned = None
+            if not self._worker.stop(_PATIENCE_S, is_urgent=lambda: self._haste > 1):
+                self._abandoned = self._worker
+                self.get_logger().warning(
+                    f"the image at hand takes longer than {_PATIENCE_S:g} s: nothing comes of it"
+                )
             self._dropped += self._worker.dropped
             self._worker = None
         self._stamp_order = StampOrder()
@@ -294,14 +335,14 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         if self._throttle.passes(refusal.reason):
             self.get_logger().warning(f"refused {refusal}")
 
-    def _on_failure(self, error: Exception) -> None:
+    def _on_failure(self, error: BaseException, what: str = "a frame") -> None:
         if isinstance(error, RefusedMessageError):
             self._on_refusal(error)
             return
         self._statistics.failed(error)
         kind = type(error).__name__
         if self._throttle.passes(f"failed: {kind}"):
-            self.get_logger().error(one_line(f"a frame failed: {kind}: {error}"))
+            self.get_logger().error(one_line(f"{what} failed: {kind}: {error}"))
 
     # Diagnostics
 
@@ -311,11 +352,18 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._surroundings.look()
         silence = self._surroundings.silence("image")
         frames = self._statistics.status(f"{self._name}: frames", dropped=dropped, silence=silence)
-        model = model_status(self._name, self._model, active=self._worker is not None, enabled=self._enabled)
+        model = model_status(self._name, self._model, self._activity())
         graph = self._surroundings.status(self._name)
         message = DiagnosticArray(status=[frames, model, graph, *self._statuses()])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
+
+    def _activity(self) -> Activity:
+        if self._worker is None:
+            return Activity.INACTIVE
+        if not self._worker.is_alive:
+            return Activity.DEAD
+        return Activity.ACTIVE if self._enabled else Activity.DISABLED
 
 
 def _heard(ear: Ear, callback: Callable[[Any], None]) -> Callable[[Any], None]:

@@ -23,9 +23,10 @@ def transport_topic(node: Any, name: str, transport: str) -> str:
         transport: raw, compressed or compressedDepth.
     """
     base = str(node.resolve_topic_name(name))
-    if transport == "raw" or base.endswith(f"/{transport}"):
+    if transport == "raw":
         return base
     own = f"{name}/{transport}"
     resolved = str(node.resolve_topic_name(own))
-    is_remapped = resolved != node.resolve_topic_name(own, only_expand=True)
-    return resolved if is_remapped else f"{base}/{transport}"
+    if resolved != node.resolve_topic_name(own, only_expand=True):
+        return resolved
+    return base if base.endswith(f"/{transport}") else f"{base}/{transport}"

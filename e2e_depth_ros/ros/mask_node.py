@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from e2e_depth_ros.ros.node_process import run_node
+
+if TYPE_CHECKING:  # needs rclpy
+    from e2e_depth_ros.ros.masker import MaskNode
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the mask node; see `run_node`."""
-    run_node("mask_node", _make, args)
+    run_node("mask_node", _find_class, args)
 
 
-def _make() -> Any:
+def _find_class() -> type[MaskNode]:
     from e2e_depth_ros.ros.masker import MaskNode  # noqa: PLC0415
 
-    return MaskNode()
+    return MaskNode
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,7 @@ class MaskNode(ImageNode[MaskParameters]):
         super().__init__("mask", MaskParameters(), **options)
         os.setpriority(os.PRIO_PROCESS, 0, max(self.parameters.niceness, os.getpriority(os.PRIO_PROCESS, 0)))
 
-    def _load(self) -> Mapping[str, Any]:
+    def _load(self) -> Any:
         # Torch takes seconds to import: not before a model is wanted.
         from e2e_depth_ros.model.instruct.painter import Painter  # noqa: PLC0415
 
@@ -65,10 +65,13 @@ class MaskNode(ImageNode[MaskParameters]):
                 "parameter model: expected a checkpoint that paints by instruction, got none; "
                 "`e2e-depth checkpoint convert` makes one"
             )
-        self._painter = painter = Painter.load(
-            wanted.model, steps=wanted.denoising_steps or None, **wanted.loading
-        )
+        painter = Painter.load(wanted.model, steps=wanted.denoising_steps or None, **wanted.loading)
         painter.text_encoder(self._instruction())  # too long a one is told here rather than at each image
+        return painter
+
+    def _offer(self, model: Any) -> Mapping[str, Any]:
+        self._painter = painter = model
+        wanted = self.parameters
         self._outputs = OutputPublishers(
             self,
             MaskOutput,
@@ -109,13 +112,13 @@ class MaskNode(ImageNode[MaskParameters]):
         wanted = self.parameters
         return wanted.instruction or mask_instruction(wanted.object, wanted.color)
 
-    def _process(self, image: Any) -> None:
+    def _process(self, image: Any) -> Callable[[], None] | None:
         from e2e_depth_ros.model.instruct.network import Guidance  # noqa: PLC0415 - brings torch
 
         outputs, statistics, wanted = self._outputs, self._statistics, self.parameters
         if outputs is None or not outputs.wanted():
             statistics.skipped()
-            return
+            return None
         rgb = self._images.rgb(image, wanted)
         self._begun_s = begun_s = time.monotonic()
         instruction = self._instruction()
@@ -131,7 +134,7 @@ class MaskNode(ImageNode[MaskParameters]):
                 on_step=self._check_interruption,
             )
         except _InterruptedError:
-            return
+            return None
         self._last = {
             "instruction": instruction,
             "masked_share": f"{mask.values.mean():.4f}",
@@ -145,9 +148,14 @@ class MaskNode(ImageNode[MaskParameters]):
                 f"got {mask.unexplained:.3f} changed otherwise than told",
             )
         values = mask.values.astype(np.uint8) * np.uint8(255)
-        outputs.publish({MaskOutput.MASK: message_from_array(values, "mono8", image.header)})
-        durations_s = {"paint": time.monotonic() - begun_s}
-        statistics.processed([MaskOutput.MASK.value], durations_s, self._age_s(image.header), 0)
+        message = message_from_array(values, "mono8", image.header)
+
+        def publish() -> None:
+            outputs.publish({MaskOutput.MASK: message})
+            durations_s = {"paint": time.monotonic() - begun_s}
+            statistics.processed([MaskOutput.MASK.value], durations_s, self._age_s(image.header), 0)
+
+        return publish
 
     def _check_interruption(self, _: int) -> None:
         if self._interrupted.is_set():

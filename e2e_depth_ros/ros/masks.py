@@ -20,7 +20,7 @@ from e2e_depth_ros.ros.refusal import RefusedMessageError
 from e2e_depth_ros.ros.stamps import stamp_ns
 from e2e_depth_ros.ros.view import View
 
-_NONE_YET: Final = f"no mask on {MaskOutput.MASK.value} yet: nothing is left out"
+_NONE_YET: Final = f"no mask of the image's size on {MaskOutput.MASK.value} yet"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +33,9 @@ class _Mask:
 
 class MaskInput:
     """Keeps the last mask, and lays it over frames. Masks come seldom: no frame ever waits for one.
+
+    Where masks are asked for and there is none, what might be masked is not published: the node that makes
+    them may have died, or never have started.
 
     `over` belongs to one thread; masks and questions may come from others.
     """
@@ -82,7 +85,7 @@ class MaskInput:
             return None
         age_s = (stamp_ns(header) - mask.stamp_ns) * 1e-9
         if abs(age_s) > parameters.mask_max_age:
-            words = f"ignored: {age_s:.1f} s old, mask_max_age is {parameters.mask_max_age:g} s"
+            words = f"the last mask is {age_s:.1f} s old, mask_max_age is {parameters.mask_max_age:g} s"
             self._state = words, False, age_s, 0.0
             self._ignored += 1
             return None
@@ -93,10 +96,14 @@ class MaskInput:
         self._state = "in use", True, age_s, float(masked.mean())
         return masked
 
-    def status(self, node_name: str) -> DiagnosticStatus:
-        """Say for /diagnostics which mask is in use, or why none is."""
+    def status(self, node_name: str, parameters: Parameters) -> DiagnosticStatus:
+        """Say for /diagnostics which mask is in use, or why none is, and what is missing therefore."""
         words, in_use, age_s, share = self._state
-        level = DiagnosticStatus.OK if in_use else DiagnosticStatus.WARN
+        level = DiagnosticStatus.OK if in_use else DiagnosticStatus.ERROR
+        if not in_use:
+            missing = ("no points",) * parameters.remove_masked_points
+            missing += ("no samples",) * parameters.remove_masked_samples
+            words = f"{' and '.join(missing)}: {words}"
         values = {
             "age_s": f"{age_s:.3f}",
             "masked_share": f"{share:.4f}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -42,17 +42,22 @@ class DepthNode(ImageNode[Parameters]):
         self._aligned_s = 0.0
         self._alignment_log = AlignmentLog()
         self._camera_infos = CameraInfos()
+        self._mask_level: bytes | None = None
         super().__init__("depth", Parameters(), **options)
         self._transforms = Transforms(self)
         self.create_service(Trigger, "~/reset_alignment", self._on_reset_alignment)
 
-    def _load(self) -> Mapping[str, Any]:
+    def _load(self) -> Any:
         # Torch takes seconds to import: not before a model is wanted.
         from e2e_depth_ros.model.estimator import Estimator  # noqa: PLC0415
-        from e2e_depth_ros.ros.pipeline import Pipeline  # noqa: PLC0415
 
         wanted = self.parameters
-        estimator = Estimator.load(wanted.model, sampling=wanted.sampling, **wanted.loading)
+        return Estimator.load(wanted.model, sampling=wanted.sampling, **wanted.loading)
+
+    def _offer(self, model: Any) -> Mapping[str, Any]:
+        from e2e_depth_ros.ros.pipeline import Pipeline  # noqa: PLC0415 - brings torch
+
+        wanted, estimator = self.parameters, model
         self._pipeline = Pipeline(
             estimator,
             wanted,
@@ -93,7 +98,13 @@ class DepthNode(ImageNode[Parameters]):
                 CameraInfo, "camera_info", self._camera_infos.put, wanted.input_queue_size, may_be_kept=True
             ),
             Input(PointCloud2, "sparse_points", pipeline.sparse.points.put, _SPARSE_QUEUE),
-            Input(transport_type(sparse_transport), sparse_depth, pipeline.sparse.depth.put, _SPARSE_QUEUE),
+            Input(
+                transport_type(sparse_transport),
+                sparse_depth,
+                pipeline.sparse.depth.put,
+                _SPARSE_QUEUE,
+                name="sparse_depth",
+            ),
         ]
         if wanted.uses_mask:
             inputs.append(Input(Image, MaskOutput.MASK.value, pipeline.masks.put, _MASK_QUEUE))
@@ -110,26 +121,30 @@ class DepthNode(ImageNode[Parameters]):
             self._pipeline.reset_alignment()
         return response
 
-    def _process(self, image: Any) -> None:
+    def _process(self, image: Any) -> Callable[[], None] | None:
         pipeline, outputs, statistics = self._pipeline, self._outputs, self._statistics
         wanted = outputs.wanted() if outputs is not None else set()
         if outputs is None or not wanted:
             self._alignment = None
             statistics.skipped()
-            return
+            return None
         camera_info = self._camera_infos.for_image(image.header)
         result = pipeline.process(image, camera_info, wanted)
-        outputs.publish(result.messages)
-        for refusal in result.refusals:
-            self._on_refusal(refusal)
-        for line in self._alignment_log.lines(result, wanted):
-            if line.is_warning:  # rclpy refuses two levels from one place
-                self.get_logger().warning(line.words)
-            else:
-                self.get_logger().info(line.words)
-        self._alignment, self._aligned_s = result.alignment, time.monotonic()
-        topics = [output.value for output in result.messages]
-        statistics.processed(topics, result.durations_s, self._age_s(image.header), result.non_finite)
+
+        def publish() -> None:
+            outputs.publish(result.messages)
+            for refusal in result.refusals:
+                self._on_refusal(refusal)
+            for line in self._alignment_log.lines(result, wanted):
+                if line.is_warning:  # rclpy refuses two levels from one place
+                    self.get_logger().warning(line.words)
+                else:
+                    self.get_logger().info(line.words)
+            self._alignment, self._aligned_s = result.alignment, time.monotonic()
+            topics = [output.value for output in result.messages]
+            statistics.processed(topics, result.durations_s, self._age_s(image.header), result.non_finite)
+
+        return publish
 
     def _statuses(self) -> list[DiagnosticStatus]:
         pipeline = self._pipeline
@@ -140,5 +155,16 @@ class DepthNode(ImageNode[Parameters]):
         if pipeline is not None:
             statuses.append(pipeline.images.status(self._name))
         if pipeline is not None and self.parameters.uses_mask:
-            statuses.append(pipeline.masks.status(self._name))
+            mask = pipeline.masks.status(self._name, self.parameters)
+            self._tell_mask(mask)
+            statuses.append(mask)
         return statuses
+
+    def _tell_mask(self, status: DiagnosticStatus) -> None:
+        """Log when masks begin or cease to be usable."""
+        if status.level != self._mask_level:
+            self._mask_level = status.level
+            if status.level == DiagnosticStatus.OK:
+                self.get_logger().info("a mask is in use")
+            else:
+                self.get_logger().warning(status.message)

@@ -212,12 +212,14 @@ class Parameters(ImageParameters):
     )
     remove_masked_points: bool = parameter(
         False,
-        "Whether to leave out of points what mask/image covers.",
+        "Whether to leave out of points what mask/image covers; without a mask of about the image's time"
+        " there are no points.",
         changes=Changes.UNCONFIGURED,
     )
     remove_masked_samples: bool = parameter(
         False,
-        "Whether to align without the samples that lie on what mask/image covers.",
+        "Whether to align without the samples that lie on what mask/image covers; without a mask of about the"
+        " image's time none is used.",
         changes=Changes.UNCONFIGURED,
     )
     mask_max_age: float = parameter(

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.result import Alignment
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.image_size import check_image_size
 from e2e_depth_ros.core.maps import DepthMap, NormalMap
 from e2e_depth_ros.model.estimator import Estimate
 from e2e_depth_ros.model.task import Task
@@ -204,7 +206,13 @@ class Pipeline:
             can = ", ".join(sorted(known.value for known in self._estimator.tasks))
             refusals.append(RefusedMessageError("model: task", f"asked for {task.value}, it predicts {can}"))
         tasks &= self._estimator.tasks
-        return self._estimator.estimate(view.rgb, tasks=tasks) if tasks else Estimate(None, None, {})
+        if not tasks:
+            return Estimate(None, None, {})
+        try:
+            check_image_size(view.rgb.shape)
+            return self._estimator.estimate(view.rgb, tasks=tasks)
+        except InvalidInputError as error:
+            raise RefusedMessageError("image: size", str(error)) from error
 
 
 def _is_to_be_told(view: View, camera_info: Any | None, wanted: Collection[Output]) -> bool:

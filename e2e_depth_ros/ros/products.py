@@ -131,8 +131,10 @@ def _points(products: Products, parameters: Parameters) -> Any | None:
     depth, camera = products.metric, products.view.camera
     if depth is None or camera is None:
         return None
-    masked = products.view.masked
-    if masked is not None and parameters.remove_masked_points:
+    if parameters.remove_masked_points:
+        masked = products.view.masked
+        if masked is None:
+            return None  # any of them might be what was to be left out
         depth = DepthMap(depth.values, depth.valid & ~masked, depth.kind)
     settings = filter_settings(parameters)
     return cloud_from_depth(

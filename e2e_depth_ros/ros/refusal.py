@@ -7,41 +7,13 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.errors import InvalidInputError, one_line
+
+__all__ = ["Kinds", "RefusedMessageError", "Throttle", "one_line"]
 
 _MOST_REASON: Final = 60  # characters
 _MOST_DETAIL: Final = 300
 _OTHERS: Final = "others"
-
-
-def one_line(text: str, most: int = 1000) -> str:
-    r"""Make text fit for a log, a status or a terminal, whoever wrote it.
-
-    A frame_id, an encoding or a field name is whatever a stranger sends: megabytes, line breaks that forge
-    log lines, escape sequences, lone surrogates that no UTF-8 holds.
-
-    Args:
-        text: Any.
-        most: Length from which on the middle is left out; the end often says what was got.
-
-    Returns:
-        The text with all that does not print as escapes such as \n, of at most `most` characters.
-    """
-    # An escape takes up to 10 characters. What lies farther inside would be cut away below.
-    shown = "".join(map(_printable, _without_middle(text, most)))
-    return _without_middle(shown, most)
-
-
-def _printable(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-
-
-def _without_middle(text: str, most: int) -> str:
-    if len(text) <= most:
-        return text
-    gap = " ... "
-    head = 2 * (most - len(gap)) // 3
-    return text[:head] + gap + text[len(text) - (most - len(gap) - head) :]
 
 
 class RefusedMessageError(InvalidInputError):

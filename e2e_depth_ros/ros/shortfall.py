@@ -14,6 +14,7 @@ _WHERE: Final = {
     "mixed_pixel": "at depth edges",
     "occluded": "hidden behind others",
     "masked": "masked",
+    "no_mask": "left out, as there is no mask of about the image's time",
     "surplus": "beyond max_samples",
 }
 _MISTAKE: Final = {

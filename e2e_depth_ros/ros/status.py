@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -22,22 +23,28 @@ _LEVELS: Final = {
 _STALE_S: Final = 3.0  # without a new frame for longer than this, an alignment is history
 
 
-def model_status(
-    node_name: str, facts: Mapping[str, object], *, active: bool, enabled: bool
-) -> DiagnosticStatus:
+class Activity(Enum):
+    """What a node that has a model does with it."""
+
+    INACTIVE = "inactive"
+    DISABLED = "disabled"
+    ACTIVE = "active"
+    DEAD = "the worker thread has ended: no image is processed; deactivate and activate the node"
+
+
+def model_status(node_name: str, facts: Mapping[str, object], activity: Activity) -> DiagnosticStatus:
     """Say which model is loaded and whether it works.
 
     Args:
         node_name: Whose model it is.
         facts: Of the model; empty where none is loaded.
-        active: Whether the lifecycle node is active.
-        enabled: Whether images are to be processed.
+        activity: What is done with it.
     """
     name = f"{node_name}: model"
     if not facts:
         return make_status(name, DiagnosticStatus.WARN, "not configured", {})
-    state = ("active" if enabled else "disabled") if active else "inactive"
-    return make_status(name, DiagnosticStatus.OK, state, facts)
+    level = DiagnosticStatus.ERROR if activity is Activity.DEAD else DiagnosticStatus.OK
+    return make_status(name, level, activity.value, facts)
 
 
 def last_alignment_status(node_name: str, alignment: Alignment | None, since_s: float) -> DiagnosticStatus:

@@ -61,9 +61,11 @@ class View:
         return np.asarray(self.rectifier.nearest(masked.astype(np.float32)) > 0.5)
 
     def without_masked(self, samples: Samples) -> Samples:
-        """Leave out the samples on masked pixels."""
-        if self.masked is None or len(samples) == 0:
+        """Leave out the samples on masked pixels; without a mask all, as any of them might lie on one."""
+        if len(samples) == 0:
             return samples
+        if self.masked is None:
+            return samples.select(np.zeros(len(samples), bool), "no_mask")
         columns = np.clip(np.rint(samples.u_px), 0, self.size[1] - 1).astype(np.intp)
         rows = np.clip(np.rint(samples.v_px), 0, self.size[0] - 1).astype(np.intp)
         return samples.select(~self.masked[rows, columns], "masked")

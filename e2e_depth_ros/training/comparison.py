@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import gzip
-import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.user_file import json_from_text, open_file
+from e2e_depth_ros.core.yaml_file import load_yaml
 
 LOG: Final = "log.jsonl"
 RECIPE: Final = "recipe.yaml"
+MAX_LOG_BYTES: Final = 1 << 25
+"""The longest log that is read, bytes, unpacked: 67,000 lines of 500."""
+
 _NO_CHANGE: Final = ("run.", "model.name")  # how long and where it ran, and what it is called
 _SCORES: Final = {
     "abs_rel": ("AbsRel", "{:.3f}"),
@@ -57,11 +60,7 @@ def read_run(path: Path) -> Run:
     log = path / LOG if path.is_dir() else path
     recipe: dict[str, Any] = {}
     if path.is_dir():
-        try:
-            content = yaml.safe_load((path / RECIPE).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise InvalidInputError(f"expected the recipe of a training in {path}: {error}") from error
-        recipe = _dotted(content, "")
+        recipe = _dotted(load_yaml(path / RECIPE), "")
     steps, seconds = 0, 0.0
     scores: Mapping[str, Mapping[str, float]] = {}
     for entry in read_log(log):
@@ -79,10 +78,13 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         InvalidInputError: It can't be read.
     """
     try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
-        entries = [json.loads(line) for line in text.splitlines()]
-    except (OSError, EOFError, ValueError) as error:
+        with open_file(path) as stream:
+            unpacked = gzip.GzipFile(fileobj=stream) if path.suffix == ".gz" else stream
+            text = unpacked.read(MAX_LOG_BYTES + 1)
+        if len(text) > MAX_LOG_BYTES:
+            raise InvalidInputError(f"more than {MAX_LOG_BYTES} bytes")
+        entries = [json_from_text(line) for line in text.decode("utf-8").splitlines()]
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise InvalidInputError(f"expected the log of a training, got {path}: {error}") from error
     if not all(isinstance(entry, dict) and "step" in entry for entry in entries):
         raise InvalidInputError(f"expected the log of a training, got {path}: lines without a step")

@@ -6,7 +6,10 @@ import dataclasses
 from dataclasses import dataclass
 
 from e2e_depth_ros.model.sampling import DOMAINS
-from e2e_depth_ros.training.recipe_checks import check, check_choice
+from e2e_depth_ros.training.recipe_checks import MAX_SIDE_PX, check, check_choice, check_range
+
+MAX_BATCH = 1 << 16
+MAX_WORKERS = 1024
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class SourceRecipe:
         check_choice("domain", self.domain, ("", *DOMAINS))
         both_or_neither = (self.height > 0) == (self.width > 0) and min(self.height, self.width) >= 0
         check(both_or_neither, "height and width", f"both or neither, got {self.height} and {self.width}")
+        check_range("height and width", (self.height, self.width), 0, MAX_SIDE_PX)
 
     @property
     def scene_domain(self) -> str:
@@ -66,6 +70,9 @@ class SizeRecipe:
     height: int
     width: int
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_range("height and width", (self.height, self.width), 1, MAX_SIDE_PX)
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,8 @@ class DataRecipe:
         check(len(self.sizes) > 0, "sizes", "at least one size")
         unsized = not any(source.height for source in self.train)
         check(self.one_source_per_batch or unsized, "train", "no height unless one_source_per_batch")
-        check(self.batch_size > 0, "batch_size", f"> 0, got {self.batch_size}")
+        check_range("batch_size", self.batch_size, 1, MAX_BATCH)
+        check_range("workers", self.workers, 0, MAX_WORKERS)
 
 
 @dataclass(frozen=True)

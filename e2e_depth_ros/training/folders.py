@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,18 +39,6 @@ class FolderViews(ABC):
     @abstractmethod
     def scenes(self) -> list[str]:
         """Scene of each view."""
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read an image as RGB, (H, W, 3).
-
-    Raises:
-        InvalidInputError: It is missing or broken.
-    """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise InvalidInputError(f"expected an image in {path}, got a missing or unreadable file")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 def without_invalid(

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.errors import InvalidInputError, MissingDependencyError
+from e2e_depth_ros.core.image_files import read_image
+from e2e_depth_ros.core.user_file import check_file
 from e2e_depth_ros.training.augmentation import View
-from e2e_depth_ros.training.folders import FolderViews, check_same_size, read_image, without_invalid
+from e2e_depth_ros.training.folders import FolderViews, check_same_size, without_invalid
 
 FAR_M = 65.0
 SPLIT_FILE = "metadata_images_split_scene_v1.csv"
@@ -101,11 +103,12 @@ def rays_of(size: tuple[int, ...]) -> NDArray[np.float32]:
 def _frames(folder: Path, part: str) -> list[_Frame]:
     table = folder / SPLIT_FILE
     try:
+        check_file(table)
         with table.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             rows = list(reader)
             absent = _COLUMNS - set(reader.fieldnames or ())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, InvalidInputError) as error:
         raise InvalidInputError(
             f"expected Hypersim in {folder}, missing {SPLIT_FILE}, "
             f"the table of its official split in the data set's repository ({error})"
@@ -138,6 +141,7 @@ def _frame(folder: Path, row: dict[str, str]) -> _Frame:
 
 def _read_hdf5(path: Path, dimensions: int) -> NDArray[np.float32]:
     try:
+        check_file(path)
         with _import_h5py().File(path, "r") as file:
             array = np.asarray(file["dataset"], dtype=np.float32)
     except (OSError, KeyError, ValueError, TypeError) as error:

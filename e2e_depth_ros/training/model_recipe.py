@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass, field
 
 from e2e_depth_ros.model.family import TARGET_NOISES
-from e2e_depth_ros.training.recipe_checks import check, check_choice
+from e2e_depth_ros.training.recipe_checks import (
+    MAX_LAYERS,
+    MAX_LEVELS,
+    MAX_SIDE_PX,
+    MAX_WIDTH,
+    check,
+    check_choice,
+    check_range,
+)
+
+MAX_TOKENS = 1024
+"""Of the embedding that stands for a task."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,10 @@ class AutoencoderRecipe:
             alone = astuple(self)[1:] == astuple(AutoencoderRecipe())[1:]
             check(alone, "start", "nothing beside it, for it brings the shape")
         check_choice("kind", self.kind, ("tiny", "kl"))
+        check_range("channels", self.channels, 1, MAX_WIDTH)
+        check(1 <= len(self.channels) <= MAX_LEVELS, "channels", f"1 to {MAX_LEVELS} numbers")
+        check_range("blocks", self.blocks, 0, MAX_LAYERS)
+        check_range("latent_channels", self.latent_channels, 1, MAX_WIDTH)
         check(len(self.blocks) == len(self.channels), "blocks", "one number for each entry of channels")
         if self.kind == "tiny":
             check(len(set(self.channels)) == 1, "channels", "equal widths for kind tiny")
@@ -67,6 +82,11 @@ class UNetRecipe:
     def __post_init__(self) -> None:
         for name in ("attention", "heads"):
             check(len(getattr(self, name)) == len(self.channels), name, "one entry for each of channels")
+        check(1 <= len(self.channels) <= MAX_LEVELS, "channels", f"1 to {MAX_LEVELS} numbers")
+        for name in ("channels", "heads", "prompt_channels", "norm_groups"):
+            check_range(name, getattr(self, name), 1, MAX_WIDTH)
+        check_range("layers", self.layers, 1, MAX_LAYERS)
+        check_range("prompt_tokens", self.prompt_tokens, 1, MAX_TOKENS)
 
 
 @dataclass(frozen=True)
@@ -106,6 +126,7 @@ class ModelRecipe:
 
     def __post_init__(self) -> None:
         check_choice("target_noise", self.target_noise, TARGET_NOISES)
+        check_range("processing_resolution", self.processing_resolution, 0, MAX_SIDE_PX)
         check(self.reads_target or self.target_noise == "zeros", "target_noise", "zeros unless reads_target")
         if self.start:
             given = (self.autoencoder, self.unet) != (AutoencoderRecipe(), UNetRecipe())

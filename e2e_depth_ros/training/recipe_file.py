@@ -8,12 +8,13 @@ import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.yaml_file import load_yaml
 from e2e_depth_ros.training.recipe import Recipe
 
 T = TypeVar("T")
+
+_LARGEST = 1e18
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -31,10 +32,7 @@ def read_yaml(path: Path, cls: type[T]) -> T:
     Raises:
         InvalidInputError: It can't be read, or a key is unknown, missing, or of the wrong type or range.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidInputError(f"expected a recipe in YAML, got {path}: {error}") from error
+    content = load_yaml(path)
     try:
         return _parse(cls, content, "")
     except InvalidInputError as error:
@@ -104,6 +102,8 @@ def _value(hint: Any, content: Any, where: str) -> Any:
     accepted = (int, float) if hint is float else (hint,)
     if not isinstance(content, accepted) or (hint is not bool and isinstance(content, bool)):
         raise InvalidInputError(f"{where}: expected {hint.__name__}, got {content!r}")
+    if isinstance(content, int | float) and not abs(content) <= _LARGEST:  # NaN isn't, either
+        raise InvalidInputError(f"{where}: expected a number up to {_LARGEST:g}, got {content!r}")
     return hint(content)
 
 

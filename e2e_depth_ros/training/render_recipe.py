@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.training.recipe_checks import MAX_SIDE_PX
 from e2e_depth_ros.training.shards import MAX_SAMPLES
 
 
@@ -127,5 +128,7 @@ class RenderRecipe:
         for name in ("images", "processes", "shard_size", "views", "samples", "scenes_per_process"):
             if getattr(self, name) < 1:
                 raise InvalidInputError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        if min(self.size) < 16:
-            raise InvalidInputError(f"size: expected [height, width] of at least 16, got {list(self.size)}")
+        if not 16 <= min(self.size) <= max(self.size) <= MAX_SIDE_PX:
+            raise InvalidInputError(
+                f"size: expected [height, width] of at least 16, up to {MAX_SIDE_PX}, got {list(self.size)}"
+            )

@@ -8,7 +8,6 @@ about 30 kB at 144 x 192.
 from __future__ import annotations
 
 import os
-import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from e2e_depth_ros.core.array_file import read_npz
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.image_files import CAMERA_FORMATS, decode_pixels
 
 FORMAT = "e2e_depth_ros shard 1"
 MAX_SAMPLES = 1000
@@ -42,6 +43,19 @@ _FIELDS = (
     "kind_names",
     "scene",
 )
+
+
+_ENCODED = ("image", "depth", "normals")
+# Kinds of dtype, and the shape of one entry.
+_FORMS: dict[str, tuple[Any, ...]] = {
+    **{f"{name}_bytes": ("u",) for name in _ENCODED},
+    **{f"{name}_ends": ("iu",) for name in _ENCODED},
+    "focal_px": ("f",),
+    "world_from_camera": ("f", 4, 4),
+    "kind": ("iu",),
+    "kind_names": ("U",),
+    "scene": ("iu",),
+}
 
 
 class ShardError(InvalidInputError):
@@ -137,11 +151,11 @@ class Shard(Sequence[Sample]):
         ends = self._arrays[f"{name}_ends"]
         begin = int(ends[index - 1]) if index else 0
         encoded = self._arrays[f"{name}_bytes"][begin : int(ends[index])]
-        decoded = cv2.imdecode(np.asarray(encoded, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-        if decoded is None:
-            raise ShardError(
-                f"expected an encoded {name} as sample {index} of {self.path}, got unreadable bytes"
-            )
+        label = f"{name} {index} of {self.path}"
+        try:
+            decoded = decode_pixels(encoded.tobytes(), label, cv2.IMREAD_UNCHANGED, formats=CAMERA_FORMATS)
+        except InvalidInputError as error:
+            raise ShardError(str(error)) from error
         return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB) if decoded.ndim == 3 else decoded
 
 
@@ -196,23 +210,12 @@ def read_shard(path: Path) -> Shard:
         ShardError: The file is truncated, corrupt, or of another format.
     """
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ShardError(f"expected a shard, got a single array in {path}")
-        with archive:
-            missing = [name for name in _FIELDS if name not in archive.files]
-            if missing:
-                raise ShardError(f"expected the arrays of a shard in {path}, missing {', '.join(missing)}")
-            arrays = {name: archive[name] for name in _FIELDS}
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        if isinstance(error, ShardError):
-            raise
-        raise ShardError(f"expected a whole shard, got an unreadable file {path}: {error}") from error
+        arrays = read_npz(path, _FIELDS)
+    except InvalidInputError as error:
+        raise ShardError(f"expected a whole shard: {error}") from error
     if str(arrays["format"]) != FORMAT:
         raise ShardError(f"expected format {FORMAT!r} in {path}, got {str(arrays['format'])!r}")
-    _check_lengths(path, arrays)
+    _check_arrays(path, arrays)
     return Shard(path, arrays)
 
 
@@ -295,12 +298,25 @@ def _pose_or_nan(sample: Sample) -> NDArray[np.float64]:
     return np.full((4, 4), np.nan) if pose is None else np.asarray(pose, dtype=np.float64)
 
 
-def _check_lengths(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    count = len(arrays["focal_px"])
-    for name in ("image_ends", "depth_ends", "normals_ends", "world_from_camera", "kind", "scene"):
-        if len(arrays[name]) != count:
-            raise ShardError(f"expected {count} entries in {name} of {path}, got {len(arrays[name])}")
-    for name in ("image", "depth", "normals"):
-        end, size = int(arrays[f"{name}_ends"][-1]), len(arrays[f"{name}_bytes"])
-        if end != size:
-            raise ShardError(f"expected {end} bytes in {name}_bytes of {path}, got {size}")
+def _check_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Make sure that every sample can be found in its arrays."""
+    count = arrays["focal_px"].size
+    if not 1 <= count <= MAX_SAMPLES:
+        raise ShardError(f"expected 1 to {MAX_SAMPLES} samples in {path}, got {count}")
+    lengths = {name: count for name in _FIELDS if name not in ("format", "kind_names")}
+    lengths |= {f"{name}_bytes": arrays[f"{name}_bytes"].size for name in _ENCODED}
+    for name, (kinds, *inner) in _FORMS.items():
+        array, shape = arrays[name], (lengths.get(name, arrays[name].size), *inner)
+        if array.dtype.kind not in kinds or array.shape != shape:
+            raise ShardError(
+                f"expected {name} of shape {shape} in {path}, got {array.dtype} of shape {array.shape}"
+            )
+    for name in _ENCODED:
+        ends, size = arrays[f"{name}_ends"].astype(np.int64), arrays[f"{name}_bytes"].size
+        if int(ends[-1]) != size:
+            raise ShardError(f"expected {int(ends[-1])} bytes in {name}_bytes of {path}, got {size}")
+        if (np.diff(ends, prepend=0) < 0).any():
+            raise ShardError(f"expected {name}_ends in ascending order in {path}")
+    kinds_named = arrays["kind_names"].size
+    if not (arrays["kind"] < kinds_named).all() or (arrays["kind"] < 0).any():
+        raise ShardError(f"expected kinds 0 to {kinds_named - 1} in {path}, got {arrays['kind'].max()}")

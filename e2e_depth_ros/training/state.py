@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from e2e_depth_ros.core.errors import CheckpointError
+from e2e_depth_ros.core.user_file import check_file, json_from_text
 
 FORMAT = "e2e_depth_ros training state 1"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -110,6 +111,7 @@ def load_state(
         CheckpointError: There is no such file, it is broken, or it belongs to another network.
     """
     try:
+        check_file(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
@@ -129,9 +131,9 @@ def load_state(
                     moments = {key: torch.empty_like(parameter) for key in _MOMENTS}
                     _copy(path, {prefix + key: moment for key, moment in moments.items()}, read)
                     optimiser.state[parameter] = {"step": step.clone().to(parameter.device), **moments}
-    except (OSError, SafetensorError) as error:
+        return Progress(**json_from_text(metadata["progress"]))
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"expected a training state to continue from in {path}: {error}") from error
-    return Progress(**json.loads(metadata["progress"]))
 
 
 @torch.no_grad()

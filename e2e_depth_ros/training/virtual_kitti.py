@@ -10,8 +10,10 @@ import numpy as np
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.geometry import normals_from_depth
+from e2e_depth_ros.core.image_files import MAX_FILE_BYTES, decode_pixels, read_image
+from e2e_depth_ros.core.user_file import read_file
 from e2e_depth_ros.training.augmentation import View
-from e2e_depth_ros.training.folders import FolderViews, check_same_size, read_image, without_invalid
+from e2e_depth_ros.training.folders import FolderViews, check_same_size, without_invalid
 
 FAR_M = 80.0
 CROP = (352, 1216)
@@ -65,9 +67,9 @@ class VirtualKittiViews(FolderViews):
     def __getitem__(self, index: int) -> View:
         key = self._keys[index]
         image, path = read_image(self._images[key]), self._depth[key]
-        centimetres = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if centimetres is None or centimetres.dtype != np.uint16 or centimetres.ndim != 2:
-            got = "unreadable" if centimetres is None else f"{centimetres.dtype} {centimetres.shape}"
+        centimetres = decode_pixels(read_file(path, MAX_FILE_BYTES), path, cv2.IMREAD_UNCHANGED)
+        if centimetres.dtype != np.uint16 or centimetres.ndim != 2:
+            got = f"{centimetres.dtype} {centimetres.shape}"
             raise InvalidInputError(f"expected a PNG of 16 bits in {path}, got {got}")
         check_same_size(image, [(path, centimetres)])
         if image.shape[:2] != _SIZE:

@@ -1,3 +1,5 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -101,3 +103,38 @@ def test_output_that_cannot_be_written_is_one_line(inputs, tmp_path, tiny_checkp
     arguments = ["--output", str(tmp_path / "out"), "--model", str(tiny_checkpoint())]
     assert main(["predict", str(inputs), *arguments]) == 2
     assert "cannot write" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", [(1, 100_000), (100_000, 1), (1, 1), (2, 2), (7, 200), (40, 1400)])
+def test_what_a_network_sees_nothing_in_is_told_before_one_is_loaded(tmp_path, capsys, size):
+    cv2.imwrite(str(tmp_path / "strip.png"), np.zeros((*size, 3), np.uint8))
+    command = [
+        "predict",
+        str(tmp_path / "strip.png"),
+        "--output",
+        str(tmp_path / "out"),
+        "--model",
+        "/nowhere",
+    ]
+    assert main(command) == 2
+    message = (
+        f"at least 8 x 8 pixels, its longer side up to 32 times the shorter, got {size[0]} x {size[1]} in"
+    )
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_strip_takes_neither_memory_nor_the_others_results(inputs, tmp_path, tiny_checkpoint, capsys):
+    cv2.imwrite(str(inputs / "photos" / "strip.png"), np.zeros((1, 100_000, 3), np.uint8))
+    out = tmp_path / "out"
+    assert main(["predict", str(inputs), "--output", str(out), "--model", str(tiny_checkpoint())]) == 2
+    assert "2 of 3 images" in capsys.readouterr().err
+    assert (out / "photos" / "odd" / "depth.npy").is_file()
+
+
+def test_a_named_pipe_is_one_line(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe.png")
+    assert main(["predict", str(tmp_path / "pipe.png"), "--output", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == (
+        f"e2e-depth predict: expected a file, but {tmp_path / 'pipe.png'} is a named pipe\n"
+    )

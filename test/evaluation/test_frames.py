@@ -1,3 +1,5 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -194,3 +196,26 @@ def test_frame_without_image_is_told(tmp_path, write_frame):
     (frame,) = find_frames([tmp_path])
     with pytest.raises(InvalidInputError, match=r"image\.png"):
         frame.read_image()
+
+
+def test_named_pipes_are_told_and_not_opened(tmp_path, write_frame):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(InvalidInputError, match=r"pipe\.png is a named pipe"):
+        find_frames([tmp_path / "pipe.png"])
+    with pytest.raises(InvalidInputError, match="named pipe"):
+        read_image(tmp_path / "pipe.png")
+    folder = write_frame(tmp_path / "frame")
+    (folder / "camera_info.yaml").unlink()
+    for name in ("camera_info.yaml", "depth.npz", "points.npz", "pose.npz"):
+        os.mkfifo(folder / name)
+    (frame,) = find_frames([folder])
+    for read in (frame.read_camera, frame.read_depth, frame.read_points, frame.read_pose):
+        with pytest.raises(InvalidInputError, match="named pipe"):
+            read()
+
+
+def test_an_image_file_without_end_is_refused_unread(tmp_path):
+    with (tmp_path / "huge.png").open("wb") as stream:
+        stream.truncate(1 << 40)  # a hole: it takes no place on the disk
+    with pytest.raises(InvalidInputError, match="expected a file of up to "):
+        read_image(tmp_path / "huge.png")

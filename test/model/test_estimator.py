@@ -164,7 +164,7 @@ def test_refuses_a_task_of_another_checkpoint(tiny_checkpoint: Callable[..., Pat
         ({"device": "tpu"}, "auto, cuda, cuda:N or cpu, got 'tpu'"),
         ({"device": "cuda:99"}, "that is there, got 'cuda:99'"),
         ({"dtype": "int8"}, "got 'int8'"),
-        ({"processing_resolution": -1}, ">= 0, got -1"),
+        ({"processing_resolution": -1}, "0 to 8192, got -1"),
         ({"num_threads": 0}, "at least 1 thread, got 0"),
     ],
 )

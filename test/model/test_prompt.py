@@ -122,7 +122,7 @@ def test_each_task_has_its_own(tiny_checkpoint: Callable[..., Path]) -> None:
 @pytest.mark.parametrize(
     ("embedding", "message"),
     [
-        (torch.zeros(1, 2, 13), r"\(1, n, 12\), got \(1, 2, 13\)"),
+        (torch.zeros(1, 2, 13), r"\(1, 1\.\.1024, 12\), got \(1, 2, 13\)"),
         (torch.full((1, 2, 12), torch.nan), "not finite"),
     ],
 )

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from e2e_depth_ros.ros.middleware import local_environment
+
 ROOT = Path(__file__).resolve().parents[2]
 
-# Set before any participant comes to be; the domain is test/conftest.py's.
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config" / "fastdds_shm.xml")
+# All is set before any participant comes to be; the domain is test/conftest.py's.
+os.environ.update(local_environment())
 
 START_S = 300  # a loaded machine imports torch slowly
 
@@ -32,14 +33,15 @@ def until(condition, timeout_s, spin):
 class NodeProcess:
     """A node as a user starts it."""
 
-    def __init__(self, log, parameters=None, arguments=(), executable="depth_node"):
+    def __init__(self, log, parameters=None, arguments=(), executable="depth_node", program=None):
         pairs = [part for item in (parameters or {}).items() for part in ("-p", "{}:={}".format(*item))]
         self.log = log
+        program = program or ("-m", f"e2e_depth_ros.ros.{executable}")
         paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
         with log.open("wb") as output:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", f"e2e_depth_ros.ros.{executable}", "--ros-args", *pairs, *arguments],
+                [sys.executable, *program, "--ros-args", *pairs, *arguments],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment,

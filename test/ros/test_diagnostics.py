@@ -8,7 +8,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.ros.diagnostics import Statistics
 from e2e_depth_ros.ros.refusal import RefusedMessageError
-from e2e_depth_ros.ros.status import last_alignment_status, model_status, status_from_alignment
+from e2e_depth_ros.ros.status import Activity, last_alignment_status, model_status, status_from_alignment
 from e2e_depth_ros.ros.worker import Turn
 
 
@@ -100,17 +100,18 @@ def test_turns_of_the_worker_are_told():
 
 
 @pytest.mark.parametrize(
-    ("facts", "active", "enabled", "message"),
+    ("facts", "activity", "level", "message"),
     [
-        ({}, False, True, "not configured"),
-        ({"model": "m"}, False, True, "inactive"),
-        ({"model": "m"}, True, True, "active"),
-        ({"model": "m"}, True, False, "disabled"),
+        ({}, Activity.INACTIVE, DiagnosticStatus.WARN, "not configured"),
+        ({"model": "m"}, Activity.INACTIVE, DiagnosticStatus.OK, "inactive"),
+        ({"model": "m"}, Activity.ACTIVE, DiagnosticStatus.OK, "active"),
+        ({"model": "m"}, Activity.DISABLED, DiagnosticStatus.OK, "disabled"),
+        ({"model": "m"}, Activity.DEAD, DiagnosticStatus.ERROR, Activity.DEAD.value),
     ],
 )
-def test_model_status(facts, active, enabled, message):
-    status = model_status("depth", facts, active=active, enabled=enabled)
-    assert (status.name, status.message) == ("depth: model", message)
+def test_model_status(facts, activity, level, message):
+    status = model_status("depth", facts, activity)
+    assert (status.name, status.level, status.message) == ("depth: model", level, message)
     assert {entry.key: entry.value for entry in status.values} == facts
 
 

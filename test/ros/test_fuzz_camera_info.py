@@ -76,6 +76,7 @@ def mutate(message: CameraInfo, what: str, value: object) -> None:
 @seed(15)
 @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(mutations=st.lists(MUTATIONS, max_size=4))
+@pytest.mark.stress
 @pytest.mark.timeout(7200 if EXAMPLES > 300 else 300)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_mutated_calibration_is_a_camera_or_refused(mutations: list[tuple[str, object]]) -> None:

@@ -97,6 +97,7 @@ def read_plainly(message: PointCloud2) -> np.ndarray:
 @seed(15)
 @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(mutations=st.lists(MUTATIONS, max_size=4))
+@pytest.mark.stress
 @pytest.mark.timeout(3600 if EXAMPLES > 500 else 300)
 def test_a_mutated_cloud_is_read_rightly_or_refused(mutations: list[tuple[str, object]]) -> None:
     message = cloud()

@@ -1,19 +1,20 @@
 """The launch files and what they point to.
 
 `launch` is not on PyPI. Where it is missing, stand-ins that record their arguments take its place, so that at
-least every line runs; where ROS is installed, the real one loads the files.
+least every line runs; where ROS is installed, test_real_launch.py runs them.
 """
 
 import importlib.util
 import sys
 import types
-import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 import yaml
 
+from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.ros.mask_parameters import DECLARATIONS as MASK_DECLARATIONS
+from e2e_depth_ros.ros.middleware import image_environment, local_environment
 from e2e_depth_ros.ros.outputs import Output
 from e2e_depth_ros.ros.parameters import DECLARATIONS
 
@@ -21,11 +22,13 @@ ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 ARGUMENTS = {
     "depth.launch.py": {
-        *("image", "camera_info", "sparse_points", "sparse_depth"),
-        *("model", "device", "params_file", "namespace", "rviz"),
-        *("mask", "mask_model", "mask_object", "mask_params_file"),
+        *("image", "camera_info", "sparse_points", "sparse_depth", "image_transport"),
+        *("model", "device", "params_file", "name", "namespace", "use_sim_time", "respawn", "log_level"),
+        "enclave",
+        *("rviz", "mask", "mask_model", "mask_object", "mask_params_file", "mask_name"),
     },
-    "demo.launch.py": {"model", "device", "rviz", "rate", "points"},
+    "demo.launch.py": {"model", "device", "rviz", "rate", "points", "domain_id"},
+    "cameras.launch.py": {"cameras", "namespace"},
 }
 
 
@@ -54,47 +57,84 @@ def load(path, monkeypatch, modules):
 
 
 @pytest.fixture
-def recorded(monkeypatch):
-    names = ("launch", "launch.actions", "launch.conditions", "launch.launch_context", "launch.substitutions")
-    names += ("launch.launch_description_sources", "launch_ros", "launch_ros.actions")
-    names += ("launch_ros.parameter_descriptions",)
+def recorded(monkeypatch, tmp_path):
+    """`recorded(name)`: a launch file run with stand-ins; a function that starts it, and its declarations.
+
+    Every package is installed, but for those that are put into `recorded.missing`.
+    """
+    names = ("launch", "launch.actions", "launch.launch_context", "launch.launch_description_sources")
+    names += ("launch_ros", "launch_ros.actions", "launch_ros.parameter_descriptions")
     modules = {name: stand_in(name) for name in names}
-    share = {"get_package_share_directory": lambda package: str(ROOT) if package == "e2e_depth_ros" else None}
+
+    def get_package_prefix(package):
+        if package in run.missing:
+            raise KeyError(package)
+        return str(tmp_path)
+
+    for package, executable in (
+        *(("e2e_depth_ros", name) for name in ("depth_node", "mask_node", "demo_camera")),
+        ("tf2_ros", "static_transform_publisher"),
+        ("rviz2", "rviz2"),
+    ):
+        path = tmp_path / "lib" / package / executable
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o755)
+    index = {
+        "get_package_share_directory": lambda package: str(ROOT) if package == "e2e_depth_ros" else None,
+        "get_package_prefix": get_package_prefix,
+    }
     modules["ament_index_python"] = stand_in("ament_index_python")
-    modules["ament_index_python.packages"] = stand_in("ament_index_python.packages", **share)
+    modules["ament_index_python.packages"] = stand_in("ament_index_python.packages", **index)
 
     def run(name):
         module = load(ROOT / "launch" / name, monkeypatch, modules)
-        actions = module.generate_launch_description().args[0]
-        return module, actions
+        *declared, last = module.generate_launch_description().args[0]
+        assert kinds([last]) == ["OpaqueFunction"], "nothing starts before everything is checked"
 
+        def start(environment=(), **given):
+            values = {action.args[0]: action.kwargs["default_value"] for action in declared} | given
+            context = types.SimpleNamespace(launch_configurations=values, environment=dict(environment))
+            return last.kwargs["function"](context)
+
+        return start, declared
+
+    run.missing = set()
     return run
-
-
-def texts(given):
-    """The parameters that stay text whatever YAML thinks of them."""
-    assert all(value.kwargs == {"value_type": str} for value in given.values())
-    return {name: value.args[0] for name, value in given.items()}
 
 
 def kinds(actions):
     return [type(action).__name__ for action in actions]
 
 
+def refusal(actions):
+    """The words with which a launch file refuses to start."""
+    assert kinds(actions) == ["RegisterEventHandler", "EmitEvent"]
+    (raising,) = actions[0].args[0].kwargs["entities"]
+    with pytest.raises(InvalidInputError) as raised:
+        raising.kwargs["function"](None)
+    return str(raised.value)
+
+
+def plain(parameters):
+    """Parameters without the wrapping that keeps a text a text, whatever YAML thinks of it."""
+    wrapped = [value for value in parameters.values() if not isinstance(value, bool)]
+    assert all(value.kwargs == {"value_type": str} for value in wrapped)
+    return {
+        name: value.args[0] if isinstance(value, Recorded) else value for name, value in parameters.items()
+    }
+
+
 @pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
 def test_every_argument_is_declared_and_described(recorded, path):
-    _, actions = recorded(path.name)
-    declared = [action for action in actions if type(action).__name__ == "DeclareLaunchArgument"]
+    _, declared = recorded(path.name)
+    assert kinds(declared) == ["DeclareLaunchArgument"] * len(declared)
     assert {action.args[0] for action in declared} == ARGUMENTS[path.name]
     assert all(action.kwargs["description"].endswith(".") for action in declared)
 
 
 def test_node_gets_parameters_and_remappings(recorded):
-    module, actions = recorded("depth.launch.py")
-    assert kinds(actions)[-3:] == ["SetEnvironmentVariable", "OpaqueFunction", "Node"]
-    values = {name: default for name, (default, _) in module.ARGUMENTS.items()}
-    values |= {"image": "/cam/image_raw", "model": "some/model", "namespace": "front"}
-    (node,) = module.nodes(types.SimpleNamespace(launch_configurations=values))
+    start, _ = recorded("depth.launch.py")
+    (node,) = start(image="/cam/image_raw", model="some/model", namespace="front")
     assert node.kwargs["remappings"] == [
         ("image_raw", "/cam/image_raw"),
         ("camera_info", "camera_info"),
@@ -102,66 +142,96 @@ def test_node_gets_parameters_and_remappings(recorded):
         ("sparse_depth", "sparse_depth"),
     ]
     parameters_file, given = node.kwargs["parameters"]
-    assert texts(given) == {"model": "some/model"}
+    assert plain(given) == {"model": "some/model"}
     assert Path(parameters_file) == ROOT / "config" / "depth.yaml"
-    assert node.kwargs["namespace"] == "front"
+    assert (node.kwargs["name"], node.kwargs["namespace"]) == ("depth", "front")
+    assert (node.kwargs["respawn"], node.kwargs["ros_arguments"]) == (False, ["--log-level", "info"])
+
+
+def test_what_integrators_expect_is_passed_on(recorded):
+    start, _ = recorded("depth.launch.py")
+    given = {"use_sim_time": "true", "image_transport": "compressed", "respawn": "1", "device": "cpu"}
+    asked = {"mask": "true", "mask_model": "m", "rviz": "true", "name": "eye", "log_level": "debug"}
+    depth, mask, rviz = start(**given, **asked, mask_name="veil")
+    shared = {"use_sim_time": True, "image_transport": "compressed", "device": "cpu"}
+    assert shared.items() <= plain(depth.kwargs["parameters"][1]).items()
+    assert shared.items() <= plain(mask.kwargs["parameters"][1]).items()
+    assert [node.kwargs["respawn"] for node in (depth, mask)] == [True, True]
+    assert [node.kwargs["name"] for node in (depth, mask)] == ["eye", "veil"]
+    assert [node.kwargs["ros_arguments"] for node in (depth, mask)] == [["--log-level", "debug"]] * 2
+    assert rviz.kwargs["parameters"] == [{"use_sim_time": True}]
 
 
 def test_mask_node_is_started_only_if_asked_and_heeded_then(recorded):
-    module, _ = recorded("depth.launch.py")
-    values = {name: default for name, (default, _) in module.ARGUMENTS.items()}
-    values |= {"image": "/cam/image_raw", "namespace": "front", "mask": "true", "mask_object": "the dog"}
-    depth, mask = module.nodes(types.SimpleNamespace(launch_configurations=values))
-    assert depth.kwargs["parameters"][1] == {"remove_masked_points": True, "remove_masked_samples": True}
+    start, _ = recorded("depth.launch.py")
+    given = {"mask": "true", "mask_model": "some/painter", "mask_object": "the dog"}
+    depth, mask = start(image="/cam/image_raw", namespace="front", **given)
+    wanted = depth.kwargs["parameters"][1]
+    assert plain(wanted) == {"remove_masked_points": True, "remove_masked_samples": True}
     assert (mask.kwargs["executable"], mask.kwargs["name"]) == ("mask_node", "mask")
     assert mask.kwargs["namespace"] == "front"
     assert mask.kwargs["remappings"] == [("image_raw", "/cam/image_raw")]
     parameters_file, given = mask.kwargs["parameters"]
     assert Path(parameters_file) == ROOT / "config" / "mask.yaml"
-    assert texts(given) == {"object": "the dog"}
-    assert set(depth.kwargs["parameters"][1]) <= set(DECLARATIONS)
+    assert plain(given) == {"model": "some/painter", "object": "the dog"}
+    assert set(wanted) <= set(DECLARATIONS)
     assert set(given) <= set(MASK_DECLARATIONS)
 
 
-def test_launch_sets_the_shared_memory_profile(recorded):
-    _, actions = recorded("depth.launch.py")
-    (variable,) = (action for action in actions if type(action).__name__ == "SetEnvironmentVariable")
-    assert variable.args[0] == "FASTDDS_DEFAULT_PROFILES_FILE"
-    assert Path(variable.args[1].kwargs["default_value"]) == ROOT / "config" / "fastdds_shm.xml"
+@pytest.mark.parametrize(
+    ("given", "missing", "words"),
+    [
+        ({"rviz": "true"}, "rviz2", "rviz:=true needs the package rviz2"),
+        ({"rviz": "maybe"}, "", "rviz:=maybe: expected one of true, 1, false, 0"),
+        ({"mask": "yes"}, "", "mask:=yes: expected one of true, 1, false, 0"),
+        ({"mask": "true"}, "", "mask:=true needs a checkpoint"),
+        ({"params_file": "/nowhere"}, "", "no such file"),
+        ({}, "e2e_depth_ros", "needs the package e2e_depth_ros"),
+    ],
+)
+def test_what_cannot_be_started_is_refused_before_anything_is(recorded, given, missing, words):
+    start, _ = recorded("depth.launch.py")
+    recorded.missing = {missing}
+    assert words in refusal(start(**given))
 
 
-def test_demo_starts_the_node_then_the_camera(recorded):
-    _, actions = recorded("demo.launch.py")
-    assert kinds(actions)[-4:] == ["IncludeLaunchDescription", "ExecuteProcess", "Node", "Node"]
-    passed = dict(actions[-4].kwargs["launch_arguments"])
-    assert set(passed) <= ARGUMENTS["depth.launch.py"]
-    command = actions[-3].kwargs["cmd"]
-    assert command[1:3] == ["-m", "e2e_depth_ros.cli.demo.publisher"]
+def test_nodes_get_the_shared_memory_profile_unless_the_user_has_one(recorded):
+    start, _ = recorded("depth.launch.py")
+    asked = {"mask": "true", "mask_model": "m", "rviz": "true"}
+    for node in start(**asked):
+        assert node.kwargs["additional_env"] == image_environment({}) != {}
+    for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+        for node in start({name: "/mine.xml"}, **asked):
+            assert node.kwargs["additional_env"] == {}
 
 
-@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
-def test_real_launch_loads_the_files(path):
-    pytest.importorskip("launch_ros", reason="launch_ros is not on PyPI: needs a ROS 2 distribution")
-    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+def test_demo_sets_the_environment_then_starts_the_node_and_the_camera(recorded):
+    start, _ = recorded("demo.launch.py")
+    actions = start(domain_id="7", rviz="false")
+    first, *variables, depth, camera, _, _ = actions
+    assert kinds([first, depth]) == ["LogInfo", "IncludeLaunchDescription"]
+    assert set(kinds(variables)) == {"SetEnvironmentVariable"}
+    assert {action.args[0]: action.args[1] for action in variables} == {
+        **local_environment(),
+        "ROS_DOMAIN_ID": "7",
+    }
+    assert set(dict(depth.kwargs["launch_arguments"])) <= ARGUMENTS["depth.launch.py"]
+    assert camera.kwargs["executable"] == "demo_camera"
+    assert camera.kwargs["namespace"] == dict(depth.kwargs["launch_arguments"])["namespace"]
+    assert kinds(camera.kwargs["on_exit"]) == ["Shutdown"]
+    for missing in ("tf2_ros", "rviz2"):
+        recorded.missing = {missing}
+        assert f"needs the package {missing}" in refusal(start())
 
-    try:
-        get_package_share_directory("e2e_depth_ros")
-    except PackageNotFoundError:
-        pytest.skip("the package is not built into a sourced workspace")
-    from launch.launch_description_sources import get_launch_description_from_python_launch_file
 
-    assert get_launch_description_from_python_launch_file(str(path)).entities
-
-
-def test_shared_memory_segment_holds_several_images():
-    root = ET.parse(ROOT / "config" / "fastdds_shm.xml").getroot()  # noqa: S314 - our own file
-    name = {"dds": root.tag.split("}")[0].strip("{")}
-    (segment,) = root.findall(".//dds:segment_size", name)
-    assert int(segment.text) == 64 * 2**20
-    descriptors = {entry.text for entry in root.findall(".//dds:transport_descriptor/dds:transport_id", name)}
-    used = {entry.text for entry in root.findall(".//dds:userTransports/dds:transport_id", name)}
-    assert used == descriptors
-    assert root.find(".//dds:participant", name).get("is_default_profile") == "true"
+def test_each_camera_has_a_scope_of_its_own(recorded):
+    start, _ = recorded("cameras.launch.py")
+    groups = start(cameras="left right", namespace="/robot")
+    assert kinds(groups) == ["GroupAction"] * 2
+    assert all(group.kwargs["scoped"] for group in groups)
+    given = [dict(group.args[0][0].kwargs["launch_arguments"]) for group in groups]
+    assert given == [{"namespace": "/robot/left"}, {"namespace": "/robot/right"}]
+    assert "cameras:=" in refusal(start())
 
 
 def test_rviz_shows_topics_that_exist():

@@ -1,6 +1,7 @@
 """Every family runs in the node; what it can't do is refused in one line, and the node goes on."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -10,6 +11,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from safetensors.torch import load_file, save_file
 
 from e2e_depth_ros.ros.outputs import Output
 
@@ -108,6 +110,21 @@ def spoilt(folder, what):
     if what == "no scheduler":
         (folder / "scheduler" / "scheduler_config.json").unlink()
         return "scheduler/scheduler_config.json missing"
+    if what == "named pipe":
+        (folder / "vae" / "config.json").unlink()
+        os.mkfifo(folder / "vae" / "config.json")
+        return "vae/config.json is a named pipe"
+    if what == "scaling by 0":
+        path = folder / "vae" / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "scaling_factor": 0}))
+        return "vae/config.json: expected scaling_factor of 0.001 to 1000, got 0"
+    if what in {"whole numbers", "1e30"}:
+        path = folder / "unet" / "diffusion_pytorch_model.safetensors"
+        tensors = load_file(path)
+        bias = tensors["conv_in.bias"]
+        save_file({**tensors, "conv_in.bias": bias + 1e30 if what == "1e30" else bias.int()}, path)
+        words = "has values of up to 1e+30" if what == "1e30" else "as F64, F32, F16, BF16, got I32"
+        return f"conv_in.bias {words}"
     path = folder / "unet" / "config.json"
     change = {"9 input channels": {"in_channels": 9}, "unknown family": {"class_embed_type": "timestep"}}
     path.write_text(json.dumps({**json.loads(path.read_text()), **change[what]}))
@@ -116,7 +133,18 @@ def spoilt(folder, what):
     ]
 
 
-@pytest.mark.parametrize("what", ["no scheduler", "9 input channels", "unknown family"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "no scheduler",
+        "9 input channels",
+        "unknown family",
+        "named pipe",
+        "scaling by 0",
+        "whole numbers",
+        "1e30",
+    ],
+)
 def test_a_spoilt_checkpoint_is_one_line_and_the_node_stays(process, robot, tiny_checkpoint, tmp_path, what):
     folder = shutil.copytree(tiny_checkpoint("e2e_ft_depth"), tmp_path / "spoilt")
     message = spoilt(folder, what)

@@ -162,19 +162,38 @@ def test_a_mask_of_another_size_is_refused_once_and_an_old_one_ignored(robot, ma
         send(robot)
     assert robot.refused("mask: size") == before + 1
 
-    assert set_parameter(robot, "mask_max_age", 0.5).successful
+
+@pytest.mark.usefixtures("both")
+def test_without_a_mask_of_its_time_a_frame_has_no_points_and_takes_no_samples(robot, depth_node, masks_out):
+    """As when the mask node has died. Then one comes again."""
+    robot.listen(Output.POINTS, Output.RELATIVE, Output.STATUS)
     masks_out.publish(quarter_masked(robot.header()))
+    robot.received.clear()
+    assert until(lambda: Output.POINTS in robot.received, 60, lambda: send(robot)), robot.statuses
+    assert set_parameter(robot, "mask_max_age", 0.5).successful
 
     def told():
         level, words, _ = status(robot, "depth: mask")
-        return level == DiagnosticStatus.WARN and words.startswith("ignored: ")
+        return level == DiagnosticStatus.ERROR and words.startswith(
+            "no points and no samples: the last mask is"
+        )
 
     assert until(told, 60, lambda: send(robot)), robot.statuses
     assert "mask_max_age is 0.5 s" in status(robot, "depth: mask")[1]
+    assert status(robot, "depth: mask")[1].partition(":")[0] in depth_node.output
     robot.received.clear()
-    assert until(lambda: Output.POINTS in robot.received, 30, lambda: send(robot))
-    assert np.isfinite(points_from_message(robot.received[Output.POINTS][-1])).all()
+    answered = Output.RELATIVE, Output.STATUS
+    assert until(
+        lambda: all(len(robot.received.get(one, [])) >= 3 for one in answered), 60, lambda: send(robot)
+    )
+    assert Output.POINTS not in robot.received
+    values = {entry.key: entry.value for entry in robot.received[Output.STATUS][-1].values}
+    assert values["samples_dropped/no_mask"] == str(SIZE[0] * SIZE[1])
     assert set_parameter(robot, "mask_max_age", 10.0).successful
+    masks_out.publish(quarter_masked(robot.header()))
+    robot.received.clear()
+    assert until(lambda: Output.POINTS in robot.received, 60, lambda: send(robot)), robot.statuses
+    assert np.isnan(points_from_message(robot.received[Output.POINTS][-1])).any()
 
 
 @pytest.mark.usefixtures("both")

@@ -20,6 +20,7 @@ from e2e_depth_ros.ros.view import View, ViewFinder
 
 SIZE = (40, 60)
 RGB = np.zeros((*SIZE, 3), np.uint8)
+POINTS = Parameters(remove_masked_points=True)
 EXACT = Parameters(mask_dilation=0, mask_max_age=10.0)
 WHERE = np.zeros(SIZE, bool)
 WHERE[10:20, 30:45] = True
@@ -50,13 +51,13 @@ def test_a_mask_serves_until_it_is_too_old(masks):
     np.testing.assert_array_equal(laid(masks), WHERE)
     np.testing.assert_array_equal(laid(masks, 109.9), WHERE)
     assert laid(masks, 110.1) is None
-    status = masks.status("depth")
-    assert status.level == DiagnosticStatus.WARN
-    assert status.message == "ignored: 10.1 s old, mask_max_age is 10 s"
+    status = masks.status("depth", POINTS)
+    assert status.level == DiagnosticStatus.ERROR
+    assert status.message == "no points: the last mask is 10.1 s old, mask_max_age is 10 s"
     assert laid(masks, 50.0) is None  # the clock went back
     masks.put(message(~WHERE, seconds=50.0))
     np.testing.assert_array_equal(laid(masks, 50.2), ~WHERE)
-    status = masks.status("depth")
+    status = masks.status("depth", POINTS)
     assert (status.level, status.message) == (DiagnosticStatus.OK, "in use")
     values = {entry.key: entry.value for entry in status.values}
     assert values == {
@@ -66,12 +67,20 @@ def test_a_mask_serves_until_it_is_too_old(masks):
     }
 
 
-def test_without_a_mask_nothing_is_left_out_and_that_is_a_warning():
+@pytest.mark.parametrize(
+    ("asked", "missing"),
+    [
+        ({"remove_masked_points": True}, "no points"),
+        ({"remove_masked_samples": True}, "no samples"),
+        ({"remove_masked_points": True, "remove_masked_samples": True}, "no points and no samples"),
+    ],
+)
+def test_without_a_mask_what_was_to_be_masked_is_missing_and_that_is_an_error(asked, missing):
     masks = MaskInput()
     assert laid(masks) is None
-    status = masks.status("depth")
-    assert status.level == DiagnosticStatus.WARN
-    assert status.message == "no mask on mask/image yet: nothing is left out"
+    status = masks.status("depth", Parameters(**asked))
+    assert status.level == DiagnosticStatus.ERROR
+    assert status.message == f"{missing}: no mask of the image's size on mask/image yet"
 
 
 def test_dilation_widens_by_a_distance(masks):
@@ -141,7 +150,8 @@ def test_samples_on_masked_pixels_are_left_out_and_counted():
     kept = View(RGB, masked=WHERE).without_masked(samples)
     assert kept.depth_m.tolist() == [1.0, 4.0, 5.0]
     assert kept.dropped == {"too_near": 2, "masked": 2}
-    assert View(RGB).without_masked(samples) is samples
+    none = View(RGB).without_masked(samples)
+    assert (len(none), none.dropped) == (0, {"too_near": 2, "no_mask": 5})
 
 
 def test_grey_masks_are_cut_in_the_middle():

@@ -375,6 +375,18 @@ def test_broken_image_is_refused():
         Pipeline(KnownEstimator()).process(image, info, {Output.RELATIVE})
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 1000), (2000, 8)])
+def test_an_image_in_which_a_network_sees_nothing_is_refused_and_the_next_serves(size):
+    estimator = KnownEstimator()
+    pipeline = Pipeline(estimator)
+    strip = message_from_array(np.zeros((*size, 3), np.uint8), "rgb8", header())
+    with pytest.raises(RefusedMessageError, match=f"got {size[0]} x {size[1]}") as refusal:
+        pipeline.process(strip, None, {Output.RELATIVE})
+    assert refusal.value.reason == "image: size"
+    assert not estimator.asked
+    assert pipeline.process(*frame(), {Output.RELATIVE}).messages
+
+
 def test_pixels_without_image_are_invalid_everywhere():
     pincushion = Camera(SIZE, CAMERA.intrinsics, DistortionModel.PLUMB_BOB, (0.6, 0.2, 0.0, 0.0, 0.0))
     pipeline = Pipeline(KnownEstimator())

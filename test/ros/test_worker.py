@@ -2,6 +2,8 @@ import itertools
 import threading
 import time
 
+import pytest
+
 from e2e_depth_ros.ros.worker import Worker
 
 
@@ -91,3 +93,97 @@ def test_failed_items_have_turns_too():
     assert told.wait(5)
     worker.stop()
     assert len(turns) == 1
+
+
+class Item:
+    """Work that takes as long as a test wants."""
+
+    def __init__(self):
+        self.begun, self.may_end = threading.Event(), threading.Event()
+        self.results = []
+
+    def work(self, item):
+        self.begun.set()
+        assert self.may_end.wait(30)
+        return lambda: self.results.append(item)
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), MemoryError()])
+def test_whatever_the_work_raises_the_worker_lives(error):
+    def work(item):
+        if item == "bad":
+            raise error
+        return done.set
+
+    errors, done, reported = [], threading.Event(), threading.Event()
+    worker = Worker(work, on_error=lambda raised: (errors.append(raised), reported.set()))
+    worker.put("bad")
+    assert reported.wait(5)
+    worker.put("good")
+    assert done.wait(5)
+    assert worker.is_alive
+    assert errors == [error]
+    assert worker.stop()
+    assert not worker.is_alive
+
+
+def test_results_are_handed_over_and_errors_of_that_are_reported():
+    def hand_over():
+        raise ValueError("no publisher")
+
+    errors, reported = [], threading.Event()
+    worker = Worker(lambda _: hand_over, on_error=lambda error: (errors.append(str(error)), reported.set()))
+    worker.put(1)
+    assert reported.wait(5)
+    assert worker.stop()
+    assert errors == ["no publisher"]
+
+
+@pytest.mark.parametrize(
+    "end", [{"patience_s": 0.1}, {"is_urgent": lambda: True}], ids=["deadline", "urgent"]
+)
+def test_stop_does_not_wait_for_ever_and_drops_what_comes_too_late(end):
+    late = Item()
+    worker = Worker(late.work, on_error=late.results.append)
+    worker.put("late")
+    assert late.begun.wait(5)
+    assert not worker.stop(**end)
+    late.may_end.set()
+    assert worker.stop()
+    assert late.results == []
+
+
+def test_an_error_of_an_abandoned_item_is_nobodys():
+    begun, may_end, errors = threading.Event(), threading.Event(), []
+
+    def work(_):
+        begun.set()
+        may_end.wait(30)
+        raise ValueError("too late")
+
+    worker = Worker(work, on_error=errors.append)
+    worker.put(1)
+    assert begun.wait(5)
+    assert not worker.stop(patience_s=0)
+    may_end.set()
+    assert worker.stop()
+    assert errors == []
+
+
+def test_the_next_worker_begins_after_the_abandoned_one_has_ended():
+    old, new = Item(), Item()
+    first = Worker(old.work, on_error=print)
+    first.put("old")
+    assert old.begun.wait(5)
+    assert not first.stop(patience_s=0)
+    second = Worker(new.work, on_error=print, after=first)
+    second.put("new")
+    assert not new.begun.wait(0.3)
+    assert not second.stop(patience_s=0), "it waits for the first, and is abandoned too"
+    third = Worker(new.work, on_error=print, after=second)
+    third.put("newest")
+    new.may_end.set()
+    old.may_end.set()
+    assert new.begun.wait(5)
+    assert third.stop()
+    assert (old.results, new.results) == ([], ["newest"])

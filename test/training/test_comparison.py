@@ -148,3 +148,10 @@ def test_what_is_no_training_is_refused_in_one_line(tmp_path, capsys):
         assert error.count("\n") == 1
     with pytest.raises(InvalidInputError, match="at least one"):
         markdown_table([])
+
+
+@pytest.mark.parametrize("line", [b"[" * 100_000, b'{"step": ' * 100_000, b"\0" * (1 << 26)], ids=range(3))
+def test_a_log_that_is_a_bomb_is_refused(tmp_path, line):
+    (tmp_path / "log.jsonl.gz").write_bytes(gzip.compress(line, 1))
+    with pytest.raises(InvalidInputError, match=r"log of a training.*(deep|more than)"):
+        read_log(tmp_path / "log.jsonl.gz")

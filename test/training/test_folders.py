@@ -1,6 +1,7 @@
 """Hypersim and Virtual KITTI 2 from folders of exactly their layout, made here."""
 
 import csv
+import os
 import shutil
 
 import cv2
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.image_files import read_image
 from e2e_depth_ros.training.augmentation import augment
 from e2e_depth_ros.training.datasets import Source, TrainingBatches
 from e2e_depth_ros.training.hypersim import FOCAL_PX, HypersimViews
@@ -190,3 +192,9 @@ def test_each_batch_is_from_one_source_at_its_size_nine_to_one(tmp_path):
     # Which data set it is shows in the colours.
     assert all(batch.images[:, 0].float().mean() > 150 for batch in small)
     assert all(batch.images[:, 0].float().mean() < 60 for batch in wide)
+
+
+def test_a_named_pipe_in_a_data_set_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "image.jpg")
+    with pytest.raises(InvalidInputError, match="named pipe"):
+        read_image(tmp_path / "image.jpg")

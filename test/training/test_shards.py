@@ -1,5 +1,6 @@
 """Shards give back what was written, and refuse what is not whole."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +102,7 @@ def test_flipped_byte_is_refused(tmp_path: Path) -> None:
 
 def test_foreign_archive_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", image=np.zeros(3))
-    with pytest.raises(ShardError, match="missing format"):
+    with pytest.raises(ShardError, match=r"expected an array 'format'.*got image"):
         read_shard(tmp_path / "other.npz")
     np.save(tmp_path / "array.npz.npy", np.zeros(3))
     (tmp_path / "array.npz.npy").rename(tmp_path / "array.npz")
@@ -139,3 +140,35 @@ def test_find_shards_sorts_and_names_an_empty_folder(tmp_path: Path) -> None:
     for name in ("b.npz", "a.npz", ".a.npz.12"):
         (tmp_path / name).touch()
     assert [path.name for path in find_shards(tmp_path)] == ["a.npz", "b.npz"]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("focal_px", lambda old: old[:0], "1 to 1000 samples"),
+        ("focal_px", lambda old: np.repeat(old, 2000), "1 to 1000 samples"),
+        ("focal_px", lambda old: old[:, None], r"focal_px of shape \(2,\).*got float64 of shape \(2, 1\)"),
+        ("world_from_camera", lambda old: old[:, :3], r"world_from_camera of shape \(2, 4, 4\)"),
+        ("image_bytes", lambda old: old.astype(np.float32), "image_bytes .*got float32"),
+        ("depth_ends", lambda old: old[::-1], "depth_bytes"),
+        ("depth_ends", lambda old: old + np.array([2**40, 0]), "depth_ends in ascending order"),
+        ("kind", lambda old: old + 9, "kinds 0 to 0"),
+        ("kind", lambda old: old.astype(np.int8) - 1, "kinds 0 to 0"),
+        ("kind_names", lambda old: old.astype("S"), "kind_names"),
+        ("scene", lambda old: old.astype(np.float64), "scene .*got float64"),
+    ],
+)
+def test_arrays_that_do_not_fit_each_other_are_refused(tmp_path: Path, name, change, message) -> None:
+    write_shard(tmp_path / "s.npz", [make_sample(), make_sample()])
+    with np.load(tmp_path / "s.npz") as archive:
+        arrays = dict(archive)
+    arrays[name] = change(arrays[name])
+    np.savez(tmp_path / "s.npz", **arrays)
+    with pytest.raises(ShardError, match=message):
+        read_shard(tmp_path / "s.npz")
+
+
+def test_a_named_pipe_is_no_shard(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "s.npz")
+    with pytest.raises(ShardError, match="named pipe"):
+        read_shard(tmp_path / "s.npz")

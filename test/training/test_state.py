@@ -1,12 +1,14 @@
 """The state's file: what goes in comes out, and safetensors' own reader agrees."""
 
+import os
+
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
 from e2e_depth_ros.core.errors import CheckpointError
-from e2e_depth_ros.training.state import Progress, load_state, save_state
+from e2e_depth_ros.training.state import FORMAT, Progress, load_state, save_state
 
 
 class Network(nn.Module):
@@ -86,4 +88,22 @@ def test_another_file_is_refused(tmp_path):
     save_file({"model.weight": torch.zeros(2)}, tmp_path / "state")
     network = Network(1)
     with pytest.raises(CheckpointError, match="expected format"):
+        load_state(tmp_path / "state", network, optimiser_of(network), {})
+
+
+def test_a_named_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "state")
+    network = Network(1)
+    with pytest.raises(CheckpointError, match=r"training state to continue from .*named pipe"):
+        load_state(tmp_path / "state", network, optimiser_of(network), {})
+
+
+@pytest.mark.parametrize("progress", ["[" * 100_000, "{", "5", '{"unknown": 1}'], ids=range(4))
+def test_progress_that_is_none_is_refused(tmp_path, progress):
+    from safetensors.torch import save_file
+
+    network = Network(1)
+    tensors = {f"model.{name}": tensor.contiguous() for name, tensor in network.state_dict().items()}
+    save_file(tensors, tmp_path / "state", {"format": FORMAT, "progress": progress})
+    with pytest.raises(CheckpointError, match="training state to continue from"):
         load_state(tmp_path / "state", network, optimiser_of(network), {})

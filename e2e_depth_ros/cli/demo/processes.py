@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +18,7 @@ from e2e_depth_ros.cli.demo.scenes import Scene
 from e2e_depth_ros.cli.processes import running_module
 from e2e_depth_ros.core.errors import E2EDepthError, MissingDependencyError
 from e2e_depth_ros.ros import WITHOUT_ROS
+from e2e_depth_ros.ros.middleware import keep_apart
 
 if TYPE_CHECKING:  # needs rclpy
     from e2e_depth_ros.cli.demo.receiver import Receiver
@@ -27,7 +26,6 @@ if TYPE_CHECKING:  # needs rclpy
 _NAMESPACE: Final = "/e2e_depth_demo"
 _SILENCE_S: Final = 150.0  # longer than loading takes anywhere; then something hangs
 _LAST_DIAGNOSTICS_S: Final = 2.5  # they come once a second
-_SHARED_MEMORY_PROFILE: Final = "fastdds_shm.xml"
 
 
 @dataclass(frozen=True)
@@ -68,20 +66,24 @@ class Outcome:
     receiver: Receiver
 
 
-def prepare_environment() -> None:
+def prepare_environment(domain: int | None = None) -> int:
     """Keep the demo's traffic on this machine and apart from a running robot's; must precede rclpy's import.
+
+    Args:
+        domain: The ROS domain; by default one that nobody uses.
+
+    Returns:
+        The ROS domain that the demo is in.
 
     Raises:
         MissingDependencyError: There is no ROS 2 in this environment.
     """
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    if profile := _shared_memory_profile():
-        os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(profile))
+    domain = keep_apart(domain)
     try:
         import rclpy  # noqa: F401, PLC0415
     except ImportError as error:
         raise MissingDependencyError(WITHOUT_ROS) from error
+    return domain
 
 
 def run_processes(settings: DemoSettings, scenes: list[Scene], on_image: Callable[[int], None]) -> Outcome:
@@ -126,11 +128,11 @@ def run_processes(settings: DemoSettings, scenes: list[Scene], on_image: Callabl
         )
         camera = stack.enter_context(
             running_module(
-                "e2e_depth_ros.cli.demo.publisher",
+                "e2e_depth_ros.cli.demo.camera",
                 [
-                    *("--namespace", _NAMESPACE, "--frames", str(settings.frames)),
-                    *("--rate", str(settings.rate_hz), "--points", str(settings.points)),
-                    *("--patience", str(settings.patience_s), "--seed", str(settings.seed)),
+                    *("--frames", str(settings.frames), "--rate", str(settings.rate_hz)),
+                    *("--points", str(settings.points), "--seed", str(settings.seed)),
+                    *("--patience", str(settings.patience_s), "--ros-args", "-r", f"__ns:={_NAMESPACE}"),
                 ],
                 settings.output / "camera.log",
             )
@@ -168,14 +170,3 @@ def _terminate_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
-
-
-def _shared_memory_profile() -> Path | None:
-    """Find the Fast DDS profile in a source tree, a ROS workspace or a Python environment."""
-    installed = Path("share", "e2e_depth_ros", "config", _SHARED_MEMORY_PROFILE)
-    prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]
-    candidates = [
-        Path(__file__).parents[3] / "config" / _SHARED_MEMORY_PROFILE,
-        *(Path(prefix) / installed for prefix in prefixes if prefix),
-    ]
-    return next((path for path in candidates if path.is_file()), None)

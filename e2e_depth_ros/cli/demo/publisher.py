@@ -1,36 +1,35 @@
-"""The demo's camera: a process of its own that publishes real frames and sparse points over DDS.
-
-Run as `python -m e2e_depth_ros.cli.demo.publisher`; at its end it prints what it published, as JSON.
-"""
+"""What the demo's camera does: it publishes real frames and sparse points over DDS."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
+import itertools
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import rclpy
 from numpy.typing import NDArray
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-from e2e_depth_ros.cli.demo.scenes import Scene, load_scenes
+from e2e_depth_ros.cli.demo.scenes import Scene
 from e2e_depth_ros.core.errors import E2EDepthError
 from e2e_depth_ros.ros.camera_info import message_from_camera
 from e2e_depth_ros.ros.clouds import allocate_cloud
 from e2e_depth_ros.ros.images import message_from_array
+from e2e_depth_ros.ros.loading import StoppedError
+from e2e_depth_ros.ros.stop_signals import StopSignals
 
 _DISCOVERY_S: Final = 120.0  # the node loads its model before it subscribes
+_RESET_S: Final = 5.0
 _DRAIN_S: Final = 1.0  # lets the node finish a scene before the next begins
-
+_LOOK_PERIOD_S: Final = 0.1
 
 _ANSWERS: Final = {False: "depth/image_relative", True: "depth/image_rect"}
 """Where the node answers a frame without and with a calibrated camera and sparse points."""
@@ -39,8 +38,9 @@ _ANSWERS: Final = {False: "depth/image_relative", True: "depth/image_rect"}
 class ScenePublisher:
     """Publishes scenes as a camera driver and a range sensor would."""
 
-    def __init__(self, node: Node, seed: int) -> None:
+    def __init__(self, node: Node, seed: int, stop: StopSignals) -> None:
         self._node = node
+        self._stop = stop
         self._random = np.random.default_rng(seed)
         self._images = node.create_publisher(Image, "image_raw", 2)
         self._infos = node.create_publisher(CameraInfo, "camera_info", 2)
@@ -55,13 +55,15 @@ class ScenePublisher:
 
         Raises:
             E2EDepthError: They do not within two minutes.
+            StoppedError: A signal came first.
         """
         publishers = (self._images, self._points)
-        ready = _wait_until(
-            lambda: all(publisher.get_subscription_count() >= count for publisher in publishers),
-            _DISCOVERY_S,
-        )
-        if not ready or not self._reset.wait_for_service(timeout_sec=_DISCOVERY_S):
+
+        def all_are_there() -> bool:
+            heard = all(publisher.get_subscription_count() >= count for publisher in publishers)
+            return heard and self._reset.service_is_ready()
+
+        if not self._spin_until(time.monotonic() + _DISCOVERY_S, all_are_there):
             counts = [publisher.get_subscription_count() for publisher in publishers]
             raise E2EDepthError(f"expected {count} listeners to image_raw and sparse_points, got {counts}")
 
@@ -77,11 +79,12 @@ class ScenePublisher:
 
         Returns:
             How many frames were published.
+
+        Raises:
+            StoppedError: A signal came.
         """
         # Another scene is another place: what was learnt about the scale of the last one is void.
-        rclpy.spin_until_future_complete(
-            self._node, self._reset.call_async(Trigger.Request()), timeout_sec=5.0
-        )
+        self._spin_until(time.monotonic() + _RESET_S, self._reset.call_async(Trigger.Request()).done)
         answer = (_ANSWERS[scene.camera is not None], scene.frame_id)
         start = time.monotonic()
         published = 0
@@ -95,9 +98,13 @@ class ScenePublisher:
     def _on_answer(self, topic: str, message: Image) -> None:
         self._answered.add((topic, message.header.frame_id))
 
-    def _spin_until(self, end: float) -> None:
-        while (left := end - time.monotonic()) > 0:
-            rclpy.spin_once(self._node, timeout_sec=left)
+    def _spin_until(self, end: float, condition: Callable[[], bool] = lambda: False) -> bool:
+        """Spin until the time has come or the condition holds; tell whether it does."""
+        while not (holds := condition()) and (left := end - time.monotonic()) > 0:
+            if self._stop.requested:
+                raise StoppedError
+            rclpy.spin_once(self._node, timeout_sec=min(left, _LOOK_PERIOD_S))
+        return holds
 
     def _publish_once(self, scene: Scene, points: int) -> None:
         header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id=scene.frame_id)
@@ -116,51 +123,33 @@ def cloud_from_points(points_m: NDArray[np.float32], header: Header) -> PointClo
     return message
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Publish every scene once, then print a JSON object: frames published by scene."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--namespace", required=True)
-    parser.add_argument("--frames", type=int, required=True)
-    parser.add_argument("--rate", type=float, required=True)
-    parser.add_argument("--points", type=int, required=True)
-    parser.add_argument("--patience", type=float, default=60.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--listeners", type=int, default=2, help="wait for so many; 2: node and receiver")
-    parser.add_argument("--repeat", action="store_true", help="begin again after the last scene, for ever")
-    args = parser.parse_args(argv)
-    scenes = load_scenes()
-    rclpy.init(args=[])
-    node = rclpy.create_node("camera", namespace=args.namespace)
+def publish_scenes(args: argparse.Namespace, stop: StopSignals) -> dict[str, int]:
+    """Publish every scene, once or for ever.
+
+    Args:
+        args: See `camera.main`.
+        stop: Tells when to end.
+
+    Returns:
+        Frames published by scene; none of a scene that was not finished.
+
+    Raises:
+        E2EDepthError: Nobody listens.
+    """
+    published: dict[str, int] = {}
+    rclpy.init(args=args.ros_arguments, signal_handler_options=SignalHandlerOptions.NO)
+    node = rclpy.create_node("camera")
     try:
-        publisher = ScenePublisher(node, args.seed)
+        publisher = ScenePublisher(node, args.seed, stop)
         publisher.wait_for_listeners(args.listeners)
-        while True:
-            published = {
-                scene.name: publisher.publish(scene, args.frames, args.rate, args.points, args.patience)
-                for scene in scenes
-            }
-            if not args.repeat:
-                break
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 0
-    except E2EDepthError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 2
+        rounds = itertools.count() if args.repeat else range(1)
+        for scene in (scene for _ in rounds for scene in args.scenes):
+            published[scene.name] = publisher.publish(
+                scene, args.frames, args.rate, args.points, args.patience
+            )
+    except StoppedError:
+        pass
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
-    print(json.dumps(published), flush=True)  # noqa: T201
-    return 0
-
-
-def _wait_until(condition: Callable[[], Any], timeout_s: float) -> bool:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return published

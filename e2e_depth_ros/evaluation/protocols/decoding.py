@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import os
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from e2e_depth_ros.core.array_file import npy_from_bytes
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.image_files import decode_pixels
 
@@ -41,7 +41,7 @@ def decode_vectors(data: bytes, name: str) -> NDArray[np.float32]:
         InvalidInputError: It is no such image.
     """
     if name.endswith(".npy"):
-        vectors = decode_npy(data, name)
+        vectors = npy_from_bytes(data, name)
     else:
         # OpenCV reads OpenEXR only where it is told to.
         os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")
@@ -51,15 +51,3 @@ def decode_vectors(data: bytes, name: str) -> NDArray[np.float32]:
     if vectors.ndim != 3 or vectors.shape[2] != 3:
         raise InvalidInputError(f"expected three channels in {name}, got shape {vectors.shape}")
     return vectors.astype(np.float32)
-
-
-def decode_npy(data: bytes, name: str) -> NDArray[Any]:
-    """Decode a NumPy file.
-
-    Raises:
-        InvalidInputError: It is none.
-    """
-    try:
-        return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
-    except (ValueError, EOFError, OSError) as error:
-        raise InvalidInputError(f"cannot read {name}: {error}") from error

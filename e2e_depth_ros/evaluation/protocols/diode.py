@@ -7,17 +7,17 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from e2e_depth_ros.core.array_file import npy_from_bytes
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
-from e2e_depth_ros.evaluation.protocols.decoding import decode_npy
 from e2e_depth_ros.evaluation.protocols.protocol import EvaluationProtocol, Layout
 from e2e_depth_ros.evaluation.protocols.scoring import DepthRules
 
 
 def _read_target(files: dict[str, bytes], _size: tuple[int, int]) -> DepthMap:
     (depth_name, depth_data), (mask_name, mask_data) = files.items()
-    depth = _plane(decode_npy(depth_data, depth_name), depth_name).astype(np.float32)
-    valid = _plane(decode_npy(mask_data, mask_name), mask_name) != 0
+    depth = _plane(npy_from_bytes(depth_data, depth_name), depth_name).astype(np.float32)
+    valid = _plane(npy_from_bytes(mask_data, mask_name), mask_name) != 0
     if valid.shape != depth.shape:
         raise InvalidInputError(f"expected a mask of {depth.shape} in {mask_name}, got {valid.shape}")
     unusable = int(np.count_nonzero(valid & ~(np.isfinite(depth) & (depth > 0))))

@@ -14,6 +14,7 @@ import numpy as np
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.metrics import DepthScores, NormalErrors
+from e2e_depth_ros.core.user_file import check_file, json_from_text
 
 FrameScores = DepthScores | NormalErrors
 
@@ -39,9 +40,13 @@ class ScoreStore:
         self.scores: dict[str, FrameScores] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            if self.path.exists():
+                check_file(self.path)
             lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
         except FileNotFoundError:
             lines = []
+        except UnicodeDecodeError as error:
+            raise InvalidInputError(f"cannot read {self.path} as text (UTF-8): {error}") from error
         except OSError as error:
             raise InvalidInputError(f"cannot use {folder}: {error.strerror}") from error
         # A line without its end was being written when the evaluation was interrupted.
@@ -74,8 +79,8 @@ class ScoreStore:
 
     def _parse(self, line: str) -> dict[str, Any]:
         try:
-            return dict(json.loads(line))
-        except ValueError as error:
+            return dict(json_from_text(line))
+        except (ValueError, TypeError) as error:
             raise InvalidInputError(f"expected one object of JSON a line in {self.path}: {error}") from error
 
     def _check(self, found: dict[str, Any], wanted: dict[str, Any]) -> None:

@@ -5,11 +5,25 @@ from __future__ import annotations
 import os
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.user_file import open_file
+
+_MAX_UNPACKED: Final = 1 << 29  # bytes
+_UNREADABLE: Final = (
+    OSError,
+    EOFError,
+    InvalidInputError,
+    RuntimeError,  # encrypted
+    NotImplementedError,  # packed in an unknown way
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class DataTree:
@@ -50,7 +64,7 @@ class DataTree:
         try:
             with self._open[name]() as file:
                 return file.read()
-        except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        except _UNREADABLE as error:
             raise InvalidInputError(f"cannot read {name} in {self.path}: {error}") from error
 
     def close(self) -> None:
@@ -69,7 +83,7 @@ class DataTree:
                 packed = zipfile.ZipFile(path)
                 self._close = packed.close
                 return {
-                    _plain(info.filename): lambda info=info: packed.open(info)  # type: ignore[misc]
+                    _plain(info.filename): lambda info=info: _unpack(packed, info)  # type: ignore[misc]
                     for info in packed.infolist()
                     if not info.is_dir()
                 }
@@ -87,7 +101,14 @@ class DataTree:
 
 
 def _opener(file: Path) -> Callable[[], IO[bytes]]:
-    return lambda: file.open("rb")
+    return lambda: open_file(file)
+
+
+def _unpack(packed: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
+    """Open a file of an archive; a few bytes there can stand for gigabytes."""
+    if info.file_size > max(info.compress_size, _MAX_UNPACKED):
+        raise InvalidInputError(f"expected up to {_MAX_UNPACKED} bytes unpacked, got {info.file_size}")
+    return packed.open(info)
 
 
 def _plain(name: str) -> str:

@@ -14,10 +14,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, MissingDependencyError
+from e2e_depth_ros.model.config_checks import check_vae_config
 from e2e_depth_ros.model.instruct import ldm_names
 from e2e_depth_ros.model.instruct.facts import INSTRUCTED_IMAGE
 from e2e_depth_ros.model.instruct.single_file import read_single_file
 from e2e_depth_ros.model.instruct.tokenizer import CLIP_TOKENIZER, write_tokenizer
+from e2e_depth_ros.model.tensor_checks import problem_of
 from e2e_depth_ros.model.weights import MODEL_STEM
 
 _SCHEDULER: Mapping[str, Any] = {  # Stable Diffusion 1's noise
@@ -154,7 +156,11 @@ def _vae(tensors: Mapping[str, Tensor]) -> _Component:
     from diffusers.models import AutoencoderKL  # noqa: PLC0415 - slow
 
     part = _with_prefix(tensors, ldm_names.VAE_PREFIX, "a VAE")
-    config = ldm_names.vae_config(part, float(tensors.get(_SCALE, _SCALING_FACTOR)))
+    scale = tensors.get(_SCALE)
+    if scale is not None and scale.numel() != 1:
+        raise CheckpointError(f"{_SCALE}: expected one number, got shape {tuple(scale.shape)}")
+    config = ldm_names.vae_config(part, _SCALING_FACTOR if scale is None else float(scale))
+    check_vae_config(config, Path("vae"))
     with torch.device("meta"):
         module = AutoencoderKL.from_config(config)
     return _translated("vae", tensors, ldm_names.VAE_PREFIX, config, ldm_names.vae_namer(config), module)
@@ -212,8 +218,9 @@ def _checked(
         tensor = tensors[sources[new]]
         if tuple(tensor.shape) not in {shape, (*shape, 1, 1)}:  # linear layers may be 1 x 1 convolutions
             raise CheckpointError(f"{sources[new]}: expected shape {shape}, got {tuple(tensor.shape)}")
-        if not torch.isfinite(tensor).all():
-            raise CheckpointError(f"{sources[new]} has values that are not finite")
+        problem = problem_of(tensor)
+        if problem:
+            raise CheckpointError(f"{sources[new]} has {problem}")
         converted[new] = tensor.reshape(shape)
     return _Component(name, config, converted, sources)
 

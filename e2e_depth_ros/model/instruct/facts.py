@@ -10,6 +10,12 @@ from typing import Any, ClassVar
 import torch
 
 from e2e_depth_ros.core.errors import CheckpointError
+from e2e_depth_ros.model.config_checks import (
+    check_index,
+    check_network_config,
+    check_scheduler_config,
+    check_vae_config,
+)
 from e2e_depth_ros.model.stored import StoredCheckpoint, checkpoint_name
 from e2e_depth_ros.model.weights import MODEL_STEM, read_json, weight_files
 
@@ -92,17 +98,24 @@ def read_instruct_facts(folder: Path) -> InstructFacts:
             f"{checkpoint_name(folder)}: expected a checkpoint that paints by instruction, as `e2e-depth "
             "checkpoint convert` writes, got another; depth_node runs those of depth and normals"
         )
-    scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
+    scheduler_path = folder / "scheduler" / "scheduler_config.json"
+    scheduler = read_json(scheduler_path)
     if scheduler.get("prediction_type") != "epsilon":
         raise CheckpointError(
             f"{folder}: expected prediction_type epsilon, got {scheduler.get('prediction_type')!r}"
         )
+    unet_path, vae_path = folder / "unet" / "config.json", folder / "vae" / "config.json"
+    unet_config, vae_config = read_json(unet_path), read_json(vae_path)
+    check_index(index, folder / "model_index.json")
+    check_network_config(unet_config, unet_path)
+    check_vae_config(vae_config, vae_path)
+    check_scheduler_config(scheduler, scheduler_path)
     return InstructFacts(
         name=checkpoint_name(folder),
         folder=folder,
-        steps=int(index.get("default_denoising_steps", 100)),
-        processing_resolution=int(index.get("default_processing_resolution", 512)),
-        unet_config=read_json(folder / "unet" / "config.json"),
-        vae_config=read_json(folder / "vae" / "config.json"),
+        steps=int(index.get("default_denoising_steps") or 100),
+        processing_resolution=int(index.get("default_processing_resolution") or 512),
+        unet_config=unet_config,
+        vae_config=vae_config,
         scheduler_config=scheduler,
     )

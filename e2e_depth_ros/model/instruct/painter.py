@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.framing import Framing, framing_for
+from e2e_depth_ros.core.image_size import check_image_size
 from e2e_depth_ros.model.instruct.ancestral import noise_levels
 from e2e_depth_ros.model.instruct.facts import read_instruct_facts
 from e2e_depth_ros.model.instruct.keypoints import Keypoint, keypoints_from_painting
@@ -29,7 +30,7 @@ from e2e_depth_ros.model.instruct.paint import colour_named, find_paint
 from e2e_depth_ros.model.instruct.text import TextEncoder
 from e2e_depth_ros.model.locate import find_checkpoint
 from e2e_depth_ros.model.placement import device_named, dtype_named, use_threads
-from e2e_depth_ros.model.weights import load_weights
+from e2e_depth_ros.model.weights import empty_module, load_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +128,9 @@ class Painter:
         facts = read_instruct_facts(folder)
 
         def loaded(module_class: Any, component: str, config: Mapping[str, Any]) -> nn.Module:
-            return _loaded(module_class, config, facts.weight_files(component, chosen_dtype), chosen_dtype)
+            module = empty_module(facts.name, module_class, config)
+            load_weights(module, facts.weight_files(component, chosen_dtype), chosen_dtype)
+            return module
 
         network = InstructNetwork(
             loaded(UNet2DConditionModel, "unet", facts.unet_config),
@@ -167,6 +170,7 @@ class Painter:
         """
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
             raise InvalidInputError(f"expected an image (H, W, 3), uint8, got {rgb.shape}, {rgb.dtype}")
+        check_image_size(rgb.shape)
         framing = framing_for((rgb.shape[0], rgb.shape[1]), self.processing_resolution, self.network.multiple)
         with torch.inference_mode():
             pixels = torch.from_numpy(rgb.copy()).to(self.device).permute(2, 0, 1)[None].float() / 127.5 - 1
@@ -261,15 +265,6 @@ def mask_instruction(what: str, colour: str) -> str:
 def keypoint_instruction(what: str, colour: str) -> str:
     """Return the instruction to mark points."""
     return f"Put {colour} circles on {what}."
-
-
-def _loaded(
-    module_class: Any, config: Mapping[str, Any], files: tuple[Path, ...], dtype: torch.dtype
-) -> nn.Module:
-    with torch.device("meta"):
-        module: nn.Module = module_class.from_config(dict(config))
-    load_weights(module, files, dtype)
-    return module
 
 
 def _levels(images: Tensor) -> NDArray[np.float32]:

@@ -13,7 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from e2e_depth_ros.core.errors import CheckpointError
+from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, first_line
+from e2e_depth_ros.core.user_file import check_file
 
 _REFUSED_NAME = re.compile(r"GLOBAL ([\w.]+)")
 
@@ -33,8 +34,12 @@ def read_single_file(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: It is no such file, broken, or contains more than tensors and plain values.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: expected a .ckpt or .safetensors file, found none")
+    try:
+        check_file(path)
+    except InvalidInputError as error:
+        raise CheckpointError(
+            f"{path}: expected a .ckpt or .safetensors file, found none ({error})"
+        ) from error
     if path.suffix == ".safetensors":
         try:
             return dict(load_file(path))
@@ -62,7 +67,6 @@ def _unpickle(path: Path) -> Any:
             "save its state_dict as safetensors where you trust it"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
-            f"{path}: expected a checkpoint saved by torch, can't read it ({reason})"
+            f"{path}: expected a checkpoint saved by torch, can't read it ({first_line(error)})"
         ) from error

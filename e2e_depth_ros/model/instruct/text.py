@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from e2e_depth_ros.core.errors import InvalidInputError, MissingDependencyError
-from e2e_depth_ros.model.transformer import load_transformer
+from e2e_depth_ros.model.transformer import load_tokenizer, load_transformer
 
 
 class TextEncoder:
@@ -27,13 +27,13 @@ class TextEncoder:
 
     def __init__(self, folder: Path) -> None:
         try:
-            from transformers import CLIPTextModel, CLIPTokenizer  # noqa: PLC0415 - optional
+            from transformers import CLIPTextModel  # noqa: PLC0415 - optional
         except ImportError as error:
             raise MissingDependencyError(
                 f"{folder.name}: reading instructions needs transformers: pip install transformers"
             ) from error
         self._model: Any = load_transformer(CLIPTextModel, folder / "text_encoder").float().eval()
-        self._tokenizer: Any = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+        self._tokenizer: Any = load_tokenizer(folder)
         self._known: dict[str, Tensor] = {}
 
     @property

@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -64,3 +65,18 @@ def test_lines_are_readable(tmp_path):
     first, second = map(json.loads, (tmp_path / "frames.jsonl").read_text().splitlines())
     assert first == SETTINGS
     assert second["mean_deg"] == pytest.approx((0.1 + 3 + 33.33 + 180) / 4)
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, "5", "[1]"], ids=range(3))
+def test_lines_that_are_no_scores_are_refused(tmp_path, line):
+    ScoreStore(tmp_path, SETTINGS)
+    with (tmp_path / "frames.jsonl").open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(InvalidInputError, match="expected one object of JSON a line"):
+        ScoreStore(tmp_path, SETTINGS)
+
+
+def test_a_named_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "frames.jsonl")
+    with pytest.raises(InvalidInputError, match="named pipe"):
+        ScoreStore(tmp_path, SETTINGS)

@@ -1,3 +1,5 @@
+import os
+import struct
 import tarfile
 import zipfile
 
@@ -51,3 +53,22 @@ def test_a_file_that_goes_away_is_told(folder):
     (folder / "two.npy").unlink()
     with pytest.raises(InvalidInputError, match="cannot read two"):
         tree.read("two.npy")
+
+
+def test_a_named_pipe_in_a_data_set_is_told(folder):
+    os.mkfifo(folder / "three.png")
+    tree = DataTree(folder)
+    with pytest.raises(InvalidInputError, match=r"cannot read three.*named pipe"):
+        tree.read("three.png")
+
+
+def test_a_bomb_in_an_archive_is_not_unpacked(folder):
+    """Its entry claims a gigabyte, as one would that unpacks to it."""
+    with zipfile.ZipFile(folder.parent / "data.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("bomb.npy", bytes(1000))
+    content = (folder.parent / "data.zip").read_bytes()
+    (folder.parent / "data.zip").write_bytes(
+        content.replace(struct.pack("<I", 1000), struct.pack("<I", 1 << 30))
+    )
+    with pytest.raises(InvalidInputError, match="up to 536870912 bytes unpacked, got 1073741824"):
+        DataTree(folder.parent / "data.zip").read("bomb.npy")
