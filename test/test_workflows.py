@@ -98,3 +98,11 @@ def test_robots_are_built_by_the_lines_of_the_readme():
     assert [command for command in commands if command.removeprefix("cd ~/ros2_ws && ") not in LINES] == []
     for_cpu = re.search(r"# without a GPU.*?:  (pip install torch \S+ \S+)", block).group(1)
     assert for_cpu in LINES
+
+
+def test_keys_are_made_by_the_lines_of_the_documentation():
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    commands = re.findall(r"ros2 (?:security|pkg) .*", page.partition("```sh\n")[2].partition("```")[0])
+    script = (ROOT / ".ci" / "sros2").read_text(encoding="utf-8").replace('"', "")
+    assert len(commands) == 4
+    assert [command for command in commands if command not in script] == []
