@@ -17,6 +17,8 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.image_size import check_image_size
 from e2e_depth_ros.ros.clouds import points_from_message
 from e2e_depth_ros.ros.images import depth_from_message, message_from_array, rgb_from_message
 from e2e_depth_ros.ros.outputs import Output
@@ -153,6 +155,15 @@ class Stranger:
         assert expected < self.sent, told
 
 
+def image_to_look_at(message):
+    """Read an image as the node does, which looks at none that is too small or a strip."""
+    rgb = rgb_from_message(message)
+    try:
+        check_image_size(rgb.shape)
+    except InvalidInputError as error:
+        raise RefusedMessageError("image: size", str(error)) from error
+
+
 def good_image(topic):
     if topic.endswith("compressed"):
         return CompressedImage(format="jpeg", data=cv2.imencode(".jpg", picture(SIZE))[1].tobytes())
@@ -210,7 +221,7 @@ def framed(make, frame_id):
 
 
 def test_images(node, robot):
-    stranger = Stranger(node, robot, "image: ", rgb_from_message)
+    stranger = Stranger(node, robot, "image: ", image_to_look_at)
     send_images(stranger, mutated(IMAGES, IMAGE_FIELDS), "image_raw")
 
 
@@ -281,7 +292,7 @@ class CompressedStranger(Stranger):
 
 
 def test_compressed_images(compressed_node, robot):
-    stranger = CompressedStranger(compressed_node, robot, "image: ", rgb_from_message)
+    stranger = CompressedStranger(compressed_node, robot, "image: ", image_to_look_at)
     send_images(stranger, mutated(COMPRESSED, COMPRESSED_FIELDS), "image_raw/compressed")
 
 

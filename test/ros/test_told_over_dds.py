@@ -244,7 +244,7 @@ def _other_header(robot):
         (np.full((400, 3), -3.0), "400 points, all behind the camera: is the frame optical?"),
         (np.tile([0.0, 0.0, 4000.0], (308, 1)), "all 308 samples beyond sparse_max_depth: millimetres?"),
         (np.tile([90.0, 0.0, 4.0], (7, 1)), "7 points, all outside the image"),
-        (np.full((9, 3), np.nan), "9 points, all NaN or infinite"),
+        (np.full((9, 3), np.nan), "9 points, all NaN, infinite or 0"),
     ],
     ids=["empty", "behind", "millimetres", "outside", "NaN"],
 )
