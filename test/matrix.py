@@ -132,7 +132,7 @@ def set_up(cell: Cell, python: Path, uv: str, torch: Sequence[str]) -> None:
         subprocess.run(command, check=True, cwd=ROOT, env=clean_environment())
 
     if not cell.interpreter.exists():
-        run(uv, "venv", "--quiet", "--python", str(python), str(cell.environment))
+        run(uv, "venv", "--quiet", "--seed", "--python", str(python), str(cell.environment))
     package = ["--editable", f".[{EXTRAS}]", "--requirement", f"requirements-{_ros_file(cell.ros)}.txt"]
     if cell.lowest:
         pins = "test/constraints"
