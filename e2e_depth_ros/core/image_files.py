@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros import MAX_PIXELS_OPENCV_READS
+from e2e_depth_ros import MAX_PIXELS_OPENCV_READS, MAX_SIDE_OPENCV_READS
 from e2e_depth_ros.core import jpeg, png
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.image_heads import SIZE_READERS
@@ -167,6 +167,12 @@ def check_size(height: int, width: int, *, max_pixels: int) -> None:
     """
     if height < 1 or width < 1 or height * width > max_pixels:
         raise InvalidInputError(f"expected 1 to {max_pixels} pixels, got height {height} and width {width}")
+    if (
+        max(height, width) > MAX_SIDE_OPENCV_READS
+    ):  # in our words, and where OpenCV was loaded without limits too
+        raise InvalidInputError(
+            f"expected up to {MAX_SIDE_OPENCV_READS} pixels a side, got height {height} and width {width}"
+        )
 
 
 def _decoded(data: bytes, flags: int) -> NDArray[Any]:
