@@ -54,18 +54,18 @@ def follow_outlines(
             f"got {values.shape} and {image.dtype} {image.shape}"
         )
     height, width = values.shape
-    values = np.ascontiguousarray(values, dtype=np.float32)
+    values = np.asarray(np.ascontiguousarray(values), np.float32)
     share = min(1.0, grid_px / max(height, width))
     size = (max(1, round(width * share)), max(1, round(height * share)))
     coarse, known = _on_grid(values, size)
     colours = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32) / np.float32(255)
     window = (2 * radius + 1, 2 * radius + 1)
     functions = _affine_functions(coarse, known, colours, window, epsilon)
-    functions = cv2.resize(functions, (width, height), interpolation=cv2.INTER_LINEAR)
+    everywhere = cv2.resize(functions, (width, height), interpolation=cv2.INTER_LINEAR)
     # Written in place, plane by plane: this runs at the image's full size.
-    followed = np.ascontiguousarray(functions[..., 3])
+    followed = np.ascontiguousarray(everywhere[..., 3], dtype=np.float32)
     for channel in range(3):
-        plane = cv2.multiply(functions[..., channel], image[..., channel], scale=1 / 255, dtype=cv2.CV_32F)
+        plane = cv2.multiply(everywhere[..., channel], image[..., channel], scale=1 / 255, dtype=cv2.CV_32F)
         followed += plane
     kernel = np.ones(window, np.uint8)
     for limit, extreme, unknown in ((np.maximum, cv2.erode, np.inf), (np.minimum, cv2.dilate, -np.inf)):
