@@ -23,7 +23,6 @@ SUBCOMMANDS = (
     "train",
     "compare",
     "render",
-    "claim",
     "checkpoint",
     "benchmark",
 )
