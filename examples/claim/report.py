@@ -10,12 +10,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-from measuring import DIFFUSION, FIRST_SEED, MOST_STEPS, SIZE, Measured
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.colours import colours_from_depth
 from e2e_depth_ros.training.augmentation import View
 from e2e_depth_ros.training.validation import fitted_depth
+from measuring import DIFFUSION, FIRST_SEED, MOST_STEPS, SIZE, Measured
 
 TABLE, JSON, PLOT, PICTURES = "table.md", "table.json", "plot.png", "pictures.png"
 _REFERENCE = "e2e_zeros"

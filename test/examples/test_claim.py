@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.model.sampling import Sampling
-from e2e_depth_ros.training.recipe_file import read_recipe, read_yaml
-from e2e_depth_ros.training.render_recipe import RenderRecipe
+from e2e_depth_ros.training.recipe_file import read_recipe
+
+scenes = pytest.importorskip("e2e_depth_scenes.recipe_file", reason="e2e_depth_scenes is not installed")
 
 CLAIM = Path(__file__).parents[2] / "examples" / "claim"
 RECIPES = CLAIM / "recipes"
@@ -79,7 +80,7 @@ def test_every_network_has_its_recipe_and_its_log():
 
 
 def test_no_training_sees_the_views():
-    train = read_yaml(RECIPES / "render_train.yaml", RenderRecipe)
+    train = scenes.read_recipe(RECIPES / "render_train.yaml")
     # Some scenes are dropped, never more than one in ten.
     assert train.first_seed + 1.1 * train.images < STORED["views"]["first_seed"]
 
@@ -87,7 +88,7 @@ def test_no_training_sees_the_views():
 def test_the_views_are_those_of_the_recipe(views):
     from measuring import FIRST_SEED, SIZE, held_out_views
 
-    recipe = read_yaml(RECIPES / "render_validation.yaml", RenderRecipe)
+    recipe = scenes.read_recipe(RECIPES / "render_validation.yaml")
     assert (recipe.first_seed, recipe.size) == (FIRST_SEED, SIZE)
     assert views[0].image.shape == (*SIZE, 3)
     again = held_out_views(1)
