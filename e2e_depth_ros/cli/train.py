@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """Train, and return 0 also where the run was stopped early and can be resumed."""
     from rich.console import Console  # noqa: PLC0415 - heavy imports wait until they are needed
 
-    from e2e_depth_ros.training.recipe_file import read_recipe  # noqa: PLC0415
+    from e2e_depth_ros.training.recipe import read_recipe  # noqa: PLC0415
 
     recipe = read_recipe(args.recipe)
     from e2e_depth_ros.training.loop import train  # noqa: PLC0415 - torch and diffusers take seconds

@@ -22,8 +22,7 @@ from e2e_depth_ros.training.objectives.choice import build_objective
 from e2e_depth_ros.training.optimiser import build_optimiser, set_learning_rate
 from e2e_depth_ros.training.pictures import write_curves, write_samples
 from e2e_depth_ros.training.processes import join_processes
-from e2e_depth_ros.training.recipe import Recipe
-from e2e_depth_ros.training.recipe_file import mapping_from_recipe
+from e2e_depth_ros.training.recipe import Recipe, mapping_from_recipe
 from e2e_depth_ros.training.reporting import Reporter
 from e2e_depth_ros.training.resident import ResidentBatches
 from e2e_depth_ros.training.schedule import learning_rate, schedule_step

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.model.sampling import Sampling
-from e2e_depth_ros.training.recipe_file import read_recipe
+from e2e_depth_ros.training.recipe import read_recipe
 
 scenes = pytest.importorskip("e2e_depth_scenes.recipe_file", reason="e2e_depth_scenes is not installed")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e_depth_ros.training.recipe_file import read_recipe
+from e2e_depth_ros.training.recipe import read_recipe
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "e2e_depth_ros" / "training" / "recipes"

@@ -15,7 +15,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import save_file
 
 from e2e_depth_ros.training.loop import LOG, STATE, Trainer
-from e2e_depth_ros.training.recipe_file import recipe_from_mapping
+from e2e_depth_ros.training.recipe import recipe_from_mapping
 from e2e_depth_ros.training.shards import Sample, write_shard
 
 GIB = 1 << 30

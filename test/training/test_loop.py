@@ -18,8 +18,7 @@ from e2e_depth_ros.model.checkpoint import load_checkpoint
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.loop import LOG, STATE, TrainingError, train
 from e2e_depth_ros.training.objectives import end_to_end
-from e2e_depth_ros.training.recipe import Recipe
-from e2e_depth_ros.training.recipe_file import read_recipe, recipe_from_mapping
+from e2e_depth_ros.training.recipe import Recipe, read_recipe, recipe_from_mapping
 from e2e_depth_ros.training.shards import Sample, write_shard
 
 SIZE = (48, 64)

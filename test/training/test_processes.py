@@ -17,8 +17,7 @@ from e2e_depth_ros.core.errors import InvalidInputError, MissingDependencyError
 from e2e_depth_ros.training import processes as processes_module
 from e2e_depth_ros.training.loop import LOG, STATE, train
 from e2e_depth_ros.training.processes import join_processes
-from e2e_depth_ros.training.recipe import RunRecipe
-from e2e_depth_ros.training.recipe_file import read_recipe
+from e2e_depth_ros.training.recipe import RunRecipe, read_recipe
 from e2e_depth_ros.training.shards import Sample, write_shard
 
 pytest.importorskip("accelerate")
@@ -30,7 +29,7 @@ import os, signal, sys
 from pathlib import Path
 from e2e_depth_ros.training.loop import train
 from e2e_depth_ros.training.objectives.end_to_end import EndToEnd
-from e2e_depth_ros.training.recipe_file import read_recipe
+from e2e_depth_ros.training.recipe import read_recipe
 
 recipe, output, forward, calls = read_recipe(Path(sys.argv[1])), Path(sys.argv[2]), EndToEnd.forward, []
 

@@ -17,8 +17,7 @@ from e2e_depth_ros.model.estimator import Estimator
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.datasets import Batch
 from e2e_depth_ros.training.loop import STATE, Trainer, train
-from e2e_depth_ros.training.recipe import ModelRecipe
-from e2e_depth_ros.training.recipe_file import recipe_from_mapping
+from e2e_depth_ros.training.recipe import ModelRecipe, recipe_from_mapping
 from e2e_depth_ros.training.start import fit_conv_in, model_from_start
 
 diffusers.utils.logging.set_verbosity_error()

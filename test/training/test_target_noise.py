@@ -20,8 +20,7 @@ from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.datasets import Batch
 from e2e_depth_ros.training.loop import STATE, train
 from e2e_depth_ros.training.objectives.end_to_end import batch_losses
-from e2e_depth_ros.training.recipe import LossRecipe, NormalsLossRecipe
-from e2e_depth_ros.training.recipe_file import recipe_from_mapping
+from e2e_depth_ros.training.recipe import LossRecipe, NormalsLossRecipe, recipe_from_mapping
 from e2e_depth_ros.training.shards import Sample, write_shard
 from e2e_depth_ros.training.start import model_from_start
 from e2e_depth_ros.training.target_noise import TargetNoise

@@ -2,7 +2,7 @@
 
 import pytest
 
-from e2e_depth_ros.training.recipe_file import recipe_from_mapping
+from e2e_depth_ros.training.recipe import recipe_from_mapping
 
 
 @pytest.fixture

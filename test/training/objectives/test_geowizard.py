@@ -17,8 +17,7 @@ from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.datasets import Batch
 from e2e_depth_ros.training.loop import train
 from e2e_depth_ros.training.objectives.choice import build_objective
-from e2e_depth_ros.training.recipe import SourceRecipe
-from e2e_depth_ros.training.recipe_file import recipe_from_mapping
+from e2e_depth_ros.training.recipe import SourceRecipe, recipe_from_mapping
 from e2e_depth_ros.training.shards import Sample, write_shard
 
 SIZE = (32, 48)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.yaml_file import load_yaml
-from e2e_depth_ros.training.recipe import Recipe
+from e2e_depth_ros.training.recipe.training import Recipe
 
 T = TypeVar("T")
 
@@ -23,18 +23,9 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         InvalidInputError: It can't be read, or a key is unknown, missing, or of the wrong type or range.
     """
-    return read_yaml(path, Recipe)
-
-
-def read_yaml(path: Path, cls: type[T]) -> T:
-    """Read a file into a dataclass, whose fields are the file's keys.
-
-    Raises:
-        InvalidInputError: It can't be read, or a key is unknown, missing, or of the wrong type or range.
-    """
     content = load_yaml(path)
     try:
-        return _parse(cls, content, "")
+        return recipe_from_mapping(content)
     except InvalidInputError as error:
         raise InvalidInputError(f"{path}: {error}") from error
 

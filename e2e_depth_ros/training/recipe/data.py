@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from e2e_depth_ros.model.sampling import DOMAINS
-from e2e_depth_ros.training.recipe_checks import MAX_SIDE_PX, check, check_choice, check_range
+from e2e_depth_ros.training.recipe.checks import MAX_SIDE_PX, check, check_choice, check_range
 
 MAX_BATCH = 1 << 16
 MAX_WORKERS = 1024

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from e2e_depth_ros.training.recipe_checks import check, check_choice
+from e2e_depth_ros.training.recipe.checks import check, check_choice
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,31 @@
+"""Training recipes: what the files in recipes/ say, checked; each file here has one part of them."""
+
+from e2e_depth_ros.training.recipe.data import AugmentationRecipe, DataRecipe, SizeRecipe, SourceRecipe
+from e2e_depth_ros.training.recipe.diffusion import DiffusionRecipe, ReconstructionRecipe
+from e2e_depth_ros.training.recipe.file import mapping_from_recipe, read_recipe, recipe_from_mapping
+from e2e_depth_ros.training.recipe.loss import DepthLossRecipe, LossRecipe, NormalsLossRecipe
+from e2e_depth_ros.training.recipe.model import AutoencoderRecipe, ModelRecipe, UNetRecipe
+from e2e_depth_ros.training.recipe.run import OptimiserRecipe, RunRecipe
+from e2e_depth_ros.training.recipe.training import OBJECTIVES, Recipe
+
+__all__ = [
+    "OBJECTIVES",
+    "AugmentationRecipe",
+    "AutoencoderRecipe",
+    "DataRecipe",
+    "DepthLossRecipe",
+    "DiffusionRecipe",
+    "LossRecipe",
+    "ModelRecipe",
+    "NormalsLossRecipe",
+    "OptimiserRecipe",
+    "Recipe",
+    "ReconstructionRecipe",
+    "RunRecipe",
+    "SizeRecipe",
+    "SourceRecipe",
+    "UNetRecipe",
+    "mapping_from_recipe",
+    "read_recipe",
+    "recipe_from_mapping",
+]
