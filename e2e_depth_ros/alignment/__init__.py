@@ -21,12 +21,12 @@ __all__ = ["Alignment", "AlignmentState", "AlignmentTracker", "TrackerSettings",
 
 def align(
     relative: NDArray[Any] | DepthMap,
-    u: ArrayLike,
-    v: ArrayLike,
+    u_px: ArrayLike,
+    v_px: ArrayLike,
     depth_m: ArrayLike,
     *,
     kind: DepthKind = DepthKind.AFFINE_INVARIANT,
-    local: bool = True,
+    correction: bool = TrackerSettings.correction,
     min_depth_m: float = DEFAULT_MIN_DEPTH_M,
     max_depth_m: float = DEFAULT_MAX_DEPTH_M,
     source: str = "samples",
@@ -37,17 +37,18 @@ def align(
         Pixel (0, 0) is centred at (0, 0). Depth is camera-frame Z, not the length of the ray.
 
     Example:
-        >>> alignment = align(relative, u, v, depth_m)
+        >>> alignment = align(relative, u_px, v_px, depth_m)
         >>> if alignment.state is AlignmentState.FRESH:
         ...     use(alignment.depth_m, alignment.std_m)
 
     Args:
         relative: (H, W), the network's output; NaN where invalid. Or a `DepthMap`, which brings its kind.
-        u: (N,), columns of the measured pixels.
-        v: (N,), rows.
+        u_px: (N,), columns of the measured pixels.
+        v_px: (N,), rows.
         depth_m: (N,), metres. Outliers may be among them.
         kind: What the values of `relative` mean, if it is an array.
-        local: Whether to correct locally what one scale and shift leave.
+        correction: Whether to correct, between the samples, what one scale and shift leave: more exact near
+            them, but tens of milliseconds a frame.
         min_depth_m: Nearer measurements are dropped.
         max_depth_m: Farther measurements are dropped.
         source: Name of the sensor, for the result.
@@ -63,6 +64,6 @@ def align(
         values = np.asarray(relative, dtype=np.float32)
         relative = DepthMap(values=values, valid=np.isfinite(values), kind=kind)
     samples = samples_from_pixels(
-        u, v, depth_m, relative.size, min_depth_m=min_depth_m, max_depth_m=max_depth_m, source=source
+        u_px, v_px, depth_m, relative.size, min_depth_m=min_depth_m, max_depth_m=max_depth_m, source=source
     )
-    return AlignmentTracker(TrackerSettings(local=local)).update(relative, 0, samples)
+    return AlignmentTracker(TrackerSettings(correction=correction)).update(relative, 0, samples)

@@ -49,7 +49,7 @@ class Estimate:
         log_std = float(np.clip(np.sqrt(self.covariance[1, 1]), 0.02, widest.log_std))
         return OffsetPrior(self.model.offset, log_std, unsampled=widest.unsampled)
 
-    def corrected(self, measured: AffineModel, information: NDArray[np.float64]) -> tuple[Estimate, bool]:
+    def updated(self, measured: AffineModel, information: NDArray[np.float64]) -> tuple[Estimate, bool]:
         """Take one Kalman step; a measurement may determine the extent alone.
 
         Args:

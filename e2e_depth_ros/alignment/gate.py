@@ -1,4 +1,4 @@
-"""Which samples the local correction may believe."""
+"""Which samples the correction may believe."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class GateResult:
 
     Attributes:
         keep: (N,), bool.
-        doubt: (N,), probability that a sample is an outlier all the same, for the local correction to judge
+        doubt: (N,), probability that a sample is an outlier all the same, for the correction to judge
             by what it says of the network's error.
         gross: Number that disagree with the global fit.
         occluded: Number that measured the background of what the camera sees there.

@@ -18,8 +18,10 @@ from e2e_depth_ros.core.errors import InvalidInputError
 if TYPE_CHECKING:
     from e2e_depth_ros.core.camera import Camera
 
-DEFAULT_MIN_DEPTH_M = 0.05
-DEFAULT_MAX_DEPTH_M = 200.0
+DEFAULT_MIN_DEPTH_M = 0.1
+"""What is nearer may be the robot itself."""
+DEFAULT_MAX_DEPTH_M = 80.0
+"""What is farther hardly tells the scale of what a robot meets, and sensors measure it worst."""
 MAX_SAMPLES = 20_000
 """More samples than this teach a fit nothing; a dense sensor is thinned to about this many."""
 

@@ -83,7 +83,9 @@ def run_alignment_evaluation(args: argparse.Namespace) -> int:
         raise InvalidInputError(f"expected a frame that can be scored, but all {len(frames)} failed")
     for table in report.tables():
         Console().print(table)
-    Console().print(f"95th percentile over frames of AbsRel of full over global: {report.harm():.3f}")
+    Console().print(
+        f"95th percentile over frames of AbsRel of correction over scale and shift: {report.harm():.3f}"
+    )
     if args.json:
         _write_json(args.json, report.as_dict())
     return _FAILED if report.failures else 0

@@ -114,7 +114,7 @@ class AlignmentReport:
             "no_depth": float(sum(frame.scores is None for frame in frames)),
         }
 
-    def harm(self, method: str = "full", base: str = "global") -> float:
+    def harm(self, method: str = "correction", base: str = "scale and shift") -> float:
         """95th percentile over frames of one method's AbsRel over another's: above 1 it made frames worse."""
         ratios = []
         for group, frames in self.scores[method].items():

@@ -12,9 +12,11 @@ from e2e_depth_ros.alignment.affine import metric_from_relative
 from e2e_depth_ros.alignment.ground import GROUND_SOURCE
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.alignment.samples import Samples
+from e2e_depth_ros.alignment.states import TrackerSettings
 from e2e_depth_ros.alignment.track import LateSamples
 from e2e_depth_ros.alignment.tracker import AlignmentTracker
 from e2e_depth_ros.core.maps import DepthMap
+from e2e_depth_ros.ros.declaration import settings_from_parameters
 from e2e_depth_ros.ros.ground_input import GroundInput
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.refusal import RefusedMessageError
@@ -119,12 +121,7 @@ class Aligner:
             self._waiting.clear()
             self._ground.reset()
             self._fault = self._sensor_ns = None
-        self._tracker.settings = replace(
-            self._tracker.settings,
-            fresh_duration_s=parameters.fresh_duration,
-            hold_duration_s=parameters.hold_duration,
-            local=parameters.local_correction,
-        )
+        self._tracker.settings = settings_from_parameters(TrackerSettings, parameters)
 
     def _come_late(
         self, frame_ns: int, parameters: Parameters

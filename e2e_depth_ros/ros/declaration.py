@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from e2e_depth_ros.core.errors import InvalidInputError
+
+Settings = TypeVar("Settings")
 
 
 class BadParameterError(InvalidInputError):
@@ -23,6 +26,26 @@ class Changes(Enum):
     LIVE = "any time"
     UNCONFIGURED = "while unconfigured"
     NEVER = "only at start"
+
+
+class Setting(NamedTuple):
+    """What a parameter's value is handed to.
+
+    Attributes:
+        owner: A dataclass of settings, or a function.
+        name: Of its field or argument.
+        none: The parameter's value that stands for None there, as ROS has no such value.
+    """
+
+    owner: Callable[..., Any]
+    name: str
+    none: Any
+
+    @property
+    def default(self) -> Any:
+        """The setting's default, as the parameter has it."""
+        default = inspect.signature(self.owner).parameters[self.name].default
+        return self.none if default is None else default
 
 
 @dataclass(frozen=True)
@@ -38,6 +61,7 @@ class Declaration:
         maximum: Largest number allowed, or None.
         choices: The strings allowed, or empty for any.
         aliases: Other values that ROS tools may hand over for one of the choices.
+        setting: What it fills and takes its default from; None where it stands for itself.
     """
 
     name: str
@@ -48,6 +72,7 @@ class Declaration:
     maximum: float | None
     choices: tuple[str, ...]
     aliases: Mapping[bool | str, str]
+    setting: Setting | None
 
     def converted(self, value: Any) -> Any:
         """Bring what a ROS tool made of a text into the parameter's type, and check it.
@@ -130,6 +155,7 @@ def parameter(
     bounds: tuple[float, float] | None = None,
     choices: tuple[str, ...] = (),
     aliases: Mapping[bool | str, str] | None = None,
+    setting: Setting | None = None,
 ) -> Any:
     """Declare a parameter as a field of a dataclass; see `Declaration` for the arguments."""
     minimum, maximum = bounds or (None, None)
@@ -140,8 +166,41 @@ def parameter(
         "maximum": maximum,
         "choices": choices,
         "aliases": aliases or {},
+        "setting": setting,
     }
     return dataclasses.field(default=default, metadata=about)
+
+
+def parameter_for(
+    owner: Callable[..., Any], name: str, description: str, *, none: Any = None, **about: Any
+) -> Any:
+    """Declare a parameter that fills a setting, and takes its default from there.
+
+    Args:
+        owner: A dataclass of settings, or a function.
+        name: Of its field or argument.
+        description: As `Declaration` has it.
+        none: The parameter's value that stands for None there.
+        about: Further arguments of `parameter`.
+    """
+    setting = Setting(owner, name, none)
+    return parameter(setting.default, description, setting=setting, **about)
+
+
+def settings_from_parameters(owner: Callable[..., Settings], values: Any) -> Settings:
+    """Make the settings that parameters fill; what none fills keeps its default.
+
+    Args:
+        owner: The dataclass of settings.
+        values: An instance of a dataclass whose fields are declared here.
+    """
+    filled = {}
+    for declaration in declarations_from_struct(type(values)).values():
+        setting = declaration.setting
+        if setting is not None and setting.owner is owner:
+            value = getattr(values, declaration.name)
+            filled[setting.name] = None if setting.none is not None and value == setting.none else value
+    return owner(**filled)
 
 
 def declarations_from_struct(struct: type) -> Mapping[str, Declaration]:

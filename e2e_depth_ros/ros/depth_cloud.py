@@ -13,22 +13,6 @@ from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.geometry import points_from_depth
 from e2e_depth_ros.core.maps import DepthMap
 from e2e_depth_ros.ros.clouds import allocate_cloud
-from e2e_depth_ros.ros.parameters import Parameters
-
-
-def filter_settings(parameters: Parameters) -> CloudFilterSettings:
-    """Read from the parameters what is left out of clouds."""
-    return CloudFilterSettings(
-        min_depth=parameters.min_depth,
-        max_depth=parameters.max_depth,
-        confidence_threshold=parameters.confidence_threshold,
-        remove_edges=parameters.remove_edges,
-        decimation=parameters.decimation,
-        voxel_size=parameters.voxel_size,
-        noise_filter_radius=parameters.noise_filter_radius,
-        noise_filter_min_neighbors=parameters.noise_filter_min_neighbors,
-        far_returns=parameters.far_returns,
-    )
 
 
 def cloud_from_depth(

@@ -10,9 +10,19 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from e2e_depth_ros.core.colours import COLORMAPS
+from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings
+from e2e_depth_ros.alignment.samples import MAX_SAMPLES, samples_from_points
+from e2e_depth_ros.alignment.states import TrackerSettings
+from e2e_depth_ros.core.colours import COLORMAPS, colours_from_depth
 from e2e_depth_ros.model.sampling import DOMAINS, SPACINGS, Sampling
-from e2e_depth_ros.ros.declaration import BadParameterError, Changes, declarations_from_struct, parameter
+from e2e_depth_ros.ros.declaration import (
+    BadParameterError,
+    Changes,
+    declarations_from_struct,
+    parameter,
+    parameter_for,
+    settings_from_parameters,
+)
 from e2e_depth_ros.ros.image_parameters import ImageParameters
 
 _QUATERNION_TOLERANCE: Final = 0.05  # one decimal place may be off by as much; a number forgotten is more
@@ -28,47 +38,56 @@ class Parameters(ImageParameters):
     Each is described in its declaration, see `DECLARATIONS`.
     """
 
-    denoising_steps: int = parameter(
-        0,
+    denoising_steps: int = parameter_for(
+        Sampling,
+        "steps",
         "Steps from noise to depth, for models of Marigold's kind; 0 for the checkpoint's own number. Models"
         " that answer in one step, such as the embedded one, refuse more than 1.",
+        none=0,
         changes=Changes.UNCONFIGURED,
         bounds=(0, 1000),
     )
-    timestep_spacing: str = parameter(
-        "trailing",
+    timestep_spacing: str = parameter_for(
+        Sampling,
+        "spacing",
         "How the denoising steps are chosen; trailing is right with few of them.",
         changes=Changes.UNCONFIGURED,
         choices=SPACINGS,
     )
-    ensemble_size: int = parameter(
-        1,
+    ensemble_size: int = parameter_for(
+        Sampling,
+        "ensemble_size",
         "Predictions per image that become one, for models that start from noise. From 3 on their"
         " disagreement lowers confidence/image.",
         changes=Changes.UNCONFIGURED,
         bounds=(1, 100),
     )
-    noise_seed: int = parameter(
-        0,
+    noise_seed: int = parameter_for(
+        Sampling,
+        "seed",
         "Seed of that noise, the same for each image; -1 draws other noise each time.",
+        none=-1,
         changes=Changes.UNCONFIGURED,
         bounds=(-1, 2**31 - 1),
     )
-    latent_carry: float = parameter(
-        0.0,
+    latent_carry: float = parameter_for(
+        Sampling,
+        "carry",
         "Share of the last image's result in what the next starts from, against flicker, for models that"
         " start from noise; 0.1 is usual, 0 off. ~/reset_alignment and a clock that goes back end it.",
         changes=Changes.UNCONFIGURED,
         bounds=(0.0, 1.0),
     )
-    scene_domain: str = parameter(
-        "indoor",
+    scene_domain: str = parameter_for(
+        Sampling,
+        "domain",
         "Kind of scene, for models that want to be told (GeoWizard).",
         changes=Changes.UNCONFIGURED,
         choices=DOMAINS,
     )
-    batch_memory: int = parameter(
-        4000,
+    batch_memory: int = parameter_for(
+        Sampling,
+        "batch_memory_mb",
         "Memory, in MB, that one pass of the network may take besides its weights, about; ensembles run in"
         " parts that fit.",
         changes=Changes.UNCONFIGURED,
@@ -111,28 +130,39 @@ class Parameters(ImageParameters):
         changes=Changes.UNCONFIGURED,
         choices=("raw", "compressed", "compressedDepth"),
     )
-    sparse_min_depth: float = parameter(
-        0.1, "Nearer samples, in metres along the optical axis, are dropped.", bounds=(0.0, 1000.0)
+    sparse_min_depth: float = parameter_for(
+        samples_from_points,
+        "min_depth_m",
+        "Nearer samples, in metres along the optical axis, are dropped.",
+        bounds=(0.0, 1000.0),
     )
-    sparse_max_depth: float = parameter(
-        80.0, "Farther samples, in metres along the optical axis, are dropped.", bounds=(0.0, 10000.0)
+    sparse_max_depth: float = parameter_for(
+        samples_from_points,
+        "max_depth_m",
+        "Farther samples, in metres along the optical axis, are dropped.",
+        bounds=(0.0, 10000.0),
     )
     max_samples: int = parameter(
-        20000, "Of more samples in a frame than this, about so many are used.", bounds=(1, 20000)
+        MAX_SAMPLES,
+        "Of more samples in a frame than this, about so many are used.",
+        bounds=(1, MAX_SAMPLES),
     )
-    local_correction: bool = parameter(
-        False,
-        "Whether to correct locally what one scale and shift leave: more exact near the samples, but tens of"
-        " milliseconds a frame.",
+    correction: bool = parameter_for(
+        TrackerSettings,
+        "correction",
+        "Whether to correct, between the samples, what one scale and shift leave: more exact near them, but"
+        " tens of milliseconds a frame.",
     )
-    fresh_duration: float = parameter(
-        0.5,
+    fresh_duration: float = parameter_for(
+        TrackerSettings,
+        "fresh_duration_s",
         "How long, in seconds, samples count as recent; a sensor slower than the camera needs at least its"
         " period, and what TF is late on top. After it the scale is held, and other sources of it are asked.",
         bounds=(0.01, 3600.0),
     )
-    hold_duration: float = parameter(
-        3.0,
+    hold_duration: float = parameter_for(
+        TrackerSettings,
+        "hold_duration_s",
         "How long, in seconds, the last scale serves after the last samples; then it is lost, and metric"
         " topics fall silent.",
         bounds=(0.01, 3600.0),
@@ -169,33 +199,57 @@ class Parameters(ImageParameters):
         "Metres (for disparity 1 / metres) at 0 of the network's depth; goes with fixed_scale.",
         bounds=(-1000.0, 1000.0),
     )
-    min_depth: float = parameter(0.1, "Nearer depth, in metres, is left out of points.", bounds=(0.0, 1000.0))
-    max_depth: float = parameter(
-        80.0, "Farther depth, in metres, is left out of points.", bounds=(0.0, 10000.0)
+    min_depth: float = parameter_for(
+        CloudFilterSettings,
+        "min_depth",
+        "Nearer depth, in metres, is left out of points.",
+        bounds=(0.0, 1000.0),
     )
-    confidence_threshold: float = parameter(
-        0.0, "Pixels of lower confidence are left out of points; 0 keeps all.", bounds=(0.0, 1.0)
+    max_depth: float = parameter_for(
+        CloudFilterSettings,
+        "max_depth",
+        "Farther depth, in metres, is left out of points.",
+        bounds=(0.0, 10000.0),
     )
-    remove_edges: bool = parameter(
-        True, "Whether to leave out of points what flies between two surfaces, at depth edges."
+    confidence_threshold: float = parameter_for(
+        CloudFilterSettings,
+        "confidence_threshold",
+        "Pixels of lower confidence are left out of points; 0 keeps all.",
+        bounds=(0.0, 1.0),
     )
-    decimation: int = parameter(1, "points has only every n-th row and column of the image.", bounds=(1, 64))
-    voxel_size: float = parameter(
-        0.0, "points keeps one of each cube of this edge length, in metres; 0 keeps all.", bounds=(0.0, 10.0)
+    remove_edges: bool = parameter_for(
+        CloudFilterSettings,
+        "remove_edges",
+        "Whether to leave out of points what flies between two surfaces, at depth edges.",
     )
-    noise_filter_radius: float = parameter(
-        0.0,
+    decimation: int = parameter_for(
+        CloudFilterSettings,
+        "decimation",
+        "points has only every n-th row and column of the image.",
+        bounds=(1, 64),
+    )
+    voxel_size: float = parameter_for(
+        CloudFilterSettings,
+        "voxel_size",
+        "points keeps one of each cube of this edge length, in metres; 0 keeps all.",
+        bounds=(0.0, 10.0),
+    )
+    noise_filter_radius: float = parameter_for(
+        CloudFilterSettings,
+        "noise_filter_radius",
         "Points without noise_filter_min_neighbors others within this distance, in metres, are left out; 0"
         " keeps all.",
         bounds=(0.0, 10.0),
     )
-    noise_filter_min_neighbors: int = parameter(
-        5,
+    noise_filter_min_neighbors: int = parameter_for(
+        CloudFilterSettings,
+        "noise_filter_min_neighbors",
         "How many others a point needs within noise_filter_radius, among the 24 pixels around it.",
         bounds=(1, 24),
     )
-    far_returns: bool = parameter(
-        False,
+    far_returns: bool = parameter_for(
+        CloudFilterSettings,
+        "far_returns",
         "Whether pixels beyond max_depth give a point at max_depth, so that costmaps clear the space before"
         " it.",
     )
@@ -205,8 +259,9 @@ class Parameters(ImageParameters):
         " each image is 0 and its farthest 1.",
         choices=("network", "image"),
     )
-    colormap: str = parameter(
-        "turbo",
+    colormap: str = parameter_for(
+        colours_from_depth,
+        "colormap",
         "Colours of depth/image_color, far to near.",
         choices=COLORMAPS,
     )
@@ -245,15 +300,7 @@ class Parameters(ImageParameters):
     @property
     def sampling(self) -> Sampling:
         """How the network samples, if it starts from noise."""
-        return Sampling(
-            steps=self.denoising_steps or None,
-            spacing=self.timestep_spacing,
-            ensemble_size=self.ensemble_size,
-            seed=None if self.noise_seed < 0 else self.noise_seed,
-            carry=self.latent_carry,
-            domain=self.scene_domain,
-            batch_memory_mb=self.batch_memory,
-        )
+        return settings_from_parameters(Sampling, self)
 
     @property
     def uses_mask(self) -> bool:

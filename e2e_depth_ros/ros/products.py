@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings
 from e2e_depth_ros.alignment.confidence import confidence_from_alignment
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.core.colours import colours_from_depth
@@ -17,7 +18,8 @@ from e2e_depth_ros.core.errors import KindError
 from e2e_depth_ros.core.geometry import depth_edges
 from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap, farness_from_relative
 from e2e_depth_ros.ros.camera_info import message_from_camera
-from e2e_depth_ros.ros.depth_cloud import cloud_from_depth, filter_settings
+from e2e_depth_ros.ros.declaration import settings_from_parameters
+from e2e_depth_ros.ros.depth_cloud import cloud_from_depth
 from e2e_depth_ros.ros.images import message_from_array
 from e2e_depth_ros.ros.outputs import METRIC_OUTPUTS, Output
 from e2e_depth_ros.ros.parameters import Parameters
@@ -136,7 +138,7 @@ def _points(products: Products, parameters: Parameters) -> Any | None:
         if masked is None:
             return None  # any of them might be what was to be left out
         depth = DepthMap(depth.values, depth.valid & ~masked, depth.kind)
-    settings = filter_settings(parameters)
+    settings = settings_from_parameters(CloudFilterSettings, parameters)
     return cloud_from_depth(
         depth,
         camera,

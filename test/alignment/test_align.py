@@ -22,7 +22,7 @@ def scene(seed=0, amplitude=0.06):
 def test_result_is_what_the_documentation_says():
     relative, truth = scene()
     u, v, z, _ = draw(truth, 200, np.random.default_rng(0), noise=0.01)
-    result = align(relative, u, v, z)
+    result = align(relative, u, v, z, correction=True)
     assert result.depth_m.shape == result.std_m.shape == SIZE
     assert result.depth_m.dtype == result.std_m.dtype == np.float32
     assert result.depth.kind is DepthKind.METRIC
@@ -40,7 +40,7 @@ def test_exact_samples_give_exact_depth(scale, offset, seed):
     relative = scene_relative()
     truth = scale * (relative + offset)
     u, v, z, _ = draw(truth, 60, np.random.default_rng(seed))
-    result = align(relative, u, v, z, min_depth_m=1e-4, max_depth_m=1e4)
+    result = align(relative, u, v, z, min_depth_m=1e-4, max_depth_m=1e4, correction=True)
     np.testing.assert_allclose(result.depth_m, truth, rtol=2e-4)
 
 
@@ -50,7 +50,7 @@ def test_the_unit_of_depth_only_scales_the_result(unit, seed):
     relative, truth = scene(seed)
     u, v, z, _ = draw(truth, 120, np.random.default_rng(seed), noise=0.02, outliers=0.2)
     limits = {"min_depth_m": 1e-4, "max_depth_m": 1e4}
-    metres, others = (align(relative, u, v, depth, **limits) for depth in (z, unit * z))
+    metres, others = (align(relative, u, v, depth, **limits, correction=True) for depth in (z, unit * z))
     np.testing.assert_allclose(others.depth_m, unit * metres.depth_m, rtol=1e-3)
     np.testing.assert_allclose(others.std_m, unit * metres.std_m, rtol=1e-2)
     assert others.state is metres.state
@@ -63,18 +63,22 @@ def test_the_order_of_samples_does_not_matter(seed, count):
     rng = np.random.default_rng(seed)
     u, v, z, _ = draw(truth, count, rng, noise=0.02, outliers=0.2)
     order = rng.permutation(count)
-    one, other = align(relative, u, v, z), align(relative, u[order], v[order], z[order])
+    one, other = (
+        align(relative, u, v, z, correction=True),
+        align(relative, u[order], v[order], z[order], correction=True),
+    )
     np.testing.assert_allclose(one.depth_m, other.depth_m, rtol=1e-4)
 
 
-def test_local_correction_helps_with_many_samples_and_never_does_clear_harm():
+def test_the_correction_helps_with_many_samples_and_never_does_clear_harm():
     ratios = {20: [], 100: [], 500: []}
     for count, gathered in ratios.items():
         for seed in range(12):
             relative, truth = scene(seed)
             u, v, z, _ = draw(truth, count, np.random.default_rng(seed), noise=0.01)
             errors = [
-                abs_rel(align(relative, u, v, z, local=local).depth_m, truth) for local in (False, True)
+                abs_rel(align(relative, u, v, z, correction=correction).depth_m, truth)
+                for correction in (False, True)
             ]
             gathered.append(errors[1] / errors[0])
     assert np.mean(ratios[500]) < 0.35
@@ -86,7 +90,7 @@ def test_disparity_is_aligned_in_its_own_space():
     _, truth = scene()
     disparity = 2.0 / truth - 0.1
     u, v, z, _ = draw(truth, 300, np.random.default_rng(0), noise=0.01)
-    result = align(disparity, u, v, z, kind=DepthKind.AFFINE_INVARIANT_DISPARITY)
+    result = align(disparity, u, v, z, kind=DepthKind.AFFINE_INVARIANT_DISPARITY, correction=True)
     assert abs_rel(result.depth_m, truth) < 0.01
     assert 1 / (result.scale * disparity[40, 70] + result.shift_m) == pytest.approx(truth[40, 70], rel=0.03)
 
@@ -94,7 +98,7 @@ def test_disparity_is_aligned_in_its_own_space():
 def test_disparity_taken_for_depth_is_told():
     _, truth = scene()
     u, v, z, _ = draw(truth, 100, np.random.default_rng(0))
-    result = align(1 / truth, u, v, z)
+    result = align(1 / truth, u, v, z, correction=True)
     assert result.state is AlignmentState.LOST
     assert "disparity" in result.reason
     assert np.isnan(result.depth_m).all()
@@ -104,7 +108,7 @@ def test_no_depth_at_all_rather_than_a_lie():
     relative, truth = scene()
     rng = np.random.default_rng(0)
     u, v, z, _ = draw(truth, 200, rng)
-    result = align(relative, u, v, rng.permutation(z))
+    result = align(relative, u, v, rng.permutation(z), correction=True)
     assert result.state is AlignmentState.LOST
     assert result.depth is None
 
@@ -115,7 +119,7 @@ def test_depth_stays_positive_and_finite_with_wild_samples():
         rng = np.random.default_rng(seed)
         count = int(rng.integers(1, 40))
         u, v = rng.uniform(0, 119, count), rng.uniform(0, 89, count)
-        result = align(relative, u, v, np.exp(rng.uniform(np.log(0.1), np.log(100), count)))
+        result = align(relative, u, v, np.exp(rng.uniform(np.log(0.1), np.log(100), count)), correction=True)
         if result.depth is not None:
             assert (result.depth_m > 0).all()
             assert np.isfinite(result.std_m).all()
@@ -125,7 +129,7 @@ def test_unusable_samples_are_dropped_and_counted():
     relative, truth = scene()
     u, v, z, _ = draw(truth, 50, np.random.default_rng(0))
     u, v, z = np.r_[u, 5, -30, 6, 7], np.r_[v, 5, 5, 6, 7], np.r_[z, np.nan, 2.0, 65.535e3, 0.0]
-    result = align(relative, u, v, z)
+    result = align(relative, u, v, z, correction=True)
     assert result.samples_dropped["not_finite"] == 1
     assert result.samples_dropped["outside_image"] == 1
     assert result.samples_dropped["too_near"] == 1
@@ -134,38 +138,40 @@ def test_unusable_samples_are_dropped_and_counted():
 
 
 def test_tiny_constant_and_empty_maps():
-    assert align(np.ones((1, 1)), [0], [0], [2.0]).depth_m == pytest.approx(2.0)
-    flat = align(np.full((20, 30), 0.5), np.arange(12), np.arange(12), np.full(12, 3.0))
+    assert align(np.ones((1, 1)), [0], [0], [2.0], correction=True).depth_m == pytest.approx(2.0)
+    flat = align(np.full((20, 30), 0.5), np.arange(12), np.arange(12), np.full(12, 3.0), correction=True)
     np.testing.assert_allclose(flat.depth_m, 3.0, rtol=1e-3)
     assert flat.state is AlignmentState.DEGRADED
-    assert align(np.full((20, 30), np.nan), [1], [1], [1.0]).state is AlignmentState.LOST
+    assert align(np.full((20, 30), np.nan), [1], [1], [1.0], correction=True).state is AlignmentState.LOST
 
 
 def test_wrong_shapes_are_refused():
     with pytest.raises(InvalidInputError, match="one shape"):
-        align(scene_relative(), [1, 2], [1], [1.0, 2.0])
+        align(scene_relative(), [1, 2], [1], [1.0, 2.0], correction=True)
     with pytest.raises(InvalidInputError, match=r"\(H, W\)"):
-        align(np.zeros((3, 4, 1)), [1], [1], [1.0])
+        align(np.zeros((3, 4, 1)), [1], [1], [1.0], correction=True)
 
 
 def test_a_depth_map_brings_its_kind():
     relative = scene_relative()
-    result = align(as_map(2 + relative, DepthKind.SCALE_INVARIANT), [3, 60], [8, 40], [4.0, 5.0])
+    result = align(
+        as_map(2 + relative, DepthKind.SCALE_INVARIANT), [3, 60], [8, 40], [4.0, 5.0], correction=True
+    )
     assert result.shift_m == 0
 
 
-def test_the_local_correction_costs_no_more_than_some_global_fits():
+def test_the_correction_costs_no_more_than_some_global_fits():
     relative, truth = (cv2.resize(values, (640, 480)) for values in scene())
     u, v, z, _ = draw(truth, 500, np.random.default_rng(0), noise=0.01)
     durations = {}
-    for local in (False, True):
+    for correction in (False, True):
         times = []
         for _ in range(5):
             # This thread's: libraries' other threads spin while they wait on a busy machine.
             start = time.thread_time()
-            align(relative, u, v, z, local=local)
+            align(relative, u, v, z, correction=correction)
             times.append(time.thread_time() - start)
-        durations[local] = min(times)
+        durations[correction] = min(times)
     # A ratio, as machines differ and are shared: about 17. It should not become slow unnoticed.
     assert durations[True] < 60 * durations[False]
 
@@ -175,10 +181,12 @@ def test_a_crowd_of_samples_does_not_sway_what_the_others_say():
     truth = metric_from(relative)
     rng = np.random.default_rng(3)
     u, v, z, _ = draw(truth, 60, rng, noise=0.05)
-    few = align(relative, u, v, z, local=False)
+    few = align(relative, u, v, z, correction=False)
     columns, rows = (grid.ravel() for grid in np.meshgrid(np.arange(91, 104), np.arange(31, 44)))
     wrong = truth[rows, columns] * (1.1 + 0.05 * rng.standard_normal(169))  # as a network errs: alike
-    crowded = align(relative, np.append(u, columns), np.append(v, rows), np.append(z, wrong), local=False)
+    crowded = align(
+        relative, np.append(u, columns), np.append(v, rows), np.append(z, wrong), correction=False
+    )
     assert abs_rel(crowded.depth_m, truth) < abs_rel(few.depth_m, truth) + 0.03
 
 
@@ -193,7 +201,7 @@ def test_what_is_nearer_than_all_samples_stays_plausible():
     values = relative[rows, columns]
     alone = fit_affine(values, bent, DepthKind.AFFINE_INVARIANT, value_range=(0, 1))
     assert alone.shift_m > 1.6 * 0.8
-    result = align(relative, columns, rows, bent, local=False)
+    result = align(relative, columns, rows, bent, correction=False)
     assert 0.5 < result.depth_m[-1, 0] / truth[-1, 0] < 1.5
 
 
@@ -202,14 +210,16 @@ def test_a_network_that_sees_nothing_costs_little_where_samples_are_dense():
     rng = np.random.default_rng(6)
     blind = cv2.GaussianBlur(rng.random(SIZE).astype(np.float32), (0, 0), 12)  # another scene altogether
     u, v, z, _ = draw(truth, 400, rng, noise=0.01)
-    result = align(blind, u, v, z)
+    result = align(blind, u, v, z, correction=True)
     assert result.state is AlignmentState.DEGRADED  # and not lost: the samples confirm each other
     assert abs_rel(result.depth_m, truth) < 0.06
-    assert abs_rel(result.depth_m, truth) < 0.3 * abs_rel(align(blind, u, v, z, local=False).depth_m, truth)
+    assert abs_rel(result.depth_m, truth) < 0.3 * abs_rel(
+        align(blind, u, v, z, correction=False).depth_m, truth
+    )
 
 
 def test_samples_that_do_not_confirm_each_other_are_outliers_however_many():
     relative, truth = scene(2)
     rng = np.random.default_rng(5)
     u, v, z, _ = draw(truth, 400, rng, outliers=1.0)
-    assert align(relative, u, v, z).state is AlignmentState.LOST
+    assert align(relative, u, v, z, correction=True).state is AlignmentState.LOST

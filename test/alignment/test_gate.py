@@ -1,4 +1,4 @@
-"""Which samples the local correction believes."""
+"""Which samples the correction believes."""
 
 from __future__ import annotations
 

@@ -17,9 +17,9 @@ from e2e_depth_ros.evaluation.alignment import FLOOR, evaluate_alignment, read_s
 from e2e_depth_ros.evaluation.alignment_methods import (
     AlignmentMethod,
     affine_floor,
-    full_alignment,
-    global_alignment,
+    correction,
     least_squares,
+    scale_and_shift,
 )
 from e2e_depth_ros.evaluation.frames import find_frames
 from e2e_depth_ros.evaluation.protocol_samples import PixelSamples, Protocol, draw_samples
@@ -29,8 +29,8 @@ DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 SIZE = (120, 160)
 METHODS = (
     AlignmentMethod("least squares", least_squares),
-    AlignmentMethod("global", global_alignment),
-    AlignmentMethod("full", full_alignment),
+    AlignmentMethod("scale and shift", scale_and_shift),
+    AlignmentMethod("correction", correction),
 )
 
 
@@ -200,19 +200,19 @@ def test_report_orders_the_methods_as_expected(frames):
     report = evaluate_alignment(frames, METHODS, Protocol.parse("random:400", outliers=0.3), seed=3)
     assert not report.failures
     errors = {method: report.summary(method)["abs_rel"] for method in report.scores}
-    assert errors["full"] < 0.5 * errors["global"]
-    assert errors[FLOOR] <= errors["global"] < 1.08 * errors[FLOOR]
-    assert errors["least squares"] > 1.3 * errors["global"]
+    assert errors["correction"] < 0.5 * errors["scale and shift"]
+    assert errors[FLOOR] <= errors["scale and shift"] < 1.08 * errors[FLOOR]
+    assert errors["least squares"] > 1.3 * errors["scale and shift"]
     assert report.harm() < 1
     content = json.loads(json.dumps(report.as_dict()))
-    assert content["methods"]["full"]["mean"]["abs_rel"] == pytest.approx(errors["full"])
+    assert content["methods"]["correction"]["mean"]["abs_rel"] == pytest.approx(errors["correction"])
     assert len(report.tables()) == 2
 
 
 def test_the_seed_decides_everything(frames):
     def scores(seed):
         report = evaluate_alignment(frames, METHODS[:2], Protocol.parse("random:50"), seed=seed)
-        return [one.scores for group in report.scores["global"].values() for one in group.values()]
+        return [one.scores for group in report.scores["scale and shift"].values() for one in group.values()]
 
     assert scores(1) == scores(1)
     assert scores(1) != scores(2)
@@ -286,8 +286,17 @@ def test_command_line(frames, tmp_path, capsys):
     arguments = ["evaluate", folder, "--align", "--samples", "random:80", "--outliers", "0.2", "--seed", "4"]
     assert main([*arguments, "--json", str(output)]) == 0
     printed = capsys.readouterr().out
-    for expected in ("least squares", "RANSAC", "IDW", "global", "full", "affine floor", "p95", "seed 4"):
+    for expected in (
+        "least squares",
+        "RANSAC",
+        "IDW",
+        "scale and shift",
+        "correction",
+        "affine floor",
+        "p95",
+        "seed 4",
+    ):
         assert expected in printed
-    assert set(json.loads(output.read_text())["methods"]) >= {"RANSAC", "full", "affine floor"}
+    assert set(json.loads(output.read_text())["methods"]) >= {"RANSAC", "correction", "affine floor"}
     assert main([*arguments[:3], "--samples", "sonar:3"]) == 2
     assert "expected random:N" in capsys.readouterr().err

@@ -10,7 +10,8 @@ from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import KindError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.ros.clouds import points_from_message
-from e2e_depth_ros.ros.depth_cloud import cloud_from_depth, filter_settings
+from e2e_depth_ros.ros.declaration import settings_from_parameters
+from e2e_depth_ros.ros.depth_cloud import cloud_from_depth
 from e2e_depth_ros.ros.parameters import Parameters
 
 SIZE = (31, 47)
@@ -25,7 +26,7 @@ def metric(values):
 
 
 def cloud(depth, **parameters):
-    settings = filter_settings(Parameters(**parameters))
+    settings = settings_from_parameters(CloudFilterSettings, Parameters(**parameters))
     message = cloud_from_depth(depth, CAMERA, RGB, HEADER, settings)
     return message, points_from_message(message).reshape(message.height, message.width, 3)
 
@@ -42,7 +43,9 @@ def test_every_parameter_of_the_filters_reaches_them():
         "noise_filter_min_neighbors": 4,
         "far_returns": True,
     }
-    assert filter_settings(Parameters(**values)) == CloudFilterSettings(**values)
+    assert settings_from_parameters(CloudFilterSettings, Parameters(**values)) == CloudFilterSettings(
+        **values
+    )
     default = CloudFilterSettings()
     assert all(getattr(default, name) != value for name, value in values.items())
 
@@ -90,7 +93,7 @@ def test_far_returns_lie_at_the_limit():
 
 
 def test_confidence_threshold():
-    settings = filter_settings(Parameters(confidence_threshold=0.5))
+    settings = settings_from_parameters(CloudFilterSettings, Parameters(confidence_threshold=0.5))
     confidence = np.where(COLUMN < 10, 0.4, 0.6).astype(np.float32)
     message = cloud_from_depth(metric(2.0), CAMERA, RGB, HEADER, settings, confidence=confidence)
     z = points_from_message(message)[:, 2].reshape(SIZE)

@@ -1,12 +1,22 @@
+import ast
 import dataclasses
+import importlib
+import inspect
 from array import array
 from pathlib import Path
 
 import pytest
 import yaml
 
+from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings
+from e2e_depth_ros.alignment.states import TrackerSettings
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.ros.declaration import declarations_from_struct
+from e2e_depth_ros.model.estimator import Estimator
+from e2e_depth_ros.model.instruct.network import SEGMENTATION, Guidance
+from e2e_depth_ros.model.instruct.painter import Painter
+from e2e_depth_ros.model.sampling import Sampling
+from e2e_depth_ros.ros.declaration import declarations_from_struct, settings_from_parameters
+from e2e_depth_ros.ros.mask_parameters import MaskParameters
 from e2e_depth_ros.ros.parameter_docs import STRUCTS, parameters_markdown, parameters_yaml
 from e2e_depth_ros.ros.parameters import DECLARATIONS, Parameters
 
@@ -38,6 +48,64 @@ def test_every_parameter_is_described_in_the_table(node):
     for name, row in zip(declarations, rows[2:], strict=True):
         assert row.startswith(f"| `{name}` | ")
         assert row.count(" | ") == 5
+
+
+@pytest.mark.parametrize("owner", [CloudFilterSettings, Sampling, TrackerSettings])
+def test_default_parameters_make_default_settings(owner):
+    assert settings_from_parameters(owner, Parameters()) == owner()
+
+
+def test_parameters_that_stand_for_none_make_none():
+    values = Parameters(denoising_steps=4, noise_seed=-1)
+    assert settings_from_parameters(Sampling, values) == Sampling(steps=4, seed=None)
+
+
+def handed_over():
+    """Each argument that ROS code fills by a parameter: where, the function, the argument, the parameter."""
+    loaded = {"Estimator.load": Estimator.load, "segment": Painter.segment, "Guidance": Guidance}
+    for path in sorted((ROOT / "e2e_depth_ros" / "ros").rglob("*.py")):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for keyword in call.keywords if isinstance(call, ast.Call) else ():
+                words = ast.unparse(keyword.value).split(".")
+                if keyword.arg and len(words) > 1 and words[-2] in {"parameters", "wanted", "values"}:
+                    name = ast.unparse(call.func)
+                    function = vars(importlib.import_module(module)).get(name)
+                    function = function or loaded.get(name) or loaded.get(name.rpartition(".")[2])
+                    yield module, function, keyword.arg, words[-1]
+
+
+def test_no_argument_has_another_default_than_the_parameter_that_fills_it():
+    pairs = [pair for pair in handed_over() if pair[1] is not None]
+    assert {("samples_from_points", "sparse_min_depth"), ("segment", "mask_threshold")} <= {
+        (function.__name__, parameter) for _, function, _, parameter in pairs
+    }
+    for module, function, argument, parameter in pairs:
+        found = inspect.signature(function).parameters.get(argument)  # `replace` and messages take any
+        default = inspect.Parameter.empty if found is None else found.default
+        declared = {
+            declaration.default
+            for struct in STRUCTS.values()
+            for name, declaration in declarations_from_struct(struct).items()
+            if name == parameter
+        }
+        if declared and default is not inspect.Parameter.empty:
+            assert default in declared, (module, argument, parameter)
+
+
+def test_parameters_of_heavy_functions_have_their_defaults():
+    """They can't take them from there: torch would be imported with them."""
+    depth, mask = Parameters(), MaskParameters()
+    load = inspect.signature(Estimator.load).parameters
+    assert (depth.model, depth.device, depth.dtype) == tuple(
+        load[name].default for name in ("model", "device", "dtype")
+    )
+    load = inspect.signature(Painter.load).parameters
+    assert (mask.device, mask.dtype) == (load["device"].default, load["dtype"].default)
+    assert Guidance(mask.text_guidance, mask.image_guidance) == SEGMENTATION
+    unset = {"revision": None, "processing_resolution": None}
+    for wanted in (depth, mask):
+        assert {name: wanted.loading[name] for name in unset} == unset
 
 
 @pytest.mark.parametrize(

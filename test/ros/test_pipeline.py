@@ -213,16 +213,16 @@ def test_scale_is_held_as_long_as_the_parameter_says():
     assert Output.DEPTH not in pipeline.process(*frame(11), {Output.DEPTH}).messages
 
 
-def test_local_correction_is_the_parameters_choice():
-    """A bump that no scale and shift explains is followed only where local correction is on."""
+def test_the_correction_is_the_parameters_choice():
+    """A bump that no scale and shift explains is followed only where the correction is on."""
     bump = np.exp(-((ROW - 15) ** 2 + (COLUMN - 30) ** 2) / 60).astype(np.float32)
     true_depth = TRUE_DEPTH * (1 + 0.3 * bump)
     errors = {}
-    for local in (False, True):
-        pipeline = Pipeline(KnownEstimator(), Parameters(local_correction=local))
+    for correction in (False, True):
+        pipeline = Pipeline(KnownEstimator(), Parameters(correction=correction))
         pipeline.sparse.depth.put(message_from_array(true_depth, "32FC1", header()))
         depth_m = depth_from_message(pipeline.process(*frame(), {Output.DEPTH}).messages[Output.DEPTH])
-        errors[local] = float(np.mean(np.abs(depth_m - true_depth) / true_depth))
+        errors[correction] = float(np.mean(np.abs(depth_m - true_depth) / true_depth))
     assert errors[True] < 0.6 * errors[False]
 
 

@@ -3,7 +3,7 @@ import pytest
 from scenes import SIZE, abs_rel, draw, metric_from, scene_relative, smooth_error
 
 from e2e_depth_ros.alignment.affine import AffineModel
-from e2e_depth_ros.alignment.field import MIN_SAMPLES, fit_field
+from e2e_depth_ros.alignment.correction import MIN_SAMPLES, fit_correction
 from e2e_depth_ros.alignment.gate import edge_doubt, gate_samples
 from e2e_depth_ros.alignment.gaussian_process import (
     Kernel,
@@ -97,7 +97,7 @@ def corrected(count, error, *, seed=0, noise=0.01, like=None, outlier_share=0.0,
     doubt = edge_doubt(u, v, relative, MODEL)
     bounds = (float(np.log(fitted.min())), float(np.log(fitted.max())))
     outlier = np.full(count, outlier_share)
-    field = fit_field(u, v, log_depth, np.log(z) - log_depth, doubt, outlier, SIZE, bounds, like=like)
+    field = fit_correction(u, v, log_depth, np.log(z) - log_depth, doubt, outlier, SIZE, bounds, like=like)
     return field, fitted, truth
 
 
@@ -105,7 +105,7 @@ def corrected(count, error, *, seed=0, noise=0.01, like=None, outlier_share=0.0,
 def test_smooth_errors_are_corrected(count, share):
     error = smooth_error(np.random.default_rng(3))
     field, fitted, truth = corrected(count, error)
-    better = fitted * np.exp(field.correction(np.log(fitted)))
+    better = fitted * np.exp(field.log_factor(np.log(fitted)))
     assert abs_rel(better, truth) < share * abs_rel(fitted, truth)
 
 
@@ -114,7 +114,7 @@ def test_possible_outliers_that_the_others_contradict_hardly_count():
 
     def left(**options):
         field, fitted, truth = corrected(140, error, **options)
-        return abs_rel(fitted * np.exp(field.correction(np.log(fitted))), truth)
+        return abs_rel(fitted * np.exp(field.log_factor(np.log(fitted))), truth)
 
     told = left(outlier_share=0.1, wrong_every=10)
     assert told < 1.8 * left()
@@ -133,8 +133,8 @@ def test_outliers_have_no_say_in_the_choice_of_the_kernel():
         log_ratio[wrong] = rng.uniform(-0.3, 0.3, 30)
         log_depth = rng.uniform(0.3, 1.2, 140)
         outlier = np.where(wrong, 0.999, 0.0) if known else np.full(140, 0.22)
-        field = fit_field(u, v, log_depth, log_ratio, np.zeros(140), outlier, SIZE, RANGE)
-        return np.abs(field.correction(np.full(SIZE, 0.7, np.float32)) - error).mean()
+        field = fit_correction(u, v, log_depth, log_ratio, np.zeros(140), outlier, SIZE, RANGE)
+        return np.abs(field.log_factor(np.full(SIZE, 0.7, np.float32)) - error).mean()
 
     told, known = (np.mean([left(seed, known=known) for seed in range(8)]) for known in (False, True))
     assert told < 1.7 * known
@@ -159,7 +159,7 @@ def test_an_error_of_the_box_does_not_leak_to_the_wall_behind_it():
     relative = scene_relative()
     box = relative < 0.01
     field, fitted, _ = corrected(400, np.where(box, 0.12, 0.0).astype(np.float32))
-    correction = field.correction(np.log(fitted))
+    correction = field.log_factor(np.log(fitted))
     assert correction[55:75, 35:55].mean() == pytest.approx(0.12, abs=0.03)
     ring = np.zeros(SIZE, dtype=bool)
     ring[46:84, 26:64] = True
@@ -173,8 +173,8 @@ def test_the_correction_shrinks_to_nothing_where_there_is_no_evidence():
     u, v = rng.uniform(0, 20, 60).astype(np.float32), rng.uniform(0, 20, 60).astype(np.float32)
     log_depth = np.log(fitted[np.rint(v).astype(int), np.rint(u).astype(int)].astype(np.float64))
     ratio = 0.1 * np.sin(u / 3) * np.cos(v / 4)
-    field = fit_field(u, v, log_depth, ratio, np.zeros(60), np.zeros(60), SIZE, (0.2, 1.6))
-    correction, variance = field.correction(np.log(fitted)), field.variance(np.log(fitted), 0.05**2)
+    field = fit_correction(u, v, log_depth, ratio, np.zeros(60), np.zeros(60), SIZE, (0.2, 1.6))
+    correction, variance = field.log_factor(np.log(fitted)), field.variance(np.log(fitted), 0.05**2)
     assert np.abs(correction[5:15, 5:15]).max() > 0.05
     assert np.abs(correction[60:, 90:]).max() < 0.02
     assert variance[60:, 90:].min() > 3 * variance[5:15, 5:15].mean()
@@ -186,12 +186,14 @@ def test_a_wall_that_the_network_bends_says_nothing_about_the_floor_before_it():
     u, v = rng.uniform(0, 159, 110), rng.uniform(0, 60, 110)
     log_depth = np.where(u < 80, 1.6, 1.4) + 0.02 * rng.standard_normal(110)  # truly 1.5
     log_ratio = 1.5 - log_depth + 0.01 * rng.standard_normal(110)
-    field = fit_field(u, v, log_depth, log_ratio, np.zeros(110), np.full(110, 0.1), (120, 160), (-0.2, 1.7))
+    field = fit_correction(
+        u, v, log_depth, log_ratio, np.zeros(110), np.full(110, 0.1), (120, 160), (-0.2, 1.7)
+    )
     assert field is not None
-    floor = field.correction(np.full((120, 160), 0.1, np.float32))[100:]
+    floor = field.log_factor(np.full((120, 160), 0.1, np.float32))[100:]
     assert np.abs(floor).max() < 0.25
     bent = np.where(np.arange(160) < 80, np.float32(1.6), np.float32(1.4)) + np.zeros((120, 1), np.float32)
-    assert np.abs(bent + field.correction(bent) - 1.5)[:60].mean() < 0.03
+    assert np.abs(bent + field.log_factor(bent) - 1.5)[:60].mean() < 0.03
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -217,7 +219,7 @@ def test_the_standard_deviation_tells_the_error():
     for seed in range(6):
         error = smooth_error(np.random.default_rng(seed))
         field, fitted, truth = corrected(120, error, seed=seed)
-        left = np.log(truth / fitted) - field.correction(np.log(fitted))
+        left = np.log(truth / fitted) - field.log_factor(np.log(fitted))
         ratios.append(left / np.sqrt(field.variance(np.log(fitted), np.var(error))))
     assert 0.3 < np.std(ratios) < 1.5
     assert np.mean(np.abs(ratios) < 2) > 0.9
@@ -229,12 +231,12 @@ def test_fields_of_one_layout_blend_and_others_do_not():
     second, _, _ = corrected(210, error, seed=2, like=first)
     assert second.layout == first.layout
     log_depth = np.log(fitted)
-    halfway = second.blended(first, 0.5).correction(log_depth)
+    halfway = second.blended(first, 0.5).log_factor(log_depth)
     np.testing.assert_allclose(
-        halfway, 0.5 * (first.correction(log_depth) + second.correction(log_depth)), atol=1e-5
+        halfway, 0.5 * (first.log_factor(log_depth) + second.log_factor(log_depth)), atol=1e-5
     )
     np.testing.assert_allclose(
-        first.faded(0.25).correction(log_depth), 0.25 * first.correction(log_depth), atol=1e-6
+        first.faded(0.25).log_factor(log_depth), 0.25 * first.log_factor(log_depth), atol=1e-6
     )
     dense, _, _ = corrected(3000, error, like=first)
     assert dense.layout != first.layout
