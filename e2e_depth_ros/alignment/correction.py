@@ -29,6 +29,7 @@ from e2e_depth_ros.alignment.gaussian_process import (
 )
 from e2e_depth_ros.alignment.grid import GridLayout
 from e2e_depth_ros.alignment.threads import one_thread
+from e2e_depth_ros.core.robust import robust_std
 
 MIN_SAMPLES = 8
 """Fewer samples than this can't tell the network's error from noise."""
@@ -194,7 +195,7 @@ def _fine_step(
     """Local mean, over `reach` image widths, of what the mean leaves at the samples."""
     corners = layout.corners(*samples.place.T)
     left = samples.value - layout.interpolated(mean, corners)
-    agree = np.abs(left) < 4 * max(1.4826 * float(np.median(np.abs(left))), 0.01)
+    agree = np.abs(left) < 4 * max(robust_std(left), 0.01)
     trust = np.where(agree, _FINE_NOISE / (_FINE_NOISE + samples.doubt), 0.0)
     in_columns = reach / layout.column_nodes[1]
     deviations = (0.15 / layout.layer_step, reach / layout.row_nodes[1], in_columns)

@@ -15,7 +15,7 @@ from e2e_depth_ros.alignment.neighbours import (
     local_median,
     outlier_probability,
 )
-from e2e_depth_ros.alignment.samples import nearest_pixels
+from e2e_depth_ros.core.pixels import nearest_pixels
 
 CERTAIN_DOUBT = 0.005
 """Up to this `edge_doubt` samples tell what the network's error is; beyond, what the edge's place is."""

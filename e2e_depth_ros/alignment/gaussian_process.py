@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.gate import CERTAIN_DOUBT, outlier_width
+from e2e_depth_ros.core.robust import robust_std
 
 MAX_TUNING = 120
 """Points that choose the kernel."""
@@ -157,7 +158,7 @@ def likeliest_kernel(points: Points) -> Kernel:
     for slope, depth_reach in _SLOPES.items():
         level = float(np.median(points.value - slope * (log_depth - middle))) if slope else 0.0
         left = points.value - level - slope * (log_depth - middle)
-        scatter = 1.4826 * float(np.median(np.abs(left)))
+        scatter = robust_std(left)
         variance = max(float(np.mean(np.square(_without_tails(left)))), 0.02**2)
         own = Kernel(
             variance, _REACHES[0], depth_reach, _NOISES[0], middle, slope, level, (float(first), float(last))
@@ -232,7 +233,7 @@ class _Evidence:
 
 def _without_tails(value: NDArray[np.float64]) -> NDArray[np.float64]:
     """Clip at three robust standard deviations about 0."""
-    limit = 3 * max(1.4826 * float(np.median(np.abs(value))), 0.01)
+    limit = 3 * max(robust_std(value), 0.01)
     return np.asarray(np.clip(value, -limit, limit), dtype=np.float64)
 
 

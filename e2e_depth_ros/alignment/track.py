@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.correction import Correction
-from e2e_depth_ros.alignment.filtering import Estimate
+from e2e_depth_ros.alignment.filtering import AffineEstimate
 from e2e_depth_ros.alignment.fit import AffineFit
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.core.maps import DepthMap
@@ -82,7 +82,7 @@ class Track:
         inlier_ratio: Their share.
     """
 
-    estimate: Estimate
+    estimate: AffineEstimate
     correction: Correction | None
     staleness: float
     thumbnail: NDArray[np.float32]

@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel, value_range
 from e2e_depth_ros.alignment.correction_fit import are_worth_a_correction, correction_from_samples
-from e2e_depth_ros.alignment.filtering import Estimate, change_between, thumbnail_of
+from e2e_depth_ros.alignment.filtering import AffineEstimate, change_between, thumbnail_of
 from e2e_depth_ros.alignment.fit import AffineFit
 from e2e_depth_ros.alignment.frame_fit import fit_frame
 from e2e_depth_ros.alignment.prior import OffsetPrior, offset_prior_of
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
-from e2e_depth_ros.alignment.samples import Samples, nearest_pixels
+from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.alignment.states import TrackerSettings, state_with, state_without
 from e2e_depth_ros.alignment.threads import one_thread
 from e2e_depth_ros.alignment.track import FittedSamples, LateSamples, Track, Wandering, Wanderings
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
+from e2e_depth_ros.core.pixels import nearest_pixels
 
 _LEAST_SIGMA = 0.01
 
@@ -193,7 +194,7 @@ class AlignmentTracker:
     ) -> Samples:
         """Take a usable fit over into the track; count the samples that the correction refuses."""
         track = self._track
-        estimate, jumped = Estimate.start(model, fit.information, prior), True
+        estimate, jumped = AffineEstimate.start(model, fit.information, prior), True
         if track is not None:
             estimate, jumped = track.estimate.updated(model, fit.information)
         correction = None

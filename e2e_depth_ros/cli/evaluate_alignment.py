@@ -60,10 +60,10 @@ def run_alignment_evaluation(args: argparse.Namespace) -> int:
     from e2e_depth_ros.evaluation.alignment import evaluate_alignment  # noqa: PLC0415
     from e2e_depth_ros.evaluation.alignment_methods import alignment_methods  # noqa: PLC0415
     from e2e_depth_ros.evaluation.frames import find_frames  # noqa: PLC0415
-    from e2e_depth_ros.evaluation.protocol_samples import Protocol  # noqa: PLC0415
+    from e2e_depth_ros.evaluation.protocol_samples import SamplingProtocol  # noqa: PLC0415
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    protocol = Protocol.parse(args.samples, outliers=args.outliers, occlusion=args.occlusion)
+    protocol = SamplingProtocol.parse(args.samples, outliers=args.outliers, occlusion=args.occlusion)
     methods = alignment_methods()
     frames = [frame for frame in find_frames(args.frames) if frame.folder]
     if not frames:

@@ -17,6 +17,7 @@ from e2e_depth_ros.alignment.track import LateSamples
 from e2e_depth_ros.alignment.tracker import AlignmentTracker
 from e2e_depth_ros.core.maps import DepthMap
 from e2e_depth_ros.ros.declaration import settings_from_parameters
+from e2e_depth_ros.ros.frame_view import FrameView
 from e2e_depth_ros.ros.ground_input import GroundInput
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.refusal import RefusedMessageError
@@ -24,7 +25,6 @@ from e2e_depth_ros.ros.shortfall import shortfall
 from e2e_depth_ros.ros.sparse import SparseInputs
 from e2e_depth_ros.ros.stamps import stamp_ns
 from e2e_depth_ros.ros.transforms import Transforms
-from e2e_depth_ros.ros.view import View
 from e2e_depth_ros.ros.waiting import WaitingMeasurements
 
 _REMEMBERED_NS: Final = 1_000_000_000  # a sensor slower than the camera is refused in some frames only
@@ -62,7 +62,7 @@ class Aligner:
         self._reset.set()
 
     def align(
-        self, relative: DepthMap, header: Any, view: View, parameters: Parameters
+        self, relative: DepthMap, header: Any, view: FrameView, parameters: Parameters
     ) -> tuple[Alignment, list[RefusedMessageError]]:
         """Align a frame.
 

@@ -8,8 +8,7 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo
 
 from e2e_depth_ros.core.camera import Camera, DistortionModel
-from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.ros.refusal import RefusedMessageError, refused_as
 from e2e_depth_ros.ros.sensor_part import SensorPart
 
 _MAX_SIDE: Final = 1 << 16
@@ -34,13 +33,11 @@ def camera_from_message(message: CameraInfo, image_size: tuple[int, int] | None 
     full_size = int(message.height), int(message.width)
     if max(full_size) > _MAX_SIDE:
         raise RefusedMessageError("camera_info: size", f"expected up to {_MAX_SIDE} a side, got {full_size}")
-    try:
+    with refused_as("camera_info: calibration"):
         camera = Camera.from_calibration(
             full_size, message.k, message.distortion_model, message.d, message.r, message.p
         )
         return SensorPart.of(message).seen_by(camera, image_size)
-    except InvalidInputError as error:
-        raise RefusedMessageError("camera_info: calibration", str(error)) from error
 
 
 def message_from_camera(camera: Camera, header: Any) -> CameraInfo:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.core.image_files import CAMERA_FORMATS, encoded_image
+from e2e_depth_ros.core.image_files import CAMERA_FORMATS, check_size, encoded_image
 from e2e_depth_ros.core.rvl import unpack_rvl
-from e2e_depth_ros.ros.pixels import check_size
-from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.ros.pixels import PIXEL_LIMIT
+from e2e_depth_ros.ros.refusal import RefusedMessageError, refused_as
 
 _DEPTH_ENCODINGS: Final = ("16UC1", "mono16", "32FC1")
 _DEPTH_HEADER: Final = struct.Struct("<iff")  # kind, and the two numbers of the quantisation of 32FC1
@@ -92,7 +92,8 @@ def _from_rvl(data: bytes, _: Any, max_pixels: int) -> NDArray[np.uint16]:
             "depth: compressed data", f"expected an image in RVL, got {len(data)} bytes"
         )
     width, height = _RVL_SIZE.unpack_from(data)
-    check_size("depth", height, width, max_pixels)
+    with refused_as("depth: size"):
+        check_size(height, width, max_pixels=max_pixels, limit=PIXEL_LIMIT)
     try:
         return unpack_rvl(data[_RVL_SIZE.size :], (height, width))
     except InvalidInputError as error:
@@ -115,14 +116,9 @@ def _depth_from_inverse(values: NDArray[np.uint16], scale: float, offset: float)
 def _decoded(
     data: bytes, what: str, message: Any, formats: tuple[str, ...], max_pixels: int
 ) -> tuple[NDArray[Any], str]:
-    try:
+    with refused_as(f"{what}: compressed data", f" (format {message.format!r})"):
         image = encoded_image(data, formats=formats)
-        check_size(what, *image.size, max_pixels)
+        with refused_as(f"{what}: size"):
+            check_size(*image.size, max_pixels=max_pixels, limit=PIXEL_LIMIT)
         # Unchanged by its EXIF tag too: a camera's rows are what its CameraInfo describes.
         return image.decode(cv2.IMREAD_UNCHANGED), image.format
-    except RefusedMessageError:
-        raise
-    except InvalidInputError as error:
-        raise RefusedMessageError(
-            f"{what}: compressed data", f"{error} (format {message.format!r})"
-        ) from error

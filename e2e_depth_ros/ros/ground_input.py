@@ -15,10 +15,10 @@ from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.alignment.track import LateSamples
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.maps import DepthMap
+from e2e_depth_ros.ros.frame_view import FrameView
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.stamps import stamp_ns
 from e2e_depth_ros.ros.transforms import TransformError, Transforms
-from e2e_depth_ros.ros.view import View
 from e2e_depth_ros.ros.waiting import Measurement, WaitingMeasurements
 
 _PERIOD_NS: Final = 200_000_000  # to find the ground takes long, and between two frames it stays
@@ -61,9 +61,9 @@ class GroundInput:
         self,
         relative: DepthMap,
         header: Any,
-        view: View,
+        view: FrameView,
         parameters: Parameters,
-        why_uncalibrated: Callable[[View], str],
+        why_uncalibrated: Callable[[FrameView], str],
     ) -> Sighting | None:
         """Look for the ground in a frame, unless that was done a moment ago.
 

@@ -188,13 +188,12 @@ def require_model(parameter_file: str, given: str) -> None:
 
 def _models_in(parameter_file: str) -> list[str]:
     """Return the model of each node, whatever its name, that a parameter file speaks of."""
-    import yaml  # noqa: PLC0415
+    from e2e_depth_ros.core.yaml_file import load_yaml  # noqa: PLC0415 - PyYAML, only where it is needed
 
     try:
-        ahead = [yaml.safe_load(Path(parameter_file).read_text(encoding="utf-8"))]
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise InvalidInputError(f"{parameter_file} is no file of parameters: {reason}") from error
+        ahead = [load_yaml(Path(parameter_file))]
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{parameter_file} is no file of parameters: {error}") from error
     models = []
     while ahead:
         table = ahead.pop()

@@ -51,12 +51,6 @@ class Mailbox(Generic[_Item]):
             item, self._item = self._item, None
             return item
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether `close` was called."""
-        with self._changed:
-            return self._closed
-
     def close(self) -> None:
         """Let go of what waits and wake whoever waits; from now on `take` returns None at once."""
         with self._changed:

@@ -12,13 +12,13 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from numpy.typing import NDArray
 
 from e2e_depth_ros.ros.diagnostics import make_status
-from e2e_depth_ros.ros.frames import may_be_same_frame
+from e2e_depth_ros.ros.frame_view import FrameView
+from e2e_depth_ros.ros.frames import check_frame
 from e2e_depth_ros.ros.images import mask_from_message
 from e2e_depth_ros.ros.outputs import MaskOutput
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.refusal import RefusedMessageError
 from e2e_depth_ros.ros.stamps import stamp_ns
-from e2e_depth_ros.ros.view import View
 
 _NONE_YET: Final = f"no mask of the image's size on {MaskOutput.MASK.value} yet"
 
@@ -54,7 +54,7 @@ class MaskInput:
             self._message = message
 
     def over(
-        self, view: View, header: Any, parameters: Parameters
+        self, view: FrameView, header: Any, parameters: Parameters
     ) -> tuple[NDArray[np.bool_] | None, list[RefusedMessageError]]:
         """Lay the last mask over a frame.
 
@@ -77,7 +77,7 @@ class MaskInput:
                 refusals.append(refusal)
         return self._laid_over(view, header, parameters), refusals
 
-    def _laid_over(self, view: View, header: Any, parameters: Parameters) -> NDArray[np.bool_] | None:
+    def _laid_over(self, view: FrameView, header: Any, parameters: Parameters) -> NDArray[np.bool_] | None:
         mask = self._mask
         if mask is None or mask.values.shape != view.size:
             self._mask = None
@@ -112,12 +112,8 @@ class MaskInput:
         return make_status(f"{node_name}: mask", level, words, values)
 
 
-def _read(message: Any, view: View, header: Any) -> _Mask:
-    frames = header.frame_id, message.header.frame_id
-    if not may_be_same_frame(*frames):
-        raise RefusedMessageError(
-            "mask: frame", f"expected a mask of the image's frame_id {frames[0]!r}, got {frames[1]!r}"
-        )
+def _read(message: Any, view: FrameView, header: Any) -> _Mask:
+    check_frame("mask", message.header, header)
     values = mask_from_message(message)
     if values.shape != view.size:
         raise RefusedMessageError(

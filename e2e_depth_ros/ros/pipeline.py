@@ -12,22 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.result import Alignment
-from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.image_size import check_image_size
 from e2e_depth_ros.core.maps import DepthMap, NormalMap
 from e2e_depth_ros.model.estimator import Estimate
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.ros.aligner import Aligner
+from e2e_depth_ros.ros.frame_view import FrameView, ViewFinder
 from e2e_depth_ros.ros.image_reader import ImageReader
 from e2e_depth_ros.ros.masks import MaskInput
 from e2e_depth_ros.ros.outputs import ALIGNED_OUTPUTS, DEPTH_OUTPUTS, METRIC_OUTPUTS, Output
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.products import Products, message_for
-from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.ros.refusal import RefusedMessageError, refused_as
 from e2e_depth_ros.ros.sparse import SparseInputs
 from e2e_depth_ros.ros.stamps import stamp_ns
 from e2e_depth_ros.ros.transforms import Transforms
-from e2e_depth_ros.ros.view import View, ViewFinder
 
 
 class ImageEstimator(Protocol):
@@ -137,10 +136,10 @@ class Pipeline:
         """
         parameters = self.parameters
         refusals: list[RefusedMessageError] = []
-        clock = _Clock()
+        stopwatch = _Stopwatch()
         self.sparse.expect_frame(image.header)
         rgb = self.images.rgb(image, parameters)
-        clock.lap("read")
+        stopwatch.lap("read")
         view = self._view_finder.view(rgb, image.header, camera_info, rectify=self._is_to_rectify(parameters))
         if view.refusal is not None and _is_to_be_told(view, camera_info, wanted):
             refusals.append(view.refusal)
@@ -154,10 +153,10 @@ class Pipeline:
             node_name=self._node_name,
             stretch=parameters.relative_range == "image",
         )
-        clock.lap("rectify")
+        stopwatch.lap("rectify")
         self._follow_time(stamp_ns(image.header))
         estimate = self._estimate(view, wanted, refusals)
-        clock.add(estimate.durations_s)
+        stopwatch.add(estimate.durations_s)
         products = replace(
             products,
             relative=_depth_shown(estimate.depth, view.valid),
@@ -169,18 +168,18 @@ class Pipeline:
                 alignment = alignment.with_relative_std(estimate.depth_std, products.relative.kind)
             products = replace(products, alignment=alignment)
             refusals.extend(refused)
-            clock.lap("align")
+            stopwatch.lap("align")
         messages = {}
         for output in Output:
             if output in wanted:
                 message = message_for(output, products, parameters)
-                clock.lap(output.value)
+                stopwatch.lap(output.value)
                 if message is not None:
                     messages[output] = message
         return Result(
             messages,
             products.alignment,
-            clock.durations_s,
+            stopwatch.durations_s,
             tuple(refusals),
             estimate.non_finite,
             "" if view.camera is not None else self.sparse.why_uncalibrated(view),
@@ -197,7 +196,7 @@ class Pipeline:
         self._last_ns = frame_ns
 
     def _estimate(
-        self, view: View, wanted: Collection[Output], refusals: list[RefusedMessageError]
+        self, view: FrameView, wanted: Collection[Output], refusals: list[RefusedMessageError]
     ) -> Estimate:
         tasks = {Task.DEPTH} if not DEPTH_OUTPUTS.isdisjoint(wanted) else set()
         if Output.NORMALS in wanted:
@@ -208,14 +207,12 @@ class Pipeline:
         tasks &= self._estimator.tasks
         if not tasks:
             return Estimate(None, None, {})
-        try:
+        with refused_as("image: size"):
             check_image_size(view.rgb.shape)
             return self._estimator.estimate(view.rgb, tasks=tasks)
-        except InvalidInputError as error:
-            raise RefusedMessageError("image: size", str(error)) from error
 
 
-def _is_to_be_told(view: View, camera_info: Any | None, wanted: Collection[Output]) -> bool:
+def _is_to_be_told(view: FrameView, camera_info: Any | None, wanted: Collection[Output]) -> bool:
     """Whether the frame lacks what it was to have: relative depth needs no calibration."""
     return camera_info is not None or (view.may_be_distorted and not METRIC_OUTPUTS.isdisjoint(wanted))
 
@@ -234,7 +231,7 @@ def _normals_shown(normals: NormalMap | None, valid: NDArray[np.bool_] | None) -
     return NormalMap(np.where(valid[..., None], normals.values, np.float32(np.nan)), valid)
 
 
-class _Clock:
+class _Stopwatch:
     """Collects the duration of each stage."""
 
     def __init__(self) -> None:

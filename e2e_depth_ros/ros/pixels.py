@@ -8,23 +8,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.core.image_files import check_size
+from e2e_depth_ros.ros.refusal import RefusedMessageError, refused_as
 
+PIXEL_LIMIT: Final = "max_image_pixels"
+"""The parameter that says how many pixels an image may have."""
 DEFAULT_MAX_PIXELS: Final = 25_000_000
-"""What `max_image_pixels` is by default: usual industrial cameras have up to 24.6 megapixels."""
-
-
-def check_size(what: str, height: int, width: int, max_pixels: int) -> None:
-    """Refuse an image that is empty, or so large that it would silence the node.
-
-    Raises:
-        RefusedMessageError: Names the limit and the size.
-    """
-    if height < 1 or width < 1 or height * width > max_pixels:
-        raise RefusedMessageError(
-            f"{what}: size",
-            f"expected 1 to max_image_pixels = {max_pixels} pixels, got height {height} and width {width}",
-        )
+"""What it is by default: usual industrial cameras have up to 24.6 megapixels."""
 
 
 def pixels_from_message(
@@ -46,7 +36,8 @@ def pixels_from_message(
         RefusedMessageError: The message is empty, too large, truncated or inconsistent.
     """
     height, width, step = int(message.height), int(message.width), int(message.step)
-    check_size(what, height, width, max_pixels)
+    with refused_as(f"{what}: size"):
+        check_size(height, width, max_pixels=max_pixels, limit=PIXEL_LIMIT)
     row = width * channels * dtype.itemsize
     check_step(what, message, row)
     # Some drivers leave the padding of the last row out.

@@ -17,8 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.ros.pixels import check_size, check_step, data_of, rows_of
-from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.core.image_files import check_size
+from e2e_depth_ros.ros.pixels import PIXEL_LIMIT, check_step, data_of, rows_of
+from e2e_depth_ros.ros.refusal import RefusedMessageError, refused_as
 
 
 class _Layout(NamedTuple):
@@ -72,7 +73,8 @@ def rgb_from_planes(message: Any, *, max_pixels: int) -> NDArray[np.uint8]:
     """
     layout = _LAYOUTS[message.encoding]
     height, width = int(message.height), int(message.width)
-    check_size("image", height, width, max_pixels)
+    with refused_as("image: size"):
+        check_size(height, width, max_pixels=max_pixels, limit=PIXEL_LIMIT)
     if layout.halved and (height % 2 or width % 2):
         raise RefusedMessageError(
             "image: size",

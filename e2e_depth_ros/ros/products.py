@@ -20,11 +20,11 @@ from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap, farness_from
 from e2e_depth_ros.ros.camera_info import message_from_camera
 from e2e_depth_ros.ros.declaration import settings_from_parameters
 from e2e_depth_ros.ros.depth_cloud import cloud_from_depth
+from e2e_depth_ros.ros.frame_view import FrameView
 from e2e_depth_ros.ros.images import message_from_array
 from e2e_depth_ros.ros.outputs import METRIC_OUTPUTS, Output
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.status import status_from_alignment
-from e2e_depth_ros.ros.view import View
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Products:
     """
 
     header: Any
-    view: View
+    view: FrameView
     relative: DepthMap | None = None
     normals: NormalMap | None = None
     alignment: Alignment | None = None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from e2e_depth_ros.core.errors import InvalidInputError, one_line
 
-__all__ = ["Kinds", "RefusedMessageError", "Throttle", "one_line"]
+__all__ = ["Kinds", "RefusedMessageError", "Throttle", "one_line", "refused_as"]
 
 _MOST_REASON: Final = 60  # characters
 _MOST_DETAIL: Final = 300
@@ -34,6 +35,25 @@ class RefusedMessageError(InvalidInputError):
         """
         self.reason = one_line(reason, _MOST_REASON)
         super().__init__(f"{self.reason}: {one_line(detail, _MOST_DETAIL)}")
+
+
+@contextmanager
+def refused_as(reason: str, hint: str = "") -> Iterator[None]:
+    """Refuse the message at hand where what is done within finds it invalid.
+
+    Args:
+        reason: As `RefusedMessageError` has it.
+        hint: Said behind what was expected and what arrived.
+
+    Raises:
+        RefusedMessageError: In place of an InvalidInputError; one that is a refusal already passes.
+    """
+    try:
+        yield
+    except RefusedMessageError:
+        raise
+    except InvalidInputError as error:
+        raise RefusedMessageError(reason, f"{error}{hint}") from error
 
 
 class Kinds:

@@ -16,14 +16,14 @@ from e2e_depth_ros.alignment.samples import Samples, samples_from_depth, samples
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.ros.clouds import points_from_message
-from e2e_depth_ros.ros.frames import may_be_same_frame, same_frame
+from e2e_depth_ros.ros.frame_view import NO_CAMERA_INFO, FrameView
+from e2e_depth_ros.ros.frames import check_frame, same_frame
 from e2e_depth_ros.ros.images import depth_from_message
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.refusal import RefusedMessageError
 from e2e_depth_ros.ros.silence import Silence
 from e2e_depth_ros.ros.stamps import StampedBuffer, stamp_ns
 from e2e_depth_ros.ros.transforms import TransformError, Transforms, pose_from_numbers
-from e2e_depth_ros.ros.view import NO_CAMERA_INFO, View
 from e2e_depth_ros.ros.waiting import Measurement
 
 
@@ -42,7 +42,7 @@ class Sensed(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class _Frame:
+class _SampledFrame:
     """What of a frame places samples in it; without its image, which would fill the memory as they wait.
 
     Attributes:
@@ -52,11 +52,11 @@ class _Frame:
     """
 
     header: Any
-    view: View
+    view: FrameView
     parameters: Parameters
 
     @classmethod
-    def of(cls, header: Any, view: View, parameters: Parameters) -> _Frame:
+    def of(cls, header: Any, view: FrameView, parameters: Parameters) -> _SampledFrame:
         return cls(header, replace(view, rgb=np.broadcast_to(np.uint8(0), view.rgb.shape)), parameters)
 
     def may_wait_for(self, error: TransformError) -> bool:
@@ -110,7 +110,7 @@ class SparseInputs:
         self.points.keep_closest(stamp_ns(header))
         self.depth.keep_closest(stamp_ns(header))
 
-    def sense(self, header: Any, view: View, parameters: Parameters) -> Sensed:
+    def sense(self, header: Any, view: FrameView, parameters: Parameters) -> Sensed:
         """Take the measurements that belong to a frame.
 
         Args:
@@ -118,7 +118,7 @@ class SparseInputs:
             view: The frame.
             parameters: Range of depth, time and pose.
         """
-        frame = _Frame.of(header, view, parameters)
+        frame = _SampledFrame.of(header, view, parameters)
         sensed, found = Sensed(None, [], []), []
         for buffer, read in ((self.points, self._read_points), (self.depth, self._read_depth)):
             try:
@@ -156,7 +156,7 @@ class SparseInputs:
             faults = ["neither has a publisher"]
         return ": ".join(["no samples from sparse_points or sparse_depth", *faults])
 
-    def why_uncalibrated(self, view: View) -> str:
+    def why_uncalibrated(self, view: FrameView) -> str:
         """Say why a view has no camera."""
         refusal, silence = view.refusal, self.silences.get("camera_info")
         words = "none came yet" if refusal is None else str(refusal)
@@ -169,7 +169,7 @@ class SparseInputs:
         self.points.clear()
         self.depth.clear()
 
-    def _read_points(self, message: Any, frame: _Frame) -> tuple[Callable[[], Samples], int]:
+    def _read_points(self, message: Any, frame: _SampledFrame) -> tuple[Callable[[], Samples], int]:
         points_m = points_from_message(message)
         if frame.view.camera is None:
             raise RefusedMessageError(
@@ -181,11 +181,11 @@ class SparseInputs:
         ), points_m.nbytes
 
     def _placed_points(
-        self, points_m: NDArray[np.float32], sensor: Any, camera: Camera, frame: _Frame
+        self, points_m: NDArray[np.float32], sensor: Any, camera: Camera, frame: _SampledFrame
     ) -> Samples:
         return frame.finished(frame.projected(points_m, self._pose(sensor, frame), camera, "sparse_points"))
 
-    def _pose(self, sensor: Any, frame: _Frame) -> NDArray[np.float64]:
+    def _pose(self, sensor: Any, frame: _SampledFrame) -> NDArray[np.float64]:
         """Find where a sensor was when it measured, as seen by the camera when it took the image.
 
         Args:
@@ -206,18 +206,13 @@ class SparseInputs:
             )
         return self._motion(sensor, frame) @ pose_from_numbers(extrinsics)
 
-    def _motion(self, sensor: Any, frame: _Frame) -> NDArray[np.float64]:
+    def _motion(self, sensor: Any, frame: _SampledFrame) -> NDArray[np.float64]:
         """Find where the camera was when a sensor measured, as seen by the camera when it took the image."""
         then = Header(frame_id=frame.header.frame_id, stamp=sensor.stamp)
         return self._transforms.pose(frame.header, then, fixed_frame=frame.parameters.fixed_frame)
 
-    def _read_depth(self, message: Any, frame: _Frame) -> tuple[Callable[[], Samples], int]:
-        frames = frame.header.frame_id, message.header.frame_id
-        if not may_be_same_frame(*frames):
-            raise RefusedMessageError(
-                "sparse_depth: frame",
-                f"expected depth registered to the image, in its frame {frames[0]!r}, got {frames[1]!r}",
-            )
+    def _read_depth(self, message: Any, frame: _SampledFrame) -> tuple[Callable[[], Samples], int]:
+        check_frame("sparse_depth", message.header, frame.header, ": it must be registered to the image")
         samples = samples_from_depth(
             depth_from_message(message, max_pixels=frame.parameters.max_image_pixels),
             frame.view.size,
@@ -228,7 +223,7 @@ class SparseInputs:
         place = partial(self._placed_depth, frame.view.from_raw(samples), message.header, frame)
         return place, 3 * samples.depth_m.nbytes
 
-    def _placed_depth(self, samples: Samples, sensor: Any, frame: _Frame) -> Samples:
+    def _placed_depth(self, samples: Samples, sensor: Any, frame: _SampledFrame) -> Samples:
         pose, camera = self._motion(sensor, frame), frame.view.camera
         if camera is None or np.array_equal(pose, np.eye(4)):  # without calibration it stays where it is
             return frame.finished(samples)

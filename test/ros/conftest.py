@@ -36,7 +36,7 @@ class NodeProcess:
     def __init__(self, log, parameters=None, arguments=(), executable="depth_node", program=None):
         pairs = [part for item in (parameters or {}).items() for part in ("-p", "{}:={}".format(*item))]
         self.log = log
-        program = program or ("-m", f"e2e_depth_ros.ros.{executable}")
+        program = program or ("-m", "e2e_depth_ros.ros.executables", executable)
         paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
         with log.open("wb") as output:
@@ -206,6 +206,18 @@ def picture(size):
     return np.stack(
         [255 * row / height, 255 * column / width, 127 + 120 * np.sin(row / 9 + column / 7)], axis=-1
     ).astype(np.uint8)
+
+
+@pytest.fixture
+def context():
+    """A ROS context of its own, for nodes within the process of the tests."""
+    pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+    from rclpy.context import Context
+
+    context = Context()
+    context.init(args=[])
+    yield context
+    context.try_shutdown()
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ from e2e_depth_ros.alignment.result import AlignmentState
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.ros.aligner import Aligner
+from e2e_depth_ros.ros.frame_view import FrameView
 from e2e_depth_ros.ros.images import message_from_array
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.transforms import TransformError, Transforms, pose_from_numbers
-from e2e_depth_ros.ros.view import View
 
 SIZE = (120, 176)
 CAMERA = Camera(SIZE, np.array([[150.0, 0, 80], [0, 145, 50], [0, 0, 1]]))
@@ -73,7 +73,7 @@ class Robot:
 
     def look(self, relative=RELATIVE, camera=CAMERA, count=1):
         for _ in range(count):
-            view = View(np.zeros((*SIZE, 3), np.uint8), camera)
+            view = FrameView(np.zeros((*SIZE, 3), np.uint8), camera)
             alignment, self.refusals = self.aligner.align(relative, self.header(), view, self.parameters)
             self.frame += 1
         return alignment

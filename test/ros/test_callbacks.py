@@ -67,7 +67,7 @@ from std_msgs.msg import String
 from e2e_depth_ros.ros.node_process import run_node
 
 def find_class():
-    from e2e_depth_ros.ros.node import DepthNode
+    from e2e_depth_ros.ros.depth_node import DepthNode
 
     class Faulty(DepthNode):
         def __init__(self):

@@ -20,11 +20,11 @@ from std_msgs.msg import Header
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.image_size import check_image_size
 from e2e_depth_ros.ros.clouds import points_from_message
+from e2e_depth_ros.ros.frame_view import ViewFinder
 from e2e_depth_ros.ros.images import depth_from_message, message_from_array, rgb_from_message
 from e2e_depth_ros.ros.outputs import Output
 from e2e_depth_ros.ros.refusal import RefusedMessageError
 from e2e_depth_ros.ros.stamps import stamp_ns
-from e2e_depth_ros.ros.view import ViewFinder
 
 from .conftest import NodeProcess, picture, until
 from .fuzzing import EXAMPLES, fuzz, mutated, spoiled

@@ -4,19 +4,10 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
-from rclpy.context import Context
 from rclpy.parameter import Parameter
 
-from e2e_depth_ros.ros.masker import MaskNode
-from e2e_depth_ros.ros.node import DepthNode
-
-
-@pytest.fixture(scope="module")
-def context():
-    context = Context()
-    context.init(args=[])
-    yield context
-    context.try_shutdown()
+from e2e_depth_ros.ros.depth_node import DepthNode
+from e2e_depth_ros.ros.mask_node import MaskNode
 
 
 def image_topic(context, kind, transport, *remaps):

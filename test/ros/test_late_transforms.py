@@ -20,10 +20,10 @@ from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.ros import transforms
 from e2e_depth_ros.ros.aligner import Aligner
 from e2e_depth_ros.ros.clouds import allocate_cloud
+from e2e_depth_ros.ros.frame_view import FrameView
 from e2e_depth_ros.ros.images import message_from_array
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.transforms import Transforms
-from e2e_depth_ros.ros.view import View
 
 from .tf import import_tf2_ros
 
@@ -136,7 +136,7 @@ class Robot:
             self.tf.play(time_s + NETWORK_S)
             truth = self.true_depth(time_s)
             relative = DepthMap((truth - SHIFT_M) / SCALE, np.ones(SIZE, bool), DepthKind.AFFINE_INVARIANT)
-            view = View(np.zeros((*SIZE, 3), np.uint8), CAMERA)
+            view = FrameView(np.zeros((*SIZE, 3), np.uint8), CAMERA)
             alignment, refused = self.aligner.align(relative, header(time_s, "camera"), view, self.parameters)
             self.refusals += [str(refusal) for refusal in refused]
             results.append((time_s, alignment))
@@ -223,7 +223,7 @@ class Turning(Robot):
 
     def sample_error(self):
         """Mean relative error of the samples of the image, and how many there are."""
-        view = View(np.zeros((*SIZE, 3), np.uint8), CAMERA)
+        view = FrameView(np.zeros((*SIZE, 3), np.uint8), CAMERA)
         sensed = self.aligner.sparse.sense(header(self.TIME_S, "camera"), view, self.parameters)
         assert not sensed.refusals
         assert not sensed.waiting

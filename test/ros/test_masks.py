@@ -12,11 +12,11 @@ from std_msgs.msg import Header
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.core.camera import Camera, DistortionModel
 from e2e_depth_ros.ros.camera_info import message_from_camera
+from e2e_depth_ros.ros.frame_view import FrameView, ViewFinder
 from e2e_depth_ros.ros.images import mask_from_message, message_from_array
 from e2e_depth_ros.ros.masks import MaskInput
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.refusal import RefusedMessageError
-from e2e_depth_ros.ros.view import View, ViewFinder
 
 SIZE = (40, 60)
 RGB = np.zeros((*SIZE, 3), np.uint8)
@@ -35,7 +35,7 @@ def message(where=WHERE, **head):
 
 
 def laid(masks, seconds=100.0, parameters=EXACT, view=None):
-    masked, refusals = masks.over(view or View(RGB), header(seconds), parameters)
+    masked, refusals = masks.over(view or FrameView(RGB), header(seconds), parameters)
     assert refusals == []
     return masked
 
@@ -131,7 +131,7 @@ def test_a_mask_of_the_raw_image_is_rectified_as_the_image_is(masks):
 def test_an_unfit_mask_is_refused_once_and_the_one_before_it_stays(masks, bad, reason):
     laid(masks)
     masks.put(bad)
-    masked, refusals = masks.over(View(RGB), header(), EXACT)
+    masked, refusals = masks.over(FrameView(RGB), header(), EXACT)
     assert [refusal.reason for refusal in refusals] == [reason]
     assert "got" in str(refusals[0])
     np.testing.assert_array_equal(masked, WHERE)
@@ -140,17 +140,17 @@ def test_an_unfit_mask_is_refused_once_and_the_one_before_it_stays(masks, bad, r
 
 def test_a_camera_that_changes_its_size_ends_the_mask(masks):
     laid(masks)
-    assert laid(masks, view=View(np.zeros((30, 60, 3), np.uint8))) is None
+    assert laid(masks, view=FrameView(np.zeros((30, 60, 3), np.uint8))) is None
     assert laid(masks) is None
 
 
 def test_samples_on_masked_pixels_are_left_out_and_counted():
     u, v = np.array([29.4, 29.6, 44.4, 44.6, 59.0]), np.array([15.0, 15.0, 9.6, 19.0, 39.4])
     samples = Samples(u, v, np.arange(1.0, 6.0), {"too_near": 2}, "sparse_points")
-    kept = View(RGB, masked=WHERE).without_masked(samples)
+    kept = FrameView(RGB, masked=WHERE).without_masked(samples)
     assert kept.depth_m.tolist() == [1.0, 4.0, 5.0]
     assert kept.dropped == {"too_near": 2, "masked": 2}
-    none = View(RGB).without_masked(samples)
+    none = FrameView(RGB).without_masked(samples)
     assert (len(none), none.dropped) == (0, {"too_near": 2, "no_mask": 5})
 
 

@@ -31,7 +31,7 @@ class Without:
         if name.partition(".")[0] == sys.argv[1]:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 sys.meta_path.insert(0, Without())
-from e2e_depth_ros.ros.{executable} import main
+from e2e_depth_ros.ros.executables import {executable} as main
 main([])
 """
 
@@ -165,7 +165,7 @@ def test_signals_end_a_long_frame(robot, slow_folder, tmp_path, signals):
 
 def run_node(tmp_path, code=None, arguments=(), limit_bytes=None, **environment):
     """Run a node that is not to come to be; return its exit code and what it said."""
-    command = ["-c", code, *arguments] if code else ["-m", "e2e_depth_ros.ros.depth_node"]
+    command = ["-c", code, *arguments] if code else ["-m", "e2e_depth_ros.ros.executables", "depth_node"]
     result = subprocess.run(
         [sys.executable, *command],
         capture_output=True,

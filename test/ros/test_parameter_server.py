@@ -5,24 +5,14 @@ import yaml
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
-import rclpy
 from rcl_interfaces.msg import ParameterType
-from rclpy.context import Context
 from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.parameter import Parameter
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.ros.node import DepthNode
+from e2e_depth_ros.ros.depth_node import DepthNode
 
 from .conftest import ROOT
-
-
-@pytest.fixture
-def context():
-    context = Context()
-    rclpy.init(context=context)
-    yield context
-    context.try_shutdown()
 
 
 @pytest.fixture

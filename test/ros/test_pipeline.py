@@ -19,13 +19,13 @@ from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.ros import products
 from e2e_depth_ros.ros.camera_info import message_from_camera
 from e2e_depth_ros.ros.clouds import allocate_cloud, points_from_message
+from e2e_depth_ros.ros.frame_view import FrameView
 from e2e_depth_ros.ros.images import depth_from_message, message_from_array, rgb_from_message
 from e2e_depth_ros.ros.outputs import METRIC_OUTPUTS, Output
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.pipeline import Pipeline
 from e2e_depth_ros.ros.products import Products, message_for
 from e2e_depth_ros.ros.refusal import RefusedMessageError
-from e2e_depth_ros.ros.view import View
 
 SIZE = (30, 44)
 CAMERA = Camera(SIZE, np.array([[50.0, 0, 20], [0, 52, 16], [0, 0, 1]]))
@@ -452,7 +452,7 @@ def test_relative_depth_never_reaches_a_metric_topic():
     """Even if an alignment claimed it: the type refuses."""
     relative = DepthMap(RELATIVE, np.ones(SIZE, bool), DepthKind.AFFINE_INVARIANT)
     lie = SimpleNamespace(depth=relative, log_std=RELATIVE, state=AlignmentState.FRESH)
-    made = Products(header(), View(RGB, CAMERA), relative=relative, alignment=lie)
+    made = Products(header(), FrameView(RGB, CAMERA), relative=relative, alignment=lie)
     for output in METRIC_OUTPUTS:
         with pytest.raises(KindError):
             message_for(output, made, Parameters())

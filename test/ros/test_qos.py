@@ -10,7 +10,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSHistoryPolicy, QoSReliabilityPolicy
 
 from e2e_depth_ros.ros.declaration import BadParameterError
-from e2e_depth_ros.ros.node import DepthNode
+from e2e_depth_ros.ros.depth_node import DepthNode
 
 NAME = "qos_overrides./cam/image.subscription."
 

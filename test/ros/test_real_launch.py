@@ -375,12 +375,13 @@ def test_demo_is_apart_and_ends_with_its_camera(installation):
     assert installation.alive() == []
 
 
-REAL = "from e2e_depth_ros.{module} import main\nimport sys\nsys.exit(main())\n"
+REAL = "from e2e_depth_ros.{module} import {function}\nimport sys\nsys.exit({function}())\n"
 
 
 def test_the_real_node_starts_works_and_ends(installation, model_folder):
     pytest.importorskip("rclpy", reason="ROS 2 is not installed")
-    installation.install("e2e_depth_ros", "depth_node", REAL.format(module="ros.depth_node"))
+    real = REAL.format(module="ros.executables", function="depth_node")
+    installation.install("e2e_depth_ros", "depth_node", real)
     launch = installation.start(launch_file("depth.launch.py"), f"model:={model_folder}", "namespace:=front")
     assert until(lambda: "ready: " in installation.output, START_S), installation.output
     assert "[front.depth]" in installation.output
@@ -394,8 +395,11 @@ def test_the_real_demo_ends_without_a_word_too_many(installation, model_folder):
     """Ctrl-C while the camera shows frames; no scene refuses the calibration of another one."""
     for package in ("rclpy", "imgviz", "skimage"):
         pytest.importorskip(package)
-    for name, module in (("depth_node", "ros.depth_node"), ("demo_camera", "cli.demo.camera")):
-        installation.install("e2e_depth_ros", name, REAL.format(module=module))
+    for name, module, function in (
+        ("depth_node", "ros.executables", "depth_node"),
+        ("demo_camera", "cli.demo.camera", "main"),
+    ):
+        installation.install("e2e_depth_ros", name, REAL.format(module=module, function=function))
     installation.install("tf2_ros", "static_transform_publisher")
     arguments = [f"model:={model_folder}", "rviz:=false", "rate:=50"]
     launch = installation.start(launch_file("demo.launch.py"), *arguments)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from e2e_depth_ros.ros.refusal import Kinds, RefusedMessageError, Throttle, one_line
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.ros.refusal import Kinds, RefusedMessageError, Throttle, one_line, refused_as
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,18 @@ def test_a_reason_is_short_and_printable():
     refusal = RefusedMessageError("field\n" * 1000, "expected x")
     assert len(refusal.reason) <= 60
     assert refusal.reason.isprintable()
+
+
+def test_what_is_invalid_is_refused_by_its_reason_and_a_refusal_within_keeps_its_own():
+    with pytest.raises(RefusedMessageError, match=r"^image: data: expected a JPEG \(of camera\)$") as refusal:
+        with refused_as("image: data", " (of camera)"):
+            raise InvalidInputError("expected a JPEG")
+    assert refusal.value.reason == "image: data"
+    with pytest.raises(RefusedMessageError, match=r"^image: size: too large$"):
+        with refused_as("image: data"), refused_as("image: size"):
+            raise InvalidInputError("too large")
+    with pytest.raises(KeyError), refused_as("image: data"):
+        raise KeyError
 
 
 def test_kinds_are_bounded():

@@ -79,17 +79,6 @@ def test_names_that_cannot_be_are_refused(bad, capsys):
     assert "expected" in capsys.readouterr().err
 
 
-@pytest.fixture(scope="module")
-def context():
-    pytest.importorskip("rclpy", reason="ROS 2 is not installed")
-    from rclpy.context import Context
-
-    context = Context()
-    context.init(args=[])
-    yield context
-    context.try_shutdown()
-
-
 def does(context, kind, **parameters):
     """What an active node does: full names by (kind, verb)."""
     from rclpy.lifecycle import TransitionCallbackReturn
@@ -121,7 +110,7 @@ def assert_policy_is_what_is_done(node, done):
 
 
 def test_policy_is_what_the_depth_node_does(context, model_folder):
-    from e2e_depth_ros.ros.node import DepthNode
+    from e2e_depth_ros.ros.depth_node import DepthNode
 
     model = str(model_folder)
     done = [
@@ -136,7 +125,7 @@ def test_policy_is_what_the_depth_node_does(context, model_folder):
 
 
 def test_policy_is_what_the_mask_node_does(context, painter_folder):
-    from e2e_depth_ros.ros.masker import MaskNode
+    from e2e_depth_ros.ros.mask_node import MaskNode
 
     common = {"model": str(painter_folder), "processing_resolution": 64, "niceness": 0}
     done = [

@@ -7,11 +7,11 @@ pytest.importorskip("sensor_msgs", reason="ROS 2 message packages are not instal
 
 from e2e_depth_ros.alignment.result import AlignmentState
 from e2e_depth_ros.ros.clouds import allocate_cloud
+from e2e_depth_ros.ros.frame_view import FrameView
 from e2e_depth_ros.ros.images import message_from_array
 from e2e_depth_ros.ros.refusal import RefusedMessageError
 from e2e_depth_ros.ros.shortfall import shortfall
 from e2e_depth_ros.ros.silence import Silence
-from e2e_depth_ros.ros.view import View
 
 from .test_aligner import CAMERA, DEPTH_M, RELATIVE, SIZE, Robot
 
@@ -151,7 +151,7 @@ def test_a_depth_image_of_no_use_is_told(values, encoding, words):
 def test_samples_that_are_all_masked_are_told():
     robot = PointRobot(remove_masked_samples=True)
     robot.measure(cloud())
-    view = View(np.zeros((*SIZE, 3), np.uint8), CAMERA, masked=np.ones(SIZE, bool))
+    view = FrameView(np.zeros((*SIZE, 3), np.uint8), CAMERA, masked=np.ones(SIZE, bool))
     alignment, _ = robot.aligner.align(RELATIVE, robot.header(), view, robot.parameters)
     assert alignment.reason == "no alignment yet: sparse_points: 400 points, all masked"
 
@@ -189,7 +189,7 @@ def test_why_there_is_no_calibration_is_told_with_the_points():
     assert robot.look(camera=None).reason.endswith(words)
     robot.measure(cloud())
     refusal = RefusedMessageError("camera_info: calibration", "expected a known lens, got 'foo'")
-    view = View(np.zeros((*SIZE, 3), np.uint8), refusal=refusal)
+    view = FrameView(np.zeros((*SIZE, 3), np.uint8), refusal=refusal)
     alignment, _ = robot.aligner.align(RELATIVE, robot.header(), view, robot.parameters)
     assert alignment.reason.endswith("camera_info: calibration: expected a known lens, got 'foo'")
 

@@ -18,7 +18,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-from e2e_depth_ros.cli.demo.scenes import Scene
+from e2e_depth_ros.cli.demo.scenes import DemoScene
 from e2e_depth_ros.core.errors import E2EDepthError
 from e2e_depth_ros.ros.camera_info import message_from_camera
 from e2e_depth_ros.ros.clouds import allocate_cloud
@@ -67,7 +67,7 @@ class ScenePublisher:
             counts = [publisher.get_subscription_count() for publisher in publishers]
             raise E2EDepthError(f"expected {count} listeners to image_raw and sparse_points, got {counts}")
 
-    def publish(self, scene: Scene, frames: int, rate_hz: float, points: int, patience_s: float) -> int:
+    def publish(self, scene: DemoScene, frames: int, rate_hz: float, points: int, patience_s: float) -> int:
         """Publish a scene's frame again and again, each time with other points.
 
         Args:
@@ -106,7 +106,7 @@ class ScenePublisher:
             rclpy.spin_once(self._node, timeout_sec=min(left, _LOOK_PERIOD_S))
         return holds
 
-    def _publish_once(self, scene: Scene, points: int) -> None:
+    def _publish_once(self, scene: DemoScene, points: int) -> None:
         header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id=scene.frame_id)
         if scene.camera is not None:
             self._infos.publish(message_from_camera(scene.camera, header))

@@ -13,7 +13,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from e2e_depth_ros.cli.demo.clouds import ColoredCloud
-from e2e_depth_ros.cli.demo.scenes import Scene
+from e2e_depth_ros.cli.demo.scenes import DemoScene
 from e2e_depth_ros.cli.demo.scores import HeldOutPoints
 from e2e_depth_ros.cli.pictures import Rgb
 from e2e_depth_ros.core.metrics import abs_rel, delta1
@@ -50,7 +50,7 @@ class SceneRecord:
         alignment: The last alignment status while this scene was on, key by key.
     """
 
-    scene: Scene
+    scene: DemoScene
     counts: Counter[str] = field(default_factory=Counter)
     latencies_s: list[float] = field(default_factory=list)
     abs_rels: list[float] = field(default_factory=list)
@@ -87,7 +87,7 @@ class Receiver:
         stages_ms: Latency of each stage as the node reported it, a number for each second.
     """
 
-    def __init__(self, node: Node, scenes: list[Scene]) -> None:
+    def __init__(self, node: Node, scenes: list[DemoScene]) -> None:
         self.records = {scene.frame_id: SceneRecord(scene) for scene in scenes}
         self.diagnostics: dict[str, dict[str, str]] = {}
         self.stages_ms: defaultdict[str, list[float]] = defaultdict(list)

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.pixels import are_inside, nearest_pixels
 from e2e_depth_ros.core.rectifier import Rectifier
 from e2e_depth_ros.ros.camera_info import camera_from_message, same_calibration
-from e2e_depth_ros.ros.frames import may_be_same_frame
+from e2e_depth_ros.ros.frames import check_frame
 from e2e_depth_ros.ros.refusal import RefusedMessageError
 
 NO_CAMERA_INFO: Final = "camera_info: missing"
@@ -24,7 +25,7 @@ _LEAST_SHOWN: Final = 0.01
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class FrameView:
     """A frame as all outputs show it.
 
     Attributes:
@@ -66,8 +67,7 @@ class View:
             return samples
         if self.masked is None:
             return samples.select(np.zeros(len(samples), bool), "no_mask")
-        columns = np.clip(np.rint(samples.u_px), 0, self.size[1] - 1).astype(np.intp)
-        rows = np.clip(np.rint(samples.v_px), 0, self.size[0] - 1).astype(np.intp)
+        rows, columns = nearest_pixels(samples.u_px, samples.v_px, self.size)
         return samples.select(~self.masked[rows, columns], "masked")
 
     def from_raw(self, samples: Samples) -> Samples:
@@ -75,8 +75,7 @@ class View:
         raw = self.raw_camera
         if raw is None or self.camera is None or len(samples) == 0:
             return samples
-        columns = np.clip(np.rint(samples.u_px), 0, raw.size[1] - 1).astype(np.intp)
-        rows = np.clip(np.rint(samples.v_px), 0, raw.size[0] - 1).astype(np.intp)
+        rows, columns = nearest_pixels(samples.u_px, samples.v_px, raw.size)
         grid_x, grid_y = np.broadcast_arrays(*raw.normalized_grid)
         # Within a pixel the ray moves as it does at the image's centre, nearly.
         x = grid_x[rows, columns] + (samples.u_px - columns) / raw.fx
@@ -87,9 +86,7 @@ class View:
         with np.errstate(invalid="ignore", divide="ignore"):
             u = self.camera.fx * ray[:, 0] / z + self.camera.cx
             v = self.camera.fy * ray[:, 1] / z + self.camera.cy
-            seen &= (np.abs(u - (self.size[1] - 1) / 2) < self.size[1] / 2) & (
-                np.abs(v - (self.size[0] - 1) / 2) < self.size[0] / 2
-            )
+            seen &= are_inside(u, v, self.size)
         moved = Samples(u, v, samples.depth_m * z, samples.dropped, samples.source)
         return moved.select(seen, "outside_image")
 
@@ -100,7 +97,9 @@ class ViewFinder:
     def __init__(self) -> None:
         self._usable: _Calibration | None = None
 
-    def view(self, rgb: NDArray[np.uint8], header: Any, camera_info: Any | None, *, rectify: bool) -> View:
+    def view(
+        self, rgb: NDArray[np.uint8], header: Any, camera_info: Any | None, *, rectify: bool
+    ) -> FrameView:
         """Rectify an image if need be.
 
         Args:
@@ -118,24 +117,22 @@ class ViewFinder:
             return self._view(rgb, header, camera_info, rectify=rectify)
         except RefusedMessageError as refusal:
             # Kept without its traceback, which would keep the image.
-            return View(rgb, refusal=refusal.with_traceback(None), may_be_distorted=rectify)
+            return FrameView(rgb, refusal=refusal.with_traceback(None), may_be_distorted=rectify)
 
-    def _view(self, rgb: NDArray[np.uint8], header: Any, camera_info: Any | None, *, rectify: bool) -> View:
+    def _view(
+        self, rgb: NDArray[np.uint8], header: Any, camera_info: Any | None, *, rectify: bool
+    ) -> FrameView:
         if camera_info is None:
             raise RefusedMessageError(
                 NO_CAMERA_INFO,
                 "expected the image's calibration, got none yet; if images come without distortion, say so"
                 " with the parameter rectify",
             )
-        frames = header.frame_id, camera_info.header.frame_id
-        if not may_be_same_frame(*frames):
-            raise RefusedMessageError(
-                "camera_info: frame", f"expected the image's frame_id {frames[0]!r}, got {frames[1]!r}"
-            )
+        check_frame("camera_info", camera_info.header, header)
         calibration = self._calibration(camera_info, (rgb.shape[0], rgb.shape[1]))
         if rectify and calibration.bends:
             rectifier = calibration.rectifier
-            return View(
+            return FrameView(
                 rectifier(rgb),
                 rectifier.camera,
                 valid=calibration.valid,
@@ -144,7 +141,7 @@ class ViewFinder:
             )
         # A rectified image shows what P describes. A pinhole's raw image is K's: to resample it to P would
         # only blur it.
-        return View(rgb, calibration.raw_pinhole if rectify else calibration.rectified)
+        return FrameView(rgb, calibration.raw_pinhole if rectify else calibration.rectified)
 
     def _calibration(self, message: Any, size: tuple[int, int]) -> _Calibration:
         """Read a message; what follows from the last usable one is kept while another can't be used."""

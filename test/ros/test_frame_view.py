@@ -10,7 +10,7 @@ from std_msgs.msg import Header
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.core.camera import Camera, DistortionModel
 from e2e_depth_ros.ros.camera_info import message_from_camera
-from e2e_depth_ros.ros.view import ViewFinder
+from e2e_depth_ros.ros.frame_view import ViewFinder
 
 SIZE = (60, 90)
 K = np.array([[80.0, 0, 47], [0, 84, 28], [0, 0, 1]])
