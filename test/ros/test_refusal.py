@@ -1,5 +1,7 @@
 """What strangers write must not forge log lines, flood diagnostics or fill memory."""
 
+import contextlib
+
 import pytest
 
 from e2e_depth_ros.core.errors import InvalidInputError
@@ -42,16 +44,22 @@ def test_a_reason_is_short_and_printable():
     assert refusal.reason.isprintable()
 
 
+def fail_within(error, *refusals):
+    with contextlib.ExitStack() as stack:
+        for refusal in refusals:
+            stack.enter_context(refusal)
+        raise error
+
+
 def test_what_is_invalid_is_refused_by_its_reason_and_a_refusal_within_keeps_its_own():
+    invalid, data = InvalidInputError("expected a JPEG"), refused_as("image: data", " (of camera)")
     with pytest.raises(RefusedMessageError, match=r"^image: data: expected a JPEG \(of camera\)$") as refusal:
-        with refused_as("image: data", " (of camera)"):
-            raise InvalidInputError("expected a JPEG")
+        fail_within(invalid, data)
     assert refusal.value.reason == "image: data"
-    with pytest.raises(RefusedMessageError, match=r"^image: size: too large$"):
-        with refused_as("image: data"), refused_as("image: size"):
-            raise InvalidInputError("too large")
-    with pytest.raises(KeyError), refused_as("image: data"):
-        raise KeyError
+    with pytest.raises(RefusedMessageError, match=r"^image: size: expected a JPEG$"):
+        fail_within(invalid, refused_as("image: data"), refused_as("image: size"))
+    with pytest.raises(KeyError):
+        fail_within(KeyError(), refused_as("image: data"))
 
 
 def test_kinds_are_bounded():
