@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from e2e_depth_ros.alignment.result import Alignment
 from e2e_depth_ros.ros.outputs import METRIC_OUTPUTS, Output
 from e2e_depth_ros.ros.refusal import one_line
 
-if TYPE_CHECKING:  # they bring torch, which takes seconds to import
-    from e2e_depth_ros.alignment.result import Alignment
+if TYPE_CHECKING:  # it brings torch, which takes seconds to import
     from e2e_depth_ros.ros.pipeline import Result
 
 _MOST_CHANGES: Final = 3  # told within _CHANGES_S; a state may flicker from frame to frame

@@ -14,10 +14,11 @@ from e2e_depth_ros.ros.alignment_log import AlignmentLog
 from e2e_depth_ros.ros.calibrations import CameraInfos
 from e2e_depth_ros.ros.image_node import ImageNode, Input
 from e2e_depth_ros.ros.image_transport import transport_topic, transport_type
-from e2e_depth_ros.ros.outputs import MaskOutput, Output
+from e2e_depth_ros.ros.outputs import Output
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.publishers import OutputPublishers
 from e2e_depth_ros.ros.status import last_alignment_status
+from e2e_depth_ros.ros.topics import MaskOutput
 from e2e_depth_ros.ros.transforms import Transforms
 
 _SPARSE_QUEUE: Final = 5  # a slow executor must not lose the one cloud that belongs to a frame

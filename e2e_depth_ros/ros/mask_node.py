@@ -21,9 +21,9 @@ from e2e_depth_ros.ros.image_node import ImageNode
 from e2e_depth_ros.ros.image_reader import ImageReader
 from e2e_depth_ros.ros.images import message_from_array
 from e2e_depth_ros.ros.mask_parameters import MaskParameters
-from e2e_depth_ros.ros.outputs import MaskOutput
 from e2e_depth_ros.ros.publishers import OutputPublishers
 from e2e_depth_ros.ros.refusal import RefusedMessageError
+from e2e_depth_ros.ros.topics import MaskOutput
 
 
 class _InterruptedError(Exception):
@@ -148,7 +148,7 @@ class MaskNode(ImageNode[MaskParameters]):
                 f"got {mask.unexplained:.3f} changed otherwise than told",
             )
         values = mask.values.astype(np.uint8) * np.uint8(255)
-        message = message_from_array(values, "mono8", image.header)
+        message = message_from_array(values, MaskOutput.MASK.content, image.header)
 
         def publish() -> None:
             outputs.publish({MaskOutput.MASK: message})

@@ -15,10 +15,10 @@ from e2e_depth_ros.ros.diagnostics import make_status
 from e2e_depth_ros.ros.frame_view import FrameView
 from e2e_depth_ros.ros.frames import check_frame
 from e2e_depth_ros.ros.images import mask_from_message
-from e2e_depth_ros.ros.outputs import MaskOutput
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.refusal import RefusedMessageError
 from e2e_depth_ros.ros.stamps import stamp_ns
+from e2e_depth_ros.ros.topics import MaskOutput
 
 _NONE_YET: Final = f"no mask of the image's size on {MaskOutput.MASK.value} yet"
 

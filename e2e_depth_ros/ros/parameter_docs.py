@@ -1,7 +1,8 @@
-"""Writes what follows from the declaration of the parameters: files for users, tables for the docs.
+"""Writes what follows from the declarations of parameters and outputs: files for users, tables for the docs.
 
 python -m e2e_depth_ros.ros.parameter_docs depth yaml > config/depth.yaml
 python -m e2e_depth_ros.ros.parameter_docs depth markdown    # into README.md
+python -m e2e_depth_ros.ros.parameter_docs depth outputs    # rows of the topics in README.md
 python -m e2e_depth_ros.ros.parameter_docs mask yaml > config/mask.yaml
 python -m e2e_depth_ros.ros.parameter_docs mask markdown    # into docs/masks.md
 """
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 from e2e_depth_ros.ros.declaration import declarations_from_struct
 from e2e_depth_ros.ros.mask_parameters import MaskParameters
+from e2e_depth_ros.ros.outputs import OUTPUTS
 from e2e_depth_ros.ros.parameters import Parameters
 
 STRUCTS: Final[dict[str, type]] = {"depth": Parameters, "mask": MaskParameters}
@@ -55,6 +57,11 @@ def parameters_markdown(node: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def outputs_markdown(node: str) -> str:
+    """Write the rows of a node's outputs for the documentation's table of topics."""
+    return "".join(f"{output.row}\n" for output in OUTPUTS[node])
+
+
 def _yaml_value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
@@ -73,7 +80,7 @@ def _wrapped(text: str, width: int, prefix: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    writers = {"yaml": parameters_yaml, "markdown": parameters_markdown}
+    writers = {"yaml": parameters_yaml, "markdown": parameters_markdown, "outputs": outputs_markdown}
     _parser = argparse.ArgumentParser(description=__doc__)
     _parser.add_argument("node", choices=STRUCTS)
     _parser.add_argument("kind", choices=writers)

@@ -20,9 +20,9 @@ from e2e_depth_ros.ros.aligner import Aligner
 from e2e_depth_ros.ros.frame_view import FrameView, ViewFinder
 from e2e_depth_ros.ros.image_reader import ImageReader
 from e2e_depth_ros.ros.masks import MaskInput
-from e2e_depth_ros.ros.outputs import ALIGNED_OUTPUTS, DEPTH_OUTPUTS, METRIC_OUTPUTS, Output
+from e2e_depth_ros.ros.outputs import METRIC_OUTPUTS, Output, need_alignment, tasks_for
 from e2e_depth_ros.ros.parameters import Parameters
-from e2e_depth_ros.ros.products import Products, message_for
+from e2e_depth_ros.ros.products import Products
 from e2e_depth_ros.ros.refusal import RefusedMessageError, refused_as
 from e2e_depth_ros.ros.sparse import SparseInputs
 from e2e_depth_ros.ros.stamps import stamp_ns
@@ -147,38 +147,36 @@ class Pipeline:
             masked, refused = self.masks.over(view, image.header, parameters)
             view = replace(view, masked=masked)
             refusals.extend(refused)
-        products = Products(
-            image.header,
-            view,
-            node_name=self._node_name,
-            stretch=parameters.relative_range == "image",
-        )
         stopwatch.lap("rectify")
         self._follow_time(stamp_ns(image.header))
         estimate = self._estimate(view, wanted, refusals)
         stopwatch.add(estimate.durations_s)
-        products = replace(
-            products,
-            relative=_depth_shown(estimate.depth, view.valid),
-            normals=_normals_shown(estimate.normals, view.valid),
-        )
-        if products.relative is not None and not ALIGNED_OUTPUTS.isdisjoint(wanted):
-            alignment, refused = self._aligner.align(products.relative, image.header, view, parameters)
+        relative, alignment = _depth_shown(estimate.depth, view.valid), None
+        if relative is not None and need_alignment(wanted):
+            alignment, refused = self._aligner.align(relative, image.header, view, parameters)
             if estimate.depth_std is not None:
-                alignment = alignment.with_relative_std(estimate.depth_std, products.relative.kind)
-            products = replace(products, alignment=alignment)
+                alignment = alignment.with_relative_std(estimate.depth_std, relative.kind)
             refusals.extend(refused)
             stopwatch.lap("align")
+        products = Products(
+            image.header,
+            view,
+            relative=relative,
+            normals=_normals_shown(estimate.normals, view.valid),
+            alignment=alignment,
+            node_name=self._node_name,
+            stretch=parameters.relative_range == "image",
+        )
         messages = {}
         for output in Output:
             if output in wanted:
-                message = message_for(output, products, parameters)
+                message = output.message(products, parameters)
                 stopwatch.lap(output.value)
                 if message is not None:
                     messages[output] = message
         return Result(
             messages,
-            products.alignment,
+            alignment,
             stopwatch.durations_s,
             tuple(refusals),
             estimate.non_finite,
@@ -198,9 +196,7 @@ class Pipeline:
     def _estimate(
         self, view: FrameView, wanted: Collection[Output], refusals: list[RefusedMessageError]
     ) -> Estimate:
-        tasks = {Task.DEPTH} if not DEPTH_OUTPUTS.isdisjoint(wanted) else set()
-        if Output.NORMALS in wanted:
-            tasks.add(Task.NORMALS)
+        tasks = tasks_for(wanted)
         for task in tasks - self._estimator.tasks:
             can = ", ".join(sorted(known.value for known in self._estimator.tasks))
             refusals.append(RefusedMessageError("model: task", f"asked for {task.value}, it predicts {can}"))

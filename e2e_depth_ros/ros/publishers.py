@@ -7,17 +7,17 @@ from typing import Any, Generic
 
 from rclpy.lifecycle import LifecycleNode
 
-from e2e_depth_ros.ros.outputs import Topic
 from e2e_depth_ros.ros.qos import QosOverrides
+from e2e_depth_ros.ros.topics import AnyTopic
 
 
-class OutputPublishers(Generic[Topic]):
+class OutputPublishers(Generic[AnyTopic]):
     """A lifecycle publisher for each of a node's outputs."""
 
     def __init__(
         self,
         node: LifecycleNode,
-        topics: Iterable[Topic],
+        topics: Iterable[AnyTopic],
         *,
         overrides: QosOverrides,
         reliability: str,
@@ -38,7 +38,7 @@ class OutputPublishers(Generic[Topic]):
             BadParameterError: An override is refused.
         """
         self._node = node
-        self._publishers: dict[Topic, Any] = {}
+        self._publishers: dict[AnyTopic, Any] = {}
         for output in topics:
             profile = overrides.publisher(
                 node.resolve_topic_name(output.value), reliability=reliability, queue_size=queue_size
@@ -47,11 +47,11 @@ class OutputPublishers(Generic[Topic]):
                 output.message_type, output.value, profile, callback_group=group
             )
 
-    def wanted(self) -> set[Topic]:
+    def wanted(self) -> set[AnyTopic]:
         """Find the outputs that someone subscribes to."""
         return {output for output, one in self._publishers.items() if one.get_subscription_count()}
 
-    def publish(self, messages: Mapping[Topic, Any]) -> None:
+    def publish(self, messages: Mapping[AnyTopic, Any]) -> None:
         """Publish the messages in their order."""
         for output, message in messages.items():
             self._publishers[output].publish(message)

@@ -13,7 +13,8 @@ from xml.etree import ElementTree as ET
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.ros.launching import LaunchArguments
-from e2e_depth_ros.ros.outputs import MaskOutput, Output
+from e2e_depth_ros.ros.outputs import OUTPUTS
+from e2e_depth_ros.ros.topics import MaskOutput
 
 ENCLAVE: Final = "/e2e_depth_ros"
 """The enclave that holds those of the nodes."""
@@ -44,11 +45,6 @@ _IMAGE_HEARS: Final = ("image_raw", "image_raw/compressed")
 _TRANSPORTS: Final = ("compressed", "compressedDepth")
 _IMAGE_ANSWERS: Final = ("~/set_enabled",)
 
-PUBLISHES: Final[Mapping[str, Sequence[str]]] = {
-    "depth": tuple(output.value for output in Output),
-    "mask": tuple(output.value for output in MaskOutput),
-}
-"""What each node publishes of its own."""
 HEARS: Final[Mapping[str, Sequence[str]]] = {
     "depth": (
         *("camera_info", "sparse_points", MaskOutput.MASK.value),
@@ -78,11 +74,16 @@ def policy(
     root = ET.Element("policy", version="0.2.0")
     root.append(ET.Comment(" Made by python -m e2e_depth_ros.ros.security_policy "))
     enclaves = ET.SubElement(root, "enclaves")
-    for node in PUBLISHES:
+    for node, outputs in OUTPUTS.items():
         enclave = ET.SubElement(enclaves, "enclave", path=f"{ENCLAVE}/{node}")
         profiles = ET.SubElement(enclave, "profiles")
         profile = ET.SubElement(profiles, "profile", ns=namespace, node=(names or {}).get(node, node))
-        publishes = (*_ROS_PUBLISHES, *_LIFECYCLE_PUBLISHES, *_IMAGE_PUBLISHES, *PUBLISHES[node])
+        publishes = (
+            *_ROS_PUBLISHES,
+            *_LIFECYCLE_PUBLISHES,
+            *_IMAGE_PUBLISHES,
+            *(output.value for output in outputs),
+        )
         hears = (*_ROS_HEARS, *_IMAGE_HEARS, *HEARS[node])
         answers = (*_ROS_ANSWERS, *_LIFECYCLE_ANSWERS, *_IMAGE_ANSWERS, *ANSWERS[node])
         _allow(profile, "topic", "publish", _remapped(publishes, remaps))

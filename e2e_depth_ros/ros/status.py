@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from e2e_depth_ros.alignment.result import Alignment
 from e2e_depth_ros.ros.diagnostics import make_status
-
-if TYPE_CHECKING:  # it brings torch, which takes seconds to import
-    from e2e_depth_ros.alignment.result import Alignment
 
 _LEVELS: Final = {
     "fresh": DiagnosticStatus.OK,

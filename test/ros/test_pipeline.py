@@ -24,7 +24,7 @@ from e2e_depth_ros.ros.images import depth_from_message, message_from_array, rgb
 from e2e_depth_ros.ros.outputs import METRIC_OUTPUTS, Output
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.pipeline import Pipeline
-from e2e_depth_ros.ros.products import Products, message_for
+from e2e_depth_ros.ros.products import Products
 from e2e_depth_ros.ros.refusal import RefusedMessageError
 
 SIZE = (30, 44)
@@ -455,7 +455,7 @@ def test_relative_depth_never_reaches_a_metric_topic():
     made = Products(header(), FrameView(RGB, CAMERA), relative=relative, alignment=lie)
     for output in METRIC_OUTPUTS:
         with pytest.raises(KindError):
-            message_for(output, made, Parameters())
+            output.message(made, Parameters())
 
 
 @pytest.mark.parametrize("colormap", ["turbo", "gray"])

@@ -24,6 +24,7 @@ from e2e_depth_ros.ros.camera_info import message_from_camera
 from e2e_depth_ros.ros.clouds import allocate_cloud
 from e2e_depth_ros.ros.images import message_from_array
 from e2e_depth_ros.ros.loading import StoppedError
+from e2e_depth_ros.ros.outputs import Output
 from e2e_depth_ros.ros.stop_signals import StopSignals
 
 _DISCOVERY_S: Final = 120.0  # the node loads its model before it subscribes
@@ -31,7 +32,7 @@ _RESET_S: Final = 5.0
 _DRAIN_S: Final = 1.0  # lets the node finish a scene before the next begins
 _LOOK_PERIOD_S: Final = 0.1
 
-_ANSWERS: Final = {False: "depth/image_relative", True: "depth/image_rect"}
+_ANSWERS: Final = {False: Output.RELATIVE.value, True: Output.DEPTH.value}
 """Where the node answers a frame without and with a calibrated camera and sparse points."""
 
 

@@ -20,13 +20,14 @@ from e2e_depth_ros.core.metrics import abs_rel, delta1
 from e2e_depth_ros.ros.camera_info import camera_from_message
 from e2e_depth_ros.ros.clouds import points_from_message
 from e2e_depth_ros.ros.images import depth_from_message, rgb_from_message
+from e2e_depth_ros.ros.outputs import Output
 from e2e_depth_ros.ros.stamps import stamp_ns
 
-RELATIVE: Final = "depth/image_relative"
-METRIC: Final = "depth/image_rect"
-COLOR: Final = "depth/image_color"
-NORMALS: Final = "normals/image"
-POINTS: Final = "points"
+RELATIVE: Final = Output.RELATIVE.value
+METRIC: Final = Output.DEPTH.value
+COLOR: Final = Output.COLOR.value
+NORMALS: Final = Output.NORMALS.value
+POINTS: Final = Output.POINTS.value
 
 _QUEUE: Final = 5
 _STAGE: Final = "stage_ms/"
@@ -98,13 +99,13 @@ class Receiver:
         for message_type, topic, callback in (
             (Image, "image_raw", self._on_image),
             (PointCloud2, "sparse_points", self._on_sparse_points),
-            (CameraInfo, "depth/camera_info", self._on_depth_camera_info),
+            (CameraInfo, Output.DEPTH_INFO.value, self._on_depth_camera_info),
             (Image, METRIC, self._on_metric),
             (Image, RELATIVE, self._on_relative),
             (Image, COLOR, self._on_color),
             (Image, NORMALS, self._on_normals),
             (PointCloud2, POINTS, self._on_points),
-            (DiagnosticStatus, "alignment/status", self._on_alignment),
+            (DiagnosticStatus, Output.STATUS.value, self._on_alignment),
             (DiagnosticArray, "/diagnostics", self._on_diagnostics),
         ):
             node.create_subscription(message_type, topic, callback, _QUEUE)
