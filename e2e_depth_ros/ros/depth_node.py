@@ -12,8 +12,9 @@ from std_srvs.srv import Trigger
 
 from e2e_depth_ros.ros.alignment_log import AlignmentLog
 from e2e_depth_ros.ros.calibrations import CameraInfos
-from e2e_depth_ros.ros.image_node import ImageNode, Input
+from e2e_depth_ros.ros.image_node import ImageNode
 from e2e_depth_ros.ros.image_transport import transport_topic, transport_type
+from e2e_depth_ros.ros.input_subscriptions import Input
 from e2e_depth_ros.ros.outputs import Output
 from e2e_depth_ros.ros.parameters import Parameters
 from e2e_depth_ros.ros.publishers import OutputPublishers

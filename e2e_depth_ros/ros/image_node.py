@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Generic, NamedTuple
+from typing import Any, Final, Generic
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -16,10 +16,9 @@ from e2e_depth_ros.core.errors import E2EDepthError
 from e2e_depth_ros.ros.callbacks import resume_callbacks
 from e2e_depth_ros.ros.declaration import BadParameterError
 from e2e_depth_ros.ros.diagnostics import Statistics
-from e2e_depth_ros.ros.ear import Ear
 from e2e_depth_ros.ros.image_parameters import Struct
 from e2e_depth_ros.ros.image_transport import transport_topic, transport_type
-from e2e_depth_ros.ros.kept_messages import KeptMessages
+from e2e_depth_ros.ros.input_subscriptions import Input, InputSubscriptions
 from e2e_depth_ros.ros.loading import StoppedError, load_unless
 from e2e_depth_ros.ros.parameter_server import ParameterServer
 from e2e_depth_ros.ros.qos import QosOverrides
@@ -30,26 +29,6 @@ from e2e_depth_ros.ros.surroundings import Surroundings
 from e2e_depth_ros.ros.worker import Worker
 
 _PATIENCE_S: Final = 2.0  # for the image at hand when the node stops; who waits for that has its own deadline
-
-
-class Input(NamedTuple):
-    """A topic that a node listens to besides the image.
-
-    Attributes:
-        message_type: ROS message class.
-        topic: Its name, relative to the namespace.
-        callback: Called with each message; it stores.
-        queue_size: QoS history depth.
-        may_be_kept: Whether publishers may keep it for those who come later (transient local).
-        name: What diagnostics call it; empty for `topic`.
-    """
-
-    message_type: Any
-    topic: str
-    callback: Callable[[Any], None]
-    queue_size: int
-    may_be_kept: bool = False
-    name: str = ""
 
 
 class ImageNode(LifecycleNode, Generic[Struct]):
@@ -72,7 +51,6 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         """
         super().__init__(name, **options)
         self._model: Mapping[str, Any] = {}
-        self._inputs: list[Any] = []
         self._group: Any = None
         self._worker: Worker | None = None
         self._abandoned: Worker | None = None  # still works on its last image, which took too long
@@ -83,8 +61,8 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         self._statistics = Statistics()
         self._throttle = Throttle()
         self._surroundings = Surroundings(self)
-        self._kept_messages = KeptMessages(self)
         self._qos_overrides = QosOverrides(self)
+        self._input_subscriptions = InputSubscriptions(self, self._qos_overrides, self._surroundings)
         self._failure: BaseException | None = None
         try:
             self._parameters_in_use = ParameterServer(
@@ -254,32 +232,12 @@ class ImageNode(LifecycleNode, Generic[Struct]):
             wanted.input_queue_size,
             name="image",
         )
-        for source in (images, *self._other_inputs()):
-            topic = str(self.resolve_topic_name(source.topic))
-            profile = self._qos_overrides.subscription(
-                topic, reliability=wanted.input_reliability, queue_size=source.queue_size
-            )
-            ear = self._surroundings.ear(source.name or source.topic, topic, source.message_type, profile)
-            heard = _heard(ear, source.callback)
-            self._inputs.append(
-                self.create_subscription(
-                    source.message_type,
-                    source.topic,
-                    heard,
-                    profile,
-                    callback_group=self._group,
-                )
-            )
-            if source.may_be_kept:
-                self._kept_messages.want(source.message_type, source.topic, heard, self._group)
-        self._kept_messages.look()
+        self._input_subscriptions.open(
+            (images, *self._other_inputs()), reliability=wanted.input_reliability, group=self._group
+        )
 
     def _stop(self) -> None:
-        for subscription in self._inputs:
-            self.destroy_subscription(subscription)
-        self._inputs = []
-        self._kept_messages.forget()
-        self._surroundings.forget_inputs()
+        self._input_subscriptions.close()
         if self._worker is not None:
             self._interrupt()
             self._abandoned = None
@@ -348,7 +306,7 @@ class ImageNode(LifecycleNode, Generic[Struct]):
 
     def _report(self) -> None:
         dropped = self._dropped + (self._worker.dropped if self._worker else 0)
-        self._kept_messages.look()
+        self._input_subscriptions.look()
         self._surroundings.look()
         silence = self._surroundings.silence("image")
         frames = self._statistics.status(f"{self._name}: frames", dropped=dropped, silence=silence)
@@ -364,11 +322,3 @@ class ImageNode(LifecycleNode, Generic[Struct]):
         if not self._worker.is_alive:
             return Activity.DEAD
         return Activity.ACTIVE if self._enabled else Activity.DISABLED
-
-
-def _heard(ear: Ear, callback: Callable[[Any], None]) -> Callable[[Any], None]:
-    def hear(message: Any) -> None:
-        ear.hears()
-        callback(message)
-
-    return hear

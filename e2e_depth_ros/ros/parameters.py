@@ -14,16 +14,14 @@ from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings
 from e2e_depth_ros.alignment.samples import MAX_SAMPLES, samples_from_points
 from e2e_depth_ros.alignment.states import TrackerSettings
 from e2e_depth_ros.core.colours import COLORMAPS, colours_from_depth
-from e2e_depth_ros.model.sampling import DOMAINS, SPACINGS, Sampling
 from e2e_depth_ros.ros.declaration import (
     BadParameterError,
     Changes,
     declarations_from_struct,
     parameter,
     parameter_for,
-    settings_from_parameters,
 )
-from e2e_depth_ros.ros.image_parameters import ImageParameters
+from e2e_depth_ros.ros.sampling_parameters import SamplingParameters
 
 _QUATERNION_TOLERANCE: Final = 0.05  # one decimal place may be off by as much; a number forgotten is more
 _FARTHEST_M: Final = 1e7  # beyond any map's origin
@@ -32,67 +30,12 @@ _ORDERED: Final = (("min_depth", "max_depth"), ("sparse_min_depth", "sparse_max_
 
 
 @dataclass(frozen=True)
-class Parameters(ImageParameters):
+class Parameters(SamplingParameters):
     """The values of all parameters: checked, and read-only.
 
     Each is described in its declaration, see `DECLARATIONS`.
     """
 
-    denoising_steps: int = parameter_for(
-        Sampling,
-        "steps",
-        "Steps from noise to depth, for models of Marigold's kind; 0 for the checkpoint's own number. Models"
-        " that answer in one step, such as the embedded one, refuse more than 1.",
-        none=0,
-        changes=Changes.UNCONFIGURED,
-        bounds=(0, 1000),
-    )
-    timestep_spacing: str = parameter_for(
-        Sampling,
-        "spacing",
-        "How the denoising steps are chosen; trailing is right with few of them.",
-        changes=Changes.UNCONFIGURED,
-        choices=SPACINGS,
-    )
-    ensemble_size: int = parameter_for(
-        Sampling,
-        "ensemble_size",
-        "Predictions per image that become one, for models that start from noise. From 3 on their"
-        " disagreement lowers confidence/image.",
-        changes=Changes.UNCONFIGURED,
-        bounds=(1, 100),
-    )
-    noise_seed: int = parameter_for(
-        Sampling,
-        "seed",
-        "Seed of that noise, the same for each image; -1 draws other noise each time.",
-        none=-1,
-        changes=Changes.UNCONFIGURED,
-        bounds=(-1, 2**31 - 1),
-    )
-    latent_carry: float = parameter_for(
-        Sampling,
-        "carry",
-        "Share of the last image's result in what the next starts from, against flicker, for models that"
-        " start from noise; 0.1 is usual, 0 off. ~/reset_alignment and a clock that goes back end it.",
-        changes=Changes.UNCONFIGURED,
-        bounds=(0.0, 1.0),
-    )
-    scene_domain: str = parameter_for(
-        Sampling,
-        "domain",
-        "Kind of scene, for models that want to be told (GeoWizard).",
-        changes=Changes.UNCONFIGURED,
-        choices=DOMAINS,
-    )
-    batch_memory: int = parameter_for(
-        Sampling,
-        "batch_memory_mb",
-        "Memory, in MB, that one pass of the network may take besides its weights, about; ensembles run in"
-        " parts that fit.",
-        changes=Changes.UNCONFIGURED,
-        bounds=(1, 1_000_000),
-    )
     rectify: str = parameter(
         "auto",
         "Whether to remove lens distortion. always: as camera_info says. never: images are taken as"
@@ -296,11 +239,6 @@ class Parameters(ImageParameters):
             low, high = getattr(self, lower), getattr(self, upper)
             if low >= high:
                 raise BadParameterError(f"parameter {lower}: expected below {upper} {high:g}, got {low:g}")
-
-    @property
-    def sampling(self) -> Sampling:
-        """How the network samples, if it starts from noise."""
-        return settings_from_parameters(Sampling, self)
 
     @property
     def uses_mask(self) -> bool:
