@@ -67,7 +67,7 @@ def test_node_cases_time_every_message(tiny_checkpoint):
     pytest.importorskip("rclpy", reason="ROS 2 is not installed")
     from e2e_depth_ros.cli.node_timing import SUBSCRIPTIONS, NodeTimer
     from e2e_depth_ros.model.estimator import Estimator
-    from e2e_depth_ros.ros.outputs import Output
+    from e2e_depth_ros.ros.outputs.depth_outputs import Output
 
     timer = NodeTimer(Estimator.load(tiny_checkpoint("embedded")), benchmark.camera_image((60, 100)))
     few = timer.time(SUBSCRIPTIONS["depth/image_rect subscribed"], range(2))

@@ -18,7 +18,7 @@ from e2e_depth_ros.cli.demo.scenes import DemoScene
 from e2e_depth_ros.cli.processes import running_module
 from e2e_depth_ros.core.errors import E2EDepthError, MissingDependencyError
 from e2e_depth_ros.ros import WITHOUT_ROS
-from e2e_depth_ros.ros.middleware import keep_apart
+from e2e_depth_ros.ros.deployment.middleware import keep_apart
 
 if TYPE_CHECKING:  # needs rclpy
     from e2e_depth_ros.cli.demo.receiver import Receiver
@@ -123,7 +123,7 @@ def run_processes(
         )
         node = stack.enter_context(
             running_module(
-                "e2e_depth_ros.ros.executables",
+                "e2e_depth_ros.ros.nodes.executables",
                 ["depth_node", "--ros-args", "--params-file", str(parameters), "-r", f"__ns:={_NAMESPACE}"],
                 settings.output / "node.log",
             )

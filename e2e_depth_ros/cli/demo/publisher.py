@@ -20,12 +20,12 @@ from std_srvs.srv import Trigger
 
 from e2e_depth_ros.cli.demo.scenes import DemoScene
 from e2e_depth_ros.core.errors import E2EDepthError
-from e2e_depth_ros.ros.camera_info import message_from_camera
-from e2e_depth_ros.ros.clouds import allocate_cloud
-from e2e_depth_ros.ros.images import message_from_array
-from e2e_depth_ros.ros.loading import StoppedError
-from e2e_depth_ros.ros.outputs import Output
-from e2e_depth_ros.ros.stop_signals import StopSignals
+from e2e_depth_ros.ros.messages.camera_info import message_from_camera
+from e2e_depth_ros.ros.messages.clouds import allocate_cloud
+from e2e_depth_ros.ros.messages.images import message_from_array
+from e2e_depth_ros.ros.outputs.depth_outputs import Output
+from e2e_depth_ros.ros.running.loading import StoppedError
+from e2e_depth_ros.ros.running.stop_signals import StopSignals
 
 _DISCOVERY_S: Final = 120.0  # the node loads its model before it subscribes
 _RESET_S: Final = 5.0

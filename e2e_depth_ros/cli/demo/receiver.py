@@ -17,11 +17,11 @@ from e2e_depth_ros.cli.demo.scenes import DemoScene
 from e2e_depth_ros.cli.demo.scores import HeldOutPoints
 from e2e_depth_ros.cli.pictures import Rgb
 from e2e_depth_ros.core.metrics import abs_rel, delta1
-from e2e_depth_ros.ros.camera_info import camera_from_message
-from e2e_depth_ros.ros.clouds import points_from_message
-from e2e_depth_ros.ros.images import depth_from_message, rgb_from_message
-from e2e_depth_ros.ros.outputs import Output
-from e2e_depth_ros.ros.stamps import stamp_ns
+from e2e_depth_ros.ros.messages.camera_info import camera_from_message
+from e2e_depth_ros.ros.messages.clouds import points_from_message
+from e2e_depth_ros.ros.messages.images import depth_from_message, rgb_from_message
+from e2e_depth_ros.ros.messages.stamps import stamp_ns
+from e2e_depth_ros.ros.outputs.depth_outputs import Output
 
 RELATIVE: Final = Output.RELATIVE.value
 METRIC: Final = Output.DEPTH.value

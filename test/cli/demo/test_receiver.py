@@ -17,8 +17,8 @@ from e2e_depth_ros.cli.demo.publisher import cloud_from_points
 from e2e_depth_ros.cli.demo.receiver import Receiver
 from e2e_depth_ros.cli.demo.scenes import DemoScene
 from e2e_depth_ros.core.camera import Camera
-from e2e_depth_ros.ros.camera_info import message_from_camera
-from e2e_depth_ros.ros.images import message_from_array
+from e2e_depth_ros.ros.messages.camera_info import message_from_camera
+from e2e_depth_ros.ros.messages.images import message_from_array
 
 SIZE = (24, 40)
 CAMERA = Camera(SIZE, np.array([[30.0, 0, 18.0], [0, 33.0, 13.0], [0, 0, 1]]))
