@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel, value_range
 from e2e_depth_ros.alignment.correction import Correction, fit_correction
-from e2e_depth_ros.alignment.fit import AffineFit
+from e2e_depth_ros.alignment.fit import RobustFit
 from e2e_depth_ros.alignment.gate import POOR_SIGMA, are_crowded, edge_doubt, gate_samples
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.core.maps import DepthMap
@@ -20,7 +20,7 @@ _UNANIMOUS = 0.93  # the same, below which others of them may be outliers that l
 _CAUTION = 0.5  # share of the correction that is made then
 
 
-def are_worth_a_correction(fit: AffineFit, samples: Samples, size: tuple[int, int]) -> bool:
+def are_worth_a_correction(fit: RobustFit, samples: Samples, size: tuple[int, int]) -> bool:
     """Whether a correction by these samples would help rather than harm.
 
     Few samples that disagree tell nothing about the network's local errors. Many that crowd, and scatter
@@ -38,7 +38,7 @@ def are_worth_a_correction(fit: AffineFit, samples: Samples, size: tuple[int, in
 
 def correction_from_samples(
     model: AffineModel,
-    fit: AffineFit,
+    fit: RobustFit,
     samples: Samples,
     values: NDArray[np.float64],
     relative: DepthMap,

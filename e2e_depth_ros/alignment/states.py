@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from e2e_depth_ros.alignment.fit import AffineFit
+from e2e_depth_ros.alignment.fit import RobustFit
 from e2e_depth_ros.alignment.result import AlignmentState
 from e2e_depth_ros.alignment.verdict import FitCase
 from e2e_depth_ros.core.errors import InvalidInputError
@@ -61,7 +61,7 @@ def state_without(missing: FitCase | None, absence: str) -> tuple[AlignmentState
 
 
 def state_with(
-    fit: AffineFit,
+    fit: RobustFit,
     inlier_ratio: float,
     age_s: float,
     missing: FitCase | None,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.correction import Correction
 from e2e_depth_ros.alignment.filtering import AffineEstimate
-from e2e_depth_ros.alignment.fit import AffineFit
+from e2e_depth_ros.alignment.fit import RobustFit
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.core.maps import DepthMap
 
@@ -88,7 +88,7 @@ class Track:
     thumbnail: NDArray[np.float32]
     stamp_ns: int
     used_ns: int
-    fit: AffineFit
+    fit: RobustFit
     source: str
     samples_used: int
     inlier_ratio: float
@@ -137,6 +137,6 @@ class FittedSamples:
     """
 
     samples: Samples
-    fit: AffineFit
+    fit: RobustFit
     stamp_ns: int
     absence: str = ""

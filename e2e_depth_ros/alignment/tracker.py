@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from e2e_depth_ros.alignment.affine import AffineModel, value_range
 from e2e_depth_ros.alignment.correction_fit import are_worth_a_correction, correction_from_samples
 from e2e_depth_ros.alignment.filtering import AffineEstimate, change_between, thumbnail_of
-from e2e_depth_ros.alignment.fit import AffineFit
+from e2e_depth_ros.alignment.fit import RobustFit
 from e2e_depth_ros.alignment.frame_fit import fit_frame
 from e2e_depth_ros.alignment.prior import OffsetPrior, offset_prior_of
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
@@ -182,7 +182,7 @@ class AlignmentTracker:
 
     def _take_over(
         self,
-        fit: AffineFit,
+        fit: RobustFit,
         model: AffineModel,
         samples: Samples,
         values: NDArray[np.float64],

@@ -237,7 +237,7 @@ def test_depth_of_another_frame_is_not_registered():
     robot.sense(frame_id="tof")
     alignment = robot.look()
     assert [refusal.reason for refusal in robot.refusals] == ["sparse_depth: frame"]
-    assert "in its frame 'camera', got 'tof'" in alignment.reason
+    assert "expected the image's frame_id 'camera', got 'tof'" in alignment.reason
     robot.sense(frame_id="")
     assert robot.look().depth is not None
 
