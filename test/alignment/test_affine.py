@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenes import affine_model
+from known_scene import affine_model
 
 from e2e_depth_ros.alignment.affine import AffineModel, metric_from_relative, value_range
 from e2e_depth_ros.core.errors import InvalidInputError

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import affine_model
+from known_scene import affine_model
 
 from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.alignment.gate import (
