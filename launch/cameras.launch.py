@@ -16,8 +16,8 @@ from launch.launch_context import LaunchContext
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.ros.launch_end import ending
-from e2e_depth_ros.ros.launching import camera_namespaces
+from e2e_depth_ros.ros.deployment.launch_end import ending
+from e2e_depth_ros.ros.deployment.launching import camera_namespaces
 from launch import LaunchDescription
 
 LAUNCH = Path(get_package_share_directory("e2e_depth_ros")) / "launch"

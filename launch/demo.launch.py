@@ -22,9 +22,9 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.ros.launch_end import ending
-from e2e_depth_ros.ros.launching import LaunchArguments, require_executable
-from e2e_depth_ros.ros.middleware import local_environment, unused_domain
+from e2e_depth_ros.ros.deployment.launch_end import ending
+from e2e_depth_ros.ros.deployment.launching import LaunchArguments, require_executable
+from e2e_depth_ros.ros.deployment.middleware import local_environment, unused_domain
 from launch import LaunchDescription
 
 LAUNCH = Path(get_package_share_directory("e2e_depth_ros")) / "launch"

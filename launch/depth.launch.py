@@ -17,9 +17,9 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.ros.launch_end import ending
-from e2e_depth_ros.ros.launching import LaunchArguments, require_executable, require_model
-from e2e_depth_ros.ros.middleware import image_environment
+from e2e_depth_ros.ros.deployment.launch_end import ending
+from e2e_depth_ros.ros.deployment.launching import LaunchArguments, require_executable, require_model
+from e2e_depth_ros.ros.deployment.middleware import image_environment
 from launch import LaunchDescription
 
 CONFIG = Path(get_package_share_directory("e2e_depth_ros")) / "config"

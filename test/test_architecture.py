@@ -27,12 +27,27 @@ MAY_LOOK_INTO = {
     "evaluation": {"core", "model", "alignment", "evaluation"},
     "cli": {"core", "model", "alignment", "training", "evaluation", "ros", "cli"},
 }
+# As data flows: each folder looks only at those before it.
+ROS_FOLDERS = (
+    *(
+        "messages",
+        "declarations",
+        "running",
+        "telling",
+        "inputs",
+        "aligning",
+        "outputs",
+        "nodes",
+        "deployment",
+    ),
+)
 CORE_MAY_IMPORT = {"numpy", "torch", "cv2", "yaml"}
 ALIGNMENT_MAY_NOT_IMPORT = {"diffusers", "transformers", "safetensors"}
 ROS_PACKAGES = {"rclpy", "tf2_ros", "cv_bridge", "sensor_msgs_py", "rosbags", "ament_index_python", "launch"}
 ROS_SUFFIXES = ("_msgs", "_srvs", "_interfaces", "_ros")
 
 MAX_LINES = 400
+MAX_FILES_OF_A_ROS_FOLDER = 15
 MAX_BYTES = 25 * 2**20
 NOT_TEXT = {".gz", ".png", ".jpg", ".npz", ".safetensors", ".ply"}
 # Written in two parts, so that this file does not contain them.
@@ -133,6 +148,22 @@ def test_rooms_look_only_down() -> None:
             parts = found.module.split(".")
             if parts[0] == PACKAGE and len(parts) > 1 and parts[1] not in allowed:
                 wrong.append(at(path, found))
+    assert not wrong
+
+
+def test_folders_of_ros_look_only_down_and_stay_small() -> None:
+    ros = ROOT / PACKAGE / "ros"
+    assert {path.name for path in ros.iterdir() if (path / "__init__.py").is_file()} == set(ROS_FOLDERS)
+    assert [path.name for path in ros.glob("*.py")] == ["__init__.py"]
+    wrong = []
+    for rank, folder in enumerate(ROS_FOLDERS):
+        modules = sorted((ros / folder).glob("*.py"))
+        assert len(modules) <= MAX_FILES_OF_A_ROS_FOLDER
+        for path in modules:
+            for found in imports_of(path):
+                _, _, where = found.module.partition(f"{PACKAGE}.ros.")
+                if where and ROS_FOLDERS.index(where.split(".")[0]) > rank:
+                    wrong.append(at(path, found))
     assert not wrong
 
 

@@ -33,8 +33,8 @@ def test_files_that_pages_link_to_exist(page):
 
 def test_parameters_and_topics_of_metric_depth_are_the_nodes():
     pytest.importorskip("diagnostic_msgs", reason="ROS 2 is not installed")
-    from e2e_depth_ros.ros.outputs import METRIC_OUTPUTS
-    from e2e_depth_ros.ros.parameters import DECLARATIONS, Parameters
+    from e2e_depth_ros.ros.declarations.depth_parameters import DECLARATIONS, Parameters
+    from e2e_depth_ros.ros.outputs.depth_outputs import METRIC_OUTPUTS
 
     words = set(re.findall(r"`([a-z0-9_]+)`", METRIC_DEPTH))
     named = words & set(DECLARATIONS)
@@ -59,7 +59,7 @@ def test_sampling_of_checkpoints_is_chosen_as_they_say():
     values = [word for option in options for word in (option, "1")]
     build_parser().parse_args(["predict", "image.png", "--output", "out", *values])
     pytest.importorskip("diagnostic_msgs", reason="ROS 2 is not installed")
-    from e2e_depth_ros.ros.parameters import DECLARATIONS
+    from e2e_depth_ros.ros.declarations.depth_parameters import DECLARATIONS
 
     names = re.findall(r"`([a-z]+_[a-z_]+)`", CHECKPOINTS)
     assert len(names) >= 4
@@ -68,7 +68,7 @@ def test_sampling_of_checkpoints_is_chosen_as_they_say():
 
 def test_states_and_keys_of_the_status_are_all_told():
     pytest.importorskip("diagnostic_msgs", reason="ROS 2 is not installed")
-    from e2e_depth_ros.ros.status import status_from_alignment
+    from e2e_depth_ros.ros.telling.status import status_from_alignment
 
     assert [row[0].strip("`") for row in cells("state")] == ["fresh", "degraded", "held", "lost"]
     assert {state.value for state in AlignmentState} == {"fresh", "degraded", "held", "lost"}

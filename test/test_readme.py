@@ -4,16 +4,22 @@ import re
 from pathlib import Path
 
 from e2e_depth_ros.cli.main import SUBCOMMANDS
-from e2e_depth_ros.ros.parameter_docs import parameters_markdown
+from e2e_depth_ros.ros.deployment.declaration_docs import outputs_markdown, parameters_markdown
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_parameter_table_is_the_declaration():
-    """Else replace it by the output of `python -m e2e_depth_ros.ros.parameter_docs depth markdown`."""
+    """Else replace it: `python -m e2e_depth_ros.ros.deployment.declaration_docs depth markdown`."""
     table = re.search(r"<!-- parameters -->\n(.*?)<!-- /parameters -->", README, re.DOTALL).group(1)
     assert table.strip() == parameters_markdown("depth").strip()
+
+
+def test_table_of_topics_holds_the_outputs_as_they_are_declared():
+    """Else replace its rows: `python -m e2e_depth_ros.ros.deployment.declaration_docs depth outputs`."""
+    rows = [row for row in README.splitlines(keepends=True) if row.startswith("| out | `")]
+    assert "".join(row for row in rows if "`/diagnostics`" not in row) == outputs_markdown("depth")
 
 
 def test_parameter_table_of_masks_is_the_declaration():

@@ -5,64 +5,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from e2e_depth_ros.alignment.result import Alignment, AlignmentState
-from e2e_depth_ros.alignment.samples import DEFAULT_MAX_DEPTH_M, DEFAULT_MIN_DEPTH_M, samples_from_pixels
-from e2e_depth_ros.alignment.states import TrackerSettings
-from e2e_depth_ros.alignment.tracker import AlignmentTracker
-from e2e_depth_ros.core.maps import DepthKind, DepthMap
+if TYPE_CHECKING:
+    from e2e_depth_ros.alignment.one_image import align
+    from e2e_depth_ros.alignment.result import Alignment, AlignmentState
+    from e2e_depth_ros.alignment.states import TrackerSettings
+    from e2e_depth_ros.alignment.tracker import AlignmentTracker
 
 __all__ = ["Alignment", "AlignmentState", "AlignmentTracker", "TrackerSettings", "align"]
 
+_HOMES: Final = {
+    "Alignment": "result",
+    "AlignmentState": "result",
+    "AlignmentTracker": "tracker",
+    "TrackerSettings": "states",
+    "align": "one_image",
+}
 
-def align(
-    relative: NDArray[Any] | DepthMap,
-    u: ArrayLike,
-    v: ArrayLike,
-    depth_m: ArrayLike,
-    *,
-    kind: DepthKind = DepthKind.AFFINE_INVARIANT,
-    local: bool = True,
-    min_depth_m: float = DEFAULT_MIN_DEPTH_M,
-    max_depth_m: float = DEFAULT_MAX_DEPTH_M,
-    source: str = "samples",
-) -> Alignment:
-    """Make the relative depth of one image metric, by depth measured at some of its pixels.
 
-    Convention:
-        Pixel (0, 0) is centred at (0, 0). Depth is camera-frame Z, not the length of the ray.
-
-    Example:
-        >>> alignment = align(relative, u, v, depth_m)
-        >>> if alignment.state is AlignmentState.FRESH:
-        ...     use(alignment.depth_m, alignment.std_m)
-
-    Args:
-        relative: (H, W), the network's output; NaN where invalid. Or a `DepthMap`, which brings its kind.
-        u: (N,), columns of the measured pixels.
-        v: (N,), rows.
-        depth_m: (N,), metres. Outliers may be among them.
-        kind: What the values of `relative` mean, if it is an array.
-        local: Whether to correct locally what one scale and shift leave.
-        min_depth_m: Nearer measurements are dropped.
-        max_depth_m: Farther measurements are dropped.
-        source: Name of the sensor, for the result.
-
-    Returns:
-        `depth_m` and `std_m` (H, W), `scale`, `shift_m`, and `state` with its `reason`. When the
-        measurements contradict the image the state is lost, and the depth is NaN.
-
-    Raises:
-        InvalidInputError: Shapes don't fit.
-    """
-    if not isinstance(relative, DepthMap):
-        values = np.asarray(relative, dtype=np.float32)
-        relative = DepthMap(values=values, valid=np.isfinite(values), kind=kind)
-    samples = samples_from_pixels(
-        u, v, depth_m, relative.size, min_depth_m=min_depth_m, max_depth_m=max_depth_m, source=source
-    )
-    return AlignmentTracker(TrackerSettings(local=local)).update(relative, 0, samples)
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: the tracker brings torch, which takes seconds, and its settings need none."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

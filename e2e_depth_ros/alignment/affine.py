@@ -57,23 +57,6 @@ class AffineModel:
         """Whether the kind leaves the shift open."""
         return kind_has_shift(self.kind)
 
-    @classmethod
-    def from_scale_and_shift(
-        cls, scale: float, shift_m: float, low: float, high: float, kind: DepthKind
-    ) -> AffineModel:
-        """Express a given scale and shift over a range.
-
-        Raises:
-            InvalidInputError: The scale is not positive, or something is not finite.
-        """
-        if not (np.isfinite([scale, shift_m, low, high]).all() and scale > 0 and high > low):
-            raise InvalidInputError(
-                "expected a positive scale, a finite shift and low < high, "
-                f"got scale {scale}, shift {shift_m}, range {low} to {high}"
-            )
-        extent = scale * (high - low)
-        return cls(low, high, extent, (shift_m + scale * low) / extent, kind)
-
     def over(self, low: float, high: float) -> tuple[AffineModel, NDArray[np.float64]]:
         """Express the same map over another range.
 

@@ -33,7 +33,7 @@ class CloudFilterSettings:
     """
 
     min_depth: float = 0.1
-    max_depth: float = 20.0
+    max_depth: float = 80.0
     confidence_threshold: float = 0.0
     remove_edges: bool = True
     decimation: int = 1

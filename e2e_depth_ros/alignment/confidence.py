@@ -2,73 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.result import Alignment
-from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.geometry import depth_edges
 
-
-@dataclass(frozen=True)
-class ConfidenceSettings:
-    """What lowers confidence.
-
-    Attributes:
-        half_confident_std: Relative standard deviation of depth at which confidence is 0.5.
-        half_confident_depth_m: Depth at which confidence is halved by range alone, metres; errors of
-            monocular depth grow with it.
-        edge_confidence: Confidence is at most this at depth edges, 0..1.
-    """
-
-    half_confident_std: float = 0.1
-    half_confident_depth_m: float = 40.0
-    edge_confidence: float = 0.1
-
-    def __post_init__(self) -> None:
-        if not (self.half_confident_std > 0 and self.half_confident_depth_m > 0):
-            raise InvalidInputError(
-                "expected half_confident_std and half_confident_depth_m > 0, "
-                f"got {self.half_confident_std} and {self.half_confident_depth_m}"
-            )
-        if not 0 <= self.edge_confidence <= 1:
-            raise InvalidInputError(f"expected edge_confidence within 0..1, got {self.edge_confidence}")
+HALF_CONFIDENT_STD: Final = 0.1
+"""Relative standard deviation of depth at which confidence is 0.5."""
+HALF_CONFIDENT_DEPTH_M: Final = 40.0
+"""Depth at which confidence is halved by range alone: errors of monocular depth grow with it."""
+EDGE_CONFIDENCE: Final = 0.1
+"""Confidence is at most this at depth edges."""
 
 
 def confidence_from_alignment(
-    alignment: Alignment,
-    settings: ConfidenceSettings | None = None,
-    *,
-    edges: NDArray[np.bool_] | None = None,
+    alignment: Alignment, *, edges: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float32]:
     """Join the alignment's uncertainty, depth edges and range to one number.
 
     Confidence is 1 / (1 + (s / s_half)^2) / (1 + (z / z_half)^2) for the relative standard deviation s and
-    the depth z, and at most `edge_confidence` at depth edges.
+    the depth z, and at most `EDGE_CONFIDENCE` at depth edges.
 
     Args:
         alignment: Of the frame.
-        settings: What lowers confidence.
         edges: (H, W), depth edges, if they are known already.
 
     Returns:
         (H, W), float32, 0..1; 0 where depth is invalid, and everywhere when the alignment is lost.
     """
-    settings = settings or ConfidenceSettings()
     if alignment.depth is None or alignment.log_std is None:
         return np.zeros(alignment.size, dtype=np.float32)
     depth = alignment.depth
-    confidence = np.square(alignment.log_std * np.float32(1 / settings.half_confident_std))
+    confidence = np.square(alignment.log_std * np.float32(1 / HALF_CONFIDENT_STD))
     confidence += np.float32(1)
-    falloff = np.square(depth.values * np.float32(1 / settings.half_confident_depth_m))
+    falloff = np.square(depth.values * np.float32(1 / HALF_CONFIDENT_DEPTH_M))
     falloff += np.float32(1)
     confidence *= falloff
     np.reciprocal(confidence, out=confidence)
     if edges is None:
         edges = depth_edges(depth.values, depth.valid)
-    confidence[edges] = np.minimum(confidence[edges], np.float32(settings.edge_confidence))
+    confidence[edges] = np.minimum(confidence[edges], np.float32(EDGE_CONFIDENCE))
     if not depth.valid.all():
         confidence[~depth.valid] = 0
     return np.asarray(confidence, dtype=np.float32)

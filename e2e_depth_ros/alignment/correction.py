@@ -1,83 +1,218 @@
-"""From samples to the local correction: choose those to believe, and condition the field on them."""
+"""The correction: what one scale and shift leave, interpolated between the samples.
+
+The log ratio of true to fitted depth is a Gaussian process over image column, image row and log depth: a
+Matern-3/2 kernel over the image times one over log depth. Its mean is 0, so it shrinks to nothing where there
+is no evidence; distance in log depth keeps it from reaching across depth edges. For a network that explains
+little the mean may be a line of negative slope: then it shrinks towards the samples' own depth instead.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.alignment.affine import AffineModel, value_range
-from e2e_depth_ros.alignment.field import LocalField, fit_field
-from e2e_depth_ros.alignment.fit import AffineFit
-from e2e_depth_ros.alignment.gate import POOR_SIGMA, are_crowded, edge_doubt, gate_samples
-from e2e_depth_ros.alignment.samples import Samples
-from e2e_depth_ros.core.maps import DepthMap
+from e2e_depth_ros.alignment.gaussian_process import (
+    MAX_TUNING,
+    Kernel,
+    Points,
+    condition,
+    image_distance,
+    inverse,
+    likeliest_kernel,
+    matern,
+    merge_points,
+    tell_outliers,
+)
+from e2e_depth_ros.alignment.grid import GridLayout
+from e2e_depth_ros.alignment.threads import one_thread
+from e2e_depth_ros.core.robust import robust_std
 
-_CERTAIN = 30  # samples; fewer can't tell outliers from errors of the network
-_AGREED = 0.7  # share of agreeing samples from which such few may be corrected by all the same
-_UNANIMOUS = 0.93  # the same, below which others of them may be outliers that look honest
-_CAUTION = 0.5  # share of the correction that is made then
+MIN_SAMPLES = 8
+"""Fewer samples than this can't tell the network's error from noise."""
+
+_MAX_PSEUDO = 500  # a Gaussian process costs the cube of its points
+_MIN_FINE = 150  # samples from which there is something left for the fine step
+_LAYER_STEP = 0.1
+_SPACINGS = (0.025, 0.035)  # of nodes that the mean is computed at, image widths: half the samples' distance
+_FINE_NOISE = 0.03**2  # variance at which a sample's doubt halves its weight in the fine step
+_HONEST = 0.05  # probability of being an outlier up to which a point may choose the kernel once more
+_MOST = 2.5  # of the log ratio: a factor of 12
 
 
-def are_worth_a_correction(fit: AffineFit, samples: Samples, size: tuple[int, int]) -> bool:
-    """Whether a local correction by these samples would help rather than harm.
+@dataclass(frozen=True, eq=False)
+class Correction:
+    """A correction of log depth over a bilateral grid, with its uncertainty.
 
-    Few samples that disagree tell nothing about the network's local errors. Many that crowd, and scatter
-    about the fit, tell about the one object where they are: a plant whose leaves and background they mix up.
-
-    Args:
-        fit: To the samples.
-        samples: On valid pixels.
-        size: (H, W) of the image.
+    Attributes:
+        layout: The grid.
+        mean: (layers, rows, columns), float32, to be added to the log of the fitted depth.
     """
-    if len(samples) < _CERTAIN and fit.inlier_ratio <= _AGREED:
-        return False
-    return fit.sigma <= POOR_SIGMA or not are_crowded(samples.u_px, samples.v_px, size)
+
+    layout: GridLayout
+    mean: NDArray[np.float32]
+    _kernel: Kernel
+    _place: NDArray[np.float64]
+    _noise: NDArray[np.float64]
+
+    def log_factor(self, log_depth: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Log of the factor that corrects each pixel, (H, W), given the log of the fitted depth."""
+        return self.layout.read(self.mean, log_depth)
+
+    def variance(self, log_depth: NDArray[np.float32], without: float) -> NDArray[np.float32]:
+        """Variance of what the correction still leaves, (H, W), in log depth squared.
+
+        Args:
+            log_depth: (H, W), log of the fitted depth.
+            without: Variance of the fit without correction; it is what is left where no sample is near.
+        """
+        noise = self._kernel.variance * self._kernel.noise
+        layout, open_share = self._open_share
+        left = layout.read(open_share, log_depth)
+        left *= np.float32(max(without, self._kernel.variance))
+        left += np.float32(noise)
+        return left
+
+    @cached_property
+    def _open_share(self) -> tuple[GridLayout, NDArray[np.float32]]:
+        """Share of the correction's variance that the samples leave open, over a coarser grid."""
+        layers = self.layout.log_depth_nodes
+        layout = GridLayout.covering(self.layout.size, 0.08, (layers[0], layers[-1]), 0.3)
+        depth, row, column = np.meshgrid(
+            layout.log_depth_nodes, layout.row_nodes, layout.column_nodes, indexing="ij"
+        )
+        nodes = np.stack([column.ravel(), row.ravel(), depth.ravel()], axis=1)
+        # Every k-th point, with a k-th of its noise, tells as much about the variance.
+        step = -(-len(self._place) // MAX_TUNING)
+        place, noise = self._place[::step], self._noise[::step] / step
+        with one_thread():
+            precision = inverse(self._kernel.between(place, place), noise)
+            covariance = self._kernel.between(nodes, place)
+            known = np.einsum("ij,ij->i", covariance @ precision, covariance)
+        share = 1 - known.reshape(layout.shape) / self._kernel.variance
+        return layout, np.clip(share, 0, 1).astype(np.float32)
+
+    def blended(self, previous: Correction | None, share: float) -> Correction:
+        """Move only by `share` from an earlier correction of the same layout towards this one."""
+        if previous is None or share >= 1 or previous.layout != self.layout:
+            return self
+        return replace(self, mean=previous.mean + np.float32(share) * (self.mean - previous.mean))
+
+    def faded(self, share: float) -> Correction:
+        """Return the correction reduced to a share of itself, as its evidence grows old."""
+        return replace(self, mean=self.mean * np.float32(share))
 
 
-def corrected_locally(
-    model: AffineModel,
-    fit: AffineFit,
-    samples: Samples,
-    values: NDArray[np.float64],
-    relative: DepthMap,
-    previous: LocalField | None,
-) -> tuple[LocalField | None, Samples, int]:
-    """Fit the local correction to the samples that are consistent.
+def fit_correction(
+    u_px: NDArray[Any],
+    v_px: NDArray[Any],
+    log_depth: NDArray[np.float64],
+    log_ratio: NDArray[np.float64],
+    doubt: NDArray[np.float64],
+    outlier: NDArray[np.float64],
+    size: tuple[int, int],
+    log_depth_range: tuple[float, float],
+    *,
+    like: Correction | None = None,
+) -> Correction | None:
+    """Condition the process on samples.
+
+    Many samples are first merged to cell medians. Reach and noise are those of the largest marginal
+    likelihood; possible outliers that the others contradict hardly count. Dense samples then add what the
+    process left, by a Gaussian-weighted mean over their own spacing.
 
     Args:
-        model: From relative to metric; the correction is to what it gives.
-        fit: To the samples, which says how much they scatter.
-        samples: On valid pixels.
-        values: (N,), relative depth at them.
-        relative: The whole map.
-        previous: The field of an earlier frame, whose layout is taken over if it serves.
+        u_px: (N,), columns.
+        v_px: (N,), rows.
+        log_depth: (N,), log of the fitted depth there.
+        log_ratio: (N,), log(measured / fitted), without gross outliers.
+        doubt: (N,), variance of the log ratio that is known beforehand, as `edge_doubt` gives it.
+        outlier: (N,), probability that it means nothing, as `gate_samples` gives it.
+        size: (H, W) of the image.
+        log_depth_range: Log of the fitted depth at the ends of the whole map.
+        like: An earlier correction, whose layout is taken over if it serves, so that the two can be blended.
 
     Returns:
-        The field, if there are enough samples for one; the samples, with those counted as dropped that it
-        refuses; and the number of those that it uses.
+        The correction; None with fewer than `MIN_SAMPLES` samples.
     """
-    log_depth = model.log_depth(values)
-    log_ratio = np.log(samples.depth_m.astype(np.float64)) - log_depth
-    gate = gate_samples(samples.u_px, samples.v_px, log_depth, log_ratio, fit.sigma, model, relative.values)
-    u, v = samples.u_px[gate.keep], samples.v_px[gate.keep]
-    bounds = model.log_depth(np.array(value_range(relative)))
-    field = fit_field(
-        u,
-        v,
-        log_depth[gate.keep],
-        log_ratio[gate.keep],
-        edge_doubt(u, v, relative.values, model),
-        gate.doubt[gate.keep],
-        relative.size,
-        (float(bounds.min()), float(bounds.max())),
-        like=previous,
+    if len(log_ratio) < MIN_SAMPLES:
+        return None
+    order = np.lexsort((log_ratio, v_px, u_px))  # so that the order of the samples can't matter
+    place = np.stack([u_px / size[1], v_px / size[1], log_depth], axis=1).astype(np.float64)[order]
+    samples = Points(
+        place, log_ratio[order].astype(np.float64), doubt[order], outlier[order], np.ones(len(order))
     )
-    if field is not None and len(samples) < _CERTAIN and fit.inlier_ratio < _UNANIMOUS:
-        field = field.faded(_CAUTION)
-    dropped = dict(samples.dropped)
-    for reason, count in (("disagree", gate.gross), ("occluded", gate.occluded), ("isolated", gate.lonely)):
-        if count:
-            dropped[reason] = dropped.get(reason, 0) + count
-    return field, replace(samples, dropped=dropped), int(np.count_nonzero(gate.keep))
+    points = merge_points(samples, _MAX_PSEUDO)
+    kernel, weights, noise = _conditioned(points)
+    reach = float(np.clip(0.8 / np.sqrt(len(order)), 0.008, 0.07))  # about the distance between samples
+    spacing = float(np.clip(0.5 * reach, *_SPACINGS))
+    layout = _layout(size, min(spacing, max(reach, 0.01)), log_depth_range, like)
+    coarse = layout.refined(spacing)
+    mean = coarse.moved_to(layout, _mean_at_nodes(coarse, points.place, weights, kernel))
+    if len(order) >= _MIN_FINE:
+        mean += _fine_step(layout, mean, samples, reach)
+    return Correction(layout, np.clip(mean, -_MOST, _MOST).astype(np.float32), kernel, points.place, noise)
+
+
+def _conditioned(points: Points) -> tuple[Kernel, NDArray[np.float64], NDArray[np.float64]]:
+    """Choose the kernel, and condition on the points.
+
+    If all looks like noise, it is chosen once more without the outliers that may have blurred it.
+
+    Returns:
+        The kernel, the weights (N,) of the points and their noise (N,).
+    """
+    kernel = likeliest_kernel(points)
+    covariance = kernel.between(points.place, points.place)
+    noise, outlier = tell_outliers(points, kernel, covariance)
+    honest = outlier <= max(_HONEST, float(np.median(outlier)))
+    if kernel.is_noisiest and not honest.all():
+        kernel = likeliest_kernel(replace(points, outlier=outlier).at(np.flatnonzero(honest)))
+        covariance = kernel.between(points.place, points.place)
+        noise, _ = tell_outliers(points, kernel, covariance)
+    return kernel, condition(points, kernel, covariance, noise), noise
+
+
+def _mean_at_nodes(
+    layout: GridLayout, place: NDArray[np.float64], weights: NDArray[np.float64], kernel: Kernel
+) -> NDArray[np.float64]:
+    """The mean at every node; as a product of kernels it is one matrix product."""
+    row, column = np.meshgrid(layout.row_nodes, layout.column_nodes, indexing="ij")
+    nodes = np.stack([column.ravel(), row.ravel()], axis=1).astype(np.float32)
+    over_image = matern(image_distance(nodes, place.astype(np.float32)) / np.float32(kernel.reach))
+    over_depth = matern(np.abs(layout.log_depth_nodes[:, None] - place[:, 2]) / kernel.depth_reach)
+    mean = (over_depth * (kernel.variance * weights)).astype(np.float32) @ over_image.T
+    line = kernel.mean(layout.log_depth_nodes)
+    return np.asarray(mean.reshape(layout.shape) + line[:, None, None], dtype=np.float64)
+
+
+def _fine_step(
+    layout: GridLayout, mean: NDArray[np.float64], samples: Points, reach: float
+) -> NDArray[np.float64]:
+    """Local mean, over `reach` image widths, of what the mean leaves at the samples."""
+    corners = layout.corners(*samples.place.T)
+    left = samples.value - layout.interpolated(mean, corners)
+    agree = np.abs(left) < 4 * max(robust_std(left), 0.01)
+    trust = np.where(agree, _FINE_NOISE / (_FINE_NOISE + samples.doubt), 0.0)
+    in_columns = reach / layout.column_nodes[1]
+    deviations = (0.15 / layout.layer_step, reach / layout.row_nodes[1], in_columns)
+    total = layout.blur(layout.splat(corners, trust * left), deviations)
+    weight = layout.blur(layout.splat(corners, trust), deviations)
+    return np.asarray(total / (weight + 0.3), dtype=np.float64)
+
+
+def _layout(
+    size: tuple[int, int], spacing: float, log_depth_range: tuple[float, float], like: Correction | None
+) -> GridLayout:
+    first, last = log_depth_range
+    if like is not None and like.layout.size == size:
+        old = like.layout
+        layers = old.log_depth_nodes
+        fits = layers[0] <= first and last <= layers[-1] and layers[-1] - layers[0] < last - first + 1
+        if fits and 0.7 < old.column_nodes[1] / spacing < 1.4:
+            return old
+    # A margin, so that a range that breathes from frame to frame still fits.
+    return GridLayout.covering(size, spacing, (first - 0.1, last + 0.1), _LAYER_STEP)

@@ -18,7 +18,7 @@ _THUMBNAIL = 32  # pixels along the long edge
 
 
 @dataclass(frozen=True, eq=False)
-class Estimate:
+class AffineEstimate:
     """A model with the covariance (2, 2) of its (log extent, log offset).
 
     Without a shift only the extent counts.
@@ -28,17 +28,19 @@ class Estimate:
     covariance: NDArray[np.float64]
 
     @classmethod
-    def start(cls, model: AffineModel, information: NDArray[np.float64], prior: OffsetPrior) -> Estimate:
+    def start(
+        cls, model: AffineModel, information: NDArray[np.float64], prior: OffsetPrior
+    ) -> AffineEstimate:
         """Begin with a measured model, of this information (inverse covariance)."""
         total = information + np.diag([1e-6, 1 / prior.log_std**2])
         return cls(model, np.asarray(np.linalg.inv(total), dtype=np.float64))
 
-    def over(self, low: float, high: float) -> Estimate:
+    def over(self, low: float, high: float) -> AffineEstimate:
         """Express the same estimate over another range of relative values."""
         model, jacobian = self.model.over(low, max(high, low + 1e-9))
-        return Estimate(model, self.covariance * np.outer(jacobian, jacobian))
+        return AffineEstimate(model, self.covariance * np.outer(jacobian, jacobian))
 
-    def drifted(self, variance: float) -> Estimate:
+    def drifted(self, variance: float) -> AffineEstimate:
         """Add what may have changed meanwhile."""
         return replace(self, covariance=self.covariance + variance * np.eye(2))
 
@@ -49,7 +51,7 @@ class Estimate:
         log_std = float(np.clip(np.sqrt(self.covariance[1, 1]), 0.02, widest.log_std))
         return OffsetPrior(self.model.offset, log_std, unsampled=widest.unsampled)
 
-    def corrected(self, measured: AffineModel, information: NDArray[np.float64]) -> tuple[Estimate, bool]:
+    def updated(self, measured: AffineModel, information: NDArray[np.float64]) -> tuple[AffineEstimate, bool]:
         """Take one Kalman step; a measurement may determine the extent alone.
 
         Args:
@@ -80,7 +82,7 @@ class Estimate:
             extent=float(self.model.extent * np.exp(step[0])),
             offset=float(self.model.offset * np.exp(step[1])) if has_shift else 0.0,
         )
-        return Estimate(model, total), jumped
+        return AffineEstimate(model, total), jumped
 
     def variance(self, relative: NDArray[np.float32]) -> NDArray[np.float32]:
         """Variance that the estimate's own uncertainty gives log depth, of the shape of `relative`."""

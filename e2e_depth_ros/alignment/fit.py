@@ -34,7 +34,7 @@ _INLIER_SIGMAS = 3.0
 
 
 @dataclass(frozen=True, eq=False)
-class AffineFit:
+class RobustFit:
     """Scale and shift, and how far to trust them.
 
     Attributes:
@@ -83,7 +83,7 @@ def fit_affine(
     prior: OffsetPrior | None = None,
     trust: ArrayLike | None = None,
     least_sigma: float = 0.0,
-) -> AffineFit:
+) -> RobustFit:
     """Fit scale > 0 and shift, robustly, in the space that the model predicts.
 
     The starting point is the best, by a truncated cost, of a grid over the offset with two extents each: the
@@ -133,7 +133,7 @@ def fit_affine(
     spread = float(np.std(r_fit)) / (high - low)
     cost_ratio = cost_ratio_of(error[order], y_fit)
     correlation = rank_correlation_of(y_fit)
-    return AffineFit(
+    return RobustFit(
         model=model,
         information=_information(model, r_fit, error[order], weight, max(sigma, _LEAST_SIGMA)),
         case=judge_fit(y_fit, error, spread, cost_ratio, correlation, has_shift=model.has_shift),
@@ -274,9 +274,9 @@ def _canonical_order(r: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[
     return order
 
 
-def _no_fit() -> AffineFit:
+def _no_fit() -> RobustFit:
     nan = float("nan")
-    return AffineFit(
+    return RobustFit(
         model=None,
         information=np.zeros((2, 2)),
         case=FitCase.NO_SAMPLES,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel
-from e2e_depth_ros.alignment.fit import MOST_SIGMA, AffineFit, agreeing, fit_affine
+from e2e_depth_ros.alignment.fit import MOST_SIGMA, RobustFit, agreeing, fit_affine
 from e2e_depth_ros.alignment.gate import CERTAIN_DOUBT, edge_doubt, shares_of_cells
 from e2e_depth_ros.alignment.neighbours import coherent_samples
 from e2e_depth_ros.alignment.prior import OffsetPrior
@@ -28,7 +28,7 @@ def fit_frame(
     values: NDArray[np.float64],
     ends: tuple[float, float],
     prior: OffsetPrior,
-) -> AffineFit:
+) -> RobustFit:
     """Fit scale and shift to the samples of a frame.
 
     Args:
@@ -50,7 +50,7 @@ def fit_frame(
     if np.count_nonzero(fitting) < _ENOUGH_FITTED:
         fitting[:] = True
 
-    def fitted(least_sigma: float) -> AffineFit:
+    def fitted(least_sigma: float) -> RobustFit:
         return fit_affine(
             values[fitting],
             samples.depth_m[fitting],
@@ -73,7 +73,7 @@ def fit_frame(
     return replace(fit, inliers=agreeing(error, np.hypot(fit.sigma, np.sqrt(doubt))))
 
 
-def _is_network_wrong(fit: AffineFit, samples: Samples, values: NDArray[np.float64]) -> bool:
+def _is_network_wrong(fit: RobustFit, samples: Samples, values: NDArray[np.float64]) -> bool:
     """Whether samples that contradict the image are right, as their neighbours confirm them."""
     confirmed = coherent_samples(samples.u_px, samples.v_px, samples.depth_m)
     if confirmed.mean() < _CONFIRMED:

@@ -1,4 +1,4 @@
-"""Which samples the local correction may believe."""
+"""Which samples the correction may believe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from e2e_depth_ros.alignment.neighbours import (
     local_median,
     outlier_probability,
 )
-from e2e_depth_ros.alignment.samples import nearest_pixels
+from e2e_depth_ros.core.pixels import nearest_pixels
 
 CERTAIN_DOUBT = 0.005
 """Up to this `edge_doubt` samples tell what the network's error is; beyond, what the edge's place is."""
@@ -47,7 +47,7 @@ class GateResult:
 
     Attributes:
         keep: (N,), bool.
-        doubt: (N,), probability that a sample is an outlier all the same, for the local correction to judge
+        doubt: (N,), probability that a sample is an outlier all the same, for the correction to judge
             by what it says of the network's error.
         gross: Number that disagree with the global fit.
         occluded: Number that measured the background of what the camera sees there.

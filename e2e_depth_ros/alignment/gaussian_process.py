@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.gate import CERTAIN_DOUBT, outlier_width
+from e2e_depth_ros.core.robust import robust_std
 
 MAX_TUNING = 120
 """Points that choose the kernel."""
@@ -26,11 +27,11 @@ _SLOPE_LOG_PRIOR = 30.0  # for a slope of -1, as against 0: the network is belie
 _TRUSTED = 0.3  # probability of being an outlier up to which a point has a say before the others are asked
 _ENOUGH_TRUSTED = 20  # for the choice of the kernel
 _LEAST_TRUSTED = 8  # to ask
-_NO_SAY = 1e4  # noise over the variance of the field, with which a point counts for nothing
+_NO_SAY = 1e4  # noise over the variance of the process, with which a point counts for nothing
 _MANY = (0.05, 0.95)  # quantiles of the samples' log depth, between which there are many
 _WEAK_SCATTER = 0.1  # of the log ratios, from which slopes other than 0 are tried
 _DEPTH_REACHES = (0.6, 0.25, 1.3, 6.0)  # of the kernel over log depth
-_NOISES = (0.005, 0.04, 0.3)  # variance of the noise over that of the field
+_NOISES = (0.005, 0.04, 0.3)  # variance of the noise over that of the process
 _JITTER = 1e-4  # 1 % noise of the sensor
 _AMPLE = 1e12  # for the last pivot, which isn't looked at, to be positive
 
@@ -69,10 +70,10 @@ class Kernel:
     """variance * matern(image distance / reach) * matern(log depth distance / depth_reach), about a line.
 
     Attributes:
-        variance: Of the field.
+        variance: Of the process.
         reach: Over the image, image widths.
         depth_reach: Over log depth.
-        noise: Variance of the noise over that of the field.
+        noise: Variance of the noise over that of the process.
         middle: Mean log depth of the samples.
         slope: Of the mean with log depth: 0 believes the network, -1 puts one depth in its place.
         level: Of the mean at the middle.
@@ -95,13 +96,13 @@ class Kernel:
         return self.noise >= _NOISES[-1]
 
     def mean(self, log_depth: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Mean of the field where nothing is known."""
+        """Mean of the process where nothing is known."""
         return np.asarray(
             self.level + self.slope * (np.clip(log_depth, *self.ends) - self.middle), dtype=np.float64
         )
 
     def between(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Covariance of the field at N and M places, (N, M); the noise added to it is ample for float32."""
+        """Covariance of the process at N and M places, (N, M); the noise added to it is ample for float32."""
         a, b = a.astype(np.float32), b.astype(np.float32)
         covariance = matern(image_distance(a, b) / np.float32(self.reach))
         covariance *= matern(np.abs(a[:, 2:] - b[:, 2]) / np.float32(self.depth_reach))
@@ -140,7 +141,7 @@ def merge_points(samples: Points, most: int) -> Points:
 def likeliest_kernel(points: Points) -> Kernel:
     """Choose reach, noise and mean by marginal likelihood; the prior is weak on reaches, strong on the mean.
 
-    Where the network explains little, the likeliest mean takes part or all of its log depth away: the field
+    Where the network explains little, the likeliest mean takes part or all of its log depth away: the process
     then interpolates the measured depth itself, and the network only says where depth jumps.
     """
     trusted = np.flatnonzero((points.outlier <= _TRUSTED) & (points.doubt <= CERTAIN_DOUBT))
@@ -157,7 +158,7 @@ def likeliest_kernel(points: Points) -> Kernel:
     for slope, depth_reach in _SLOPES.items():
         level = float(np.median(points.value - slope * (log_depth - middle))) if slope else 0.0
         left = points.value - level - slope * (log_depth - middle)
-        scatter = 1.4826 * float(np.median(np.abs(left)))
+        scatter = robust_std(left)
         variance = max(float(np.mean(np.square(_without_tails(left)))), 0.02**2)
         own = Kernel(
             variance, _REACHES[0], depth_reach, _NOISES[0], middle, slope, level, (float(first), float(last))
@@ -232,7 +233,7 @@ class _Evidence:
 
 def _without_tails(value: NDArray[np.float64]) -> NDArray[np.float64]:
     """Clip at three robust standard deviations about 0."""
-    limit = 3 * max(1.4826 * float(np.median(np.abs(value))), 0.01)
+    limit = 3 * max(robust_std(value), 0.01)
     return np.asarray(np.clip(value, -limit, limit), dtype=np.float64)
 
 
@@ -245,7 +246,7 @@ def tell_outliers(
     is an outlier. Noise is added by the odds of the latter, in units of the variance of the former.
 
     Returns:
-        The noise (N,) to condition the field with, and the probability (N,) of being an outlier.
+        The noise (N,) to condition the process with, and the probability (N,) of being an outlier.
     """
     own = kernel.noise_of(points)
     if points.outlier.max() <= _LEAST_OUTLIER:
@@ -275,10 +276,10 @@ def tell_outliers(
 def condition(
     points: Points, kernel: Kernel, covariance: NDArray[np.float32], noise: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Condition the field on points of this covariance (N, N) with noise (N,).
+    """Condition the process on points of this covariance (N, N) with noise (N,).
 
     Returns:
-        The weights (N,) that the field's mean is a sum of kernels with.
+        The weights (N,) that the process's mean is a sum of kernels with.
     """
     value = points.value - kernel.mean(points.place[:, 2])
     right = torch.from_numpy(value.astype(np.float32))[:, None]

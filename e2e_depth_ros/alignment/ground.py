@@ -13,6 +13,7 @@ from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
+from e2e_depth_ros.core.robust import robust_std
 
 GROUND_SOURCE: Final = "ground plane"
 """What the samples of the ground are called."""
@@ -162,7 +163,7 @@ def _plane_at(
     inverse = 1 / np.maximum(t + offset, 1e-3)
     lowest = rays[:, 1] >= np.quantile(rays[:, 1], 0.6) if len(rays) else np.zeros(0, dtype=np.bool_)
     normal, error = _robust_linear(inverse, rays, first=lowest)
-    relief = 1.4826 * float(np.median(np.abs(np.log(inverse / np.median(inverse)))))
+    relief = robust_std(np.log(inverse / np.median(inverse)))
     return normal, error, max(relief, 1e-9)
 
 
@@ -213,9 +214,8 @@ def _robust_linear(
         system = weighted.T @ relative_terms + 1e-12 * np.eye(terms.shape[1])
         coefficients = np.linalg.solve(system, weighted.sum(axis=0))
         error = relative_terms @ coefficients - 1
-        size = np.abs(error)
-        scatter = max(1.4826 * float(np.median(size)), 0.01)
-        weight = np.square(np.maximum(0.0, 1 - np.square(size / (_TUKEY * scatter)))) + 1e-9
+        scatter = max(robust_std(error), 0.01)
+        weight = np.square(np.maximum(0.0, 1 - np.square(error / (_TUKEY * scatter)))) + 1e-9
     return coefficients, error
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from e2e_depth_ros.core.robust import STD_OF_MEDIAN_DEVIATION
+
 MOST_COMPARED = 600
 """Of more samples than this, every k-th serves as a neighbour."""
 
@@ -108,7 +110,7 @@ def local_median(
     nearest = np.argpartition(distance, count - 1, axis=1)[:, :count]
     values = value[nearest]
     median = np.median(values, axis=1)
-    return median, 1.4826 * np.median(np.abs(values - median[:, None]), axis=1)
+    return median, STD_OF_MEDIAN_DEVIATION * np.median(np.abs(values - median[:, None]), axis=1)
 
 
 def _alike(

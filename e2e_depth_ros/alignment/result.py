@@ -32,7 +32,7 @@ class Alignment:
 
     Attributes:
         depth: (H, W), METRIC; None when lost.
-        scale: Metres for each unit of relative depth before the local correction (for disparity 1 / metres);
+        scale: Metres for each unit of relative depth before the correction (for disparity 1 / metres);
             NaN when lost.
         shift_m: Metres at relative depth 0 (for disparity 1 / metres); NaN when lost.
         state: How far to trust it.

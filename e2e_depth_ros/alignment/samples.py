@@ -14,12 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from e2e_depth_ros.alignment.occlusion import hidden_behind_others, mixed_pixels
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.pixels import are_inside
 
 if TYPE_CHECKING:
     from e2e_depth_ros.core.camera import Camera
 
-DEFAULT_MIN_DEPTH_M = 0.05
-DEFAULT_MAX_DEPTH_M = 200.0
+DEFAULT_MIN_DEPTH_M = 0.1
+"""What is nearer may be the robot itself."""
+DEFAULT_MAX_DEPTH_M = 80.0
+"""What is farther hardly tells the scale of what a robot meets, and sensors measure it worst."""
 MAX_SAMPLES = 20_000
 """More samples than this teach a fit nothing; a dense sensor is thinned to about this many."""
 
@@ -111,7 +114,7 @@ def samples_from_pixels(
     samples = samples.select(np.isfinite(u) & np.isfinite(v) & np.isfinite(depth), "not_finite")
     samples = samples.select(samples.depth_m >= min_depth_m, "too_near")
     samples = samples.select(samples.depth_m <= max_depth_m, "too_far")
-    return samples.select(_inside(samples.u_px, samples.v_px, size), "outside_image")
+    return samples.select(are_inside(samples.u_px, samples.v_px, size), "outside_image")
 
 
 def samples_from_points(
@@ -174,7 +177,7 @@ def samples_from_points(
     else:
         u, v = uvw[0] / depth, uvw[1] / depth
     samples = Samples(u, v, depth, dropped=dropped, source=source)
-    samples = samples.select(_inside(u, v, camera.size), "outside_image")
+    samples = samples.select(are_inside(u, v, camera.size), "outside_image")
     if cull_occluded:
         samples = cull_occluded_samples(samples, camera.size)
     return thin(samples, MAX_SAMPLES)
@@ -294,16 +297,6 @@ def _first_of_blocks(measured: NDArray[np.bool_], edge: int) -> NDArray[np.int32
     return first
 
 
-def nearest_pixels(
-    u_px: NDArray[Any], v_px: NDArray[Any], size: tuple[int, ...]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns (N,) of the pixels nearest to places in an image of `size` (H, W)."""
-    height, width = size
-    rows: NDArray[np.intp] = np.clip(np.rint(v_px), 0, height - 1).astype(np.intp)
-    columns: NDArray[np.intp] = np.clip(np.rint(u_px), 0, width - 1).astype(np.intp)
-    return rows, columns
-
-
 def chosen_by_hash(
     first: NDArray[np.float32], second: NDArray[np.float32], share: float
 ) -> NDArray[np.bool_]:
@@ -332,12 +325,6 @@ def _transformed(points: NDArray[np.float32], matrix: NDArray[np.float32]) -> ND
         moved[axis] += np.multiply(columns[2], weights[2], out=part)
         moved[axis] += weights[3]
     return moved
-
-
-def _inside(u: NDArray[np.float32], v: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:
-    height, width = size
-    inside: NDArray[np.bool_] = (u >= -0.5) & (u < width - 0.5) & (v >= -0.5) & (v < height - 0.5)
-    return inside
 
 
 def _count_invisible(depth: NDArray[np.float32], seen: int, min_depth_m: float) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from e2e_depth_ros.alignment.fit import AffineFit
+from e2e_depth_ros.alignment.fit import RobustFit
 from e2e_depth_ros.alignment.result import AlignmentState
 from e2e_depth_ros.alignment.verdict import FitCase
 from e2e_depth_ros.core.errors import InvalidInputError
@@ -15,19 +15,19 @@ class TrackerSettings:
     """How alignment behaves over time.
 
     Attributes:
-        local: Whether to correct locally what scale and shift leave.
+        correction: Whether to correct, between the samples, what scale and shift leave.
         fresh_duration_s: Without new samples the state stays fresh for this long, seconds; a sensor slower
             than the camera needs at least its period.
         hold_duration_s: Without new samples the alignment is lost after this long, seconds.
         reset_gap_s: A gap between stamps longer than this starts alignment anew, as going back in time does.
         drift: Standard deviation by which log scale and offset wander in one second of motion.
         still_drift: The same while the image stands still.
-        still_share: Share of a new local correction that is taken over while the image stands still.
+        still_share: Share of a new correction that is taken over while the image stands still.
         min_inlier_ratio: With a smaller share of agreeing samples the state is degraded.
         max_residual: With a larger relative error of the global fit the state is degraded.
     """
 
-    local: bool = True
+    correction: bool = False
     fresh_duration_s: float = 0.5
     hold_duration_s: float = 3.0
     reset_gap_s: float = 5.0
@@ -61,7 +61,7 @@ def state_without(missing: FitCase | None, absence: str) -> tuple[AlignmentState
 
 
 def state_with(
-    fit: AffineFit,
+    fit: RobustFit,
     inlier_ratio: float,
     age_s: float,
     missing: FitCase | None,

@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.alignment.field import LocalField
-from e2e_depth_ros.alignment.filtering import Estimate
-from e2e_depth_ros.alignment.fit import AffineFit
+from e2e_depth_ros.alignment.correction import Correction
+from e2e_depth_ros.alignment.filtering import AffineEstimate
+from e2e_depth_ros.alignment.fit import RobustFit
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.core.maps import DepthMap
 
@@ -71,8 +71,8 @@ class Track:
 
     Attributes:
         estimate: Scale and shift with their uncertainty.
-        field: The local correction.
-        staleness: Seconds of motion since the field was last fitted.
+        correction: Of what scale and shift leave; None without.
+        staleness: Seconds of motion since the correction was last fitted.
         thumbnail: Relative depth of the last frame, small.
         stamp_ns: Of the last frame.
         used_ns: Of the last frame with usable samples.
@@ -82,13 +82,13 @@ class Track:
         inlier_ratio: Their share.
     """
 
-    estimate: Estimate
-    field: LocalField | None
+    estimate: AffineEstimate
+    correction: Correction | None
     staleness: float
     thumbnail: NDArray[np.float32]
     stamp_ns: int
     used_ns: int
-    fit: AffineFit
+    fit: RobustFit
     source: str
     samples_used: int
     inlier_ratio: float
@@ -97,15 +97,15 @@ class Track:
         """Carry it to another frame.
 
         Args:
-            size: (H, W) of that frame; a local correction of another size is lost.
+            size: (H, W) of that frame; a correction of another size is lost.
             ends: Range of relative values there.
             wandering: What may have changed until then.
         """
-        field = self.field
+        correction = self.correction
         return replace(
             self,
             estimate=self.estimate.over(*ends).drifted(wandering.variance),
-            field=field if field is not None and field.layout.size == size else None,
+            correction=correction if correction is not None and correction.layout.size == size else None,
             staleness=self.staleness + wandering.staleness,
         )
 
@@ -137,6 +137,6 @@ class FittedSamples:
     """
 
     samples: Samples
-    fit: AffineFit
+    fit: RobustFit
     stamp_ns: int
     absence: str = ""

@@ -1,4 +1,4 @@
-"""Alignment over time: scale, shift and local correction, how certain they are, and their state."""
+"""Alignment over time: scale, shift and correction, how certain they are, and their state."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel, value_range
-from e2e_depth_ros.alignment.correction import are_worth_a_correction, corrected_locally
-from e2e_depth_ros.alignment.filtering import Estimate, change_between, thumbnail_of
-from e2e_depth_ros.alignment.fit import AffineFit
+from e2e_depth_ros.alignment.correction_fit import are_worth_a_correction, correction_from_samples
+from e2e_depth_ros.alignment.filtering import AffineEstimate, change_between, thumbnail_of
+from e2e_depth_ros.alignment.fit import RobustFit
 from e2e_depth_ros.alignment.frame_fit import fit_frame
 from e2e_depth_ros.alignment.prior import OffsetPrior, offset_prior_of
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
-from e2e_depth_ros.alignment.samples import Samples, nearest_pixels
+from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.alignment.states import TrackerSettings, state_with, state_without
 from e2e_depth_ros.alignment.threads import one_thread
 from e2e_depth_ros.alignment.track import FittedSamples, LateSamples, Track, Wandering, Wanderings
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
+from e2e_depth_ros.core.pixels import nearest_pixels
 
 _LEAST_SIGMA = 0.01
 
@@ -34,13 +35,13 @@ class AlignmentTracker:
     def __init__(self, settings: TrackerSettings | None = None) -> None:
         self.settings = settings or TrackerSettings()
         self._track: Track | None = None
-        self._corrected: Track | None = None  # as it was after the last samples
+        self._measured: Track | None = None  # as it was after the last samples
         self._wanderings = Wanderings()
         self._note = ""
 
     def reset(self) -> None:
         """Forget everything; the next samples start anew."""
-        self._track = self._corrected = None
+        self._track = self._measured = None
         self._wanderings.clear()
 
     def update(
@@ -95,19 +96,19 @@ class AlignmentTracker:
         Returns:
             The fit to them; None where that frame is of another time.
         """
-        track, corrected = self._track, self._corrected
+        track, measured = self._track, self._measured
         if not late.relative.valid.any():
             return None
         ends = value_range(late.relative)
         since = Wandering()
-        if track is not None and corrected is not None:
+        if track is not None and measured is not None:
             is_of_now = 0 <= (track.stamp_ns - late.stamp_ns) * 1e-9 <= self.settings.reset_gap_s
             if not is_of_now or track.estimate.model.kind is not late.relative.kind:
                 return None
-            if corrected.stamp_ns <= late.stamp_ns:
+            if measured.stamp_ns <= late.stamp_ns:
                 since = self._wanderings.since(late.stamp_ns)
-                self._track = corrected.carried(
-                    late.relative.size, ends, self._wanderings.since(corrected.stamp_ns) - since
+                self._track = measured.carried(
+                    late.relative.size, ends, self._wanderings.since(measured.stamp_ns) - since
                 )
             else:  # another sensor was faster, and what it told is kept
                 self._track = track.carried(late.relative.size, ends, Wandering())
@@ -117,12 +118,12 @@ class AlignmentTracker:
         )
         used = self._track
         if fitted.fit.model is None or fitted.fit.case.is_rejected or used is None:
-            self._track, self._corrected = track, corrected
+            self._track, self._measured = track, measured
         elif track is not None:
             used = replace(used, used_ns=max(track.used_ns, late.stamp_ns))
             now = used.carried(late.relative.size, ends, since)
             self._track = replace(now, stamp_ns=track.stamp_ns, thumbnail=track.thumbnail)
-            self._corrected = used if corrected is not None and corrected.stamp_ns <= late.stamp_ns else now
+            self._measured = used if measured is not None and measured.stamp_ns <= late.stamp_ns else now
         return fitted
 
     def _taken(
@@ -134,7 +135,7 @@ class AlignmentTracker:
         thumbnail: NDArray[np.float32],
         motion: float,
     ) -> FittedSamples:
-        """Fit a frame's samples, and correct the track by them if they are usable."""
+        """Fit a frame's samples, and take the fit over into the track if they are usable."""
         rows, columns = nearest_pixels(samples.u_px, samples.v_px, relative.size)
         on_valid = relative.valid[rows, columns]
         values = relative.values[rows, columns][on_valid].astype(np.float64)
@@ -147,7 +148,7 @@ class AlignmentTracker:
         known = prior if self._track is None else self._track.estimate.offset_prior(prior)
         fit = fit_frame(relative, samples, values, ends, known)
         if fit.model is not None and not fit.case.is_rejected:
-            samples = self._correct(
+            samples = self._take_over(
                 fit, fit.model, samples, values, relative, thumbnail, stamp_ns, motion, prior
             )
         return FittedSamples(samples, fit, stamp_ns, absence)
@@ -179,9 +180,9 @@ class AlignmentTracker:
         self._track = replace(carried, thumbnail=thumbnail, stamp_ns=stamp_ns)
         return motion
 
-    def _correct(
+    def _take_over(
         self,
-        fit: AffineFit,
+        fit: RobustFit,
         model: AffineModel,
         samples: Samples,
         values: NDArray[np.float64],
@@ -191,22 +192,24 @@ class AlignmentTracker:
         motion: float,
         prior: OffsetPrior,
     ) -> Samples:
-        """Take a usable fit over into the track; count the samples that the local correction refuses."""
+        """Take a usable fit over into the track; count the samples that the correction refuses."""
         track = self._track
-        estimate, jumped = Estimate.start(model, fit.information, prior), True
+        estimate, jumped = AffineEstimate.start(model, fit.information, prior), True
         if track is not None:
-            estimate, jumped = track.estimate.corrected(model, fit.information)
-        field = None
+            estimate, jumped = track.estimate.updated(model, fit.information)
+        correction = None
         used, count = int(np.count_nonzero(fit.inliers)), len(samples)
-        if self.settings.local and are_worth_a_correction(fit, samples, relative.size):
-            previous = track.field if track else None
-            field, samples, used = corrected_locally(estimate.model, fit, samples, values, relative, previous)
-            if field is not None and not jumped:
+        if self.settings.correction and are_worth_a_correction(fit, samples, relative.size):
+            previous = track.correction if track else None
+            correction, samples, used = correction_from_samples(
+                estimate.model, fit, samples, values, relative, previous
+            )
+            if correction is not None and not jumped:
                 share = max(motion, self.settings.still_share)
-                field = field.blended(previous, share)
-        self._track = self._corrected = Track(
+                correction = correction.blended(previous, share)
+        self._track = self._measured = Track(
             estimate=estimate,
-            field=field,
+            correction=correction,
             staleness=0.0,
             thumbnail=thumbnail,
             stamp_ns=stamp_ns,
@@ -254,16 +257,16 @@ class AlignmentTracker:
             return result
         model = track.estimate.model
         metres = model.depth_m(relative.values)
-        if track.field is not None:
-            field = track.field.faded(float(np.exp(-track.staleness)))
-            metres *= np.exp(field.correction(model.log_depth(relative.values)))
+        if track.correction is not None:
+            correction = track.correction.faded(float(np.exp(-track.staleness)))
+            metres *= np.exp(correction.log_factor(model.log_depth(relative.values)))
 
         def uncertainty() -> NDArray[np.float32]:
             left = max(track.fit.sigma, _LEAST_SIGMA) ** 2
-            if track.field is None:
+            if track.correction is None:
                 return track.estimate.std(relative.values, left)
             variance = track.estimate.variance(relative.values)
-            variance += track.field.variance(model.log_depth(relative.values), left)
+            variance += track.correction.variance(model.log_depth(relative.values), left)
             return np.sqrt(variance, out=variance)
 
         return replace(

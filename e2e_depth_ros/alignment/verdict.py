@@ -7,6 +7,8 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from e2e_depth_ros.core.robust import STD_OF_MEDIAN_DEVIATION
+
 _LEAST_SAMPLES = 5  # below this an outlier can't be told
 _LEAST_JUDGED = 8  # below this rank correlation and cost ratio are chance
 _LEAST_SPREAD = 0.1
@@ -44,7 +46,7 @@ def robust_scatter(error: NDArray[np.float64]) -> float:
     third = float(np.partition(size, rank)[rank]) / 0.454
     alike = size[size <= 3 * third]
     middle = len(alike) // 2
-    return 1.4826 * float(np.partition(alike, middle)[middle]) if len(alike) else third
+    return STD_OF_MEDIAN_DEVIATION * float(np.partition(alike, middle)[middle]) if len(alike) else third
 
 
 def cost_ratio_of(error: NDArray[np.float64], log_y: NDArray[np.float64]) -> float:

@@ -21,8 +21,8 @@ SAMPLES = 500
 """How many of the cloud's samples are aligned with, as `max_samples` of the node may have it."""
 
 CLOUD = "cloud to samples"
-GLOBAL = "scale and shift"
-FULL = "scale, shift and local correction"
+SCALE_AND_SHIFT = "scale and shift"
+CORRECTION = "scale, shift and correction"
 
 _ROOM_M = np.array([[-2.0, -1.5, -1.0], [3.0, 0.8, 5.0]])  # two opposite corners, from the camera
 _POSE = np.array([[1.0, 0, 0, 0.1], [0, 1, 0, -0.2], [0, 0, 1, 0.05], [0, 0, 0, 1]])  # LiDAR in the camera
@@ -37,7 +37,7 @@ def time_alignment(size: tuple[int, int], points: int, steps: Iterable[Any]) -> 
         steps: Its length is the number of clouds.
 
     Returns:
-        For each cloud the seconds of `CLOUD`, `GLOBAL` and `FULL`, each on its own.
+        For each cloud the seconds of `CLOUD`, `SCALE_AND_SHIFT` and `CORRECTION`, each on its own.
     """
     height, width = size
     camera = Camera(
@@ -59,8 +59,8 @@ def time_alignment(size: tuple[int, int], points: int, steps: Iterable[Any]) -> 
         samples = samples_from_points(cloud, _POSE, camera)
         lap = {CLOUD: time.perf_counter() - begin}
         samples = thin(samples, SAMPLES)
-        for name, local in ((GLOBAL, False), (FULL, True)):
-            tracker = AlignmentTracker(TrackerSettings(local=local))
+        for name, correction in ((SCALE_AND_SHIFT, False), (CORRECTION, True)):
+            tracker = AlignmentTracker(TrackerSettings(correction=correction))
             begin = time.perf_counter()
             tracker.update(relative, 0, samples)
             lap[name] = time.perf_counter() - begin

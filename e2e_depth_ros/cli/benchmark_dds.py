@@ -19,6 +19,7 @@ import numpy as np
 from e2e_depth_ros.cli.processes import ModuleProcess, running_module
 from e2e_depth_ros.core.errors import E2EDepthError
 
+_EXECUTABLES: Final = "e2e_depth_ros.ros.nodes.executables"
 _NAMESPACE: Final = "/e2e_depth_benchmark"
 _CAMERA_HZ: Final = 30.0
 _START_S: Final = 180.0  # loading a model takes long on a loaded machine
@@ -104,7 +105,7 @@ def measure(
         listener = stack.enter_context(_listening())
         options = [part for parameter in parameters for part in ("-p", parameter)]
         namespace = ("--ros-args", "-r", f"__ns:={_NAMESPACE}", "--log-level", "warn")
-        node = stack.enter_context(running_module("e2e_depth_ros.ros.depth_node", [*namespace, *options]))
+        node = stack.enter_context(running_module(_EXECUTABLES, ["depth_node", *namespace, *options]))
         stack.enter_context(running_module("e2e_depth_ros.cli.benchmark_dds", [str(size[0]), str(size[1])]))
         alone = listener.hear(_WARM_UP + images, node)[_WARM_UP:]
         report = {**summarise_arrivals(alone), "node": dict(listener.reported)}
@@ -112,7 +113,7 @@ def measure(
             return report
         given = {"model": mask.model, "period": mask.period_s, "max_unexplained": 1.0}
         options = [part for name, value in given.items() for part in ("-p", f"{name}:={value}")]
-        painter = stack.enter_context(running_module("e2e_depth_ros.ros.mask_node", [*namespace, *options]))
+        painter = stack.enter_context(running_module(_EXECUTABLES, ["mask_node", *namespace, *options]))
         listener.await_mask(painter)
         return {**report, "with masks": _with_masks(listener, images, node, painter, alone)}
 
@@ -186,7 +187,7 @@ class _Listener:
                 raise E2EDepthError(f"expected a mask, got none for {_START_S:.0f} s")
 
     def _on_depth(self, message: Any) -> None:
-        from e2e_depth_ros.ros.stamps import stamp_ns  # noqa: PLC0415
+        from e2e_depth_ros.ros.messages.stamps import stamp_ns  # noqa: PLC0415
 
         self._arrivals.append(Arrival(stamp_ns(message.header) * 1e-9, time.time()))
 
@@ -224,8 +225,8 @@ def _show_camera(size: tuple[int, int]) -> None:
     from std_msgs.msg import Header  # noqa: PLC0415
 
     from e2e_depth_ros.cli.benchmark import camera_image  # noqa: PLC0415
-    from e2e_depth_ros.ros.images import message_from_array  # noqa: PLC0415
-    from e2e_depth_ros.ros.stop_signals import StopSignals  # noqa: PLC0415
+    from e2e_depth_ros.ros.messages.images import message_from_array  # noqa: PLC0415
+    from e2e_depth_ros.ros.running.stop_signals import StopSignals  # noqa: PLC0415
 
     stop = StopSignals()
     image = camera_image(size)

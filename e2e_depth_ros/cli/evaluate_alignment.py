@@ -60,10 +60,10 @@ def run_alignment_evaluation(args: argparse.Namespace) -> int:
     from e2e_depth_ros.evaluation.alignment import evaluate_alignment  # noqa: PLC0415
     from e2e_depth_ros.evaluation.alignment_methods import alignment_methods  # noqa: PLC0415
     from e2e_depth_ros.evaluation.frames import find_frames  # noqa: PLC0415
-    from e2e_depth_ros.evaluation.protocol_samples import Protocol  # noqa: PLC0415
+    from e2e_depth_ros.evaluation.protocol_samples import SamplingProtocol  # noqa: PLC0415
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    protocol = Protocol.parse(args.samples, outliers=args.outliers, occlusion=args.occlusion)
+    protocol = SamplingProtocol.parse(args.samples, outliers=args.outliers, occlusion=args.occlusion)
     methods = alignment_methods()
     frames = [frame for frame in find_frames(args.frames) if frame.folder]
     if not frames:
@@ -83,7 +83,9 @@ def run_alignment_evaluation(args: argparse.Namespace) -> int:
         raise InvalidInputError(f"expected a frame that can be scored, but all {len(frames)} failed")
     for table in report.tables():
         Console().print(table)
-    Console().print(f"95th percentile over frames of AbsRel of full over global: {report.harm():.3f}")
+    Console().print(
+        f"95th percentile over frames of AbsRel of correction over scale and shift: {report.harm():.3f}"
+    )
     if args.json:
         _write_json(args.json, report.as_dict())
     return _FAILED if report.failures else 0

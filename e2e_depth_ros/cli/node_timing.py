@@ -15,10 +15,10 @@ from e2e_depth_ros.core.camera import Camera, DistortionModel
 from e2e_depth_ros.core.errors import E2EDepthError
 from e2e_depth_ros.model.estimator import Estimate, Estimator
 from e2e_depth_ros.model.task import Task
-from e2e_depth_ros.ros.camera_info import message_from_camera
-from e2e_depth_ros.ros.images import depth_from_message, message_from_array
-from e2e_depth_ros.ros.outputs import Output
-from e2e_depth_ros.ros.pipeline import Pipeline
+from e2e_depth_ros.ros.messages.camera_info import message_from_camera
+from e2e_depth_ros.ros.messages.images import depth_from_message, message_from_array
+from e2e_depth_ros.ros.nodes.pipeline import Pipeline
+from e2e_depth_ros.ros.outputs.depth_outputs import Output
 
 SUBSCRIPTIONS: Final = {
     "depth/image_rect subscribed": frozenset({Output.DEPTH}),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.colours import colours_from_depth
+from e2e_depth_ros.core.pixels import nearest_pixels
 
 Rgb = NDArray[np.uint8]
 
@@ -70,9 +71,7 @@ def samples_over_image(
     height, width = rgb.shape[:2]
     nothing = np.finfo(np.float32).max  # as OpenCV pads
     nearest = np.full((height, width), nothing, np.float32)
-    rows = np.clip(np.rint(v_px), 0, height - 1).astype(np.intp)
-    columns = np.clip(np.rint(u_px), 0, width - 1).astype(np.intp)
-    np.minimum.at(nearest, (rows, columns), np.asarray(depth_m, np.float32))
+    np.minimum.at(nearest, nearest_pixels(u_px, v_px, nearest.shape), np.asarray(depth_m, np.float32))
     radius = max(1, round(_DOT_SHARE * height))
     dot = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     nearest = np.asarray(cv2.erode(nearest, dot), np.float32)

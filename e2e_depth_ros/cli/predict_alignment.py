@@ -50,8 +50,10 @@ def read_samples(frame: Frame, size: tuple[int, int]) -> Samples:
 
 
 def align_to_samples(relative: DepthMap, samples: Samples) -> Alignment:
-    """Align one frame; what was dropped while its samples were read is counted too."""
-    alignment = align(relative, samples.u_px, samples.v_px, samples.depth_m, source=samples.source)
+    """Align one frame as exactly as can be; what was dropped while its samples were read is counted too."""
+    alignment = align(
+        relative, samples.u_px, samples.v_px, samples.depth_m, correction=True, source=samples.source
+    )
     return replace(alignment, samples_dropped={**samples.dropped, **alignment.samples_dropped})
 
 

@@ -10,9 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
@@ -25,36 +23,6 @@ EDGE_THRESHOLD = 0.04
 """Relative jump of depth from pixel to pixel above which surfaces are taken as separate."""
 _UNKNOWN = np.float32(np.inf)
 _BAND = 32  # rows
-
-
-def unproject(depth: Tensor, intrinsics: Tensor) -> Tensor:
-    """Lift each pixel to its point in the camera optical frame.
-
-    Convention:
-        Optical frame (REP 103): x right, y down, z forward.
-        Pixel (0, 0) is centred at (0, 0). Depth is z, not ray length.
-
-    Args:
-        depth: (B, H, W), metres; NaN where unknown.
-        intrinsics: (B, 3, 3), pixels, for this H x W, without skew.
-
-    Returns:
-        (B, H, W, 3), metres; NaN stays NaN.
-
-    Raises:
-        InvalidInputError: A shape is not as above.
-    """
-    if depth.ndim != 3 or intrinsics.shape != (depth.shape[0], 3, 3):
-        raise InvalidInputError(
-            "expected depth (B, H, W) and intrinsics (B, 3, 3), "
-            f"got {tuple(depth.shape)} and {tuple(intrinsics.shape)}"
-        )
-    intrinsics = intrinsics.to(depth)
-    u = torch.arange(depth.shape[2], device=depth.device, dtype=depth.dtype)
-    v = torch.arange(depth.shape[1], device=depth.device, dtype=depth.dtype)
-    x = (u - intrinsics[:, 0, 2, None]) / intrinsics[:, 0, 0, None]  # [B,W]
-    y = (v - intrinsics[:, 1, 2, None]) / intrinsics[:, 1, 1, None]  # [B,H]
-    return torch.stack([depth * x[:, None, :], depth * y[:, :, None], depth], dim=-1)
 
 
 def points_from_depth(depth: DepthMap, camera: Camera, *, out: _Float | None = None) -> _Float:

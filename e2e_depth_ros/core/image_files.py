@@ -159,14 +159,21 @@ def decode_pixels(
         raise InvalidInputError(f"cannot read {path}: {error}") from error
 
 
-def check_size(height: int, width: int, *, max_pixels: int) -> None:
+def check_size(height: int, width: int, *, max_pixels: int, limit: str = "") -> None:
     """Refuse an image that is empty or too large.
+
+    Args:
+        height: Of the image, pixels.
+        width: Of the image, pixels.
+        max_pixels: More are too many.
+        limit: What users call that number, where they can set it.
 
     Raises:
         InvalidInputError: Names the limit and the size.
     """
     if height < 1 or width < 1 or height * width > max_pixels:
-        raise InvalidInputError(f"expected 1 to {max_pixels} pixels, got height {height} and width {width}")
+        allowed = f"{limit} = {max_pixels}" if limit else f"{max_pixels}"
+        raise InvalidInputError(f"expected 1 to {allowed} pixels, got height {height} and width {width}")
     if (
         max(height, width) > MAX_SIDE_OPENCV_READS
     ):  # in our words, and where OpenCV was loaded without limits too

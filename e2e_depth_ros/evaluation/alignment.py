@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.core.metrics import DepthScores, score_depth
+from e2e_depth_ros.core.pixels import are_inside, nearest_pixels
 from e2e_depth_ros.evaluation.alignment_methods import AlignmentMethod, affine_floor
 from e2e_depth_ros.evaluation.frames import Frame
-from e2e_depth_ros.evaluation.protocol_samples import PixelSamples, Protocol, draw_samples
+from e2e_depth_ros.evaluation.protocol_samples import PixelSamples, SamplingProtocol, draw_samples
 from e2e_depth_ros.evaluation.surrogate import surrogate_relative_depth
 from e2e_depth_ros.evaluation.targets import MAX_DEPTH_M, MIN_DEPTH_M, read_depth_target
 
@@ -32,7 +33,7 @@ RelativeSource = Callable[[NDArray[np.uint8]], DepthMap]
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class SplitFrame:
     """One frame, split into what may be measured and what is scored.
 
     Attributes:
@@ -75,7 +76,7 @@ class AlignmentReport:
         failures: Name of each frame that could not be scored, and why.
     """
 
-    protocol: Protocol
+    protocol: SamplingProtocol
     relative: str
     seed: int
     scores: dict[str, dict[str, dict[str, AlignmentScore]]] = field(default_factory=dict)
@@ -114,7 +115,7 @@ class AlignmentReport:
             "no_depth": float(sum(frame.scores is None for frame in frames)),
         }
 
-    def harm(self, method: str = "full", base: str = "global") -> float:
+    def harm(self, method: str = "correction", base: str = "scale and shift") -> float:
         """95th percentile over frames of one method's AbsRel over another's: above 1 it made frames worse."""
         ratios = []
         for group, frames in self.scores[method].items():
@@ -176,7 +177,7 @@ class AlignmentReport:
 def evaluate_alignment(
     frames: Iterable[Frame],
     methods: Sequence[AlignmentMethod],
-    protocol: Protocol,
+    protocol: SamplingProtocol,
     *,
     seed: int = 0,
     relative_source: RelativeSource | None = None,
@@ -220,7 +221,7 @@ def evaluate_alignment(
 
 
 def score_methods(
-    scene: Scene, relative: DepthMap, samples: PixelSamples, methods: Sequence[AlignmentMethod]
+    scene: SplitFrame, relative: DepthMap, samples: PixelSamples, methods: Sequence[AlignmentMethod]
 ) -> dict[str, AlignmentScore]:
     """Score each method, and the affine floor, at pixels without samples.
 
@@ -241,7 +242,7 @@ def score_methods(
     return results
 
 
-def read_scene(frame: Frame) -> Scene:
+def read_scene(frame: Frame) -> SplitFrame:
     """Read a frame.
 
     Dense depth is both measured and scored. Of a LiDAR's points every other beam is measured, and the rest
@@ -259,7 +260,7 @@ def read_scene(frame: Frame) -> Scene:
     truth = np.full((height, width), np.nan, dtype=np.float32)
     truth[target.row, target.column] = target.depth_m
     if target.source == "depth":
-        return Scene(rgb, camera.fx, truth, truth, truth)
+        return SplitFrame(rgb, camera.fx, truth, truth, truth)
     measured = frame.read_points()
     if measured is None:
         raise InvalidInputError(f"expected points.npz in {frame.name}, found none")
@@ -267,15 +268,14 @@ def read_scene(frame: Frame) -> Scene:
     elevation = np.rad2deg(np.arctan2(points[:, 2], np.hypot(points[:, 0], points[:, 1])))
     is_odd = (np.floor(elevation / _BEAM_DEG).astype(int) % 2).astype(bool)
     u, v = camera.project(points[is_odd] @ camera_from_points[:3, :3].T + camera_from_points[:3, 3])
-    with np.errstate(invalid="ignore"):
-        inside = (u >= -0.5) & (u < width - 0.5) & (v >= -0.5) & (v < height - 0.5)
+    inside = are_inside(u, v, (height, width))
     held_out = np.zeros((height, width), dtype=np.bool_)
-    held_out[np.rint(v[inside]).astype(int), np.rint(u[inside]).astype(int)] = True
+    held_out[nearest_pixels(u[inside], v[inside], (height, width))] = True
     nan = np.float32(np.nan)
-    return Scene(rgb, camera.fx, truth, np.where(held_out, nan, truth), np.where(held_out, truth, nan))
+    return SplitFrame(rgb, camera.fx, truth, np.where(held_out, nan, truth), np.where(held_out, truth, nan))
 
 
-def _surrogate(scene: Scene, rng: np.random.Generator) -> DepthMap:
+def _surrogate(scene: SplitFrame, rng: np.random.Generator) -> DepthMap:
     values = surrogate_relative_depth(scene.truth_m, rng)
     return DepthMap(values, np.ones(values.shape, dtype=np.bool_), DepthKind.AFFINE_INVARIANT)
 

@@ -52,19 +52,19 @@ def alignment_methods() -> tuple[AlignmentMethod, ...]:
         AlignmentMethod("RANSAC", ransac),
         AlignmentMethod("IDW, no model", inverse_distance),
         AlignmentMethod("5-NN affine", nearest_neighbour_affine),
-        AlignmentMethod("global", global_alignment),
-        AlignmentMethod("full", full_alignment),
+        AlignmentMethod("scale and shift", scale_and_shift),
+        AlignmentMethod("correction", correction),
     )
 
 
-def global_alignment(relative: DepthMap, samples: PixelSamples) -> NDArray[Any]:
+def scale_and_shift(relative: DepthMap, samples: PixelSamples) -> NDArray[Any]:
     """One robust scale and shift."""
-    return align(relative, samples.columns, samples.rows, samples.depth_m, local=False).depth_m
+    return align(relative, samples.columns, samples.rows, samples.depth_m, correction=False).depth_m
 
 
-def full_alignment(relative: DepthMap, samples: PixelSamples) -> NDArray[Any]:
-    """Scale, shift and local correction."""
-    return align(relative, samples.columns, samples.rows, samples.depth_m).depth_m
+def correction(relative: DepthMap, samples: PixelSamples) -> NDArray[Any]:
+    """Scale, shift and correction."""
+    return align(relative, samples.columns, samples.rows, samples.depth_m, correction=True).depth_m
 
 
 def least_squares(relative: DepthMap, samples: PixelSamples) -> NDArray[Any]:

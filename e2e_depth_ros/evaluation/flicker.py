@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
+from e2e_depth_ros.core.pixels import are_inside, nearest_pixels
 from e2e_depth_ros.evaluation.comparison import Protocol
 from e2e_depth_ros.evaluation.frames import MeasuredFrame
 from e2e_depth_ros.evaluation.sources import PredictionSource
@@ -59,11 +60,10 @@ def corresponding_pixels(first: PosedDepth, second: PosedDepth) -> tuple[NDArray
     second_from_first = np.linalg.inv(second.world_from_camera) @ first.world_from_camera
     points = np.stack([x * z, y * z, z], axis=1) @ second_from_first[:3, :3].T + second_from_first[:3, 3]
     u, v = second.camera.project(points)
-    height, width = second.depth_m.shape
-    with np.errstate(invalid="ignore"):
-        inside = (u > -0.5) & (u < width - 0.5) & (v > -0.5) & (v < height - 0.5)  # False behind the camera
+    inside = are_inside(u, v, second.depth_m.shape)  # no point behind the camera is
     known, points = known[inside], points[inside]
-    moved = np.rint(v[inside]).astype(np.intp) * width + np.rint(u[inside]).astype(np.intp)
+    rows, columns = nearest_pixels(u[inside], v[inside], second.depth_m.shape)
+    moved = rows * second.depth_m.shape[1] + columns
     with np.errstate(invalid="ignore"):
         same = np.abs(second.depth_m.ravel()[moved] - points[:, 2]) < SAME_SURFACE * points[:, 2]
     return known[same], moved[same]

@@ -21,7 +21,7 @@ _KINDS = ("random", "lidar", "corners", "patch", "one-depth")
 
 
 @dataclass(frozen=True)
-class Protocol:
+class SamplingProtocol:
     """How a scene is sampled.
 
     Attributes:
@@ -37,7 +37,7 @@ class Protocol:
     occlusion: bool = False
 
     @classmethod
-    def parse(cls, text: str, *, outliers: float = 0.0, occlusion: bool = False) -> Protocol:
+    def parse(cls, text: str, *, outliers: float = 0.0, occlusion: bool = False) -> SamplingProtocol:
         """Read "random:500", "lidar:16", "corners:150", "patch" or "one-depth".
 
         Raises:
@@ -82,7 +82,7 @@ def draw_samples(
     depth_m: NDArray[Any],
     image: NDArray[np.uint8],
     focal_px: float,
-    protocol: Protocol,
+    protocol: SamplingProtocol,
     rng: np.random.Generator,
 ) -> PixelSamples:
     """Measure a scene.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import NormalMap
+from e2e_depth_ros.core.pixels import are_inside, nearest_pixels
 from e2e_depth_ros.evaluation.frames import MeasuredFrame
 
 MIN_DEPTH_M = 1e-3
@@ -96,13 +97,12 @@ def _target_from_points(
             f"expected a camera of the image's size {size} in {frame.name}, got {camera.size}"
         )
     points, camera_from_points = measured
-    local = points @ camera_from_points[:3, :3].T + camera_from_points[:3, 3]
-    u, v = camera.project(local)
+    in_camera = points @ camera_from_points[:3, :3].T + camera_from_points[:3, 3]
+    u, v = camera.project(in_camera)
     with np.errstate(invalid="ignore"):
-        inside = (u >= -0.5) & (u < size[1] - 0.5) & (v >= -0.5) & (v < size[0] - 0.5)
-        usable = inside & (local[:, 2] >= min_depth_m) & (local[:, 2] <= max_depth_m)
-    row, column = (np.rint(pixels[usable]).astype(np.int64) for pixels in (v, u))
-    depth = local[usable, 2].astype(np.float32)
+        usable = are_inside(u, v, size) & (in_camera[:, 2] >= min_depth_m) & (in_camera[:, 2] <= max_depth_m)
+    row, column = nearest_pixels(u[usable], v[usable], size)
+    depth = in_camera[usable, 2].astype(np.float32)
     order = np.argsort(depth, kind="stable")
     _, first = np.unique((row * size[1] + column)[order], return_index=True)
     nearest = order[first]  # what a pixel shows is the nearest of its points

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from e2e_depth_ros.core.framing import Framing
 from e2e_depth_ros.core.maps import DepthMap, NormalMap
+from e2e_depth_ros.core.robust import STD_OF_MEDIAN_DEVIATION
 from e2e_depth_ros.model.ensemble import ensemble_depth, ensemble_normals
 from e2e_depth_ros.model.facts import CheckpointFacts
 from e2e_depth_ros.model.one_step import depth_from_decoded, normals_from_decoded
 
 _MIN_LENGTH = 1e-6  # of a vector that has a direction
 _MIN_RANGE = 1e-6  # of depth that isn't constant: less is rounding
-_STD_OF_MEDIAN_DEVIATION = 1.4826
 
 _Map = TypeVar("_Map", DepthMap, NormalMap)
 
@@ -57,7 +57,7 @@ class Estimate:
         """
         if self.depth_uncertainty is None:
             return None
-        return np.multiply(self.depth_uncertainty, _STD_OF_MEDIAN_DEVIATION, dtype=np.float32)
+        return np.multiply(self.depth_uncertainty, STD_OF_MEDIAN_DEVIATION, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)

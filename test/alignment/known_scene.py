@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
@@ -28,6 +29,12 @@ def scene_relative():
 def as_map(values, kind=DepthKind.AFFINE_INVARIANT):
     values = np.asarray(values, dtype=np.float32)
     return DepthMap(values, np.isfinite(values), kind)
+
+
+def affine_model(scale, shift_m, low, high, kind):
+    """The model of a scale and shift over a range of relative values."""
+    extent = scale * (high - low)
+    return AffineModel(low, high, extent, (shift_m + scale * low) / extent, kind)
 
 
 def metric_from(relative):

@@ -3,12 +3,14 @@ import pytest
 from known_scene import as_map
 
 from e2e_depth_ros.alignment.affine import metric_from_relative
-from e2e_depth_ros.alignment.confidence import ConfidenceSettings, confidence_from_alignment
+from e2e_depth_ros.alignment.confidence import (
+    EDGE_CONFIDENCE,
+    HALF_CONFIDENT_DEPTH_M,
+    HALF_CONFIDENT_STD,
+    confidence_from_alignment,
+)
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
-from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
-
-SETTINGS = ConfidenceSettings(half_confident_std=0.1, half_confident_depth_m=20, edge_confidence=0.2)
 
 
 def alignment(depth, std):
@@ -26,22 +28,25 @@ def alignment(depth, std):
 
 
 def test_confidence_is_a_half_at_the_stated_uncertainty_and_range():
-    near, far = alignment(np.full((5, 6), 0.01), 0.1), alignment(np.full((5, 6), 20.0), 1e-6)
-    np.testing.assert_allclose(confidence_from_alignment(near, SETTINGS), 0.5, rtol=1e-4)
-    np.testing.assert_allclose(confidence_from_alignment(far, SETTINGS), 0.5, rtol=1e-4)
+    near, far = (
+        alignment(np.full((5, 6), 0.01), HALF_CONFIDENT_STD),
+        alignment(np.full((5, 6), HALF_CONFIDENT_DEPTH_M), 1e-6),
+    )
+    np.testing.assert_allclose(confidence_from_alignment(near), 0.5, rtol=1e-4)
+    np.testing.assert_allclose(confidence_from_alignment(far), 0.5, rtol=1e-4)
 
 
 def test_edges_and_invalid_pixels():
     depth = np.full((30, 40), 2.0)
     depth[:, 20:] = 4.0
     depth[5, 5] = np.nan
-    confidence = confidence_from_alignment(alignment(depth, 0.01), SETTINGS)
+    confidence = confidence_from_alignment(alignment(depth, 0.01))
     assert confidence.dtype == np.float32
     assert confidence[5, 5] == 0
-    assert confidence[10, 19:21].max() <= np.float32(0.2)
+    assert confidence[10, 19:21].max() <= np.float32(EDGE_CONFIDENCE)
     assert confidence[10, 5] > 0.9
     nowhere = np.zeros((30, 40), dtype=bool)
-    assert confidence_from_alignment(alignment(depth, 0.01), SETTINGS, edges=nowhere)[10, 19] > 0.9
+    assert confidence_from_alignment(alignment(depth, 0.01), edges=nowhere)[10, 19] > 0.9
 
 
 def test_a_lost_alignment_has_none():
@@ -49,12 +54,6 @@ def test_a_lost_alignment_has_none():
         depth=None, scale=0.0, shift_m=0.0, state=AlignmentState.LOST, reason="", source="", size=(3, 4)
     )
     np.testing.assert_array_equal(confidence_from_alignment(lost), np.zeros((3, 4)))
-
-
-@pytest.mark.parametrize("wrong", [{"half_confident_std": 0.0}, {"edge_confidence": 2.0}])
-def test_settings_are_checked(wrong):
-    with pytest.raises(InvalidInputError, match="expected"):
-        ConfidenceSettings(**wrong)
 
 
 @pytest.mark.parametrize("kind", [DepthKind.AFFINE_INVARIANT, DepthKind.AFFINE_INVARIANT_DISPARITY])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.alignment.affine import AffineModel
-from e2e_depth_ros.alignment.filtering import Estimate
+from e2e_depth_ros.alignment.filtering import AffineEstimate
 from e2e_depth_ros.core.maps import DepthKind
 
 LEFT = 0.05**2
@@ -10,7 +10,7 @@ LEFT = 0.05**2
 
 def estimate():
     model = AffineModel(0.1, 0.9, 4.0, 0.3, DepthKind.AFFINE_INVARIANT)
-    return Estimate(model, np.array([[0.02, -0.01], [-0.01, 0.3]]))
+    return AffineEstimate(model, np.array([[0.02, -0.01], [-0.01, 0.3]]))
 
 
 def test_std_is_the_root_of_the_variance_of_smooth_depth():

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from known_scene import affine_model
 
 from e2e_depth_ros.alignment.affine import AffineModel, metric_from_relative, value_range
 from e2e_depth_ros.alignment.fit import fit_affine
@@ -190,7 +191,7 @@ def test_model_and_scale_and_shift_say_the_same(kind):
     assert metric.kind is DepthKind.METRIC
     moved, _ = model.over(0.1, 0.9)
     assert (moved.scale, moved.shift_m) == pytest.approx((model.scale, model.shift_m))
-    again = AffineModel.from_scale_and_shift(model.scale, model.shift_m, -0.2, 1.4, kind)
+    again = affine_model(model.scale, model.shift_m, -0.2, 1.4, kind)
     assert (again.extent, again.offset) == pytest.approx((2.5, 0.3))
 
 

@@ -1,4 +1,4 @@
-"""Which samples the local correction believes."""
+"""Which samples the correction believes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from known_scene import affine_model
 
 from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.alignment.gate import (
@@ -20,7 +21,7 @@ from e2e_depth_ros.core.maps import DepthKind
 
 @pytest.fixture(scope="module")
 def model(scene) -> AffineModel:
-    return AffineModel.from_scale_and_shift(scene.scale, scene.shift_m, 0.0, 1.0, DepthKind.AFFINE_INVARIANT)
+    return affine_model(scene.scale, scene.shift_m, 0.0, 1.0, DepthKind.AFFINE_INVARIANT)
 
 
 def gated(scene, model, samples, sigma=0.02):
@@ -61,7 +62,7 @@ def test_a_sample_that_only_its_neighbours_contradict_is_lonely(scene, model):
 def test_background_measured_on_the_foreground_near_its_edge_is_occluded(scene):
     # Farther away than usual, so that the step from the box to the wall behind it is small enough for
     # the global fit to let it pass.
-    model = AffineModel.from_scale_and_shift(3.5, 3.5, 0.0, 1.0, DepthKind.AFFINE_INVARIANT)
+    model = affine_model(3.5, 3.5, 0.0, 1.0, DepthKind.AFFINE_INVARIANT)
     depth_m = scene.depth_m - scene.shift_m + 3.5
     samples = scene.samples(300, depth_m=depth_m)
     u, v, z = samples.u_px.copy(), samples.v_px.copy(), samples.depth_m.copy()

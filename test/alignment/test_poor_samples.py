@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from known_scene import abs_rel, draw, metric_from, scene_relative, smooth_error
 
-from e2e_depth_ros.alignment import AlignmentState, AlignmentTracker, align
+from e2e_depth_ros.alignment import AlignmentState, AlignmentTracker, TrackerSettings, align
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.alignment.verdict import FitCase
 from e2e_depth_ros.core.maps import DepthKind
@@ -33,7 +33,7 @@ def poor_samples(scene, case):
 @pytest.mark.parametrize("case", [case for case in FitCase if case is not FitCase.WELL_POSED])
 def test_every_poor_case_has_its_state_and_names_its_reason(scene, case):
     samples = poor_samples(scene, case)
-    alignment = align(scene.relative, samples.u_px, samples.v_px, samples.depth_m)
+    alignment = align(scene.relative, samples.u_px, samples.v_px, samples.depth_m, correction=True)
     assert case.value in alignment.reason
     if case.is_rejected:
         assert alignment.state is AlignmentState.LOST
@@ -50,7 +50,7 @@ def test_every_poor_case_has_its_state_and_names_its_reason(scene, case):
 
 @pytest.mark.parametrize("case", [case for case in FitCase if case.is_rejected])
 def test_rejected_samples_leave_a_known_alignment_held(scene, case):
-    tracker = AlignmentTracker()
+    tracker = AlignmentTracker(TrackerSettings(correction=True))
     tracker.update(scene.relative, 0, scene.samples(200, seed=1))
     alignment = tracker.update(scene.relative, 100_000_000, poor_samples(scene, case))
     assert alignment.state is AlignmentState.HELD
@@ -69,7 +69,7 @@ def test_an_image_that_explains_nothing_leaves_no_part_of_it_far_off(near_share)
     depth_m = 2.4 * np.exp(0.12 * np.sin(column / 9) + 0.12 * np.cos(row / 7)) * np.where(near, 1, 1.05)
     place = rng.choice(relative.size, 400, replace=False)
     v, u = np.divmod(place, size[1])
-    alignment = align(relative, u, v, depth_m[v, u] * (1 + 0.01 * rng.standard_normal(400)), local=False)
+    alignment = align(relative, u, v, depth_m[v, u] * (1 + 0.01 * rng.standard_normal(400)), correction=False)
     assert FitCase.UNEXPLAINED.value in alignment.reason
     assert np.abs(alignment.depth_m / depth_m - 1).mean() < 0.15
 
@@ -80,7 +80,7 @@ def test_a_wall_that_the_network_has_the_wrong_way_round_is_measured():
     depth_m = 3 - 0.6 * column / 80 - 0.2 * row / 60
     relative = 0.5 * column / 80 + 0.5 * np.square(np.sin(column / 9))
     u, v, measured_m, _ = draw(depth_m, 400, np.random.default_rng(4), noise=0.01)
-    alignment = align(relative, u, v, measured_m)
+    alignment = align(relative, u, v, measured_m, correction=True)
     assert alignment.state is AlignmentState.DEGRADED
     assert FitCase.UNEXPLAINED.value in alignment.reason
     assert abs_rel(alignment.depth_m, depth_m) < 0.02
@@ -92,10 +92,10 @@ def test_a_hall_of_slopes_that_the_network_does_not_see_is_measured():
     depth_m = 2 * np.exp(0.9 * np.sin(column / 14) + 0.6 * np.cos(row / 11))
     relative = np.where(row < 30, 0.75 + 0.2 * np.sin(column / 9), 0.06 + 0.05 * np.cos(column / 7))
     u, v, measured_m, _ = draw(depth_m, 400, np.random.default_rng(0), noise=0.01)
-    alignment = align(relative, u, v, measured_m)
+    alignment = align(relative, u, v, measured_m, correction=True)
     assert FitCase.UNEXPLAINED.value in alignment.reason
     assert abs_rel(alignment.depth_m, depth_m) < 0.02
-    shuffled = align(relative, u, v, np.random.default_rng(1).permutation(measured_m))
+    shuffled = align(relative, u, v, np.random.default_rng(1).permutation(measured_m), correction=True)
     assert FitCase.OUTLIERS.value in shuffled.reason
 
 
@@ -104,7 +104,7 @@ def test_disparity_taken_for_depth_is_told_however_dense_the_samples(scene, nois
     rng = np.random.default_rng(5)
     relative = (1 / scene.depth_m) * np.exp(noise * rng.standard_normal(scene.depth_m.shape))
     u, v, measured_m, _ = draw(scene.depth_m, 2000, rng, noise=0.01)
-    alignment = align(relative, u, v, measured_m)
+    alignment = align(relative, u, v, measured_m, correction=True)
     assert alignment.state is AlignmentState.LOST
     assert FitCase.FLIPPED.value in alignment.reason
 
@@ -121,8 +121,8 @@ def test_samples_that_mix_up_a_plant_and_what_is_behind_it_do_not_harm_the_rest(
     on_crown = np.argwhere(crown)
     v, u = on_crown[rng.choice(len(on_crown), 150, replace=False)].T
     corrected, fitted = (
-        abs_rel(align(relative, u, v, depth_m[v, u], local=local).depth_m[~crown], depth_m[~crown])
-        for local in (True, False)
+        abs_rel(align(relative, u, v, depth_m[v, u], correction=correction).depth_m[~crown], depth_m[~crown])
+        for correction in (True, False)
     )
     assert corrected <= 1.05 * fitted
 
@@ -138,7 +138,7 @@ def test_few_samples_of_which_some_disagree_are_followed_with_caution(seed):
 
     def correction(chosen):
         samples = relative, u[chosen], v[chosen], measured_m[chosen]
-        corrected, fitted = (align(*samples, local=local).depth_m for local in (True, False))
+        corrected, fitted = (align(*samples, correction=correction).depth_m for correction in (True, False))
         return float(np.abs(np.log(corrected / fitted)).mean())
 
     honest, mixed = correction(np.arange(3, 20)), correction(np.arange(20))

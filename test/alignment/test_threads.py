@@ -6,7 +6,7 @@ from known_scene import draw, metric_from, scene_relative
 from threadpoolctl import threadpool_info
 
 from e2e_depth_ros.alignment import align
-from e2e_depth_ros.alignment import field as field_module
+from e2e_depth_ros.alignment import correction as correction_module
 from e2e_depth_ros.alignment.threads import one_thread
 
 
@@ -25,19 +25,19 @@ def test_libraries_use_one_thread_and_get_theirs_back():
 
 def test_alignment_uses_one_thread(monkeypatch):
     seen = []
-    conditioned = field_module.condition
+    conditioned = correction_module.condition
 
     def spied(*arguments):
         seen.append(torch.get_num_threads())
         return conditioned(*arguments)
 
-    monkeypatch.setattr(field_module, "condition", spied)
+    monkeypatch.setattr(correction_module, "condition", spied)
     relative = scene_relative()
     u, v, depth_m, _ = draw(metric_from(relative), 50, np.random.default_rng(0))
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        align(relative, u, v, depth_m)
+        align(relative, u, v, depth_m, correction=True)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

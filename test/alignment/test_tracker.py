@@ -42,7 +42,10 @@ def run(tracker, world, frames, samples_of, start=0):
 
 
 def test_life_of_an_alignment():
-    world, tracker = World(), AlignmentTracker(TrackerSettings(fresh_duration_s=0.5, hold_duration_s=2.0))
+    world, tracker = (
+        World(),
+        AlignmentTracker(TrackerSettings(fresh_duration_s=0.5, hold_duration_s=2.0, correction=True)),
+    )
     first = tracker.update(world.relative, 0, None)
     assert (first.state, first.depth, first.std_m) == (LOST, None, None)
     assert np.isnan(first.depth_m).all()
@@ -71,14 +74,19 @@ def test_life_of_an_alignment():
 
 
 def test_a_still_scene_does_not_flicker():
-    world, tracker = World(), AlignmentTracker()
+    world, tracker = World(), AlignmentTracker(TrackerSettings(correction=True))
     # A LiDAR at 10 Hz, a camera at 30 Hz.
     results = run(tracker, world, 90, lambda index: world.samples(150) if index % 3 == 0 else None)[30:]
     depth = np.stack([one.depth_m for one in results])
     change = np.abs(np.diff(depth, axis=0)) / depth[1:]
     assert {one.state for one in results} == {FRESH}
     assert change.mean(axis=(1, 2)).max() < 0.005
-    alone = [AlignmentTracker().update(world.relative, 0, world.samples(150)).depth_m for _ in range(6)]
+    alone = [
+        AlignmentTracker(TrackerSettings(correction=True))
+        .update(world.relative, 0, world.samples(150))
+        .depth_m
+        for _ in range(6)
+    ]
     unfiltered = np.mean(np.abs(np.diff(alone, axis=0)) / alone[0])
     assert change[change.mean(axis=(1, 2)) > 0].mean() < 0.5 * unfiltered
 
@@ -87,11 +95,11 @@ def late(world, stamp_ns, samples=None):
     return LateSamples(world.relative, stamp_ns, world.samples() if samples is None else samples)
 
 
-@pytest.mark.parametrize("local", [False, True])
-def test_samples_that_come_late_count_as_if_they_had_come_in_time(local):
+@pytest.mark.parametrize("correction", [False, True])
+def test_samples_that_come_late_count_as_if_they_had_come_in_time(correction):
     """Frames 10 and 13 are measured; in one case the samples come three frames later."""
     world = World()
-    trackers = [AlignmentTracker(TrackerSettings(local=local)) for _ in range(2)]
+    trackers = [AlignmentTracker(TrackerSettings(correction=correction)) for _ in range(2)]
     measured = {index: world.samples() for index in (0, 10, 13)}
     for index in range(17):
         relative = as_map(world.values * (1 + 0.001 * index))
@@ -109,7 +117,7 @@ def test_samples_that_come_late_count_as_if_they_had_come_in_time(local):
 
 
 def test_late_samples_start_an_alignment():
-    world, tracker = World(), AlignmentTracker()
+    world, tracker = World(), AlignmentTracker(TrackerSettings(correction=True))
     tracker.update(world.relative, 0, None)
     result = tracker.update(world.relative, 10 * FRAME_NS, None, late=[late(world, 0)])
     assert (result.state, result.source) == (FRESH, "lidar")
@@ -118,7 +126,7 @@ def test_late_samples_start_an_alignment():
 
 
 def test_late_samples_do_not_make_newer_ones_old():
-    world, tracker = World(), AlignmentTracker()
+    world, tracker = World(), AlignmentTracker(TrackerSettings(correction=True))
     run(tracker, world, 10, lambda _: world.samples())
     result = tracker.update(world.relative, 10 * FRAME_NS, None, late=[late(world, 5 * FRAME_NS)])
     assert result.age_s == pytest.approx(FRAME_NS * 1e-9)
@@ -126,7 +134,7 @@ def test_late_samples_do_not_make_newer_ones_old():
 
 
 def test_late_samples_that_lie_change_nothing_and_are_told():
-    world, tracker = World(), AlignmentTracker()
+    world, tracker = World(), AlignmentTracker(TrackerSettings(correction=True))
     good = run(tracker, world, 5, lambda _: world.samples())[-1]
     lie = late(world, 3 * FRAME_NS, world.samples(outliers=1.0))
     result = tracker.update(world.relative, 5 * FRAME_NS, None, late=[lie])
@@ -139,7 +147,7 @@ def test_late_samples_that_lie_change_nothing_and_are_told():
 
 @pytest.mark.parametrize("stamp_s", [-20.0, 1000.0])
 def test_late_samples_of_another_time_are_left_alone(stamp_s):
-    world, tracker = World(), AlignmentTracker()
+    world, tracker = World(), AlignmentTracker(TrackerSettings(correction=True))
     before = run(tracker, world, 5, lambda _: world.samples())[-1]
     result = tracker.update(
         world.relative, 5 * FRAME_NS, None, late=[late(World(gain=3), int(stamp_s * 1e9))]
@@ -149,7 +157,7 @@ def test_late_samples_of_another_time_are_left_alone(stamp_s):
 
 
 def test_late_samples_of_a_blind_frame_or_another_size_do_no_harm():
-    world, tracker = World(), AlignmentTracker()
+    world, tracker = World(), AlignmentTracker(TrackerSettings(correction=True))
     run(tracker, world, 5, lambda _: world.samples())
     blind = LateSamples(as_map(np.full(SIZE, np.nan)), 4 * FRAME_NS, world.samples())
     assert tracker.update(world.relative, 5 * FRAME_NS, None, late=[blind]).state is FRESH
@@ -162,7 +170,7 @@ def test_late_samples_of_a_blind_frame_or_another_size_do_no_harm():
 
 @pytest.mark.parametrize("gain", [0.7, 1.5])
 def test_a_real_change_is_followed_at_once(gain):
-    world, tracker = World(), AlignmentTracker()
+    world, tracker = World(), AlignmentTracker(TrackerSettings(correction=True))
     run(tracker, world, 20, lambda _: world.samples())
     changed = World(gain=gain)
     result = tracker.update(world.relative, 21 * FRAME_NS, changed.samples())
@@ -171,7 +179,7 @@ def test_a_real_change_is_followed_at_once(gain):
 
 
 def test_a_moving_camera_is_followed():
-    tracker = AlignmentTracker()
+    tracker = AlignmentTracker(TrackerSettings(correction=True))
     world = World()
     for index in range(10):
         # Each frame the network picks another range for what it sees.
@@ -182,7 +190,7 @@ def test_a_moving_camera_is_followed():
 
 @pytest.mark.parametrize(("step_s", "sign"), [(-1.0, "-1.0 s"), (9.0, "+9.0 s")])
 def test_a_jump_in_time_starts_anew_and_says_so(step_s, sign):
-    world, tracker = World(), AlignmentTracker()
+    world, tracker = World(), AlignmentTracker(TrackerSettings(correction=True))
     now = 100 * 10**9
     tracker.update(world.relative, now, world.samples())
     jumped = tracker.update(world.relative, now + int(step_s * 1e9), None)
@@ -194,7 +202,7 @@ def test_a_jump_in_time_starts_anew_and_says_so(step_s, sign):
 
 
 def test_a_burst_of_outliers_is_told_and_withstood():
-    world, tracker = World(), AlignmentTracker()
+    world, tracker = World(), AlignmentTracker(TrackerSettings(correction=True))
     run(tracker, world, 5, lambda _: world.samples())
     burst = tracker.update(world.relative, 6 * FRAME_NS, world.samples(outliers=0.35))
     assert burst.state is DEGRADED
@@ -205,7 +213,7 @@ def test_a_burst_of_outliers_is_told_and_withstood():
 
 
 def test_a_lying_sensor_is_rejected_and_the_alignment_held():
-    world, tracker = World(), AlignmentTracker()
+    world, tracker = World(), AlignmentTracker(TrackerSettings(correction=True))
     good = run(tracker, world, 5, lambda _: world.samples())[-1]
     lie = tracker.update(world.relative, 6 * FRAME_NS, world.samples(outliers=1.0))
     assert lie.state is HELD
@@ -214,7 +222,7 @@ def test_a_lying_sensor_is_rejected_and_the_alignment_held():
 
 
 def test_samples_at_one_depth_move_the_scale_and_keep_the_shift():
-    world, tracker = World(), AlignmentTracker()
+    world, tracker = World(), AlignmentTracker(TrackerSettings(correction=True))
     run(tracker, world, 5, lambda _: world.samples())
     brighter = World(gain=1.1)
     everything = brighter.samples(3000, noise=0.01)
@@ -225,14 +233,14 @@ def test_samples_at_one_depth_move_the_scale_and_keep_the_shift():
     assert "one depth" in result.reason
     assert result.condition < 0.1
     assert abs_rel(result.depth_m, brighter.truth) < 0.045
-    fresh = AlignmentTracker().update(world.relative, 0, brighter.samples())
+    fresh = AlignmentTracker(TrackerSettings(correction=True)).update(world.relative, 0, brighter.samples())
     assert result.shift_m / result.scale == pytest.approx(fresh.shift_m / fresh.scale, rel=0.3)
 
 
 def test_one_sample_alone_is_degraded_and_right_at_its_pixel():
     world = World()
     one = Samples(np.float32([100]), np.float32([10]), np.float32([4.2]))
-    result = AlignmentTracker().update(world.relative, 0, one)
+    result = AlignmentTracker(TrackerSettings(correction=True)).update(world.relative, 0, one)
     assert result.state is DEGRADED
     assert "one sample" in result.reason
     assert result.depth_m[10, 100] == pytest.approx(4.2, rel=1e-3)
@@ -242,21 +250,21 @@ def test_samples_on_invalid_pixels_are_counted():
     world = World()
     values = world.values.copy()
     values[:45] = np.nan
-    result = AlignmentTracker().update(as_map(values), 0, world.samples())
+    result = AlignmentTracker(TrackerSettings(correction=True)).update(as_map(values), 0, world.samples())
     assert result.samples_dropped["no_relative_depth"] > 100
     assert np.isnan(result.depth_m[:45]).all()
     assert np.isfinite(result.depth_m[45:]).all()
 
 
 def test_reset_forgets():
-    world, tracker = World(), AlignmentTracker()
+    world, tracker = World(), AlignmentTracker(TrackerSettings(correction=True))
     tracker.update(world.relative, 0, world.samples())
     tracker.reset()
     assert tracker.update(world.relative, FRAME_NS, None).state is LOST
 
 
 def test_frames_may_change_size_kind_and_validity():
-    world, tracker = World(), AlignmentTracker()
+    world, tracker = World(), AlignmentTracker(TrackerSettings(correction=True))
     tracker.update(world.relative, 0, world.samples())
     small = tracker.update(as_map(world.values[::2, ::2]), FRAME_NS, None)
     assert small.depth_m.shape == (45, 60)
@@ -268,8 +276,8 @@ def test_frames_may_change_size_kind_and_validity():
     assert "scale-invariant" in other.reason
 
 
-def test_without_local_correction_depth_is_the_affine_map():
-    world, tracker = World(), AlignmentTracker(TrackerSettings(local=False))
+def test_without_correction_depth_is_the_affine_map():
+    world, tracker = World(), AlignmentTracker(TrackerSettings(correction=False))
     result = tracker.update(world.relative, 0, world.samples())
     np.testing.assert_allclose(result.depth_m, result.scale * world.values + result.shift_m, rtol=1e-4)
     assert result.scale == pytest.approx(SCALE, rel=0.1)
@@ -279,7 +287,7 @@ def test_without_local_correction_depth_is_the_affine_map():
 def test_settings_are_checked_and_may_change_while_running():
     with pytest.raises(InvalidInputError, match="hold_duration_s > 0, got -1"):
         TrackerSettings(hold_duration_s=-1)
-    world, tracker = World(), AlignmentTracker()
+    world, tracker = World(), AlignmentTracker(TrackerSettings(correction=True))
     tracker.update(world.relative, 0, world.samples())
     tracker.settings = replace(tracker.settings, hold_duration_s=0.6)
     assert tracker.update(world.relative, 10**9, None).state is LOST
@@ -301,7 +309,7 @@ def test_samples_at_blurred_edges_are_no_evidence_against_the_network(at_edges):
     v, u = np.divmod(np.concatenate(chosen), size[1])
     measured = truth[v, u] * (1 + 0.01 * rng.standard_normal(count))
     samples = Samples(u.astype(np.float32), v.astype(np.float32), measured.astype(np.float32))
-    alignment = AlignmentTracker(TrackerSettings(local=False)).update(relative, 0, samples)
+    alignment = AlignmentTracker(TrackerSettings(correction=False)).update(relative, 0, samples)
     assert alignment.state is FRESH
     assert alignment.residual < 0.05
     assert np.median(np.abs(alignment.depth_m / truth - 1)) < 0.01

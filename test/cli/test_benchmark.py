@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.cli import alignment_timing, benchmark
-from e2e_depth_ros.cli.alignment_timing import CLOUD, FULL, GLOBAL, time_alignment
+from e2e_depth_ros.cli.alignment_timing import CLOUD, CORRECTION, SCALE_AND_SHIFT, time_alignment
 from e2e_depth_ros.cli.benchmark_dds import Arrival, summarise_arrivals
 from e2e_depth_ros.cli.main import main
 
@@ -49,8 +49,8 @@ def test_alignment_is_timed_from_the_cloud_on(tiny_checkpoint, capsys):
     laps = time_alignment((60, 100), 5000, range(2))
     assert len(laps) == 2
     for lap in laps:
-        assert set(lap) == {CLOUD, GLOBAL, FULL}
-        assert 0 < lap[GLOBAL] < lap[FULL]
+        assert set(lap) == {CLOUD, SCALE_AND_SHIFT, CORRECTION}
+        assert 0 < lap[SCALE_AND_SHIFT] < lap[CORRECTION]
 
 
 def test_the_room_of_the_timed_alignment_is_closed():
@@ -67,7 +67,7 @@ def test_node_cases_time_every_message(tiny_checkpoint):
     pytest.importorskip("rclpy", reason="ROS 2 is not installed")
     from e2e_depth_ros.cli.node_timing import SUBSCRIPTIONS, NodeTimer
     from e2e_depth_ros.model.estimator import Estimator
-    from e2e_depth_ros.ros.outputs import Output
+    from e2e_depth_ros.ros.outputs.depth_outputs import Output
 
     timer = NodeTimer(Estimator.load(tiny_checkpoint("embedded")), benchmark.camera_image((60, 100)))
     few = timer.time(SUBSCRIPTIONS["depth/image_rect subscribed"], range(2))

@@ -108,8 +108,8 @@ print(json.dumps({"codes": codes, "ros": "rclpy" in sys.modules}))
     "code",
     [
         "from e2e_depth_ros.cli.main import main; sys.exit(main(['demo', '--output', sys.argv[1]]))",
-        "from e2e_depth_ros.ros.depth_node import main; main()",
-        "from e2e_depth_ros.ros.mask_node import main; main()",
+        "from e2e_depth_ros.ros.nodes.executables import depth_node; depth_node()",
+        "from e2e_depth_ros.ros.nodes.executables import mask_node; mask_node()",
     ],
     ids=["demo", "depth_node", "mask_node"],
 )

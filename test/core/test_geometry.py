@@ -5,14 +5,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError, KindError
-from e2e_depth_ros.core.geometry import depth_edges, normals_from_depth, points_from_depth, unproject
+from e2e_depth_ros.core.geometry import depth_edges, normals_from_depth, points_from_depth
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
 SIZE = (48, 64)
@@ -37,25 +36,14 @@ def random_depth(*shape: int) -> Depth:
 class TestPoints:
     def test_convention(self) -> None:
         """(0, 0) is a pixel's centre, x goes right, y down, and depth is z."""
-        intrinsics = torch.tensor(
-            [[[100.0, 0, 1.5], [0, 200, 0.5], [0, 0, 1]], [[50.0, 0, 0], [0, 50, 1], [0, 0, 1]]]
-        )
-        depth = torch.tensor([[[2.0, 2, 2], [4, 4, torch.nan]], [[1.0, 1, 1], [1, 1, 1]]])
-        points = unproject(depth, intrinsics)
-        assert points.shape == (2, 2, 3, 3)
-        torch.testing.assert_close(points[0, 0, 0], torch.tensor([-0.03, -0.005, 2]))
-        torch.testing.assert_close(points[0, 1, 1], torch.tensor([-0.02, 0.01, 4]))
-        torch.testing.assert_close(points[1, 1, 2], torch.tensor([0.04, 0.0, 1]))
-        assert points[0, 1, 2].isnan().all()
-
-    def test_numpy_and_torch_agree(self) -> None:
-        values = random_depth(*SIZE)
-        values[3, 5] = np.nan
-        points = points_from_depth(DepthMap(values, np.isfinite(values), DepthKind.METRIC), CAMERA)
-        expected = unproject(torch.from_numpy(values)[None], torch.tensor(CAMERA.intrinsics)[None])[0]
+        camera = Camera((2, 3), np.array([[100.0, 0, 1.5], [0, 200, 0.5], [0, 0, 1]]))
+        values = np.array([[2.0, 2, 2], [4, 4, np.nan]], np.float32)
+        points = points_from_depth(DepthMap(values, np.isfinite(values), DepthKind.METRIC), camera)
+        assert points.shape == (2, 3, 3)
         assert points.dtype == np.float32
-        np.testing.assert_allclose(points, expected.numpy(), rtol=1e-5, atol=1e-6)
-        assert np.isnan(points[3, 5]).all()
+        np.testing.assert_allclose(points[0, 0], [-0.03, -0.005, 2], rtol=1e-6)
+        np.testing.assert_allclose(points[1, 1], [-0.02, 0.01, 4], rtol=1e-6)
+        assert np.isnan(points[1, 2]).all()
 
     @pytest.mark.parametrize("camera", [CAMERA, FISHEYE])
     def test_points_project_to_their_pixels(self, camera: Camera) -> None:
@@ -82,8 +70,6 @@ class TestPoints:
             points_from_depth(DepthMap(values.T, valid.T, DepthKind.METRIC), CAMERA)
         with pytest.raises(InvalidInputError, match=r"float32 \(48, 64, 3\), got float64"):
             points_from_depth(DepthMap(values, valid, DepthKind.METRIC), CAMERA, out=np.empty((*SIZE, 3)))
-        with pytest.raises(InvalidInputError, match=r"\(48, 64\) and \(3, 3\)"):
-            unproject(torch.ones(SIZE), torch.eye(3))
 
 
 class TestNormals:

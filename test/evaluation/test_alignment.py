@@ -17,20 +17,20 @@ from e2e_depth_ros.evaluation.alignment import FLOOR, evaluate_alignment, read_s
 from e2e_depth_ros.evaluation.alignment_methods import (
     AlignmentMethod,
     affine_floor,
-    full_alignment,
-    global_alignment,
+    correction,
     least_squares,
+    scale_and_shift,
 )
 from e2e_depth_ros.evaluation.frames import find_frames
-from e2e_depth_ros.evaluation.protocol_samples import PixelSamples, Protocol, draw_samples
+from e2e_depth_ros.evaluation.protocol_samples import PixelSamples, SamplingProtocol, draw_samples
 from e2e_depth_ros.evaluation.surrogate import fill_holes, smooth_noise, surrogate_relative_depth
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 SIZE = (120, 160)
 METHODS = (
     AlignmentMethod("least squares", least_squares),
-    AlignmentMethod("global", global_alignment),
-    AlignmentMethod("full", full_alignment),
+    AlignmentMethod("scale and shift", scale_and_shift),
+    AlignmentMethod("correction", correction),
 )
 
 
@@ -125,7 +125,7 @@ def test_holes_are_filled_from_the_nearest_pixel():
 
 def drawn(text, seed=0, depth=None, **options):
     depth = scene_depth() if depth is None else depth
-    protocol = Protocol.parse(text, **options)
+    protocol = SamplingProtocol.parse(text, **options)
     return draw_samples(depth, texture(), 140.0, protocol, np.random.default_rng(seed)), depth
 
 
@@ -188,31 +188,31 @@ def test_sparse_depth_is_sampled_where_it_is():
 @pytest.mark.parametrize("text", ["random", "random:0", "random:x", "lidar", "patch:3", "sonar:4", ""])
 def test_unknown_protocols_are_refused(text):
     with pytest.raises(InvalidInputError, match="expected random:N"):
-        Protocol.parse(text)
+        SamplingProtocol.parse(text)
 
 
 def test_share_of_outliers_is_checked():
     with pytest.raises(InvalidInputError, match=r"within 0..1, got 1.5"):
-        Protocol.parse("random:5", outliers=1.5)
+        SamplingProtocol.parse("random:5", outliers=1.5)
 
 
 def test_report_orders_the_methods_as_expected(frames):
-    report = evaluate_alignment(frames, METHODS, Protocol.parse("random:400", outliers=0.3), seed=3)
+    report = evaluate_alignment(frames, METHODS, SamplingProtocol.parse("random:400", outliers=0.3), seed=3)
     assert not report.failures
     errors = {method: report.summary(method)["abs_rel"] for method in report.scores}
-    assert errors["full"] < 0.5 * errors["global"]
-    assert errors[FLOOR] <= errors["global"] < 1.08 * errors[FLOOR]
-    assert errors["least squares"] > 1.3 * errors["global"]
+    assert errors["correction"] < 0.5 * errors["scale and shift"]
+    assert errors[FLOOR] <= errors["scale and shift"] < 1.08 * errors[FLOOR]
+    assert errors["least squares"] > 1.3 * errors["scale and shift"]
     assert report.harm() < 1
     content = json.loads(json.dumps(report.as_dict()))
-    assert content["methods"]["full"]["mean"]["abs_rel"] == pytest.approx(errors["full"])
+    assert content["methods"]["correction"]["mean"]["abs_rel"] == pytest.approx(errors["correction"])
     assert len(report.tables()) == 2
 
 
 def test_the_seed_decides_everything(frames):
     def scores(seed):
-        report = evaluate_alignment(frames, METHODS[:2], Protocol.parse("random:50"), seed=seed)
-        return [one.scores for group in report.scores["global"].values() for one in group.values()]
+        report = evaluate_alignment(frames, METHODS[:2], SamplingProtocol.parse("random:50"), seed=seed)
+        return [one.scores for group in report.scores["scale and shift"].values() for one in group.values()]
 
     assert scores(1) == scores(1)
     assert scores(1) != scores(2)
@@ -233,7 +233,9 @@ def test_pixels_of_samples_are_not_scored(frames):
             return depth
 
     cheat = Cheat()
-    report = evaluate_alignment(frames[:1], [AlignmentMethod("cheat", cheat)], Protocol.parse("random:200"))
+    report = evaluate_alignment(
+        frames[:1], [AlignmentMethod("cheat", cheat)], SamplingProtocol.parse("random:200")
+    )
     score = next(iter(report.scores["cheat"]["set"].values())).scores
     assert score.delta1 == 0
     assert score.pixels == SIZE[0] * SIZE[1] - 200
@@ -241,7 +243,7 @@ def test_pixels_of_samples_are_not_scored(frames):
 
 def test_a_method_without_depth_counts_as_wrong(frames):
     nothing = AlignmentMethod("nothing", lambda relative, _samples: np.full(relative.size, np.nan))
-    report = evaluate_alignment(frames, [nothing], Protocol.parse("random:20"))
+    report = evaluate_alignment(frames, [nothing], SamplingProtocol.parse("random:20"))
     summary = report.summary("nothing", "set")
     assert (summary["abs_rel"], summary["delta1"], summary["no_depth"]) == (1.0, 0.0, 2.0)
 
@@ -273,7 +275,7 @@ def test_of_a_lidar_half_the_beams_are_scored(tmp_path):
 
 def test_a_frame_that_cannot_be_read_is_reported(frames):
     (frames[0].folder / "camera_info.yaml").unlink()
-    report = evaluate_alignment(frames, METHODS[:1], Protocol.parse("random:50"))
+    report = evaluate_alignment(frames, METHODS[:1], SamplingProtocol.parse("random:50"))
     assert list(report.failures) == [frames[0].name]
     assert "camera_info.yaml" in report.failures[frames[0].name]
 
@@ -286,8 +288,17 @@ def test_command_line(frames, tmp_path, capsys):
     arguments = ["evaluate", folder, "--align", "--samples", "random:80", "--outliers", "0.2", "--seed", "4"]
     assert main([*arguments, "--json", str(output)]) == 0
     printed = capsys.readouterr().out
-    for expected in ("least squares", "RANSAC", "IDW", "global", "full", "affine floor", "p95", "seed 4"):
+    for expected in (
+        "least squares",
+        "RANSAC",
+        "IDW",
+        "scale and shift",
+        "correction",
+        "affine floor",
+        "p95",
+        "seed 4",
+    ):
         assert expected in printed
-    assert set(json.loads(output.read_text())["methods"]) >= {"RANSAC", "full", "affine floor"}
+    assert set(json.loads(output.read_text())["methods"]) >= {"RANSAC", "correction", "affine floor"}
     assert main([*arguments[:3], "--samples", "sonar:3"]) == 2
     assert "expected random:N" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from e2e_depth_ros.ros.middleware import local_environment
+from e2e_depth_ros.ros.deployment.middleware import local_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,7 +36,7 @@ class NodeProcess:
     def __init__(self, log, parameters=None, arguments=(), executable="depth_node", program=None):
         pairs = [part for item in (parameters or {}).items() for part in ("-p", "{}:={}".format(*item))]
         self.log = log
-        program = program or ("-m", f"e2e_depth_ros.ros.{executable}")
+        program = program or ("-m", "e2e_depth_ros.ros.nodes.executables", executable)
         paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
         with log.open("wb") as output:
@@ -145,8 +145,8 @@ class Robot:
     def send_frame(self, size=(48, 64), *, header=None, info=True, distortion=(), sparse=None):
         """Publish an image with its calibration; `sparse` is published before, with the same header."""
         from e2e_depth_ros.core.camera import Camera, DistortionModel
-        from e2e_depth_ros.ros.camera_info import message_from_camera
-        from e2e_depth_ros.ros.images import message_from_array
+        from e2e_depth_ros.ros.messages.camera_info import message_from_camera
+        from e2e_depth_ros.ros.messages.images import message_from_array
 
         header = header or self.header()
         if info:
@@ -206,6 +206,18 @@ def picture(size):
     return np.stack(
         [255 * row / height, 255 * column / width, 127 + 120 * np.sin(row / 9 + column / 7)], axis=-1
     ).astype(np.uint8)
+
+
+@pytest.fixture
+def context():
+    """A ROS context of its own, for nodes within the process of the tests."""
+    pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+    from rclpy.context import Context
+
+    context = Context()
+    context.init(args=[])
+    yield context
+    context.try_shutdown()
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
 from e2e_depth_ros.core.camera import Camera
-from e2e_depth_ros.ros.camera_info import message_from_camera
-from e2e_depth_ros.ros.clouds import allocate_cloud
-from e2e_depth_ros.ros.images import message_from_array
+from e2e_depth_ros.ros.messages.camera_info import message_from_camera
+from e2e_depth_ros.ros.messages.clouds import allocate_cloud
+from e2e_depth_ros.ros.messages.images import message_from_array
 
 CLOCK_ERRORS_NS = {"ahead": 30 * 10**9, "behind": -30 * 10**9}
 LATE_SCANS = 4

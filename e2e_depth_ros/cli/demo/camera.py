@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from e2e_depth_ros.core.errors import E2EDepthError
-from e2e_depth_ros.ros.stop_signals import StopSignals
+from e2e_depth_ros.ros.running.stop_signals import StopSignals
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
-from e2e_depth_ros.cli.demo.scenes import Scene
+from e2e_depth_ros.cli.demo.scenes import DemoScene
 from e2e_depth_ros.cli.processes import running_module
 from e2e_depth_ros.core.errors import E2EDepthError, MissingDependencyError
 from e2e_depth_ros.ros import WITHOUT_ROS
-from e2e_depth_ros.ros.middleware import keep_apart
+from e2e_depth_ros.ros.deployment.middleware import keep_apart
 
 if TYPE_CHECKING:  # needs rclpy
     from e2e_depth_ros.cli.demo.receiver import Receiver
@@ -86,7 +86,9 @@ def prepare_environment(domain: int | None = None) -> int:
     return domain
 
 
-def run_processes(settings: DemoSettings, scenes: list[Scene], on_image: Callable[[int], None]) -> Outcome:
+def run_processes(
+    settings: DemoSettings, scenes: list[DemoScene], on_image: Callable[[int], None]
+) -> Outcome:
     """Run node, camera and receiver until every scene has been published.
 
     Args:
@@ -121,8 +123,8 @@ def run_processes(settings: DemoSettings, scenes: list[Scene], on_image: Callabl
         )
         node = stack.enter_context(
             running_module(
-                "e2e_depth_ros.ros.depth_node",
-                ["--ros-args", "--params-file", str(parameters), "-r", f"__ns:={_NAMESPACE}"],
+                "e2e_depth_ros.ros.nodes.executables",
+                ["depth_node", "--ros-args", "--params-file", str(parameters), "-r", f"__ns:={_NAMESPACE}"],
                 settings.output / "node.log",
             )
         )

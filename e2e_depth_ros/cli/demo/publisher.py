@@ -18,20 +18,21 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-from e2e_depth_ros.cli.demo.scenes import Scene
+from e2e_depth_ros.cli.demo.scenes import DemoScene
 from e2e_depth_ros.core.errors import E2EDepthError
-from e2e_depth_ros.ros.camera_info import message_from_camera
-from e2e_depth_ros.ros.clouds import allocate_cloud
-from e2e_depth_ros.ros.images import message_from_array
-from e2e_depth_ros.ros.loading import StoppedError
-from e2e_depth_ros.ros.stop_signals import StopSignals
+from e2e_depth_ros.ros.messages.camera_info import message_from_camera
+from e2e_depth_ros.ros.messages.clouds import allocate_cloud
+from e2e_depth_ros.ros.messages.images import message_from_array
+from e2e_depth_ros.ros.outputs.depth_outputs import Output
+from e2e_depth_ros.ros.running.loading import StoppedError
+from e2e_depth_ros.ros.running.stop_signals import StopSignals
 
 _DISCOVERY_S: Final = 120.0  # the node loads its model before it subscribes
 _RESET_S: Final = 5.0
 _DRAIN_S: Final = 1.0  # lets the node finish a scene before the next begins
 _LOOK_PERIOD_S: Final = 0.1
 
-_ANSWERS: Final = {False: "depth/image_relative", True: "depth/image_rect"}
+_ANSWERS: Final = {False: Output.RELATIVE.value, True: Output.DEPTH.value}
 """Where the node answers a frame without and with a calibrated camera and sparse points."""
 
 
@@ -67,7 +68,7 @@ class ScenePublisher:
             counts = [publisher.get_subscription_count() for publisher in publishers]
             raise E2EDepthError(f"expected {count} listeners to image_raw and sparse_points, got {counts}")
 
-    def publish(self, scene: Scene, frames: int, rate_hz: float, points: int, patience_s: float) -> int:
+    def publish(self, scene: DemoScene, frames: int, rate_hz: float, points: int, patience_s: float) -> int:
         """Publish a scene's frame again and again, each time with other points.
 
         Args:
@@ -106,7 +107,7 @@ class ScenePublisher:
             rclpy.spin_once(self._node, timeout_sec=min(left, _LOOK_PERIOD_S))
         return holds
 
-    def _publish_once(self, scene: Scene, points: int) -> None:
+    def _publish_once(self, scene: DemoScene, points: int) -> None:
         header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id=scene.frame_id)
         if scene.camera is not None:
             self._infos.publish(message_from_camera(scene.camera, header))

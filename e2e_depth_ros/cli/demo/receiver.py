@@ -13,20 +13,21 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from e2e_depth_ros.cli.demo.clouds import ColoredCloud
-from e2e_depth_ros.cli.demo.scenes import Scene
+from e2e_depth_ros.cli.demo.scenes import DemoScene
 from e2e_depth_ros.cli.demo.scores import HeldOutPoints
 from e2e_depth_ros.cli.pictures import Rgb
 from e2e_depth_ros.core.metrics import abs_rel, delta1
-from e2e_depth_ros.ros.camera_info import camera_from_message
-from e2e_depth_ros.ros.clouds import points_from_message
-from e2e_depth_ros.ros.images import depth_from_message, rgb_from_message
-from e2e_depth_ros.ros.stamps import stamp_ns
+from e2e_depth_ros.ros.messages.camera_info import camera_from_message
+from e2e_depth_ros.ros.messages.clouds import points_from_message
+from e2e_depth_ros.ros.messages.images import depth_from_message, rgb_from_message
+from e2e_depth_ros.ros.messages.stamps import stamp_ns
+from e2e_depth_ros.ros.outputs.depth_outputs import Output
 
-RELATIVE: Final = "depth/image_relative"
-METRIC: Final = "depth/image_rect"
-COLOR: Final = "depth/image_color"
-NORMALS: Final = "normals/image"
-POINTS: Final = "points"
+RELATIVE: Final = Output.RELATIVE.value
+METRIC: Final = Output.DEPTH.value
+COLOR: Final = Output.COLOR.value
+NORMALS: Final = Output.NORMALS.value
+POINTS: Final = Output.POINTS.value
 
 _QUEUE: Final = 5
 _STAGE: Final = "stage_ms/"
@@ -50,7 +51,7 @@ class SceneRecord:
         alignment: The last alignment status while this scene was on, key by key.
     """
 
-    scene: Scene
+    scene: DemoScene
     counts: Counter[str] = field(default_factory=Counter)
     latencies_s: list[float] = field(default_factory=list)
     abs_rels: list[float] = field(default_factory=list)
@@ -87,7 +88,7 @@ class Receiver:
         stages_ms: Latency of each stage as the node reported it, a number for each second.
     """
 
-    def __init__(self, node: Node, scenes: list[Scene]) -> None:
+    def __init__(self, node: Node, scenes: list[DemoScene]) -> None:
         self.records = {scene.frame_id: SceneRecord(scene) for scene in scenes}
         self.diagnostics: dict[str, dict[str, str]] = {}
         self.stages_ms: defaultdict[str, list[float]] = defaultdict(list)
@@ -98,13 +99,13 @@ class Receiver:
         for message_type, topic, callback in (
             (Image, "image_raw", self._on_image),
             (PointCloud2, "sparse_points", self._on_sparse_points),
-            (CameraInfo, "depth/camera_info", self._on_depth_camera_info),
+            (CameraInfo, Output.DEPTH_INFO.value, self._on_depth_camera_info),
             (Image, METRIC, self._on_metric),
             (Image, RELATIVE, self._on_relative),
             (Image, COLOR, self._on_color),
             (Image, NORMALS, self._on_normals),
             (PointCloud2, POINTS, self._on_points),
-            (DiagnosticStatus, "alignment/status", self._on_alignment),
+            (DiagnosticStatus, Output.STATUS.value, self._on_alignment),
             (DiagnosticArray, "/diagnostics", self._on_diagnostics),
         ):
             node.create_subscription(message_type, topic, callback, _QUEUE)

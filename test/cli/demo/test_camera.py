@@ -14,7 +14,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("imgviz")
 pytest.importorskip("skimage")
 
-from e2e_depth_ros.ros.middleware import local_environment, unused_domain
+from e2e_depth_ros.ros.deployment.middleware import local_environment, unused_domain
 
 WITHOUT_FRAMES = """
 import sys

@@ -15,16 +15,16 @@ from e2e_depth_ros.cli.demo import report
 from e2e_depth_ros.cli.demo.processes import Outcome
 from e2e_depth_ros.cli.demo.publisher import cloud_from_points
 from e2e_depth_ros.cli.demo.receiver import Receiver
-from e2e_depth_ros.cli.demo.scenes import Scene
+from e2e_depth_ros.cli.demo.scenes import DemoScene
 from e2e_depth_ros.core.camera import Camera
-from e2e_depth_ros.ros.camera_info import message_from_camera
-from e2e_depth_ros.ros.images import message_from_array
+from e2e_depth_ros.ros.messages.camera_info import message_from_camera
+from e2e_depth_ros.ros.messages.images import message_from_array
 
 SIZE = (24, 40)
 CAMERA = Camera(SIZE, np.array([[30.0, 0, 18.0], [0, 33.0, 13.0], [0, 0, 1]]))
 DEPTH = np.linspace(1, 5, 24 * 40, dtype=np.float32).reshape(SIZE)
-ROOM = Scene("room", np.full((*SIZE, 3), (200, 100, 50), np.uint8), CAMERA, DEPTH, "made here")
-PHOTO = Scene("photo", np.zeros((10, 16, 3), np.uint8))
+ROOM = DemoScene("room", np.full((*SIZE, 3), (200, 100, 50), np.uint8), CAMERA, DEPTH, "made here")
+PHOTO = DemoScene("photo", np.zeros((10, 16, 3), np.uint8))
 
 
 class FakeNode:

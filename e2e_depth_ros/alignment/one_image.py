@@ -1,0 +1,64 @@
+"""One image alone: `align`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from e2e_depth_ros.alignment.result import Alignment
+from e2e_depth_ros.alignment.samples import DEFAULT_MAX_DEPTH_M, DEFAULT_MIN_DEPTH_M, samples_from_pixels
+from e2e_depth_ros.alignment.states import TrackerSettings
+from e2e_depth_ros.alignment.tracker import AlignmentTracker
+from e2e_depth_ros.core.maps import DepthKind, DepthMap
+
+
+def align(
+    relative: NDArray[Any] | DepthMap,
+    u_px: ArrayLike,
+    v_px: ArrayLike,
+    depth_m: ArrayLike,
+    *,
+    kind: DepthKind = DepthKind.AFFINE_INVARIANT,
+    correction: bool = TrackerSettings.correction,
+    min_depth_m: float = DEFAULT_MIN_DEPTH_M,
+    max_depth_m: float = DEFAULT_MAX_DEPTH_M,
+    source: str = "samples",
+) -> Alignment:
+    """Make the relative depth of one image metric, by depth measured at some of its pixels.
+
+    Convention:
+        Pixel (0, 0) is centred at (0, 0). Depth is camera-frame Z, not the length of the ray.
+
+    Example:
+        >>> alignment = align(relative, u_px, v_px, depth_m)
+        >>> if alignment.state is AlignmentState.FRESH:
+        ...     use(alignment.depth_m, alignment.std_m)
+
+    Args:
+        relative: (H, W), the network's output; NaN where invalid. Or a `DepthMap`, which brings its kind.
+        u_px: (N,), columns of the measured pixels.
+        v_px: (N,), rows.
+        depth_m: (N,), metres. Outliers may be among them.
+        kind: What the values of `relative` mean, if it is an array.
+        correction: Whether to correct, between the samples, what one scale and shift leave: more exact near
+            them, but tens of milliseconds a frame.
+        min_depth_m: Nearer measurements are dropped.
+        max_depth_m: Farther measurements are dropped.
+        source: Name of the sensor, for the result.
+
+    Returns:
+        `depth_m` and `std_m` (H, W), `scale`, `shift_m`, and `state` with its `reason`. When the
+        measurements contradict the image the state is lost, and the depth is NaN.
+
+    Raises:
+        InvalidInputError: Shapes don't fit.
+    """
+    if not isinstance(relative, DepthMap):
+        values = np.asarray(relative, dtype=np.float32)
+        relative = DepthMap(values=values, valid=np.isfinite(values), kind=kind)
+    samples = samples_from_pixels(
+        u_px, v_px, depth_m, relative.size, min_depth_m=min_depth_m, max_depth_m=max_depth_m, source=source
+    )
+    return AlignmentTracker(TrackerSettings(correction=correction)).update(relative, 0, samples)

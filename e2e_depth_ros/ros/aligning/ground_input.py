@@ -1,0 +1,128 @@
+"""The ground that the camera sees, where its height above it can be known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from std_msgs.msg import Header
+
+from e2e_depth_ros.alignment.ground import Ground, find_ground
+from e2e_depth_ros.alignment.samples import Samples
+from e2e_depth_ros.alignment.track import LateSamples
+from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.maps import DepthMap
+from e2e_depth_ros.ros.aligning.transforms import TransformError, Transforms
+from e2e_depth_ros.ros.aligning.waiting import Measurement, WaitingMeasurements
+from e2e_depth_ros.ros.declarations.depth_parameters import Parameters
+from e2e_depth_ros.ros.inputs.frame_view import FrameView
+from e2e_depth_ros.ros.messages.stamps import stamp_ns
+
+_PERIOD_NS: Final = 200_000_000  # to find the ground takes long, and between two frames it stays
+
+
+class Sighting(NamedTuple):
+    """What the ground tells at a frame.
+
+    Attributes:
+        samples: Of this frame; None without.
+        late: Of earlier frames, whose transform came only now.
+        absence: Why the ground gave nothing when it was last looked for; or that it did.
+    """
+
+    samples: Samples | None
+    late: list[LateSamples]
+    absence: str
+
+
+class GroundInput:
+    """Looks for the ground now and then. For one thread."""
+
+    def __init__(self, transforms: Transforms) -> None:
+        """Start without having looked.
+
+        Args:
+            transforms: Finds where the ground is.
+        """
+        self._transforms = transforms
+        self._waiting: WaitingMeasurements[Ground] = WaitingMeasurements()
+        self._looked_ns: int | None = None
+        self._absence = ""
+
+    def reset(self) -> None:
+        """Look anew at the next frame."""
+        self._waiting.clear()
+        self._looked_ns = None
+
+    def look(
+        self,
+        relative: DepthMap,
+        header: Any,
+        view: FrameView,
+        parameters: Parameters,
+        why_uncalibrated: Callable[[FrameView], str],
+    ) -> Sighting | None:
+        """Look for the ground in a frame, unless that was done a moment ago.
+
+        Args:
+            relative: The network's depth of the frame.
+            header: The frame's.
+            view: The frame.
+            parameters: The camera's height, or the frame on the ground.
+            why_uncalibrated: Says why a view has no camera.
+
+        Returns:
+            What it tells; None where the parameters say nothing of the ground.
+        """
+        if not (parameters.camera_height or parameters.ground_frame):
+            return None
+        frame_ns = stamp_ns(header)
+        placed, refusals = self._waiting.take_placed(frame_ns, parameters.transform_timeout)
+        for refusal in refusals:
+            self._absence = str(refusal)
+        late = []
+        for earlier in placed:
+            self._absence = earlier.found.reason
+            if earlier.found.samples is not None:
+                late.append(LateSamples(earlier.relative, earlier.frame_ns, earlier.found.samples))
+        samples = None
+        if self._looked_ns is None or abs(frame_ns - self._looked_ns) >= _PERIOD_NS:
+            self._looked_ns = frame_ns
+            if view.camera is None:
+                why = why_uncalibrated(view)
+                self._absence = f"the ground cannot be measured without a usable camera_info: {why}"
+            else:
+                samples = self._seen(relative, header, view.camera, parameters)
+        return Sighting(samples, late, self._absence)
+
+    def _seen(
+        self, relative: DepthMap, header: Any, camera: Camera, parameters: Parameters
+    ) -> Samples | None:
+        find = partial(self._found, relative, header, camera, parameters)
+        try:
+            ground = find()
+        except TransformError as error:
+            self._absence = f"ground_frame: transform: {error}"
+            if error.may_come and parameters.transform_timeout > 0 and stamp_ns(header) > 0:
+                self._waiting.add(stamp_ns(header), relative, Measurement("ground_frame", find, 0, error))
+            return None
+        self._absence = ground.reason
+        return ground.samples
+
+    def _found(self, relative: DepthMap, header: Any, camera: Camera, parameters: Parameters) -> Ground:
+        height_m, down = parameters.camera_height, None
+        if not height_m:
+            ground = Header(frame_id=parameters.ground_frame, stamp=header.stamp)
+            height_m, down = _height_and_down(self._transforms.pose(header, ground))
+            if height_m <= 0:
+                return Ground(None, f"the camera is {-height_m:.3f} m below {parameters.ground_frame}")
+        return find_ground(relative, camera, height_m, down=down)
+
+
+def _height_and_down(camera_from_ground: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    """Height of the camera, metres, above the x-y plane of a frame with z up; and (3,) where down is."""
+    up = camera_from_ground[:3, 2]
+    return -float(up @ camera_from_ground[:3, 3]), -up

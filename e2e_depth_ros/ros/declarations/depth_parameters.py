@@ -1,0 +1,265 @@
+"""The depth node's parameters, declared once.
+
+From this declaration come the descriptors that ROS tools show, the checks, the typed struct that the node
+reads, and what `deployment.declaration_docs` writes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings
+from e2e_depth_ros.alignment.samples import MAX_SAMPLES, samples_from_points
+from e2e_depth_ros.alignment.states import TrackerSettings
+from e2e_depth_ros.core.colours import COLORMAPS, colours_from_depth
+from e2e_depth_ros.ros.declarations.declaration import (
+    BadParameterError,
+    Changes,
+    declarations_from_struct,
+    parameter,
+    parameter_for,
+)
+from e2e_depth_ros.ros.declarations.sampling_parameters import SamplingParameters
+
+_QUATERNION_TOLERANCE: Final = 0.05  # one decimal place may be off by as much; a number forgotten is more
+_FARTHEST_M: Final = 1e7  # beyond any map's origin
+
+_ORDERED: Final = (("min_depth", "max_depth"), ("sparse_min_depth", "sparse_max_depth"))
+
+
+@dataclass(frozen=True)
+class Parameters(SamplingParameters):
+    """The values of all parameters: checked, and read-only.
+
+    Each is described in its declaration, see `DECLARATIONS`.
+    """
+
+    rectify: str = parameter(
+        "auto",
+        "Whether to remove lens distortion. always: as camera_info says. never: images are taken as"
+        " rectified. auto: unless the name of the image topic contains image_rect.",
+        choices=("auto", "always", "never"),
+        # The words of old, which YAML reads as booleans unless they are quoted.
+        aliases={"on": "always", "off": "never", True: "always", False: "never"},
+    )
+    approx_sync_max_interval: float = parameter(
+        0.1,
+        "How far apart, in seconds, the stamps of an image and of sparse samples may be.",
+        bounds=(0.0, 10.0),
+    )
+    sparse_extrinsics: tuple[float, ...] = parameter(
+        (0.0,) * 7,
+        "Pose of the sparse points' frame in the camera's optical frame: x y z in metres, quaternion x y z w"
+        " of length 1. All zero: ask TF. Where it is given, clouds of another frame_id than the first one's"
+        " are refused until ~/reset_alignment.",
+    )
+    transform_timeout: float = parameter(
+        1.0,
+        "How long, in seconds by the stamps of the images, sparse samples and the ground wait for a transform"
+        " that TF does not know yet. Images never wait.",
+        bounds=(0.0, 5.0),
+    )
+    fixed_frame: str = parameter(
+        "",
+        "A frame that stands still, say odom: TF then tells how the camera moved between the stamps of sparse"
+        " samples and image, and that is taken out. Empty: none.",
+    )
+    sparse_depth_transport: str = parameter(
+        "raw",
+        "raw subscribes to sparse_depth, the others to sparse_depth/compressed (PNG) and"
+        " sparse_depth/compressedDepth (PNG or RVL).",
+        changes=Changes.UNCONFIGURED,
+        choices=("raw", "compressed", "compressedDepth"),
+    )
+    sparse_min_depth: float = parameter_for(
+        samples_from_points,
+        "min_depth_m",
+        "Nearer samples, in metres along the optical axis, are dropped.",
+        bounds=(0.0, 1000.0),
+    )
+    sparse_max_depth: float = parameter_for(
+        samples_from_points,
+        "max_depth_m",
+        "Farther samples, in metres along the optical axis, are dropped.",
+        bounds=(0.0, 10000.0),
+    )
+    max_samples: int = parameter(
+        MAX_SAMPLES,
+        "Of more samples in a frame than this, about so many are used.",
+        bounds=(1, MAX_SAMPLES),
+    )
+    correction: bool = parameter_for(
+        TrackerSettings,
+        "correction",
+        "Whether to correct, between the samples, what one scale and shift leave: more exact near them, but"
+        " tens of milliseconds a frame.",
+    )
+    fresh_duration: float = parameter_for(
+        TrackerSettings,
+        "fresh_duration_s",
+        "How long, in seconds, samples count as recent; a sensor slower than the camera needs at least its"
+        " period, and what TF is late on top. After it the scale is held, and other sources of it are asked.",
+        bounds=(0.01, 3600.0),
+    )
+    hold_duration: float = parameter_for(
+        TrackerSettings,
+        "hold_duration_s",
+        "How long, in seconds, the last scale serves after the last samples; then it is lost, and metric"
+        " topics fall silent.",
+        bounds=(0.01, 3600.0),
+    )
+    publish_degraded: bool = parameter(
+        True,
+        "Whether metric topics publish while the alignment is degraded: too few samples, too alike or too"
+        " contradictory.",
+    )
+    publish_held: bool = parameter(
+        True,
+        "Whether metric topics publish while the scale is held: without recent samples, or given by"
+        " fixed_scale.",
+    )
+    camera_height: float = parameter(
+        0.0,
+        "Height of the camera above the ground, in metres; where no samples come, the ground it sees gives"
+        " the scale. 0: ask TF for ground_frame.",
+        bounds=(0.0, 100.0),
+    )
+    ground_frame: str = parameter(
+        "",
+        "A frame on the ground with z up, say base_footprint: TF then gives the camera's height and tilt."
+        " Empty: none.",
+    )
+    fixed_scale: float = parameter(
+        0.0,
+        "Metres (for disparity 1 / metres) for each unit of the network's depth, where nothing measures it;"
+        " 0: unknown.",
+        bounds=(0.0, 10000.0),
+    )
+    fixed_shift: float = parameter(
+        0.0,
+        "Metres (for disparity 1 / metres) at 0 of the network's depth; goes with fixed_scale.",
+        bounds=(-1000.0, 1000.0),
+    )
+    min_depth: float = parameter_for(
+        CloudFilterSettings,
+        "min_depth",
+        "Nearer depth, in metres, is left out of points.",
+        bounds=(0.0, 1000.0),
+    )
+    max_depth: float = parameter_for(
+        CloudFilterSettings,
+        "max_depth",
+        "Farther depth, in metres, is left out of points.",
+        bounds=(0.0, 10000.0),
+    )
+    confidence_threshold: float = parameter_for(
+        CloudFilterSettings,
+        "confidence_threshold",
+        "Pixels of lower confidence are left out of points; 0 keeps all.",
+        bounds=(0.0, 1.0),
+    )
+    remove_edges: bool = parameter_for(
+        CloudFilterSettings,
+        "remove_edges",
+        "Whether to leave out of points what flies between two surfaces, at depth edges.",
+    )
+    decimation: int = parameter_for(
+        CloudFilterSettings,
+        "decimation",
+        "points has only every n-th row and column of the image.",
+        bounds=(1, 64),
+    )
+    voxel_size: float = parameter_for(
+        CloudFilterSettings,
+        "voxel_size",
+        "points keeps one of each cube of this edge length, in metres; 0 keeps all.",
+        bounds=(0.0, 10.0),
+    )
+    noise_filter_radius: float = parameter_for(
+        CloudFilterSettings,
+        "noise_filter_radius",
+        "Points without noise_filter_min_neighbors others within this distance, in metres, are left out; 0"
+        " keeps all.",
+        bounds=(0.0, 10.0),
+    )
+    noise_filter_min_neighbors: int = parameter_for(
+        CloudFilterSettings,
+        "noise_filter_min_neighbors",
+        "How many others a point needs within noise_filter_radius, among the 24 pixels around it.",
+        bounds=(1, 24),
+    )
+    far_returns: bool = parameter_for(
+        CloudFilterSettings,
+        "far_returns",
+        "Whether pixels beyond max_depth give a point at max_depth, so that costmaps clear the space before"
+        " it.",
+    )
+    relative_range: str = parameter(
+        "network",
+        "Range of depth/image_relative. network: as predicted, steady over time. image: the nearest pixel of"
+        " each image is 0 and its farthest 1.",
+        choices=("network", "image"),
+    )
+    colormap: str = parameter_for(
+        colours_from_depth,
+        "colormap",
+        "Colours of depth/image_color, far to near.",
+        choices=COLORMAPS,
+    )
+    remove_masked_points: bool = parameter(
+        False,
+        "Whether to leave out of points what mask/image covers; without a mask of about the image's time"
+        " there are no points.",
+        changes=Changes.UNCONFIGURED,
+    )
+    remove_masked_samples: bool = parameter(
+        False,
+        "Whether to align without the samples that lie on what mask/image covers; without a mask of about the"
+        " image's time none is used.",
+        changes=Changes.UNCONFIGURED,
+    )
+    mask_max_age: float = parameter(
+        10.0,
+        "Masks whose stamp is farther than this, in seconds, from the image's are ignored: what moves has"
+        " left them.",
+        bounds=(0.0, 3600.0),
+    )
+    mask_dilation: int = parameter(
+        8,
+        "By how many pixels masks are widened, for edges that are not exact and things that move.",
+        bounds=(0, 500),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_extrinsics(self.sparse_extrinsics)
+        for lower, upper in _ORDERED:
+            low, high = getattr(self, lower), getattr(self, upper)
+            if low >= high:
+                raise BadParameterError(f"parameter {lower}: expected below {upper} {high:g}, got {low:g}")
+
+    @property
+    def uses_mask(self) -> bool:
+        """Whether anything is to be left out by mask/image."""
+        return self.remove_masked_points or self.remove_masked_samples
+
+
+def _check_extrinsics(numbers: tuple[float, ...]) -> None:
+    """Refuse what is no pose. A quaternion of another length than 1 is mistyped: normalised it would lie."""
+    if not any(numbers):
+        return
+    name = "parameter sparse_extrinsics"
+    length = math.sqrt(sum(number * number for number in numbers[3:]))
+    if abs(length - 1) > _QUATERNION_TOLERANCE:
+        raise BadParameterError(
+            f"{name}: expected x y z and a quaternion x y z w of length 1, or all zero for TF,"
+            f" got a quaternion of length {length:.3g} in {list(numbers)}"
+        )
+    if max(abs(number) for number in numbers[:3]) > _FARTHEST_M:
+        raise BadParameterError(f"{name}: expected x y z of at most {_FARTHEST_M:g} m, got {list(numbers)}")
+
+
+DECLARATIONS: Final = declarations_from_struct(Parameters)
+"""All parameters by name."""

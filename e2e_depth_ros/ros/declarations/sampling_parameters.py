@@ -1,0 +1,75 @@
+"""The parameters that say how a network samples that starts from noise; see `declaration`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from e2e_depth_ros.model.sampling import DOMAINS, SPACINGS, Sampling
+from e2e_depth_ros.ros.declarations.declaration import Changes, parameter_for, settings_from_parameters
+from e2e_depth_ros.ros.declarations.image_parameters import ImageParameters
+
+
+@dataclass(frozen=True)
+class SamplingParameters(ImageParameters):
+    """The values of these parameters: checked, and read-only."""
+
+    denoising_steps: int = parameter_for(
+        Sampling,
+        "steps",
+        "Steps from noise to depth, for models of Marigold's kind; 0 for the checkpoint's own number. Models"
+        " that answer in one step, such as the embedded one, refuse more than 1.",
+        none=0,
+        changes=Changes.UNCONFIGURED,
+        bounds=(0, 1000),
+    )
+    timestep_spacing: str = parameter_for(
+        Sampling,
+        "spacing",
+        "How the denoising steps are chosen; trailing is right with few of them.",
+        changes=Changes.UNCONFIGURED,
+        choices=SPACINGS,
+    )
+    ensemble_size: int = parameter_for(
+        Sampling,
+        "ensemble_size",
+        "Predictions per image that become one, for models that start from noise. From 3 on their"
+        " disagreement lowers confidence/image.",
+        changes=Changes.UNCONFIGURED,
+        bounds=(1, 100),
+    )
+    noise_seed: int = parameter_for(
+        Sampling,
+        "seed",
+        "Seed of that noise, the same for each image; -1 draws other noise each time.",
+        none=-1,
+        changes=Changes.UNCONFIGURED,
+        bounds=(-1, 2**31 - 1),
+    )
+    latent_carry: float = parameter_for(
+        Sampling,
+        "carry",
+        "Share of the last image's result in what the next starts from, against flicker, for models that"
+        " start from noise; 0.1 is usual, 0 off. ~/reset_alignment and a clock that goes back end it.",
+        changes=Changes.UNCONFIGURED,
+        bounds=(0.0, 1.0),
+    )
+    scene_domain: str = parameter_for(
+        Sampling,
+        "domain",
+        "Kind of scene, for models that want to be told (GeoWizard).",
+        changes=Changes.UNCONFIGURED,
+        choices=DOMAINS,
+    )
+    batch_memory: int = parameter_for(
+        Sampling,
+        "batch_memory_mb",
+        "Memory, in MB, that one pass of the network may take besides its weights, about; ensembles run in"
+        " parts that fit.",
+        changes=Changes.UNCONFIGURED,
+        bounds=(1, 1_000_000),
+    )
+
+    @property
+    def sampling(self) -> Sampling:
+        """How the network samples, if it starts from noise."""
+        return settings_from_parameters(Sampling, self)

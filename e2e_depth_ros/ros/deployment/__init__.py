@@ -1,0 +1,1 @@
+"""What stands beside the nodes: launch files, the middleware, security, files made from the declarations."""

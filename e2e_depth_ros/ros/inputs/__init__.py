@@ -1,0 +1,1 @@
+"""What comes with a frame: the image, its calibration, masks."""

@@ -1,0 +1,1 @@
+"""The nodes, and the way of a frame through them."""

@@ -1,0 +1,78 @@
+"""What is wrong with the command line or a parameter file is told in one line, before anything is loaded."""
+
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+
+from ..conftest import NodeProcess
+
+pytestmark = pytest.mark.timeout(300)
+
+FILES = {
+    "syntax": "/**:\n  ros__parameters:\n    a: [1\n",
+    "no value": "/**:\n  ros__parameters:\n    ground_frame:\n",
+    "types mixed": "/**:\n  ros__parameters:\n    sparse_extrinsics: [0, 0.5]\n",
+    "no ros__parameters": "/**:\n  min_depth: 1\n",
+    "deep": "/**:\n  ros__parameters:\n    a: " + "[" * 5000 + "\n",
+    "bytes": "\x00\x01\ufffd",
+    "bad value": "/**:\n  ros__parameters:\n    min_depth: near\n",
+    "forged": '/**:\n  ros__parameters:\n    min_depth: "x\\n[INFO] all is well"\n',
+}
+
+
+def assert_one_line(process, *words):
+    assert process.popen.wait(timeout=120) == 2, process.output
+    lines = process.output.strip().splitlines()
+    assert len(lines) == 1, process.output
+    assert lines[0].startswith("depth_node: ")
+    assert lines[0].isprintable()
+    for word in words:
+        assert word in lines[0]
+
+
+@pytest.mark.parametrize("content", FILES.values(), ids=FILES)
+def test_bad_parameter_file(tmp_path, content):
+    file = tmp_path / "parameters.yaml"
+    file.write_text(content, encoding="utf-8")
+    assert_one_line(NodeProcess(tmp_path / "log", arguments=["--params-file", file]), "param")
+
+
+def test_parameter_file_that_is_none(tmp_path):
+    missing = tmp_path / "nowhere.yaml"
+    assert_one_line(NodeProcess(tmp_path / "log", arguments=["--params-file", missing]), str(missing))
+    assert_one_line(NodeProcess(tmp_path / "log", arguments=["--params-file", tmp_path]), str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-r", "image_raw:=bad name"],
+        ["-r", "image_raw:=/a//b"],
+        ["-r", "image_raw"],
+        ["-r"],
+        ["-r", "__ns:=/bad/ns/"],
+        ["-r", "__node:=1a"],
+        ["-p", "model:="],
+        ["-p", "model"],
+        ["-p"],
+        ["--unknown"],
+        ["--log-level", "loud"],
+        ["-e", "relative"],
+        ["-p", "use_sim_time:=maybe"],
+        ["-p", "ground_frame:=no"],
+    ],
+    ids=" ".join,
+)
+def test_bad_arguments(tmp_path, arguments):
+    assert_one_line(NodeProcess(tmp_path / "log", arguments=arguments))
+
+
+def test_bad_qos_override(model_folder, tmp_path):
+    """It shows once the node subscribes."""
+    parameters = {"model": model_folder, "qos_overrides./image_raw.subscription.reliability": "bogus"}
+    process = NodeProcess(tmp_path / "log", parameters)
+    assert process.popen.wait(timeout=300) == 2
+    errors = [line for line in process.output.splitlines() if not line.startswith("[INFO]")]
+    assert len(errors) == 1, process.output
+    for word in ("qos_overrides./image_raw.subscription.reliability", "best_effort", "'bogus'"):
+        assert word in errors[0]
