@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.depth_fit import MAX_DEPTH_M, MIN_DEPTH_M, in_range
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import NormalMap
 from e2e_depth_ros.evaluation.frames import MeasuredFrame
-
-MIN_DEPTH_M = 1e-3
-MAX_DEPTH_M = 80.0
 
 _ROUGHNESS = 0.01  # relative: how far a smooth surface may be from its plane
 
@@ -71,8 +69,7 @@ def read_depth_target(
             raise InvalidInputError(
                 f"expected depth of the image's size {size}, got {depth.shape} in {frame.name}"
             )
-        with np.errstate(invalid="ignore"):
-            row, column = np.nonzero((depth >= min_depth_m) & (depth <= max_depth_m))
+        row, column = np.nonzero(in_range(depth, min_depth_m, max_depth_m))
         target = DepthTarget(size, row, column, depth[row, column], "depth")
     else:
         target = _target_from_points(frame, size, min_depth_m, max_depth_m)
@@ -100,7 +97,7 @@ def _target_from_points(
     u, v = camera.project(local)
     with np.errstate(invalid="ignore"):
         inside = (u >= -0.5) & (u < size[1] - 0.5) & (v >= -0.5) & (v < size[0] - 0.5)
-        usable = inside & (local[:, 2] >= min_depth_m) & (local[:, 2] <= max_depth_m)
+    usable = inside & in_range(local[:, 2], min_depth_m, max_depth_m)
     row, column = (np.rint(pixels[usable]).astype(np.int64) for pixels in (v, u))
     depth = local[usable, 2].astype(np.float32)
     order = np.argsort(depth, kind="stable")

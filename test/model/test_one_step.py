@@ -8,7 +8,8 @@ import torch
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.checkpoint import load_checkpoint
-from e2e_depth_ros.model.one_step import OneStepModel, depth_from_decoded, normals_from_decoded
+from e2e_depth_ros.model.estimate import depth_from_decoded, normals_from_decoded
+from e2e_depth_ros.model.one_step import OneStepModel
 from e2e_depth_ros.model.task import Task
 
 

@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
 from e2e_depth_ros.model.checkpoint import load_checkpoint, read_facts, write_checkpoint
 from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER, denoising_step
+from e2e_depth_ros.model.estimate import depth_from_decoded
 from e2e_depth_ros.model.estimator import Estimator
 from e2e_depth_ros.model.noise import pyramid_noise
-from e2e_depth_ros.model.one_step import depth_from_decoded
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.datasets import Batch

@@ -11,11 +11,12 @@ from e2e_depth_ros.model.checkpoint import facts_of_new_model
 from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER
 from e2e_depth_ros.model.facts import MARIGOLD_AXES, CheckpointFacts
 from e2e_depth_ros.model.family import Family
+from e2e_depth_ros.model.forward import pixels_from_images
 from e2e_depth_ros.model.multi_step import MultiStepModel
 from e2e_depth_ros.model.samplers import ScheduleSampler, ddim_scheduler
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.architecture import build_model
-from e2e_depth_ros.training.datasets import Batch, pixels_from_images
+from e2e_depth_ros.training.datasets import Batch
 from e2e_depth_ros.training.noising import Noising
 from e2e_depth_ros.training.objectives.base import Losses
 from e2e_depth_ros.training.objectives.maps import MapObjective

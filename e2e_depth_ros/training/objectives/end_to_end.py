@@ -10,10 +10,11 @@ from torch import Tensor
 
 from e2e_depth_ros.model.checkpoint import facts_of_new_model
 from e2e_depth_ros.model.facts import CheckpointFacts
+from e2e_depth_ros.model.forward import pixels_from_images
 from e2e_depth_ros.model.one_step import OneStepModel
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.architecture import build_model
-from e2e_depth_ros.training.datasets import Batch, pixels_from_images
+from e2e_depth_ros.training.datasets import Batch
 from e2e_depth_ros.training.objectives.base import Losses
 from e2e_depth_ros.training.objectives.maps import MapObjective, map_losses
 from e2e_depth_ros.training.recipe import LossRecipe, Recipe

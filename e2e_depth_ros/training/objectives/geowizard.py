@@ -13,12 +13,13 @@ from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.checkpoint import find_checkpoint, load_checkpoint, read_facts, write_checkpoint
 from e2e_depth_ros.model.facts import CheckpointFacts
 from e2e_depth_ros.model.family import Family
+from e2e_depth_ros.model.forward import pixels_from_images
 from e2e_depth_ros.model.geowizard import GeoWizardModel
 from e2e_depth_ros.model.prompt import prompt_embeddings
 from e2e_depth_ros.model.samplers import OneStepSampler
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
-from e2e_depth_ros.training.datasets import Batch, pixels_from_images
+from e2e_depth_ros.training.datasets import Batch
 from e2e_depth_ros.training.objectives.base import Losses
 from e2e_depth_ros.training.objectives.maps import MapObjective, map_losses
 from e2e_depth_ros.training.recipe import Recipe

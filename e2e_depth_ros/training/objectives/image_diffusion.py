@@ -13,11 +13,12 @@ from safetensors.torch import save_file
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.checkpoint import facts_of_new_model, write_checkpoint
 from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER, denoising_step
+from e2e_depth_ros.model.forward import pixels_from_images
 from e2e_depth_ros.model.one_step import OneStepModel
 from e2e_depth_ros.model.prompt import PROMPT_FILE
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.architecture import build_autoencoder, build_unet
-from e2e_depth_ros.training.datasets import Batch, pixels_from_images
+from e2e_depth_ros.training.datasets import Batch
 from e2e_depth_ros.training.noising import Noising
 from e2e_depth_ros.training.objectives.base import Losses, Objective
 from e2e_depth_ros.training.recipe import ModelRecipe, Recipe
