@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,17 @@ __all__ = [
 
 @dataclass(frozen=True)
 class LoadedCheckpoint:
-    """A checkpoint in memory, every tensor of it verified."""
+    """A checkpoint in memory, every tensor of it verified.
+
+    Attributes:
+        facts: What it is.
+        model: The network. Steps, spacing and domain of the sampling are built into it.
+        sampling: How it is sampled, with the number of steps.
+    """
 
     facts: CheckpointFacts
     model: LatentNetwork
+    sampling: Sampling
 
 
 def load_checkpoint(
@@ -78,7 +85,7 @@ def load_checkpoint(
     check_sampling(facts, chosen)
     unet, vae = load_parts(facts, dtype)
     network = network_for(facts, unet, vae, chosen, dtype, padded_prompt=padded_prompt)
-    return LoadedCheckpoint(facts, network.eval())
+    return LoadedCheckpoint(facts, network.eval(), replace(chosen, steps=chosen.steps or facts.steps))
 
 
 def load_parts(facts: CheckpointFacts, dtype: torch.dtype = torch.float32) -> tuple[nn.Module, nn.Module]:

@@ -22,7 +22,7 @@ from e2e_depth_ros.model.config_checks import MAX_RESOLUTION
 from e2e_depth_ros.model.estimate import Estimate
 from e2e_depth_ros.model.forward import forward
 from e2e_depth_ros.model.latent_network import LatentNetwork
-from e2e_depth_ros.model.networks import check_sampling
+from e2e_depth_ros.model.memory import DEFAULT_BATCH_MEMORY_MB, batch_that_fits, check_batch_memory
 from e2e_depth_ros.model.placement import device_named, dtype_named, use_threads
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
@@ -43,8 +43,11 @@ class Estimator:
         device: Where to run.
         processing_resolution: Longer edge, pixels, at which the network works; 0 is the image's own size,
             None the checkpoint's.
-        sampling: How a network that starts from noise samples; None for the defaults. Its steps and spacing
-            are those that the checkpoint was loaded with.
+        batch_memory_mb: About how much memory, 10^6 bytes, the activations of one pass may take besides the
+            weights. Ensembles and batches run in parts that fit; a single image always runs.
+
+    Raises:
+        InvalidInputError: An argument is impossible.
     """
 
     def __init__(
@@ -53,11 +56,11 @@ class Estimator:
         *,
         device: torch.device | None = None,
         processing_resolution: int | None = None,
-        sampling: Sampling | None = None,
+        batch_memory_mb: int = DEFAULT_BATCH_MEMORY_MB,
     ) -> None:
         self.facts: CheckpointFacts = checkpoint.facts
-        self.sampling = sampling or Sampling()
-        check_sampling(self.facts, self.sampling)
+        self.sampling: Sampling = checkpoint.sampling
+        self.batch_memory_mb = check_batch_memory(batch_memory_mb)
         self._last: tuple[object, Tensor] | None = None  # of what, and its latents
         self.device = device or torch.device("cpu")
         if processing_resolution is not None and not 0 <= processing_resolution <= MAX_RESOLUTION:
@@ -89,6 +92,7 @@ class Estimator:
         num_threads: int | None = None,
         padded_prompt: bool = False,
         sampling: Sampling | None = None,
+        batch_memory_mb: int = DEFAULT_BATCH_MEMORY_MB,
     ) -> Estimator:
         """Load a checkpoint onto a device.
 
@@ -104,6 +108,7 @@ class Estimator:
             num_threads: Threads of torch on the CPU, for the whole process; None leaves them.
             padded_prompt: Ask by the empty prompt of 77 tokens instead of 2.
             sampling: How to sample; None for the defaults.
+            batch_memory_mb: See the class.
 
         Raises:
             CheckpointError: The checkpoint isn't there or isn't whole.
@@ -121,7 +126,7 @@ class Estimator:
             checkpoint,
             device=chosen_device,
             processing_resolution=processing_resolution,
-            sampling=sampling,
+            batch_memory_mb=batch_memory_mb,
         )
 
     @property
@@ -192,7 +197,7 @@ class Estimator:
         """Return how many images or members fit into the memory of one pass, at least one."""
         height, width = framing.padded_size
         bytes_each = self.facts.activation_floats * height * width * self.dtype.itemsize
-        return max(1, self.sampling.batch_memory_mb * 10**6 // bytes_each)
+        return batch_that_fits(bytes_each, self.batch_memory_mb)
 
     def _check(self, images: Sequence[NDArray[np.uint8]], tasks: Sequence[Task]) -> None:
         if not images:

@@ -117,7 +117,8 @@ def _denoise(
     batch: int | None,
 ) -> Tensor:
     """Predict the latents of each task and member, (B, ...) -> (T * B * E, ...)."""
-    if not network.starts_from_noise:
+    sampler = network.sampler
+    if not sampler.starts_from_noise:
         return network.denoise(latents, tasks, tokens=tokens, batch=batch)
     members = latents.repeat_interleave(sampling.ensemble_size, dim=0)  # (B * E, L, h / f, w / f)
     if tokens is not None:
@@ -127,7 +128,7 @@ def _denoise(
         generator.seed()
     else:
         generator.manual_seed(sampling.seed)
-    noise = network.draw_noise(members.shape, generator, members.dtype).to(members.device)
+    noise = sampler.draw_noise(members.shape, generator, members.dtype).to(members.device)
     start = noise.repeat(len(tasks), 1, 1, 1)  # the same for each task
     if last is not None:
         start = start * (1 - sampling.carry) + last * sampling.carry

@@ -45,10 +45,8 @@ class GeoWizardModel(LatentNetwork):
     ) -> None:
         # Both tasks always run, on one prompt, whichever were asked for.
         prompts = {task: prompt for prompt in prompt_embeddings.values() for task in _PAIR}
-        super().__init__(unet, vae, prompts)
+        super().__init__(unet, vae, prompts, sampler)
         self.tasks = frozenset(_PAIR)
-        self.sampler = sampler
-        self.starts_from_noise = sampler.starts_from_noise
         self.image_encoder = image_encoder
         self.domain = domain
         for name, module in unet.named_modules():
@@ -75,8 +73,7 @@ class GeoWizardModel(LatentNetwork):
         In training `domain` is the images' kind of scene, where version 1 is to be told another than its own;
         version 2 is told by `tokens`, the prompt of each image.
         """
-        if self.starts_from_noise != (start is not None):
-            raise InvalidInputError("expected noise to start from, and only where the network starts from it")
+        self.check_start(start, len(tasks) * len(image_latents))
         if self.image_encoder is not None and tokens is None:
             raise InvalidInputError("expected tokens of the image, which this network attends to")
         if start is None:
@@ -93,11 +90,6 @@ class GeoWizardModel(LatentNetwork):
         )
         predicted = dict(zip(_PAIR, latents.chunk(2), strict=True))
         return torch.cat([predicted[task] for task in tasks])
-
-    def enable_gradient_checkpointing(self) -> None:
-        """Trade time for memory in training: recompute activations of the UNet and VAE going backward."""
-        self.unet.enable_gradient_checkpointing()
-        self.vae.enable_gradient_checkpointing()
 
     def _output(
         self,

@@ -11,8 +11,6 @@ from e2e_depth_ros.model.family import Family
 from e2e_depth_ros.model.geowizard import GeoWizardModel
 from e2e_depth_ros.model.geowizard_clip import load_image_encoder
 from e2e_depth_ros.model.latent_network import LatentNetwork
-from e2e_depth_ros.model.multi_step import MultiStepModel
-from e2e_depth_ros.model.one_step import OneStepModel
 from e2e_depth_ros.model.prompt import prompt_embeddings
 from e2e_depth_ros.model.samplers import (
     OneStepSampler,
@@ -81,11 +79,9 @@ def network_for(
             task: embedding.to(dtype)
             for task, embedding in prompt_embeddings(facts, padded=padded_prompt, text=text).items()
         }
-    if facts.family is Family.ONE_STEP:
-        return OneStepModel(unet, vae, embeddings, facts.step, facts.target_noise)
     sampler = _sampler(facts, sampling)
     if not facts.family.is_joint:
-        return MultiStepModel(unet, vae, embeddings, sampler)
+        return LatentNetwork(unet, vae, embeddings, sampler)
     image_encoder = None
     if facts.sees_image_by_clip and facts.folder is not None:
         image_encoder = load_image_encoder(facts.folder).to(dtype)
@@ -94,7 +90,7 @@ def network_for(
 
 def _sampler(facts: CheckpointFacts, sampling: Sampling) -> Sampler:
     if facts.family.is_one_step:
-        return OneStepSampler(facts.step)
+        return OneStepSampler(facts.step, "zeros" if facts.family.is_joint else facts.target_noise)
     steps = sampling.steps or facts.steps
     if facts.family is Family.CONSISTENCY:
         return ScheduleSampler(consistency_scheduler(facts.scheduler_config), steps)

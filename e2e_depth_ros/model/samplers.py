@@ -1,9 +1,9 @@
-"""How a network's outputs become latents: in one step from zero, or in several from noise."""
+"""How a network's outputs become latents: in one step, or in several from noise."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
 from e2e_depth_ros.model.denoising import DenoisingStep
+from e2e_depth_ros.model.noise import pyramid_noise
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """The network's output for latents, (N, L, h / f, w / f), at a timestep, ()."""
@@ -21,6 +22,11 @@ class Sampler(Protocol):
 
     starts_from_noise: bool
     """False where the start is zero."""
+
+    def draw_noise(
+        self, shape: Sequence[int], generator: torch.Generator, dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """Draw noise to start from, (N, L, h / f, w / f), on the CPU."""
 
     def __call__(self, predict: Predict, start: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return the predicted latents.
@@ -33,12 +39,25 @@ class Sampler(Protocol):
 
 
 class OneStepSampler:
-    """E2E-FT's: one deterministic step from zero (arXiv 2409.11355)."""
+    """E2E-FT's: one deterministic step from zero (arXiv 2409.11355), or from noise in its ablations.
 
-    starts_from_noise = False
+    Args:
+        step: From the network's output to latents.
+        target_noise: What it starts from: "zeros", "gaussian" or "pyramid".
+    """
 
-    def __init__(self, step: DenoisingStep) -> None:
+    def __init__(self, step: DenoisingStep, target_noise: str = "zeros") -> None:
         self.step = step
+        self.target_noise = target_noise
+        self.starts_from_noise = target_noise != "zeros"
+
+    def draw_noise(
+        self, shape: Sequence[int], generator: torch.Generator, dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """See `Sampler`."""
+        if self.target_noise == "pyramid":
+            return pyramid_noise(shape, generator).to(dtype)
+        return _gaussian_noise(shape, generator, dtype)
 
     def __call__(
         self,
@@ -47,7 +66,8 @@ class OneStepSampler:
         generator: torch.Generator | None = None,  # noqa: ARG002 - nothing is drawn
     ) -> Tensor:
         """See `Sampler`."""
-        return self.step(predict(start, torch.tensor(self.step.timestep, device=start.device)))
+        output = predict(start, torch.tensor(self.step.timestep, device=start.device))
+        return self.step(output, start if self.starts_from_noise else None)
 
 
 class ScheduleSampler:
@@ -71,6 +91,12 @@ class ScheduleSampler:
         except ValueError as error:
             known = scheduler.config.get("original_inference_steps") or scheduler.config.num_train_timesteps
             raise InvalidInputError(f"expected 1 to {known} denoising steps, got {steps}") from error
+
+    def draw_noise(
+        self, shape: Sequence[int], generator: torch.Generator, dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """See `Sampler`."""
+        return _gaussian_noise(shape, generator, dtype)
 
     def __call__(self, predict: Predict, start: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """See `Sampler`."""
@@ -99,6 +125,10 @@ def consistency_scheduler(config: Mapping[str, Any]) -> Any:
     from diffusers.schedulers import LCMScheduler  # noqa: PLC0415 - slow
 
     return _scheduler(LCMScheduler, config)
+
+
+def _gaussian_noise(shape: Sequence[int], generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    return torch.randn(tuple(shape), generator=generator, dtype=dtype)
 
 
 def _scheduler(scheduler_class: Any, config: Mapping[str, Any]) -> Any:

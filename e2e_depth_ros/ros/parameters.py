@@ -252,7 +252,6 @@ class Parameters(ImageParameters):
             seed=None if self.noise_seed < 0 else self.noise_seed,
             carry=self.latent_carry,
             domain=self.scene_domain,
-            batch_memory_mb=self.batch_memory,
         )
 
     @property

@@ -19,7 +19,7 @@ from e2e_depth_ros.model.checkpoint import (
     read_facts,
     write_checkpoint,
 )
-from e2e_depth_ros.model.one_step import OneStepModel
+from e2e_depth_ros.model.latent_network import LatentNetwork
 from e2e_depth_ros.model.task import Task
 
 _WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -153,8 +153,8 @@ def test_what_is_written_is_what_is_read(tiny_checkpoint: Callable[..., Path], t
 
 def test_diffusers_reads_what_is_written(tiny_checkpoint: Callable[..., Path], tmp_path: Path) -> None:
     model = load_checkpoint(tiny_checkpoint("embedded")).model
-    new = OneStepModel(
-        model.unet, model.vae, {task: model.prompt_embedding(task) for task in Task}, model.step
+    new = LatentNetwork(
+        model.unet, model.vae, {task: model.prompt_embedding(task) for task in Task}, model.sampler
     )
     facts = facts_of_new_model("new", new.unet, new.vae, tasks=list(Task), processing_resolution=72)
     written = write_checkpoint(tmp_path / "written", new, facts)

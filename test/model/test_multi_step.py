@@ -70,9 +70,10 @@ def test_the_memory_bound_changes_nothing_but_memory(
 
 def test_the_memory_bound_counts_pixels_and_bytes(tiny_checkpoint: Callable[..., Path]) -> None:
     folder = tiny_checkpoint("marigold_depth_v1_1")
-    sampling = Sampling(batch_memory_mb=1)
-    single = Estimator.load(folder, device="cpu", processing_resolution=32, sampling=sampling)
-    half = Estimator.load(folder, device="cpu", dtype="float16", processing_resolution=32, sampling=sampling)
+    single, half = (
+        Estimator.load(folder, device="cpu", dtype=dtype, processing_resolution=32, batch_memory_mb=1)
+        for dtype in ("float32", "float16")
+    )
     floats = single.facts.activation_floats
     assert floats == 8 * 8
     framing = framing_for((21, 34), 32, 8)
@@ -157,12 +158,42 @@ def test_refuses_wrong_noise(tiny_checkpoint: Callable[..., Path]) -> None:
         ({"seed": -1}, "got -1"),
         ({"carry": 1.5}, "0 to 1, got 1.5"),
         ({"carry": float("nan")}, "0 to 1, got nan"),
-        ({"batch_memory_mb": 0}, "1 MB for a pass, got 0"),
     ],
 )
 def test_refuses_impossible_sampling(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         Sampling(**arguments)
+
+
+def test_refuses_no_memory(tiny_checkpoint: Callable[..., Path]) -> None:
+    with pytest.raises(InvalidInputError, match="1 MB for a pass, got 0"):
+        Estimator.load(tiny_checkpoint(), device="cpu", batch_memory_mb=0)
+
+
+@pytest.mark.parametrize(
+    ("layout", "asked", "expected"),
+    [
+        ("marigold_depth_v1_1", None, 4),
+        ("marigold_depth_v1_1", 2, 2),
+        ("marigold_depth_lcm", 3, 3),
+        ("geowizard_v1", 2, 2),
+        ("embedded", None, 1),
+        ("geowizard_e2e_ft", None, 1),
+    ],
+)
+def test_a_network_takes_the_steps_that_its_estimator_tells(
+    tiny_checkpoint: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    layout: str,
+    asked: int | None,
+    expected: int,
+) -> None:
+    estimator = Estimator(load_checkpoint(tiny_checkpoint(layout), sampling=Sampling(steps=asked)))
+    steps = []
+    unet = estimator.model.unet.forward
+    monkeypatch.setattr(estimator.model.unet, "forward", lambda *a, **k: steps.append(a[1]) or unet(*a, **k))
+    estimator.estimate(_image())
+    assert len(steps) == estimator.sampling.steps == expected
 
 
 def test_in_batches_keeps_order() -> None:

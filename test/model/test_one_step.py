@@ -9,12 +9,12 @@ import torch
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.checkpoint import load_checkpoint
 from e2e_depth_ros.model.estimate import depth_from_decoded, normals_from_decoded
-from e2e_depth_ros.model.one_step import OneStepModel
+from e2e_depth_ros.model.latent_network import LatentNetwork
 from e2e_depth_ros.model.task import Task
 
 
 @pytest.fixture
-def model(tiny_checkpoint: Callable[..., Path]) -> OneStepModel:
+def model(tiny_checkpoint: Callable[..., Path]) -> LatentNetwork:
     return load_checkpoint(tiny_checkpoint("embedded")).model
 
 
@@ -22,14 +22,14 @@ def _images(batch: int = 3) -> torch.Tensor:
     return torch.rand(batch, 3, 12, 20, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
-def test_forward_is_repeatable_and_keeps_the_size(model: OneStepModel) -> None:
+def test_forward_is_repeatable_and_keeps_the_size(model: LatentNetwork) -> None:
     with torch.no_grad():
         first, second = model(_images(), Task.DEPTH), model(_images(), Task.DEPTH)
     assert first.shape == (3, 3, 12, 20)
     assert torch.equal(first, second)
 
 
-def test_each_image_may_have_its_own_task(model: OneStepModel) -> None:
+def test_each_image_may_have_its_own_task(model: LatentNetwork) -> None:
     images = _images(2)
     with torch.no_grad():
         mixed = model(images, [Task.NORMALS, Task.DEPTH])
@@ -38,7 +38,7 @@ def test_each_image_may_have_its_own_task(model: OneStepModel) -> None:
     assert (normals - depth).abs().max() > 1e-3
 
 
-def test_gradients_reach_every_part(model: OneStepModel) -> None:
+def test_gradients_reach_every_part(model: LatentNetwork) -> None:
     model.train()
     model(_images(), [Task.DEPTH, Task.NORMALS, Task.DEPTH]).square().mean().backward()
     without = [
@@ -51,7 +51,7 @@ def test_gradients_reach_every_part(model: OneStepModel) -> None:
     assert without == []
 
 
-def test_gradient_checkpointing_changes_no_gradient(model: OneStepModel) -> None:
+def test_gradient_checkpointing_changes_no_gradient(model: LatentNetwork) -> None:
     def gradient() -> torch.Tensor:
         model.zero_grad()
         model(_images(2), Task.DEPTH).square().mean().backward()
@@ -64,7 +64,7 @@ def test_gradient_checkpointing_changes_no_gradient(model: OneStepModel) -> None
     torch.testing.assert_close(gradient(), plain, rtol=1e-4, atol=1e-7)
 
 
-def test_state_holds_the_prompts(model: OneStepModel) -> None:
+def test_state_holds_the_prompts(model: LatentNetwork) -> None:
     state = model.state_dict()
     assert state["prompt_depth"].shape == state["prompt_normals"].shape == (1, 2, 12)
 
@@ -75,7 +75,7 @@ def test_refuses_a_task_it_does_not_serve(tiny_checkpoint: Callable[..., Path]) 
         depth_only(torch.zeros(1, 3, 16, 8), Task.NORMALS)
 
 
-def test_refuses_too_few_tasks(model: OneStepModel) -> None:
+def test_refuses_too_few_tasks(model: LatentNetwork) -> None:
     with pytest.raises(InvalidInputError, match="each of 3 images, got 2"):
         model(_images(3), [Task.DEPTH, Task.DEPTH])
 

@@ -94,8 +94,8 @@ def test_start_keeps_the_noise_and_what_the_output_means(tiny_checkpoint, layout
     scheduler.set_timesteps(1)
     output = torch.randn(1, 4, 6, 9)
     expected = scheduler.step(output, 999, torch.zeros_like(output)).pred_original_sample
-    torch.testing.assert_close(start.model.step(output), expected)
-    assert start.model.step.timestep == 999
+    torch.testing.assert_close(start.model.sampler.step(output), expected)
+    assert start.model.sampler.step.timestep == 999
     assert start.facts.tasks == {Task.DEPTH}
     assert start.model.training
 

@@ -12,7 +12,7 @@ from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER
 from e2e_depth_ros.model.facts import MARIGOLD_AXES, CheckpointFacts
 from e2e_depth_ros.model.family import Family
 from e2e_depth_ros.model.forward import pixels_from_images
-from e2e_depth_ros.model.multi_step import MultiStepModel
+from e2e_depth_ros.model.latent_network import LatentNetwork
 from e2e_depth_ros.model.samplers import ScheduleSampler, ddim_scheduler
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.architecture import build_model
@@ -39,7 +39,7 @@ class Diffusion(MapObjective):
         InvalidInputError: The network can't be trained so.
     """
 
-    model: MultiStepModel
+    model: LatentNetwork
 
     def __init__(self, recipe: Recipe) -> None:
         model, facts, start = _network(recipe)
@@ -72,7 +72,7 @@ class Diffusion(MapObjective):
         return Losses(total, parts)
 
 
-def _network(recipe: Recipe) -> tuple[MultiStepModel, CheckpointFacts, Path | None]:
+def _network(recipe: Recipe) -> tuple[LatentNetwork, CheckpointFacts, Path | None]:
     """Return the network, what it will be, and the checkpoint that it comes from, if any."""
     folder = None
     if recipe.model.start:
@@ -98,4 +98,4 @@ def _network(recipe: Recipe) -> tuple[MultiStepModel, CheckpointFacts, Path | No
         normals_axes=axes,
     )
     sampler = ScheduleSampler(ddim_scheduler(facts.scheduler_config, "trailing"), facts.steps)
-    return MultiStepModel(unet, vae, prompts, sampler).train(), facts, folder
+    return LatentNetwork(unet, vae, prompts, sampler).train(), facts, folder

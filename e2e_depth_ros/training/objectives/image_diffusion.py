@@ -14,8 +14,9 @@ from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.checkpoint import facts_of_new_model, write_checkpoint
 from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER, denoising_step
 from e2e_depth_ros.model.forward import pixels_from_images
-from e2e_depth_ros.model.one_step import OneStepModel
+from e2e_depth_ros.model.latent_network import LatentNetwork
 from e2e_depth_ros.model.prompt import PROMPT_FILE
+from e2e_depth_ros.model.samplers import OneStepSampler
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.architecture import build_autoencoder, build_unet
 from e2e_depth_ros.training.datasets import Batch
@@ -36,7 +37,7 @@ class ImageDiffusion(Objective):
         recipe: All of the training; of the losses nothing is read.
     """
 
-    model: OneStepModel  # for its parts: this network takes many steps, and none of them to depth
+    model: LatentNetwork  # for its parts: this network takes many steps, and none of them to depth
 
     def __init__(self, recipe: Recipe) -> None:
         if recipe.model.start:
@@ -84,13 +85,14 @@ class ImageDiffusion(Objective):
         return checkpoint
 
 
-def _network(recipe: ModelRecipe, seed: int) -> OneStepModel:
+def _network(recipe: ModelRecipe, seed: int) -> LatentNetwork:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         vae = build_autoencoder(recipe.autoencoder)
         unet = build_unet(recipe.unet, vae.config.latent_channels, reads_target=False)
         prompt = torch.randn(1, recipe.unet.prompt_tokens, recipe.unet.prompt_channels)
-    return OneStepModel(unet, vae, {Task.DEPTH: prompt}, denoising_step(ONE_STEP_SCHEDULER)).train()
+    sampler = OneStepSampler(denoising_step(ONE_STEP_SCHEDULER))
+    return LatentNetwork(unet, vae, {Task.DEPTH: prompt}, sampler).train()
 
 
 def _index(path: Path) -> Mapping[str, object]:
