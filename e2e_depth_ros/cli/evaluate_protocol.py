@@ -136,11 +136,10 @@ def _source(
     if protocol.task not in estimator.tasks:
         raise InvalidInputError(f"expected a model that predicts {protocol.task.value} for {protocol.name}")
     sampling = estimator.sampling
-    steps = sampling.steps or estimator.facts.steps
     rows = (
         row
         for row in rows_of(protocol.name)
-        if row.is_of(estimator.facts.name, steps, sampling.ensemble_size, sampling.spacing)
+        if row.is_of(estimator.facts.name, estimator.steps, sampling.ensemble_size, sampling.spacing)
     )
     return EstimatorSource(estimator, (protocol.task,)), _settings(estimator), next(rows, None)
 
@@ -153,6 +152,7 @@ def _settings(estimator: Estimator) -> dict[str, Any]:
         "processing_resolution": estimator.processing_resolution,
         "dtype": str(estimator.dtype),
         **asdict(estimator.sampling),
+        "steps": estimator.steps,
     }
 
 

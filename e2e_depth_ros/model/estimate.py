@@ -14,8 +14,8 @@ from torch import Tensor
 
 from e2e_depth_ros.core.framing import Framing
 from e2e_depth_ros.core.maps import DepthMap, NormalMap
+from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
 from e2e_depth_ros.model.ensemble import ensemble_depth, ensemble_normals
-from e2e_depth_ros.model.facts import CheckpointFacts
 
 _MIN_LENGTH = 1e-6  # of a vector that has a direction
 _MIN_RANGE = 1e-6  # of depth that isn't constant: less is rounding

@@ -12,17 +12,14 @@ from torch import Tensor
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.framing import Framing, framing_for
-from e2e_depth_ros.model.checkpoint import (
-    CheckpointFacts,
-    LoadedCheckpoint,
-    find_checkpoint,
-    load_checkpoint,
-)
-from e2e_depth_ros.model.config_checks import MAX_RESOLUTION
+from e2e_depth_ros.model.checkpoint.configs import MAX_RESOLUTION
+from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
+from e2e_depth_ros.model.checkpoint.locate import find_checkpoint
 from e2e_depth_ros.model.estimate import Estimate
+from e2e_depth_ros.model.families.family import LatentNetwork
+from e2e_depth_ros.model.families.registry import LoadedCheckpoint, load_checkpoint
 from e2e_depth_ros.model.forward import forward
-from e2e_depth_ros.model.latent_network import LatentNetwork
-from e2e_depth_ros.model.memory import DEFAULT_BATCH_MEMORY_MB, batch_that_fits, check_batch_memory
+from e2e_depth_ros.model.memory import DEFAULT_BATCH_MEMORY_MB, batch_that_fits
 from e2e_depth_ros.model.placement import device_named, dtype_named, use_threads
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
@@ -60,7 +57,9 @@ class Estimator:
     ) -> None:
         self.facts: CheckpointFacts = checkpoint.facts
         self.sampling: Sampling = checkpoint.sampling
-        self.batch_memory_mb = check_batch_memory(batch_memory_mb)
+        if batch_memory_mb < 1:
+            raise InvalidInputError(f"expected at least 1 MB for a pass, got {batch_memory_mb}")
+        self.batch_memory_mb = batch_memory_mb
         self._last: tuple[object, Tensor] | None = None  # of what, and its latents
         self.device = device or torch.device("cpu")
         if processing_resolution is not None and not 0 <= processing_resolution <= MAX_RESOLUTION:
@@ -128,6 +127,11 @@ class Estimator:
             processing_resolution=processing_resolution,
             batch_memory_mb=batch_memory_mb,
         )
+
+    @property
+    def steps(self) -> int:
+        """How often it asks the network for an image."""
+        return self.model.sampler.steps
 
     @property
     def tasks(self) -> frozenset[Task]:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from e2e_depth_ros.core.framing import Framing
+from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
 from e2e_depth_ros.model.estimate import Estimate, read_depth, read_normals
-from e2e_depth_ros.model.facts import CheckpointFacts
-from e2e_depth_ros.model.latent_network import LatentNetwork, in_batches
+from e2e_depth_ros.model.families.family import LatentNetwork, in_batches
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
 

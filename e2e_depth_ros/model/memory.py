@@ -2,21 +2,8 @@
 
 from __future__ import annotations
 
-from e2e_depth_ros.core.errors import InvalidInputError
-
 DEFAULT_BATCH_MEMORY_MB = 4000
 """About how much memory, 10^6 bytes, the activations of one pass may take besides the weights."""
-
-
-def check_batch_memory(batch_memory_mb: int) -> int:
-    """Return the memory of a pass, in 10^6 bytes.
-
-    Raises:
-        InvalidInputError: It is none.
-    """
-    if batch_memory_mb < 1:
-        raise InvalidInputError(f"expected at least 1 MB for a pass, got {batch_memory_mb}")
-    return batch_memory_mb
 
 
 def batch_that_fits(bytes_each: int, batch_memory_mb: int) -> int:

@@ -12,6 +12,9 @@ SPACINGS = ("trailing", "leading", "linspace")
 DOMAINS = ("indoor", "outdoor", "object")
 """The kinds of scenes that GeoWizard tells apart."""
 
+TARGET_NOISES = ("zeros", "gaussian", "pyramid")
+"""What a network of one step may start from."""
+
 _MAX_SEED = 2**63 - 1
 
 
@@ -56,3 +59,7 @@ class Sampling:
             raise InvalidInputError(f"expected a share carried over of 0 to 1, got {self.carry:g}")
         if self.domain not in DOMAINS:
             raise InvalidInputError(f"expected a domain among {', '.join(DOMAINS)}, got {self.domain!r}")
+
+
+DEFAULT_SAMPLING = Sampling()
+"""How networks sample unless the user says otherwise."""

@@ -9,10 +9,10 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from diffusers.models.autoencoders.vae import AutoencoderTinyBlock
 from torch import nn
 
-from e2e_depth_ros.model.checkpoint import find_checkpoint, load_autoencoder
-from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER, denoising_step
-from e2e_depth_ros.model.latent_network import LatentNetwork
-from e2e_depth_ros.model.samplers import OneStepSampler
+from e2e_depth_ros.model.checkpoint.locate import find_checkpoint
+from e2e_depth_ros.model.checkpoint.weights import load_autoencoder
+from e2e_depth_ros.model.families.family import LatentNetwork
+from e2e_depth_ros.model.families.one_step import ONE_STEP_SCHEDULER, OneStepSampler, denoising_step
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.recipe import AutoencoderRecipe, ModelRecipe, UNetRecipe
 

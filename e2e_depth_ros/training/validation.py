@@ -14,9 +14,9 @@ from e2e_depth_ros.core.edge_metrics import EdgeMatches, match_edges
 from e2e_depth_ros.core.framing import framing_for
 from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
 from e2e_depth_ros.core.metrics import DepthScores, angle_deg, score_depth
-from e2e_depth_ros.model.facts import CheckpointFacts
+from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
+from e2e_depth_ros.model.families.family import LatentNetwork
 from e2e_depth_ros.model.forward import forward
-from e2e_depth_ros.model.latent_network import LatentNetwork
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.augmentation import View

@@ -12,8 +12,8 @@ from diffusers import DDIMScheduler, MarigoldDepthPipeline, MarigoldNormalsPipel
 from safetensors.torch import load_file
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.model.checkpoint import load_checkpoint, read_facts
 from e2e_depth_ros.model.estimator import Estimator
+from e2e_depth_ros.model.families.registry import load_checkpoint, read_facts
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.datasets import Batch
 from e2e_depth_ros.training.loop import STATE, Trainer, train

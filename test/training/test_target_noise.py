@@ -10,12 +10,12 @@ from diffusers import DDIMScheduler
 from safetensors.torch import load_file
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
-from e2e_depth_ros.model.checkpoint import load_checkpoint, read_facts, write_checkpoint
-from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER, denoising_step
+from e2e_depth_ros.model.checkpoint.writing import write_checkpoint
 from e2e_depth_ros.model.estimate import depth_from_decoded
 from e2e_depth_ros.model.estimator import Estimator
-from e2e_depth_ros.model.noise import pyramid_noise
-from e2e_depth_ros.model.samplers import OneStepSampler
+from e2e_depth_ros.model.families.noise import pyramid_noise
+from e2e_depth_ros.model.families.one_step import ONE_STEP_SCHEDULER, OneStepSampler, denoising_step
+from e2e_depth_ros.model.families.registry import load_checkpoint, read_facts
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.datasets import Batch

@@ -7,13 +7,11 @@ from pathlib import Path
 
 import torch
 
-from e2e_depth_ros.model.checkpoint import facts_of_new_model
-from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER
-from e2e_depth_ros.model.facts import MARIGOLD_AXES, CheckpointFacts
-from e2e_depth_ros.model.family import Family
+from e2e_depth_ros.model.checkpoint.facts import MARIGOLD_AXES, CheckpointFacts
+from e2e_depth_ros.model.families.family import LatentNetwork
+from e2e_depth_ros.model.families.multi_step import DIFFUSION, ScheduleSampler, ddim_scheduler
+from e2e_depth_ros.model.families.one_step import ONE_STEP_SCHEDULER, facts_of_new_model
 from e2e_depth_ros.model.forward import pixels_from_images
-from e2e_depth_ros.model.latent_network import LatentNetwork
-from e2e_depth_ros.model.samplers import ScheduleSampler, ddim_scheduler
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.architecture import build_model
 from e2e_depth_ros.training.datasets import Batch
@@ -92,7 +90,7 @@ def _network(recipe: Recipe) -> tuple[LatentNetwork, CheckpointFacts, Path | Non
     )
     facts = replace(
         facts,
-        family=Family.DIFFUSION,
+        family=DIFFUSION,
         steps=recipe.diffusion.steps,
         scheduler_config=diffusion_scheduler(scheduler, zero_terminal_snr=recipe.diffusion.zero_terminal_snr),
         normals_axes=axes,

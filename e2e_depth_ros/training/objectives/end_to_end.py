@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from e2e_depth_ros.model.checkpoint import facts_of_new_model
-from e2e_depth_ros.model.facts import CheckpointFacts
+from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
+from e2e_depth_ros.model.families.family import LatentNetwork
+from e2e_depth_ros.model.families.one_step import facts_of_new_model
 from e2e_depth_ros.model.forward import pixels_from_images
-from e2e_depth_ros.model.latent_network import LatentNetwork
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.architecture import build_model
 from e2e_depth_ros.training.datasets import Batch

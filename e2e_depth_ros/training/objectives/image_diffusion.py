@@ -11,12 +11,16 @@ import torch
 from safetensors.torch import save_file
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.model.checkpoint import facts_of_new_model, write_checkpoint
-from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER, denoising_step
+from e2e_depth_ros.model.checkpoint.locate import PROMPT_FILE
+from e2e_depth_ros.model.checkpoint.writing import write_checkpoint
+from e2e_depth_ros.model.families.family import LatentNetwork
+from e2e_depth_ros.model.families.one_step import (
+    ONE_STEP_SCHEDULER,
+    OneStepSampler,
+    denoising_step,
+    facts_of_new_model,
+)
 from e2e_depth_ros.model.forward import pixels_from_images
-from e2e_depth_ros.model.latent_network import LatentNetwork
-from e2e_depth_ros.model.prompt import PROMPT_FILE
-from e2e_depth_ros.model.samplers import OneStepSampler
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.architecture import build_autoencoder, build_unet
 from e2e_depth_ros.training.datasets import Batch
