@@ -11,9 +11,11 @@ INSTALLED := $(VENV)/.installed
 COLCON := $(VENV)/.colcon
 # A sourced ROS distribution brings its own ROS.
 comma := ,
+# The source archive of the robot's package comes without them, and checks without what needs them.
+SCENES := $(wildcard scenes/setup.cfg)
 EXTRAS := demo,hub,test$(if $(ROS_DISTRO),,$(comma)ros)
 
-# What `e2e-depth render` needs for Blender's scenes. Blender's wheel is for CPython 3.11 alone; libraries and
+# What e2e-depth-scenes needs for Blender's scenes. Blender's wheel is for CPython 3.11 alone; libraries and
 # furniture are Debian's.
 PYTHON311 ?= python3.11
 APT ?= sudo apt-get
@@ -30,7 +32,7 @@ CELLS ?=
 help:
 	@echo "make demo    the whole system on real frames: pictures, cloud and table in demo_out/"
 	@echo "make pictures  makes the pictures of the documentation anew, with the model as it is"
-	@echo "make renderer  installs Blender and furniture for e2e-depth render (as root: make renderer APT=apt-get)"
+	@echo "make renderer  installs Blender and furniture for e2e-depth-scenes (as root: make renderer APT=apt-get)"
 	@echo "make test    format, lint, types and tests"
 	@echo "make matrix  the tests under each Python, ROS and set of versions, each in an environment of its own"
 	@echo "make lint    the same without the tests;  make format  applies what can be applied"
@@ -49,11 +51,11 @@ $(BIN)/python:
 	  || { rm -rf $(VENV); echo "python3 cannot make a virtual environment: apt install python3-venv" >&2; exit 2; }
 
 # torch first: what depends on it must not choose another build.
-$(INSTALLED): setup.py setup.cfg requirements-robot.txt requirements-ros.txt requirements-dev.txt | $(BIN)/python
+$(INSTALLED): setup.py setup.cfg $(SCENES) requirements-robot.txt requirements-ros.txt requirements-dev.txt | $(BIN)/python
 	@echo "Set-up, step 1 of 2: $(TORCH), the largest download"
 	$(PIP_INSTALL) $(TORCH)
-	@echo "Set-up, step 2 of 2: the package itself and what it needs ($(EXTRAS))"
-	$(PIP_INSTALL) --editable ".[$(EXTRAS)]"
+	@echo "Set-up, step 2 of 2: the package itself, its scenes, and what they need ($(EXTRAS))"
+	$(PIP_INSTALL) --editable ".[$(EXTRAS)]" $(SCENES:scenes/setup.cfg=--editable ./scenes)
 	@touch $@
 
 install: $(INSTALLED)
@@ -83,7 +85,7 @@ renderer: $(BLENDER)/.installed
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/mypy $(if $(SCENES),,e2e_depth_ros)
 
 format: $(INSTALLED)
 	$(BIN)/ruff format .
@@ -111,4 +113,4 @@ colcon: $(COLCON)
 	  && colcon test-result --verbose
 
 clean:
-	rm -rf $(VENV) $(VENV)-matrix $(BLENDER) build install log demo_out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(VENV)-matrix $(BLENDER) build install log demo_out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info scenes/*.egg-info scenes/build

@@ -11,7 +11,6 @@ PACKAGE = "e2e_depth_ros"
 SHARE = f"share/{PACKAGE}"
 # A placeholder: whoever publishes the package writes the repository's address here and in package.xml.
 REPOSITORY = "https://example.org/placeholder/e2e_depth_ros"
-LICENCES = ["LICENSE", f"{PACKAGE}/training/blender/LICENSE"]
 PICTURES = {".jpg", ".png", ".svg"}
 
 
@@ -45,8 +44,6 @@ setup(
         "Changelog": f"{REPOSITORY}/blob/main/CHANGELOG.rst",
     },
     long_description=with_absolute_links("README.md"),
-    # Those that are there: --symlink-install does not link them.
-    license_files=[path for path in LICENCES if Path(path).exists()],
     # Not in setup.cfg: there it becomes an object that colcon cannot read back.
     python_requires=">=3.10",
     # ROS is never listed: a robot brings its own, and requirements-ros.txt is for machines without.

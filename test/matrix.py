@@ -22,6 +22,7 @@ from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = ROOT / ".venv-matrix"
+SCENES = ROOT / "scenes"  # the source archive of the robot's package comes without them
 PAGE = ROOT / "docs" / "compatibility.md"
 BEGIN, END = "<!-- matrix -->\n", "<!-- /matrix -->"
 
@@ -134,6 +135,8 @@ def set_up(cell: Cell, python: Path, uv: str, torch: Sequence[str]) -> None:
     if not cell.interpreter.exists():
         run(uv, "venv", "--quiet", "--seed", "--python", str(python), str(cell.environment))
     package = ["--editable", f".[{EXTRAS}]", "--requirement", f"requirements-{_ros_file(cell.ros)}.txt"]
+    if SCENES.exists():
+        package += ["--editable", str(SCENES)]
     if cell.lowest:
         pins = "test/constraints"
         run(

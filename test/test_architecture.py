@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "e2e_depth_ros"
 MODULES = sorted((ROOT / PACKAGE).rglob("*.py"))
-BLENDER = ROOT / PACKAGE / "training" / "blender"
+SCENES = "e2e_depth_scenes"
 
 MAY_LOOK_INTO = {
     "core": {"core"},
@@ -209,10 +209,11 @@ def test_every_command_starts_without_ros() -> None:
             ahead += [found.module for found in eager]
 
 
-def test_the_blender_scripts_stand_alone() -> None:
-    """Blender's own Python runs them; the package is not installed there."""
-    wrong = [at(p, found) for p in BLENDER.rglob("*.py") for found in imports_of(p) if found.top == PACKAGE]
+def test_the_package_knows_no_scenes() -> None:
+    """Not by an import, and not by a name that is imported later."""
+    wrong = [at(path, found) for path in MODULES for found in imports_of(path) if found.top == SCENES]
     assert not wrong
+    assert not [path for path in MODULES if SCENES in path.read_text(encoding="utf-8")]
 
 
 def test_no_circles() -> None:

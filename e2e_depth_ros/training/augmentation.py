@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from e2e_depth_ros.training.recipe import AugmentationRecipe
 
 # Top, bottom, left, right: a frame, letterbox and pillarbox bars, one side.
-_BORDERS = ((1, 1, 1, 1), (1, 1, 0, 0), (0, 0, 1, 1), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1))
+BORDERS = ((1, 1, 1, 1), (1, 1, 0, 0), (0, 0, 1, 1), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1))
 
 
 class View(NamedTuple):
@@ -153,7 +153,7 @@ def _paint_border(image: NDArray[np.uint8], rng: np.random.Generator) -> None:
     where depth is unknown the loss wants it far.
     """
     height, width = image.shape[:2]
-    sides = _BORDERS[rng.integers(len(_BORDERS))]
+    sides = BORDERS[rng.integers(len(BORDERS))]
     shares = np.full(4, rng.uniform(0.01, 0.125))
     if rng.random() < 0.3:
         shares *= rng.uniform(0.2, 1, 4)

@@ -86,6 +86,10 @@ class DataRecipe:
         one_source_per_batch: Draw all images of a batch from one source (E2E-FT), rather than each from any.
         batch_size: Images in a batch.
         workers: Processes that prepare batches; 0 prepares them in the training process.
+        resident: Keep all images on the device that trains, and vary whole batches there: for GPUs, and for
+            sources of shards. The numbers drawn are others than those of the processes.
+        watch_seconds: Look for further shards of the sources so often, so that a renderer may run beside the
+            training; 0 doesn't. Only with resident.
     """
 
     train: tuple[SourceRecipe, ...]
@@ -94,9 +98,16 @@ class DataRecipe:
     one_source_per_batch: bool = False
     batch_size: int = 16
     workers: int = 1
+    resident: bool = False
+    watch_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         check(len(self.train) > 0, "train", "at least one source")
+        if self.resident:
+            check(all(source.shards for source in self.train), "train", "shards alone with resident")
+            check(not self.one_source_per_batch, "one_source_per_batch", "false with resident")
+        check(self.watch_seconds >= 0, "watch_seconds", f">= 0, got {self.watch_seconds}")
+        check(self.resident or not self.watch_seconds, "watch_seconds", "0 without resident")
         check(len(self.sizes) > 0, "sizes", "at least one size")
         unsized = not any(source.height for source in self.train)
         check(self.one_source_per_batch or unsized, "train", "no height unless one_source_per_batch")

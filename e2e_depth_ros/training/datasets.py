@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import signal
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,9 +96,13 @@ class Source:
         self.contents: dict[str, int] = {}
         """Images taken from each shard or scene."""
         self._views: list[StoredView] | FolderViews
+        self._recipe = recipe
+        self._read: set[Path] = set()
         if recipe.shards:
-            self._views = self._read_shards(recipe)
+            self._views = [view for views in self.new_views() for view in views]
             self._count = len(self._views)
+            if not self._count:
+                raise InvalidInputError(f"expected shards at {recipe.shards}, found none")
             return
         if recipe.hypersim:
             self._views = HypersimViews(Path(recipe.hypersim), recipe.part)
@@ -115,24 +119,28 @@ class Source:
         view = self._views[index]
         return view.unpacked() if isinstance(view, StoredView) else view
 
-    def _read_shards(self, recipe: SourceRecipe) -> list[StoredView]:
+    @property
+    def stored(self) -> list[StoredView]:
+        """All views as they are kept, of a source of shards."""
+        if not isinstance(self._views, list):
+            raise InvalidInputError("expected a source of shards, whose views are kept in memory")
+        return self._views
+
+    def new_views(self) -> Iterator[list[StoredView]]:
+        """Yield the views of each shard that was not there before, of a source of shards."""
         paths = sorted(
             Path(path)
-            for path in glob.glob(recipe.shards, recursive=True)  # noqa: PTH207 (may be absolute)
+            for path in glob.glob(self._recipe.shards, recursive=True)  # noqa: PTH207 (may be absolute)
         )
-        if not paths:
-            raise InvalidInputError(f"expected shards at {recipe.shards}, found none")
-        views: list[StoredView] = []
         for path in paths:
+            taken = sum(self.contents.values())
+            if path in self._read or (self._recipe.limit and taken >= self._recipe.limit):
+                continue
+            self._read.add(path)
             shard = read_shard(path)
-            wanted = len(shard)
-            if recipe.limit:
-                wanted = min(wanted, recipe.limit - len(views))
-            if wanted <= 0:
-                break
-            views += [StoredView.from_sample(shard[index]) for index in range(wanted)]
-            self.contents[path.name] = wanted
-        return views
+            wanted = min(len(shard), self._recipe.limit - taken) if self._recipe.limit else len(shard)
+            self.contents[path.name] = self.contents.get(path.name, 0) + wanted
+            yield [StoredView.from_sample(shard[index]) for index in range(wanted)]
 
 
 class TrainingBatches(Dataset[Batch]):
@@ -166,8 +174,8 @@ class TrainingBatches(Dataset[Batch]):
         self._seed = seed
         self._count = count
         self._accumulate = accumulate
-        self._source_shares = _shares([source.weight for source in sources])
-        self._size_shares = _shares([size.weight for size in recipe.sizes])
+        self._source_shares = shares([source.weight for source in sources])
+        self._size_shares = shares([size.weight for size in recipe.sizes])
 
     def __len__(self) -> int:
         return self._count
@@ -199,7 +207,7 @@ class TrainingBatches(Dataset[Batch]):
 
 def training_batches(
     batches: TrainingBatches, first: int, workers: int, every: int = 1
-) -> Iterator[tuple[int, Batch]]:
+) -> Generator[tuple[int, Batch]]:
     """Yield batches with their numbers, prepared ahead in other processes.
 
     Args:
@@ -230,9 +238,10 @@ def batch_from_views(views: Sequence[View]) -> Batch:
     )
 
 
-def _shares(weights: Sequence[float]) -> NDArray[np.float64]:
-    shares = np.asarray(weights, dtype=np.float64)
-    return np.asarray(shares / shares.sum())
+def shares(weights: Sequence[float]) -> NDArray[np.float64]:
+    """Return weights as probabilities, which add up to 1."""
+    array = np.asarray(weights, dtype=np.float64)
+    return np.asarray(array / array.sum())
 
 
 def _begin_worker(_: int) -> None:

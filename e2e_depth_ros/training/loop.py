@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Generator
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,7 +25,8 @@ from e2e_depth_ros.training.processes import join_processes
 from e2e_depth_ros.training.recipe import Recipe
 from e2e_depth_ros.training.recipe_file import mapping_from_recipe
 from e2e_depth_ros.training.reporting import Reporter
-from e2e_depth_ros.training.schedule import learning_rate
+from e2e_depth_ros.training.resident import ResidentBatches
+from e2e_depth_ros.training.schedule import learning_rate, schedule_step
 from e2e_depth_ros.training.state import Progress, load_state, save_state
 from e2e_depth_ros.training.stopping import StopRequest
 from e2e_depth_ros.training.validation import Predicted, Scores, score
@@ -35,6 +36,8 @@ LOG = "log.jsonl"
 CHECKPOINT = "checkpoint"
 SAMPLE_ROWS = 8
 _TOTAL = "total"
+_UNCOUNTED_STEPS = 1 << 40
+"""More than any clock lets a training take."""
 
 
 class TrainingError(E2EDepthError):
@@ -126,6 +129,9 @@ class Trainer:
         self.model = self.objective.model
         if recipe.run.channels_last:
             self.model.to(memory_format=torch.channels_last)
+        if recipe.run.compiled:
+            for part in (self.model.unet, self.model.vae.encoder, self.model.vae.decoder):
+                part.compile()
         self.shared = self.processes.share(self.objective)
         self.optimiser = build_optimiser(self.model, recipe.optimiser)
         self.averaged = AveragedWeights(self.model, recipe.optimiser.ema)
@@ -168,57 +174,71 @@ class Trainer:
         images = sum(self.progress.contents.values())
         self.reporter.say(
             f"{parameters / 1e6:.2f} M parameters, {images} training images, on {self.processes}, "
-            f"steps {self.progress.step} to {recipe.optimiser.steps}"
+            + (
+                f"{recipe.optimiser.minutes:g} minutes"
+                if recipe.optimiser.minutes
+                else f"steps {self.progress.step} to {recipe.optimiser.steps}"
+            )
         )
-        began = checkpointed = time.monotonic()
+        began = checkpointed = started = time.monotonic()
         stopped_by = ""
-        with self.reporter, StopRequest() as stop:
-            for batches in self._batches():
-                started = time.monotonic()
+        with self.reporter, StopRequest() as stop, closing(self._batches()) as steps:
+            for batches in steps:
                 self._step(batches)
                 now = time.monotonic()
                 self.progress.seconds += now - started
+                started = now
                 own_reason = stop.reason
                 if not own_reason and recipe.run.max_minutes and now - began >= 60 * recipe.run.max_minutes:
                     own_reason = f"{recipe.run.max_minutes:g} minutes"
                 stopped_by = self.processes.agree(own_reason)
-                if stopped_by:
+                if stopped_by or self._is_over():
                     break
                 if now - checkpointed >= 60 * recipe.run.checkpoint_minutes:
                     self._checkpoint()
-                    checkpointed = time.monotonic()
+                    # Neither counts as training: a schedule by the clock is not to skip what was waited for.
+                    checkpointed = started = time.monotonic()
             checkpoint = self._checkpoint()
             self.processes.wait()
         return TrainingResult(
             steps=self.progress.step,
             bad_steps=self.progress.bad_steps,
-            finished=self.progress.step >= recipe.optimiser.steps,
+            finished=self._is_over(),
             stopped_by=stopped_by,
             checkpoint=checkpoint,
             scores=self.scores,
             is_main=self.processes.is_main,
         )
 
-    def _batches(self) -> Iterator[list[tuple[int, Batch]]]:
+    def _is_over(self) -> bool:
+        optimiser = self.recipe.optimiser
+        return schedule_step(self.progress.step, self.progress.seconds, optimiser) >= optimiser.steps
+
+    def _batches(self) -> Generator[list[tuple[int, Batch]]]:
         """Yield this process's share of the batches of each step, numbered."""
         recipe, processes = self.recipe, self.processes
         accumulate = recipe.optimiser.accumulate
-        dataset = TrainingBatches(
-            self.sources,
-            recipe.data,
-            recipe.augmentation,
-            recipe.seed,
-            recipe.optimiser.steps * accumulate,
-            accumulate,
-        )
+        count = accumulate * (_UNCOUNTED_STEPS if recipe.optimiser.minutes else recipe.optimiser.steps)
         first = self.progress.step * accumulate + processes.index
-        batches = training_batches(dataset, first, recipe.data.workers, processes.count)
-        while step := list(islice(batches, accumulate // processes.count)):
-            yield step
+        if recipe.data.resident:
+            resident = ResidentBatches(
+                self.sources, recipe.data, recipe.augmentation, recipe.seed, processes.device, accumulate
+            )
+            batches = resident.batches(first, count, processes.count)
+        else:
+            dataset = TrainingBatches(
+                self.sources, recipe.data, recipe.augmentation, recipe.seed, count, accumulate
+            )
+            batches = training_batches(dataset, first, recipe.data.workers, processes.count)
+        with closing(batches):
+            while step := list(islice(batches, accumulate // processes.count)):
+                yield step
 
     def _step(self, batches: list[tuple[int, Batch]]) -> None:
         recipe, progress, processes = self.recipe, self.progress, self.processes
-        rate = learning_rate(progress.step, recipe.optimiser)
+        rate = learning_rate(
+            schedule_step(progress.step, progress.seconds, recipe.optimiser), recipe.optimiser
+        )
         set_learning_rate(self.optimiser, rate)
         self.optimiser.zero_grad(set_to_none=True)
         sums: dict[str, float] = {}
@@ -265,7 +285,7 @@ class Trainer:
         if not self.processes.is_main:
             return self.output / CHECKPOINT
         save_state(self.output / STATE, self.model, self.optimiser, self.averaged.tensors, self.progress)
-        with self.averaged.applied():
+        with self.averaged.applied(), torch.compiler.set_stance("force_eager"):
             self.objective.eval()
             shown = self._validate()
             checkpoint = self.objective.write(self.output / CHECKPOINT)

@@ -121,6 +121,9 @@ class OptimiserRecipe:
 
     Attributes:
         steps: Length of the training, optimiser steps (of `accumulate` batches each).
+        minutes: Length of the training by the clock, for machines that are lent for a while: the schedule
+            below then counts in `steps`-ths of these minutes, and how many steps are taken is the machine's
+            affair. 0 counts steps.
         learning_rate: The highest.
         warmup_steps: Linear rise at the start.
         decay_steps: Fall at the end; before it the rate is constant, so a run can be prolonged.
@@ -138,6 +141,7 @@ class OptimiserRecipe:
     """
 
     steps: int
+    minutes: float = 0.0
     learning_rate: float = 3e-5
     warmup_steps: int = 100
     decay_steps: int = 0
@@ -154,6 +158,7 @@ class OptimiserRecipe:
 
     def __post_init__(self) -> None:
         check(self.steps > 0, "steps", f"> 0, got {self.steps}")
+        check(self.minutes >= 0, "minutes", f">= 0, got {self.minutes}")
         check(self.class_embedding > 0, "class_embedding", f"> 0, got {self.class_embedding}")
         check(self.accumulate > 0, "accumulate", f"> 0, got {self.accumulate}")
         check_choice("decay", self.decay, ("linear", "cosine", "exponential"))
@@ -169,6 +174,8 @@ class RunRecipe:
         device: "auto", "cpu" or "cuda".
         precision: "float32", or "bfloat16" (autocast).
         channels_last: Memory layout of the convolutions.
+        compiled: Let torch compile the network, once for each size of the batches: minutes, for a good part
+            of the time of each step.
         threads: Threads of the training process; 0 leaves torch's choice.
         max_minutes: End cleanly after so long; 0 never does.
         checkpoint_minutes: Between saved states, pictures and validations.
@@ -179,6 +186,7 @@ class RunRecipe:
     device: str = "auto"
     precision: str = "float32"
     channels_last: bool = False
+    compiled: bool = False
     threads: int = 0
     max_minutes: float = 0.0
     checkpoint_minutes: float = 10.0

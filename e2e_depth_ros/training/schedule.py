@@ -7,6 +7,19 @@ import math
 from e2e_depth_ros.training.recipe import OptimiserRecipe
 
 
+def schedule_step(step: int, seconds: float, recipe: OptimiserRecipe) -> int:
+    """Return where in its schedule a training is: 0 at its start, `steps` once it is over.
+
+    Args:
+        step: Optimiser steps done.
+        seconds: Time that they took.
+        recipe: Its length, in steps or by the clock.
+    """
+    if not recipe.minutes:
+        return step
+    return min(recipe.steps, int(recipe.steps * seconds / (60 * recipe.minutes)))
+
+
 def learning_rate(step: int, recipe: OptimiserRecipe) -> float:
     """Return the learning rate of a step: linear warm-up, constant, decay over the last steps.
 
@@ -15,7 +28,7 @@ def learning_rate(step: int, recipe: OptimiserRecipe) -> float:
     `decay_steps` = `steps` - `warmup_steps`.
 
     Args:
-        step: 0 for the first optimiser step.
+        step: 0 for the first optimiser step; see `schedule_step`.
         recipe: The schedule.
 
     Returns:

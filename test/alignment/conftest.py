@@ -1,4 +1,4 @@
-"""Makes this room's `scenes` importable, as pytest's importlib mode leaves its folder off the path."""
+"""Makes this room's `known_scene` importable, as pytest's importlib mode leaves its folder off the path."""
 
 import sys
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ import pytest
 from e2e_depth_ros.alignment.samples import Samples
 
 sys.path.insert(0, str(Path(__file__).parent))
-import scenes
+import known_scene
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """The scene of `scenes`, metric, with its box and the samples that a sensor takes of it."""
+    """The scene of `known_scene`, metric, with its box and the samples that a sensor takes of it."""
 
     depth_m: np.ndarray
     box: np.ndarray
-    relative: scenes.DepthMap
-    scale: float = scenes.SCALE
-    shift_m: float = scenes.SHIFT_M
+    relative: known_scene.DepthMap
+    scale: float = known_scene.SCALE
+    shift_m: float = known_scene.SHIFT_M
 
     def pixels(self, count, seed=0):
         """Rows and columns of different pixels."""
@@ -40,5 +40,7 @@ class Scene:
 
 @pytest.fixture(scope="session")
 def scene():
-    relative = scenes.scene_relative()
-    return Scene(scenes.metric_from(relative).astype(np.float64), relative == 0, scenes.as_map(relative))
+    relative = known_scene.scene_relative()
+    return Scene(
+        known_scene.metric_from(relative).astype(np.float64), relative == 0, known_scene.as_map(relative)
+    )

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenes import SIZE, abs_rel, as_map, draw, metric_from, scene_relative, smooth_error
+from known_scene import SIZE, abs_rel, as_map, draw, metric_from, scene_relative, smooth_error
 
 from e2e_depth_ros.alignment import AlignmentState, align
 from e2e_depth_ros.alignment.fit import fit_affine

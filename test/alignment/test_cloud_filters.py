@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scenes import as_map
+from known_scene import as_map
 
 from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings, filtered_depth, kept_points
 from e2e_depth_ros.core.errors import InvalidInputError, KindError

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scenes import as_map
+from known_scene import as_map
 
 from e2e_depth_ros.alignment.affine import metric_from_relative
 from e2e_depth_ros.alignment.confidence import ConfidenceSettings, confidence_from_alignment

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scenes import SIZE, abs_rel, draw, metric_from, scene_relative, smooth_error
+from known_scene import SIZE, abs_rel, draw, metric_from, scene_relative, smooth_error
 
 from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.alignment.field import MIN_SAMPLES, fit_field

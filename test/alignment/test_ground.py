@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scenes import as_map
+from known_scene import as_map
 
 from e2e_depth_ros.alignment import AlignmentState, AlignmentTracker
 from e2e_depth_ros.alignment.ground import find_ground

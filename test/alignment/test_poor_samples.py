@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scenes import abs_rel, draw, metric_from, scene_relative, smooth_error
+from known_scene import abs_rel, draw, metric_from, scene_relative, smooth_error
 
 from e2e_depth_ros.alignment import AlignmentState, AlignmentTracker, align
 from e2e_depth_ros.alignment.samples import Samples

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scenes import as_map
+from known_scene import as_map
 
 from e2e_depth_ros.alignment.affine import value_range
 from e2e_depth_ros.alignment.fit import fit_affine

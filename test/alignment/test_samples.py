@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scenes import SIZE, camera
+from known_scene import SIZE, camera
 
 from e2e_depth_ros.alignment.samples import (
     MAX_SAMPLES,

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from scenes import draw, metric_from, scene_relative
+from known_scene import draw, metric_from, scene_relative
 from threadpoolctl import threadpool_info
 
 from e2e_depth_ros.alignment import align

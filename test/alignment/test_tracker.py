@@ -3,7 +3,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from scenes import SCALE, SHIFT_M, SIZE, abs_rel, as_map, draw, metric_from, scene_relative, smooth_error
+from known_scene import SCALE, SHIFT_M, SIZE, abs_rel, as_map, draw, metric_from, scene_relative, smooth_error
 
 from e2e_depth_ros.alignment import AlignmentState, AlignmentTracker, TrackerSettings
 from e2e_depth_ros.alignment.samples import Samples

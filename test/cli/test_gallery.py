@@ -1,5 +1,7 @@
 """A gallery has a row for each image, its prediction where the truth is to be found."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -8,9 +10,9 @@ from e2e_depth_ros.cli.gallery import Shown, gallery_row
 from e2e_depth_ros.cli.main import main
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.evaluation.targets import DepthTarget
-from e2e_depth_ros.training.ray_caster import render_scene
-from e2e_depth_ros.training.shards import write_shard
+from e2e_depth_ros.training.shards import read_shard, write_shard
 
+RENDERS = Path(__file__).parents[2] / "docs" / "gallery" / "shard-00000.npz"
 SIZE = (90, 120)  # panels are 270 pixels high, and 360 wide
 TRUTH = (1 / np.linspace(0.3, 1, 90 * 120).reshape(SIZE)).astype(np.float32)
 
@@ -59,7 +61,7 @@ def test_without_truth_each_has_its_own_range():
 def test_command_draws_photos_frames_and_renders(tmp_path, write_frame, tiny_checkpoint):
     cv2.imwrite(str(tmp_path / "photo.png"), np.full((50, 70, 3), 90, np.uint8))
     write_frame(tmp_path / "frame", depth=np.fromfunction(lambda v, u: 1 + v / 40 + u / 90, (40, 56)))
-    write_shard(tmp_path / "shard-00000.npz", [render_scene(np.random.default_rng(1), (48, 65), "room")])
+    write_shard(tmp_path / "shard-00000.npz", read_shard(RENDERS)[:1])
     inputs = [str(tmp_path / name) for name in ("photo.png", "frame", "shard-00000.npz")]
     picture = tmp_path / "gallery.jpg"
     assert main(["gallery", *inputs, "--output", str(picture), "--model", str(tiny_checkpoint())]) == 0

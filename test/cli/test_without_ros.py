@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,10 +49,10 @@ def data(tmp_path, write_frame):
     return tmp_path / "data"
 
 
-def recipes(folder):
-    """Write a recipe that renders and one that trains on it; return their paths."""
-    render = {"source": "ray_caster", "images": 4, "size": [48, 64], "processes": 1, "first_seed": 3}
-    train = {
+def write_recipe(path):
+    """Write a recipe of the smallest training, on the gallery's renders; return its path."""
+    shards = str(Path(__file__).parents[2] / "docs" / "gallery" / "*.npz")
+    recipe = {
         "model": {
             "processing_resolution": 48,
             "autoencoder": {"channels": [16] * 2, "blocks": [0, 1], "latent_channels": 4},
@@ -64,8 +65,8 @@ def recipes(folder):
             },
         },
         "data": {
-            "train": [{"shards": str(folder / "renders" / "*.npz")}],
-            "validation": [{"shards": str(folder / "renders" / "*.npz"), "limit": 1}],
+            "train": [{"shards": shards}],
+            "validation": [{"shards": shards, "limit": 1}],
             "sizes": [{"height": 32, "width": 48}],
             "batch_size": 2,
             "workers": 0,
@@ -73,20 +74,17 @@ def recipes(folder):
         "optimiser": {"steps": 2, "warmup_steps": 1},
         "run": {"device": "cpu", "threads": 1},
     }
-    paths = folder / "render.yaml", folder / "train.yaml"
-    for path, recipe in zip(paths, (render, train), strict=True):
-        path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
-    return paths
+    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    return path
 
 
 def test_every_offline_command_works(data, tmp_path):
-    """From rendering to scores: each command works on what the one before it made."""
-    render, train = recipes(tmp_path)
-    renders, run, out, scores = (tmp_path / name for name in ("renders", "run", "out", "scores.json"))
+    """From training to scores: each command works on what the one before it made."""
+    recipe = write_recipe(tmp_path / "recipe.yaml")
+    run, out, scores = (tmp_path / name for name in ("run", "out", "scores.json"))
     model = run / "checkpoint"
     commands = [
-        ["render", render, "--output", renders],
-        ["train", train, "--output", run],
+        ["train", recipe, "--output", run],
         ["checkpoint", "inspect", model],
         ["checkpoint", "verify", model],
         ["predict", data, "--output", out, "--model", model, "--normals"],

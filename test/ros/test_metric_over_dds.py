@@ -9,6 +9,7 @@ import sys
 import time
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 
@@ -21,7 +22,7 @@ from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.ros.clouds import points_from_message
 from e2e_depth_ros.ros.images import depth_from_message, message_from_array
 from e2e_depth_ros.ros.outputs import METRIC_OUTPUTS, Output
-from e2e_depth_ros.training.ray_caster import render_scene
+from e2e_depth_ros.training.shards import read_shard
 
 from . import sensor_process
 from .conftest import ROOT, NodeProcess, set_parameter, until
@@ -104,19 +105,22 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def scene():
-    return render_scene(np.random.default_rng(2), SIZE)  # a street
+def street():
+    (found,) = (one for one in read_shard(ROOT / "docs/gallery/shard-00000.npz") if one.kind == "street")
+    return found
 
 
 @pytest.fixture(scope="module")
-def intrinsics(scene):
-    return np.array([[scene.focal_px, 0, 80.0], [0, scene.focal_px, 59], [0, 0, 1]])
+def intrinsics(street):
+    focal_px = street.focal_px * SIZE[1] / street.image.shape[1]
+    return np.array([[focal_px, 0, 80.0], [0, focal_px, 59], [0, 0, 1]])
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, scene, intrinsics):
+def folder(tmp_path_factory, street, intrinsics):
     folder = tmp_path_factory.mktemp("world")
-    sensor_process.write_world(folder, image=scene.image, intrinsics=intrinsics)
+    image = cv2.resize(street.image, SIZE[::-1], interpolation=cv2.INTER_AREA)
+    sensor_process.write_world(folder, image=image, intrinsics=intrinsics)
     return folder
 
 

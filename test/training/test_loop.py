@@ -309,3 +309,34 @@ def test_learns_sixteen_scenes_by_heart(tmp_path, shards):
     assert scores.abs_rel < 0.05 < scores.row_abs_rel  # 0.025 and 0.303
     assert scores.delta1 > 0.95
     assert scores.normals_deg < 5
+
+
+def resident(recipe, **changes):
+    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, resident=True, **changes))
+
+
+def test_views_on_the_device_are_learnt_from_and_resumed(tmp_path, shards, monkeypatch):
+    recipe = resident(small_recipe(shards, steps=10))
+    whole = train(recipe, tmp_path / "whole")
+    interrupt_after(monkeypatch, 4)
+    assert not train(recipe, tmp_path / "parts").finished
+    monkeypatch.undo()
+    resumed = train(recipe, tmp_path / "parts", resume=True)
+    assert resumed.finished
+    assert resumed.steps == whole.steps == 10
+    assert_same_weights(tmp_path / "whole" / STATE, tmp_path / "parts" / STATE)
+
+
+def test_the_clock_may_set_the_length_of_a_training(tmp_path, shards):
+    recipe = resident(small_recipe(shards, steps=100, minutes=0.04, warmup_steps=0, decay_steps=100))
+    began = time.monotonic()
+    result = train(recipe, tmp_path / "run")
+    assert result.finished
+    assert time.monotonic() - began > 2.4
+    lines = [json.loads(line) for line in (tmp_path / "run" / LOG).read_text().splitlines()]
+    rates = [line["learning_rate"] for line in lines if "learning_rate" in line]
+    # As far along the schedule as the clock is, however many steps that was.
+    assert len(rates) == result.steps
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] > 0.5 * 2e-3
+    assert rates[-1] < 0.5 * 2e-3

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from e2e_depth_ros.training.recipe import OptimiserRecipe
-from e2e_depth_ros.training.schedule import learning_rate
+from e2e_depth_ros.training.schedule import learning_rate, schedule_step
 
 
 def rates(**options):
@@ -54,3 +54,11 @@ def test_marigolds_schedule_stays_at_its_lowest_rate():
     assert rate[9] == pytest.approx(2.0)
     assert rate[10 + 30 - 1] == pytest.approx(0.2)
     assert rate[69:] == pytest.approx([0.02] * 31)
+
+
+@pytest.mark.parametrize(
+    ("step", "seconds", "minutes", "expected"), [(7, 99.0, 0.0, 7), (7, 30.0, 2.0, 25), (7, 500.0, 2.0, 100)]
+)
+def test_a_schedule_counts_steps_or_goes_by_the_clock(step, seconds, minutes, expected):
+    recipe = OptimiserRecipe(steps=100, minutes=minutes)
+    assert schedule_step(step, seconds, recipe) == expected
