@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import importlib.util
 import os
 import subprocess
@@ -11,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from io import TextIOWrapper
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -50,22 +52,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.ros)
 
 
+@functools.cache
+def _tiny() -> ModuleType:
+    """Load test/model/tiny.py, which takes seconds: only where it is needed."""
+    spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parent / "model" / "tiny.py")
+    tiny = importlib.util.module_from_spec(spec)
+    sys.modules["tiny"] = tiny  # dataclasses look their module up there
+    spec.loader.exec_module(tiny)
+    return tiny
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that wants `every_layout` once for each tiny checkpoint."""
+    if "every_layout" in metafunc.fixturenames:
+        metafunc.parametrize("every_layout", _tiny().LAYOUTS)
+
+
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """`tiny_checkpoint(layout="embedded", seed=0)`: the folder of a checkpoint with tiny random weights.
 
     It is written once a session: copy it before changing it. The layouts: test/model/tiny.py.
     """
-    spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parent / "model" / "tiny.py")
-    tiny = importlib.util.module_from_spec(spec)
-    sys.modules["tiny"] = tiny  # dataclasses look their module up there
-    spec.loader.exec_module(tiny)
     folders: dict[tuple[str, int], Path] = {}
 
     def write(layout: str = "embedded", seed: int = 0) -> Path:
         if (layout, seed) not in folders:
             folder = tmp_path_factory.mktemp("checkpoints") / f"{layout.replace('_', '-')}-{seed}"
-            folders[layout, seed] = tiny.write_tiny_checkpoint(folder, layout, seed)
+            folders[layout, seed] = _tiny().write_tiny_checkpoint(folder, layout, seed)
         return folders[layout, seed]
 
     return write

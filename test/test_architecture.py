@@ -41,6 +41,16 @@ ROS_FOLDERS = (
         "deployment",
     ),
 )
+# The model room: what is under it, from where it lies to a network; its own files are above both.
+MODEL = ROOT / PACKAGE / "model"
+WORDS_OF_MODEL = {"task", "sampling"}
+MODEL_MAY_LOOK_INTO = {
+    "checkpoint": WORDS_OF_MODEL | {"checkpoint"},
+    "families": WORDS_OF_MODEL | {"checkpoint", "families"},
+    "instruct": WORDS_OF_MODEL | {"checkpoint", "families", "placement", "instruct"},
+}
+MAX_FILES_OF_MODEL = 15  # of a folder
+
 CORE_MAY_IMPORT = {"numpy", "torch", "cv2", "yaml"}
 ALIGNMENT_MAY_NOT_IMPORT = {"diffusers", "transformers", "safetensors"}
 ROS_PACKAGES = {"rclpy", "tf2_ros", "cv_bridge", "sensor_msgs_py", "rosbags", "ament_index_python", "launch"}
@@ -167,6 +177,31 @@ def test_folders_of_ros_look_only_down_and_stay_small() -> None:
     assert not wrong
 
 
+def test_the_model_room_looks_only_down() -> None:
+    wrong = []
+    for path in MODULES:
+        folder = path.relative_to(MODEL).parts[0] if MODEL in path.parents else ""
+        if folder not in MODEL_MAY_LOOK_INTO and folder.removesuffix(".py") not in WORDS_OF_MODEL:
+            continue
+        allowed = MODEL_MAY_LOOK_INTO.get(folder, set())
+        for found in imports_of(path):
+            parts = found.module.split(".")
+            if parts[:2] == [PACKAGE, "model"] and parts[2] not in allowed:
+                wrong.append(at(path, found))
+    assert not wrong
+    assert {path.name for path in MODEL.iterdir() if (path / "__init__.py").exists()} == {
+        *MODEL_MAY_LOOK_INTO
+    }
+
+
+def test_folders_of_the_model_room_stay_small() -> None:
+    counts = {
+        folder: len(list(folder.glob("*.py")))
+        for folder in (MODEL, *(MODEL / n for n in MODEL_MAY_LOOK_INTO))
+    }
+    assert not {str(folder): count for folder, count in counts.items() if count > MAX_FILES_OF_MODEL}
+
+
 def test_core_stays_light() -> None:
     allowed = sys.stdlib_module_names | CORE_MAY_IMPORT | {PACKAGE}
     for path in MODULES:
@@ -213,10 +248,9 @@ def test_the_package_knows_no_scenes() -> None:
 
 
 def test_no_circles() -> None:
+    """Nor does an import inside a function hide one: what waits for each other isn't two modules."""
     graph = {
-        name_of(path): {
-            found.module for found in imports_of(path) if not found.lazy and found.module in NAMES
-        }
+        name_of(path): {found.module for found in imports_of(path) if found.module in NAMES}
         for path in MODULES
     }
     try:

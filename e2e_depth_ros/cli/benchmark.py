@@ -146,21 +146,10 @@ def _quantiles_ms(seconds: NDArray[np.float64]) -> dict[str, float]:
     }
 
 
-def camera_image(size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Make an image with structure of every scale, (H, W, 3), uint8: the same each time."""
-    import cv2  # noqa: PLC0415
-    import numpy as np  # noqa: PLC0415
-
-    random = np.random.default_rng(0)
-    image = np.zeros((*size, 3), np.float32)
-    for cells in (4, 16, 64):
-        image += cv2.resize(random.uniform(0, 85, (cells, cells, 3)).astype(np.float32), (size[1], size[0]))
-    return image.astype(np.uint8)
-
-
 def _time_network(estimator: Any, size: tuple[int, int], frames: int) -> dict[str, list[dict[str, float]]]:
     from rich.progress import track  # noqa: PLC0415
 
+    from e2e_depth_ros.cli.benchmark_image import camera_image  # noqa: PLC0415
     from e2e_depth_ros.model.task import Task  # noqa: PLC0415
 
     image = camera_image(size)
@@ -183,6 +172,8 @@ def _time_node(estimator: Any, size: tuple[int, int], frames: int) -> dict[str, 
             raise
         return {}  # no ROS here: the network's own timing is what can be told
     from rich.progress import track  # noqa: PLC0415
+
+    from e2e_depth_ros.cli.benchmark_image import camera_image  # noqa: PLC0415
 
     timer = NodeTimer(estimator, camera_image(size))
     cases = {}

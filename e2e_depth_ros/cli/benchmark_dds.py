@@ -224,7 +224,7 @@ def _show_camera(size: tuple[int, int]) -> None:
     from sensor_msgs.msg import Image  # noqa: PLC0415
     from std_msgs.msg import Header  # noqa: PLC0415
 
-    from e2e_depth_ros.cli.benchmark import camera_image  # noqa: PLC0415
+    from e2e_depth_ros.cli.benchmark_image import camera_image  # noqa: PLC0415
     from e2e_depth_ros.ros.messages.images import message_from_array  # noqa: PLC0415
     from e2e_depth_ros.ros.running.stop_signals import StopSignals  # noqa: PLC0415
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from e2e_depth_ros.cli.model_arguments import MODEL_HELP
 
 if TYPE_CHECKING:
-    from e2e_depth_ros.model.checkpoint import CheckpointFacts
+    from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
     from e2e_depth_ros.model.instruct.facts import InstructFacts
 
 
@@ -71,13 +71,21 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "convert":
         _print(convert(args), as_json=args.json)
         return 0
-    from e2e_depth_ros.model.checkpoint import CheckpointFacts, find_checkpoint  # noqa: PLC0415
-    from e2e_depth_ros.model.recognise import recognise  # noqa: PLC0415
+    from e2e_depth_ros.model.checkpoint.configs import paints_by_instruction  # noqa: PLC0415
+    from e2e_depth_ros.model.checkpoint.locate import find_checkpoint  # noqa: PLC0415
+    from e2e_depth_ros.model.families.registry import read_facts  # noqa: PLC0415
+    from e2e_depth_ros.model.instruct.facts import read_instruct_facts  # noqa: PLC0415
 
-    facts = recognise(find_checkpoint(args.model))
-    summary = describe(facts) if isinstance(facts, CheckpointFacts) else describe_instructed(facts)
+    folder = find_checkpoint(args.model)
+    facts: CheckpointFacts | InstructFacts
+    if paints_by_instruction(folder):
+        facts = read_instruct_facts(folder)
+        summary = describe_instructed(facts)
+    else:
+        facts = read_facts(folder)
+        summary = describe(facts)
     if args.action == "verify":
-        from e2e_depth_ros.model.integrity import verify_against_hub, verify_against_record  # noqa: PLC0415
+        from e2e_depth_ros.model.checkpoint.integrity import verify_against_hub, verify_against_record  # noqa: PLC0415
 
         if args.against is not None:
             verify_against_record(summary["sha256"], _recorded(args.against))
@@ -115,7 +123,7 @@ def describe(facts: CheckpointFacts) -> dict[str, Any]:
     return {
         "name": facts.name,
         "folder": str(facts.folder),
-        "family": facts.family.value,
+        "family": facts.family.title,
         "tasks": sorted(task.value for task in facts.tasks),
         "depth": facts.depth_kind.value,
         "normals axes": " ".join(facts.normals_axes),
@@ -131,7 +139,8 @@ def describe(facts: CheckpointFacts) -> dict[str, Any]:
 
 def describe_instructed(facts: InstructFacts) -> dict[str, Any]:
     """Gather what a checkpoint that paints by instruction is; see `describe`."""
-    from e2e_depth_ros.model.instruct.facts import FAMILY, INSTRUCTED_IMAGE  # noqa: PLC0415
+    from e2e_depth_ros.model.checkpoint.configs import INSTRUCTED_IMAGE  # noqa: PLC0415
+    from e2e_depth_ros.model.instruct.facts import FAMILY  # noqa: PLC0415
 
     return {
         "name": facts.name,
@@ -149,7 +158,8 @@ def describe_instructed(facts: InstructFacts) -> dict[str, Any]:
 
 def _load(facts: CheckpointFacts | InstructFacts) -> int:
     """Load a checkpoint and so check every tensor; return how many there are."""
-    from e2e_depth_ros.model.checkpoint import CheckpointFacts, load_checkpoint  # noqa: PLC0415
+    from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts  # noqa: PLC0415
+    from e2e_depth_ros.model.families.registry import load_checkpoint  # noqa: PLC0415
     from e2e_depth_ros.model.instruct.painter import Painter  # noqa: PLC0415
 
     if isinstance(facts, CheckpointFacts):
@@ -184,7 +194,7 @@ def _sizes(facts: CheckpointFacts | InstructFacts) -> dict[str, Any]:
 
 def _recorded(path: Path) -> dict[str, str]:
     from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
-    from e2e_depth_ros.model.weights import read_json  # noqa: PLC0415
+    from e2e_depth_ros.model.checkpoint.configs import read_json  # noqa: PLC0415
 
     hashes = read_json(path).get("sha256")
     if not isinstance(hashes, dict) or not hashes:

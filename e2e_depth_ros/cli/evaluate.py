@@ -77,11 +77,11 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import track  # noqa: PLC0415
 
     from e2e_depth_ros.cli.measured_frames import find_measured_frames  # noqa: PLC0415
+    from e2e_depth_ros.core.depth_fit import MAX_DEPTH_M, MIN_DEPTH_M  # noqa: PLC0415
     from e2e_depth_ros.evaluation.comparison import Protocol  # noqa: PLC0415
     from e2e_depth_ros.evaluation.flicker import evaluate_flicker  # noqa: PLC0415
     from e2e_depth_ros.evaluation.report import evaluate  # noqa: PLC0415
     from e2e_depth_ros.evaluation.sources import BASELINES  # noqa: PLC0415
-    from e2e_depth_ros.evaluation.targets import MAX_DEPTH_M, MIN_DEPTH_M  # noqa: PLC0415
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
 

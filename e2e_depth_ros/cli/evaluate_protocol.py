@@ -135,27 +135,24 @@ def _source(
     estimator = load_estimator(args)
     if protocol.task not in estimator.tasks:
         raise InvalidInputError(f"expected a model that predicts {protocol.task.value} for {protocol.name}")
-    sampling, facts = estimator.sampling, estimator.facts
-    steps = facts.steps if sampling.steps is None else sampling.steps
+    sampling = estimator.sampling
     rows = (
         row
         for row in rows_of(protocol.name)
-        if row.is_of(facts.name, steps, sampling.ensemble_size, sampling.spacing)
+        if row.is_of(estimator.facts.name, estimator.steps, sampling.ensemble_size, sampling.spacing)
     )
-    return EstimatorSource(estimator, (protocol.task,)), _settings(estimator, steps), next(rows, None)
+    return EstimatorSource(estimator, (protocol.task,)), _settings(estimator), next(rows, None)
 
 
-def _settings(estimator: Estimator, steps: int) -> dict[str, Any]:
+def _settings(estimator: Estimator) -> dict[str, Any]:
     weights = hashlib.sha256("".join(sorted(estimator.facts.sha256().values())).encode()).hexdigest()
-    sampling = asdict(estimator.sampling)
-    del sampling["batch_memory_mb"]  # changes nothing but the memory
     return {
         "model": estimator.facts.name,
         "weights_sha256": weights,
         "processing_resolution": estimator.processing_resolution,
         "dtype": str(estimator.dtype),
-        **sampling,
-        "steps": steps,
+        **asdict(estimator.sampling),
+        "steps": estimator.steps,
     }
 
 

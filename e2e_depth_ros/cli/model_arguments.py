@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from e2e_depth_ros.model.memory import DEFAULT_BATCH_MEMORY_MB
 from e2e_depth_ros.model.sampling import DOMAINS, SPACINGS, Sampling
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch-memory",
         type=int,
         metavar="MB",
-        default=Sampling.batch_memory_mb,
+        default=DEFAULT_BATCH_MEMORY_MB,
         help="that one pass may take besides the weights, about (default: %(default)s)",
     )
 
@@ -97,6 +98,6 @@ def load_estimator(args: argparse.Namespace) -> Estimator:
             seed=None if args.noise_seed == -1 else args.noise_seed,
             carry=args.carry,
             domain=args.domain or Sampling.domain,
-            batch_memory_mb=args.batch_memory,
         ),
+        batch_memory_mb=args.batch_memory,
     )

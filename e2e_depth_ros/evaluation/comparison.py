@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from e2e_depth_ros.core.depth_fit import MAX_DEPTH_M, MIN_DEPTH_M, DepthFit
 from e2e_depth_ros.core.edge_metrics import EdgeMatches, match_edges
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.core.maps import DepthKind, DepthMap
-from e2e_depth_ros.core.metrics import DepthScores, fit_least_squares, score_depth
-from e2e_depth_ros.evaluation.targets import MAX_DEPTH_M, MIN_DEPTH_M, DepthTarget
+from e2e_depth_ros.core.maps import DepthMap
+from e2e_depth_ros.core.metrics import DepthScores, score_depth
+from e2e_depth_ros.evaluation.targets import DepthTarget
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,9 @@ class Protocol:
         kinds = {depth.kind for depth in predictions}
         if len(kinds) != 1:
             raise InvalidInputError(f"expected depth of one kind, got {sorted(kind.value for kind in kinds)}")
-        (kind,) = kinds
-        values = [depth.values.astype(np.float64) for depth in predictions]
-        if kind is not DepthKind.METRIC:
-            predicted, truth = (np.concatenate(part) for part in zip(*pairs, strict=True))
-            is_disparity = kind is DepthKind.AFFINE_INVARIANT_DISPARITY
-            scale, shift = fit_least_squares(predicted, 1 / truth if is_disparity else truth)
-            values = [scale * one + shift for one in values]
-            if is_disparity:
-                values = [1 / np.maximum(one, 1 / self.max_depth_m) for one in values]
-        return [np.clip(one, self.min_depth_m, self.max_depth_m) for one in values]
+        predicted, truth_m = (np.concatenate(part) for part in zip(*pairs, strict=True))
+        fit = DepthFit.by_least_squares(kinds.pop(), predicted, truth_m)
+        return [fit.metres(depth, self.min_depth_m, self.max_depth_m) for depth in predictions]
 
     def score(self, depth: DepthMap, target: DepthTarget) -> tuple[DepthScores, EdgeMatches | None]:
         """Compare one image; a relative prediction is first fitted to the target by least squares.

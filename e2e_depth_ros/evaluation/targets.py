@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.depth_fit import MAX_DEPTH_M, MIN_DEPTH_M, in_range
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import NormalMap
 from e2e_depth_ros.core.pixels import are_inside, nearest_pixels
 from e2e_depth_ros.evaluation.frames import MeasuredFrame
-
-MIN_DEPTH_M = 1e-3
-MAX_DEPTH_M = 80.0
 
 _ROUGHNESS = 0.01  # relative: how far a smooth surface may be from its plane
 
@@ -72,8 +70,7 @@ def read_depth_target(
             raise InvalidInputError(
                 f"expected depth of the image's size {size}, got {depth.shape} in {frame.name}"
             )
-        with np.errstate(invalid="ignore"):
-            row, column = np.nonzero((depth >= min_depth_m) & (depth <= max_depth_m))
+        row, column = np.nonzero(in_range(depth, min_depth_m, max_depth_m))
         target = DepthTarget(size, row, column, depth[row, column], "depth")
     else:
         target = _target_from_points(frame, size, min_depth_m, max_depth_m)
@@ -99,8 +96,7 @@ def _target_from_points(
     points, camera_from_points = measured
     in_camera = points @ camera_from_points[:3, :3].T + camera_from_points[:3, 3]
     u, v = camera.project(in_camera)
-    with np.errstate(invalid="ignore"):
-        usable = are_inside(u, v, size) & (in_camera[:, 2] >= min_depth_m) & (in_camera[:, 2] <= max_depth_m)
+    usable = are_inside(u, v, size) & in_range(in_camera[:, 2], min_depth_m, max_depth_m)
     row, column = nearest_pixels(u[usable], v[usable], size)
     depth = in_camera[usable, 2].astype(np.float32)
     order = np.argsort(depth, kind="stable")

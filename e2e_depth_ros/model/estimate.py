@@ -15,9 +15,8 @@ from torch import Tensor
 from e2e_depth_ros.core.framing import Framing
 from e2e_depth_ros.core.maps import DepthMap, NormalMap
 from e2e_depth_ros.core.robust import STD_OF_MEDIAN_DEVIATION
+from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
 from e2e_depth_ros.model.ensemble import ensemble_depth, ensemble_normals
-from e2e_depth_ros.model.facts import CheckpointFacts
-from e2e_depth_ros.model.one_step import depth_from_decoded, normals_from_decoded
 
 _MIN_LENGTH = 1e-6  # of a vector that has a direction
 _MIN_RANGE = 1e-6  # of depth that isn't constant: less is rounding
@@ -118,6 +117,48 @@ def read_normals(decoded: Tensor, framing: Framing, facts: CheckpointFacts) -> l
     for x, y, z, *uncertainty in framing.invert(framed).cpu().numpy():
         findings.append(Finding(*_normalised(x, y, z), uncertainty[0] if uncertainty else None))
     return findings
+
+
+def depth_from_decoded(decoded: Tensor) -> Tensor:
+    """Read depth from what the VAE decoded.
+
+    Args:
+        decoded: (B, 3, h, w), unclamped.
+
+    Returns:
+        (B, h, w), 0 near .. 1 far for a network of depth; NaN stays NaN.
+    """
+    return (decoded.mean(dim=1).clamp(-1, 1) + 1) / 2
+
+
+def normals_from_decoded(
+    decoded: Tensor,
+    signs: tuple[float, float, float] = (1.0, -1.0, -1.0),
+    *,
+    full_z_range: bool = True,
+    clip: bool = True,
+) -> Tensor:
+    """Read surface normals from what the VAE decoded.
+
+    Convention:
+        Returned in the camera optical frame (REP 103: x right, y down, z forward), pointing towards the
+        camera. Marigold's networks decode x right, y up, z towards the camera: the default `signs`.
+
+    Args:
+        decoded: (B, 3, h, w), unclamped.
+        signs: What turns the network's x, y and z into the optical frame's.
+        full_z_range: False where the network decodes z as 2 z - 1, as it can't be negative.
+        clip: Whether each axis is held within [-1, 1] first, as Marigold does and GeoWizard does not.
+
+    Returns:
+        (B, 3, h, w), of length 1 (less only where nothing was decoded); NaN stays NaN.
+    """
+    x, y, z = (decoded.clamp(-1, 1) if clip else decoded).unbind(dim=1)
+    if not full_z_range:
+        z = (z + 1) / 2
+    # Written out: a norm over the channels of NCHW is many times slower on a CPU.
+    length = (x * x + y * y + z * z).sqrt().clamp(min=1e-6)
+    return torch.stack([sign * axis / length for sign, axis in zip(signs, (x, y, z), strict=True)], dim=1)
 
 
 def _normalised(

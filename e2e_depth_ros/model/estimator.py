@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -13,16 +12,14 @@ from torch import Tensor
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.framing import Framing, framing_for
-from e2e_depth_ros.model.checkpoint import (
-    CheckpointFacts,
-    LoadedCheckpoint,
-    find_checkpoint,
-    load_checkpoint,
-)
-from e2e_depth_ros.model.config_checks import MAX_RESOLUTION
-from e2e_depth_ros.model.estimate import Estimate, read_depth, read_normals
-from e2e_depth_ros.model.latent_network import LatentNetwork, in_batches
-from e2e_depth_ros.model.networks import check_sampling
+from e2e_depth_ros.model.checkpoint.configs import MAX_RESOLUTION
+from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
+from e2e_depth_ros.model.checkpoint.locate import find_checkpoint
+from e2e_depth_ros.model.estimate import Estimate
+from e2e_depth_ros.model.families.family import LatentNetwork
+from e2e_depth_ros.model.families.registry import LoadedCheckpoint, load_checkpoint
+from e2e_depth_ros.model.forward import forward
+from e2e_depth_ros.model.memory import DEFAULT_BATCH_MEMORY_MB, batch_that_fits
 from e2e_depth_ros.model.placement import device_named, dtype_named, use_threads
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
@@ -43,8 +40,11 @@ class Estimator:
         device: Where to run.
         processing_resolution: Longer edge, pixels, at which the network works; 0 is the image's own size,
             None the checkpoint's.
-        sampling: How a network that starts from noise samples; None for the defaults. Its steps and spacing
-            are those that the checkpoint was loaded with.
+        batch_memory_mb: About how much memory, 10^6 bytes, the activations of one pass may take besides the
+            weights. Ensembles and batches run in parts that fit; a single image always runs.
+
+    Raises:
+        InvalidInputError: An argument is impossible.
     """
 
     def __init__(
@@ -53,11 +53,13 @@ class Estimator:
         *,
         device: torch.device | None = None,
         processing_resolution: int | None = None,
-        sampling: Sampling | None = None,
+        batch_memory_mb: int = DEFAULT_BATCH_MEMORY_MB,
     ) -> None:
         self.facts: CheckpointFacts = checkpoint.facts
-        self.sampling = sampling or Sampling()
-        check_sampling(self.facts, self.sampling)
+        self.sampling: Sampling = checkpoint.sampling
+        if batch_memory_mb < 1:
+            raise InvalidInputError(f"expected at least 1 MB for a pass, got {batch_memory_mb}")
+        self.batch_memory_mb = batch_memory_mb
         self._last: tuple[object, Tensor] | None = None  # of what, and its latents
         self.device = device or torch.device("cpu")
         if processing_resolution is not None and not 0 <= processing_resolution <= MAX_RESOLUTION:
@@ -89,6 +91,7 @@ class Estimator:
         num_threads: int | None = None,
         padded_prompt: bool = False,
         sampling: Sampling | None = None,
+        batch_memory_mb: int = DEFAULT_BATCH_MEMORY_MB,
     ) -> Estimator:
         """Load a checkpoint onto a device.
 
@@ -104,6 +107,7 @@ class Estimator:
             num_threads: Threads of torch on the CPU, for the whole process; None leaves them.
             padded_prompt: Ask by the empty prompt of 77 tokens instead of 2.
             sampling: How to sample; None for the defaults.
+            batch_memory_mb: See the class.
 
         Raises:
             CheckpointError: The checkpoint isn't there or isn't whole.
@@ -121,8 +125,13 @@ class Estimator:
             checkpoint,
             device=chosen_device,
             processing_resolution=processing_resolution,
-            sampling=sampling,
+            batch_memory_mb=batch_memory_mb,
         )
+
+    @property
+    def steps(self) -> int:
+        """How often it asks the network for an image."""
+        return self.model.sampler.steps
 
     @property
     def tasks(self) -> frozenset[Task]:
@@ -164,78 +173,35 @@ class Estimator:
         """
         wanted = [task for task in Task if task in tasks]
         self._check(images, wanted)
-        clock = _Clock(self.device if synchronize else None)
-        with torch.inference_mode():
-            native_size = (images[0].shape[0], images[0].shape[1])
-            framing = framing_for(native_size, self.processing_resolution, self.facts.down_factor)
-            network_input = self._tensor(images, framing)  # (B, 3, h, w)
-            clock.lap("preprocess")
-            batch = self._batch(framing)
-            latents = in_batches(self.model.encode, batch, network_input)  # (B, L, h / f, w / f)
-            height, width = framing.content_size
-            tokens = self.model.image_tokens(network_input[..., :height, :width])  # (B, n, d) or None
-            clock.lap("encode")
-            latents = self._denoise(latents, tokens, wanted, framing, batch)  # (T * B * E, L, h / f, w / f)
-            clock.lap("denoise")
-            decoded = in_batches(self.model.decode, batch, latents).float()  # (T * B * E, 3, h, w)
-            clock.lap("decode")
-            # An infinity would pass the clamps as if it were far away: let it stay visible, as NaN.
-            decoded = decoded.nan_to_num(nan=torch.nan, posinf=torch.nan, neginf=torch.nan)
-            decoded = decoded.view(len(wanted), len(images), self.sampling.ensemble_size, *decoded.shape[1:])
-            maps = dict(zip(wanted, decoded, strict=True))  # of (B, E, 3, h, w)
-            depths = (
-                read_depth(maps[Task.DEPTH], framing, self.facts, stretch=stretch)
-                if Task.DEPTH in maps
-                else []
-            )
-            normals = read_normals(maps[Task.NORMALS], framing, self.facts) if Task.NORMALS in maps else []
-        clock.lap("postprocess")
-        return [
-            Estimate(
-                depth=depths[i].map if depths else None,
-                normals=normals[i].map if normals else None,
-                durations_s=clock.durations_s,
-                non_finite=max(found[i].non_finite for found in (depths, normals) if found),
-                depth_uncertainty=depths[i].uncertainty if depths else None,
-                normals_uncertainty=normals[i].uncertainty if normals else None,
-            )
-            for i in range(len(images))
-        ]
+        native_size = (images[0].shape[0], images[0].shape[1])
+        framing = framing_for(native_size, self.processing_resolution, self.facts.down_factor)
+        frame = (framing, tuple(wanted), len(images))
+        found = forward(
+            self.model,
+            self.facts,
+            images,
+            wanted,
+            framing,
+            self.sampling,
+            last=self._last[1] if self._last is not None and self._last[0] == frame else None,
+            batch=self._batch(framing),
+            stretch=stretch,
+            synchronize=synchronize,
+        )
+        if self.sampling.carry > 0:
+            # NaN would never leave again.
+            self._last = (frame, found.latents) if bool(torch.isfinite(found.latents).all()) else None
+        return found.estimates
 
     def forget_last_frame(self) -> None:
         """Carry nothing over to the next frame (see `Sampling.carry`): it belongs to another scene."""
         self._last = None
 
-    def _denoise(
-        self, latents: Tensor, tokens: Tensor | None, tasks: Sequence[Task], framing: Framing, batch: int
-    ) -> Tensor:
-        """Predict the latents of each task and member, (B, ...) -> (T * B * E, ...)."""
-        if not self.model.starts_from_noise:
-            return self.model.denoise(latents, tasks, tokens=tokens, batch=batch)
-        members = latents.repeat_interleave(self.sampling.ensemble_size, dim=0)  # (B * E, L, h / f, w / f)
-        if tokens is not None:
-            tokens = tokens.repeat_interleave(self.sampling.ensemble_size, dim=0)
-        generator = torch.Generator()  # on the CPU: the same noise on every device
-        if self.sampling.seed is None:
-            generator.seed()
-        else:
-            generator.manual_seed(self.sampling.seed)
-        noise = self.model.draw_noise(members.shape, generator, members.dtype).to(self.device)
-        start = noise.repeat(len(tasks), 1, 1, 1)  # the same for each task
-        frame = (framing, tuple(tasks), start.shape)
-        if self._last is not None and self._last[0] == frame:
-            start = start * (1 - self.sampling.carry) + self._last[1] * self.sampling.carry
-        predicted = self.model.denoise(members, tasks, start, tokens=tokens, generator=generator, batch=batch)
-        if self.sampling.carry > 0:
-            # NaN would never leave again.
-            self._last = (frame, predicted) if bool(torch.isfinite(predicted).all()) else None
-        return predicted
-
     def _batch(self, framing: Framing) -> int:
         """Return how many images or members fit into the memory of one pass, at least one."""
         height, width = framing.padded_size
         bytes_each = self.facts.activation_floats * height * width * self.dtype.itemsize
-        return max(1, self.sampling.batch_memory_mb * 10**6 // bytes_each)
+        return batch_that_fits(bytes_each, self.batch_memory_mb)
 
     def _check(self, images: Sequence[NDArray[np.uint8]], tasks: Sequence[Task]) -> None:
         if not images:
@@ -258,29 +224,3 @@ class Estimator:
                 raise InvalidInputError(
                     f"expected images of one size, got {images[0].shape[:2]} and {image.shape[:2]}"
                 )
-
-    def _tensor(self, images: Sequence[NDArray[np.uint8]], framing: Framing) -> Tensor:
-        """Fit the images to the network: (B, 3, h, w) in [-1, 1]."""
-        batch = np.stack(images) if len(images) > 1 else np.ascontiguousarray(images[0])[None]
-        if not batch.flags.writeable:  # torch warns of them, though nothing writes here
-            batch = batch.copy()
-        # Before the permutation, where memory is contiguous, and in diffusers' order, to the last bit.
-        pixels = torch.from_numpy(batch).to(self.device).float().div_(255).mul_(2).sub_(1)
-        return framing.apply(pixels.permute(0, 3, 1, 2)).to(self.dtype)
-
-
-class _Clock:
-    """Measures stages one after the other."""
-
-    def __init__(self, device: torch.device | None) -> None:
-        self.durations_s: dict[str, float] = {}
-        self._device = device if device is not None and device.type == "cuda" else None
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        """End a stage."""
-        if self._device is not None:
-            torch.cuda.synchronize(self._device)
-        now = time.perf_counter()
-        self.durations_s[stage] = now - self._last
-        self._last = now

@@ -12,6 +12,9 @@ SPACINGS = ("trailing", "leading", "linspace")
 DOMAINS = ("indoor", "outdoor", "object")
 """The kinds of scenes that GeoWizard tells apart."""
 
+TARGET_NOISES = ("zeros", "gaussian", "pyramid")
+"""What a network of one step may start from."""
+
 _MAX_SEED = 2**63 - 1
 
 
@@ -31,8 +34,6 @@ class Sampling:
         carry: Share of the last frame's latents in those that the next frame starts from, 0..1, so that a
             video flickers less; Marigold's authors take 0.1. 0 treats each image for itself.
         domain: Kind of scene, for networks that tell them apart (GeoWizard): indoor, outdoor or object.
-        batch_memory_mb: About how much memory, 10^6 bytes, the activations of one pass may take besides the
-            weights. Ensembles and batches run in parts that fit; a single image always runs.
 
     Raises:
         InvalidInputError: A value is impossible.
@@ -44,7 +45,6 @@ class Sampling:
     seed: int | None = 0
     carry: float = 0.0
     domain: str = "indoor"
-    batch_memory_mb: int = 4000
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
@@ -59,5 +59,7 @@ class Sampling:
             raise InvalidInputError(f"expected a share carried over of 0 to 1, got {self.carry:g}")
         if self.domain not in DOMAINS:
             raise InvalidInputError(f"expected a domain among {', '.join(DOMAINS)}, got {self.domain!r}")
-        if self.batch_memory_mb < 1:
-            raise InvalidInputError(f"expected at least 1 MB for a pass, got {self.batch_memory_mb}")
+
+
+DEFAULT_SAMPLING = Sampling()
+"""How networks sample unless the user says otherwise."""

@@ -9,14 +9,15 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from diffusers.models.autoencoders.vae import AutoencoderTinyBlock
 from torch import nn
 
-from e2e_depth_ros.model.checkpoint import find_checkpoint, load_autoencoder
-from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER, denoising_step
-from e2e_depth_ros.model.one_step import OneStepModel
+from e2e_depth_ros.model.checkpoint.locate import find_checkpoint
+from e2e_depth_ros.model.checkpoint.weights import load_autoencoder
+from e2e_depth_ros.model.families.family import LatentNetwork
+from e2e_depth_ros.model.families.one_step import ONE_STEP_SCHEDULER, OneStepSampler, denoising_step
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.recipe import AutoencoderRecipe, ModelRecipe, UNetRecipe
 
 
-def build_model(recipe: ModelRecipe, seed: int) -> OneStepModel:
+def build_model(recipe: ModelRecipe, seed: int) -> LatentNetwork:
     """Build a network with random weights for depth and normals.
 
     The task's "prompt" is a fixed random embedding, one for each task: it only has to tell the two apart.
@@ -34,8 +35,8 @@ def build_model(recipe: ModelRecipe, seed: int) -> OneStepModel:
         unet = build_unet(recipe.unet, autoencoder.config.latent_channels)
         shape = (1, recipe.unet.prompt_tokens, recipe.unet.prompt_channels)
         prompts = {task: torch.randn(shape) for task in (Task.DEPTH, Task.NORMALS)}
-    step = denoising_step(ONE_STEP_SCHEDULER)
-    return OneStepModel(unet, autoencoder, prompts, step, recipe.target_noise).train()
+    sampler = OneStepSampler(denoising_step(ONE_STEP_SCHEDULER), recipe.target_noise)
+    return LatentNetwork(unet, autoencoder, prompts, sampler).train()
 
 
 def build_autoencoder(recipe: AutoencoderRecipe) -> Any:

@@ -55,11 +55,6 @@ class Batch(NamedTuple):
         )
 
 
-def pixels_from_images(images: Tensor) -> Tensor:
-    """Bring (B, 3, H, W) of uint8 to float32 in -1..1, as networks see them."""
-    return images.float() / 127.5 - 1
-
-
 class StoredView(NamedTuple):
     """A view as it is kept in memory: 8 bytes a pixel, against 19 in full."""
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.model.denoising import alpha_bars
-from e2e_depth_ros.model.noise import pyramid_noise
+from e2e_depth_ros.model.checkpoint.configs import alpha_bars
+from e2e_depth_ros.model.families.noise import pyramid_noise
 from e2e_depth_ros.training.recipe import DiffusionRecipe
 from e2e_depth_ros.training.target_noise import NOISE, TIMESTEPS, batch_generator
 

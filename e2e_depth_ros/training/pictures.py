@@ -36,10 +36,10 @@ def write_samples(path: Path, views: Sequence[View], predicted: Sequence[Predict
         near_m, far_m = np.percentile(truth[known], (1, 99)) if known.any() else (1.0, 2.0)
         tiles: list[NDArray[Any]] = [view.image]
         if one.depth is not None:
-            maps = (fitted_depth(one.depth.numpy(), truth), np.where(known, truth, np.nan))
+            maps = (fitted_depth(one.depth, truth), np.where(known, truth, np.nan))
             tiles += [colours_from_depth(depth_m, near_m, far_m, logarithmic=True) for depth_m in maps]
         if one.normals is not None:
-            vectors = (one.normals.numpy().transpose(1, 2, 0), view.normals)
+            vectors = (one.normals.values, view.normals)
             tiles += [colours_from_normals(normals) for normals in vectors]
         gap = np.full((truth.shape[0], _GAP, 3), 255, np.uint8)
         rows.append(np.concatenate([part for tile in tiles for part in (tile, gap)][:-1], axis=1))

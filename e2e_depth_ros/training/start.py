@@ -15,11 +15,17 @@ from torch import Tensor, nn
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
-from e2e_depth_ros.model.checkpoint import facts_of_new_model, find_checkpoint, load_parts, read_facts
-from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER
-from e2e_depth_ros.model.facts import CheckpointFacts
-from e2e_depth_ros.model.one_step import OneStepModel
-from e2e_depth_ros.model.prompt import PROMPT_FILE, prompt_embeddings, write_prompt_embeddings
+from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
+from e2e_depth_ros.model.checkpoint.locate import PROMPT_FILE, find_checkpoint
+from e2e_depth_ros.model.checkpoint.prompt import prompt_embeddings, write_prompt_embeddings
+from e2e_depth_ros.model.families.family import LatentNetwork
+from e2e_depth_ros.model.families.one_step import (
+    ONE_STEP_SCHEDULER,
+    OneStepSampler,
+    denoising_step,
+    facts_of_new_model,
+)
+from e2e_depth_ros.model.families.registry import load_parts, read_facts
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.recipe import ModelRecipe
 
@@ -45,7 +51,7 @@ class Start(NamedTuple):
         folder: The checkpoint that it comes from.
     """
 
-    model: OneStepModel
+    model: LatentNetwork
     facts: CheckpointFacts
     folder: Path
 
@@ -79,7 +85,8 @@ def model_from_start(recipe: ModelRecipe, tasks: Collection[Task]) -> Start:
         normals_axes=parts.facts.normals_axes,
         target_noise=recipe.target_noise,
     )
-    model = OneStepModel(parts.unet, parts.vae, parts.prompts, facts.step, facts.target_noise)
+    sampler = OneStepSampler(denoising_step(facts.scheduler_config), facts.target_noise)
+    model = LatentNetwork(parts.unet, parts.vae, parts.prompts, sampler)
     return Start(model.train(), facts, parts.folder)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from e2e_depth_ros.model.noise import pyramid_noise
+from e2e_depth_ros.model.families.noise import pyramid_noise
 
 NOISE, TIMESTEPS = 1, 2
 """What a batch's generator is for; each purpose has numbers of its own."""

@@ -124,7 +124,7 @@ def pictures(measured: Sequence[Measured], views: Sequence[View]) -> NDArray[np.
         for one in measured:
             depth = one.shown[index].depth
             if depth is not None:
-                depths.append(fitted_depth(depth.numpy(), view.depth_m))
+                depths.append(fitted_depth(depth, view.depth_m))
         tiles += [colours_from_depth(depth_m, near_m, far_m, logarithmic=True) for depth_m in depths]
         rows.append(np.concatenate(tiles, axis=1))
     return np.concatenate(rows)

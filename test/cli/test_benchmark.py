@@ -6,6 +6,7 @@ import pytest
 from e2e_depth_ros.cli import alignment_timing, benchmark
 from e2e_depth_ros.cli.alignment_timing import CLOUD, CORRECTION, SCALE_AND_SHIFT, time_alignment
 from e2e_depth_ros.cli.benchmark_dds import Arrival, summarise_arrivals
+from e2e_depth_ros.cli.benchmark_image import camera_image
 from e2e_depth_ros.cli.main import main
 
 
@@ -20,7 +21,7 @@ def test_summary_separates_the_network_from_the_rest():
 
 
 def test_camera_image_is_the_same_each_time_and_has_structure():
-    first, second = benchmark.camera_image((36, 52)), benchmark.camera_image((36, 52))
+    first, second = camera_image((36, 52)), camera_image((36, 52))
     assert first.shape == (36, 52, 3)
     np.testing.assert_array_equal(first, second)
     assert first.std() > 10
@@ -69,7 +70,7 @@ def test_node_cases_time_every_message(tiny_checkpoint):
     from e2e_depth_ros.model.estimator import Estimator
     from e2e_depth_ros.ros.outputs.depth_outputs import Output
 
-    timer = NodeTimer(Estimator.load(tiny_checkpoint("embedded")), benchmark.camera_image((60, 100)))
+    timer = NodeTimer(Estimator.load(tiny_checkpoint("embedded")), camera_image((60, 100)))
     few = timer.time(SUBSCRIPTIONS["depth/image_rect subscribed"], range(2))
     everything = timer.time(SUBSCRIPTIONS["every output subscribed"], range(3))
     assert len(everything) == 3

@@ -1,19 +1,25 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+import e2e_depth_ros.model as model_room
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
+from e2e_depth_ros.model.checkpoint.locate import find_checkpoint
 from e2e_depth_ros.model.estimator import Estimator
+from e2e_depth_ros.model.families.registry import load_checkpoint
 from e2e_depth_ros.model.task import Task
 
 _BOTH = (Task.DEPTH, Task.NORMALS)
+_ROOM = Path(model_room.__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +179,29 @@ def test_refuses_bad_arguments(
 ) -> None:
     with pytest.raises(InvalidInputError, match=message):
         Estimator.load(tiny_checkpoint("embedded"), **arguments)
+
+
+@pytest.mark.parametrize("layout", ["embedded", "marigold_depth_v1_1"])
+def test_few_files_lie_between_a_checkpoint_s_id_and_its_estimator(
+    tiny_checkpoint: Callable[..., Path], layout: str
+) -> None:
+    """Who wants to know how one becomes the other has to read no more than these."""
+    folder = tiny_checkpoint(layout)
+    load_checkpoint(folder)  # so that a prompt is encoded, and modules are imported, before
+    entered: dict[str, set[str]] = {}
+
+    def note(frame: FrameType, event: str, _argument: object) -> None:
+        path = Path(frame.f_code.co_filename)
+        if event == "call" and _ROOM in path.parents:
+            entered.setdefault(path.relative_to(_ROOM).as_posix(), set()).add(frame.f_code.co_name)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        Estimator(load_checkpoint(find_checkpoint(folder)))
+    finally:
+        sys.setprofile(before)
+    # The registry asks one family after the other; those that say no aren't on the way.
+    on_the_way = {name for name, functions in entered.items() if functions != {"recognises"}}
+    assert {"checkpoint/locate.py", "families/registry.py", "estimator.py"} < on_the_way
+    assert len(on_the_way) <= 9, sorted(on_the_way)

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
-from e2e_depth_ros.model.checkpoint import load_checkpoint
+from e2e_depth_ros.model.families.registry import load_checkpoint
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.loop import LOG, STATE, TrainingError, train
 from e2e_depth_ros.training.objectives import end_to_end

@@ -5,7 +5,7 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER
+from e2e_depth_ros.model.families.one_step import ONE_STEP_SCHEDULER
 from e2e_depth_ros.training.noising import Noising
 from e2e_depth_ros.training.recipe import DiffusionRecipe
 

@@ -12,8 +12,8 @@ from diffusers import DDIMScheduler, MarigoldDepthPipeline, MarigoldNormalsPipel
 from safetensors.torch import load_file
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.model.checkpoint import load_checkpoint, read_facts
 from e2e_depth_ros.model.estimator import Estimator
+from e2e_depth_ros.model.families.registry import load_checkpoint, read_facts
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.datasets import Batch
 from e2e_depth_ros.training.loop import STATE, Trainer, train
@@ -93,8 +93,8 @@ def test_start_keeps_the_noise_and_what_the_output_means(tiny_checkpoint, layout
     scheduler.set_timesteps(1)
     output = torch.randn(1, 4, 6, 9)
     expected = scheduler.step(output, 999, torch.zeros_like(output)).pred_original_sample
-    torch.testing.assert_close(start.model.step(output), expected)
-    assert start.model.step.timestep == 999
+    torch.testing.assert_close(start.model.sampler.step(output), expected)
+    assert start.model.sampler.step.timestep == 999
     assert start.facts.tasks == {Task.DEPTH}
     assert start.model.training
 

@@ -10,11 +10,12 @@ from diffusers import DDIMScheduler
 from safetensors.torch import load_file
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
-from e2e_depth_ros.model.checkpoint import load_checkpoint, read_facts, write_checkpoint
-from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER, denoising_step
+from e2e_depth_ros.model.checkpoint.writing import write_checkpoint
+from e2e_depth_ros.model.estimate import depth_from_decoded
 from e2e_depth_ros.model.estimator import Estimator
-from e2e_depth_ros.model.noise import pyramid_noise
-from e2e_depth_ros.model.one_step import depth_from_decoded
+from e2e_depth_ros.model.families.noise import pyramid_noise
+from e2e_depth_ros.model.families.one_step import ONE_STEP_SCHEDULER, OneStepSampler, denoising_step
+from e2e_depth_ros.model.families.registry import load_checkpoint, read_facts
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.datasets import Batch
@@ -87,6 +88,9 @@ def test_loss_sees_the_noise_of_its_batch(tiny_checkpoint):
     model = load_checkpoint(tiny_checkpoint("e2e_ft_depth")).model
     zeros, gaussian = TargetNoise("zeros", 1), TargetNoise("gaussian", 1)
     assert losses_with(model, zeros) == losses_with(model, None)
+    with pytest.raises(InvalidInputError, match="expected no noise"):
+        losses_with(model, gaussian)
+    model.sampler = OneStepSampler(model.sampler.step, "gaussian")
     assert losses_with(model, gaussian, 3) == losses_with(model, gaussian, 3)
     assert len({losses_with(model, gaussian, number) for number in range(3)}) == 3
 
@@ -155,7 +159,7 @@ def test_what_was_trained_from_noise_starts_from_it(tiny_checkpoint, tmp_path, k
         latents = model.encode(image.permute(2, 0, 1)[None] / 127.5 - 1)
         expected = depth_from_decoded(model.decode(model.predict(latents, Task.DEPTH, noise)))
         torch.testing.assert_close(torch.from_numpy(one), expected[0], rtol=0, atol=1e-5)
-        with pytest.raises(InvalidInputError, match=f"expected {kind} noise"):
+        with pytest.raises(InvalidInputError, match="expected noise for each of 1 predictions, got none"):
             model.denoise(latents, [Task.DEPTH])
 
 

@@ -2,10 +2,16 @@
 
 import numpy as np
 import pytest
-import torch
 
+from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
+from e2e_depth_ros.evaluation.frames import find_frames, write_frame
+from e2e_depth_ros.evaluation.report import evaluate
+from e2e_depth_ros.evaluation.sources import EstimatorSource
+from e2e_depth_ros.model.estimator import Estimator
+from e2e_depth_ros.model.families.registry import load_checkpoint
 from e2e_depth_ros.training.augmentation import View
-from e2e_depth_ros.training.validation import Predicted, fitted_depth, score
+from e2e_depth_ros.training.validation import Predicted, fitted_depth, predict_views, score
 
 
 @pytest.fixture
@@ -24,9 +30,10 @@ def view_of(depth_m, tilt_deg=0.0):
 
 
 def prediction_of(relative):
-    facing = torch.zeros(3, *relative.shape)
-    facing[2] = -1
-    return Predicted(torch.from_numpy(relative.astype(np.float32)), facing)
+    everywhere = np.ones(relative.shape, np.bool_)
+    facing = np.broadcast_to(np.array([0, 0, -1], np.float32), (*relative.shape, 3))
+    depth = DepthMap(relative.astype(np.float32), everywhere, DepthKind.AFFINE_INVARIANT)
+    return Predicted(depth, NormalMap(facing.copy(), everywhere))
 
 
 def test_scale_and_shift_do_not_count_and_the_unknown_does_not_either(depth_m):
@@ -71,10 +78,61 @@ def test_nothing_to_score_is_nan_not_a_number_made_up(depth_m):
     assert np.isnan(scores.normals_deg)
 
 
-def test_fitted_depth_stays_within_what_is_seen(depth_m):
+def test_fitted_depth_stays_within_the_range_of_evaluations(depth_m):
     relative = depth_m.copy()
     relative[:3] = -50
     relative[0] = 500
-    fitted = fitted_depth(relative, depth_m)
-    assert fitted[0].max() == depth_m.max()
-    assert fitted[1].min() == pytest.approx(1e-3)
+    fitted = fitted_depth(prediction_of(relative).depth, depth_m)
+    assert (fitted[0] == 80).all()
+    assert fitted[1] == pytest.approx(1e-3)
+    np.testing.assert_allclose(fitted[3:], depth_m[3:], rtol=1e-5)
+
+
+@pytest.mark.parametrize("resolution", [0, 45])
+def test_validation_equals_estimator(tiny_checkpoint, every_layout, resolution):
+    """Cropping, clipping, axes, the range of z and the noise are one decision each, taken once."""
+    loaded = load_checkpoint(tiny_checkpoint(every_layout))
+    facts = loaded.facts
+    image = np.random.default_rng(1).integers(0, 255, (38, 59, 3)).astype(np.uint8)
+    view = View(image, np.ones((38, 59), np.float32), np.zeros((38, 59, 3), np.float32))
+    (validated,) = predict_views(loaded.model, [view], resolution, facts)
+    estimator = Estimator(loaded, processing_resolution=resolution)
+    estimate = estimator.estimate(image, tasks=facts.tasks)
+    assert validated.depth or validated.normals
+    for found, expected in ((validated.depth, estimate.depth), (validated.normals, estimate.normals)):
+        assert (found is None) == (expected is None)
+        if found:
+            assert expected.values.std() > 1e-3
+            np.testing.assert_allclose(found.values, expected.values, atol=2e-5, rtol=0)  # rounding
+
+
+def test_a_training_says_what_evaluate_says(tiny_checkpoint, tmp_path):
+    """The same scores of the same network on the same frames, however far off it is."""
+    loaded = load_checkpoint(tiny_checkpoint("embedded"))
+    estimator = Estimator(loaded)
+    camera = Camera((24, 40), np.array([[50, 0, 21], [0, 46, 11], [0, 0, 1.0]]))
+    views = []
+    for number, far_m in enumerate((60, 120, 20)):
+        image = np.random.default_rng(number).integers(0, 255, (24, 40, 3)).astype(np.uint8)
+        relative = estimator.estimate(image).depth.values
+        share = (relative - relative.min()) / np.ptp(relative)
+        truth = (1 + far_m * share).astype(np.float32)
+        farthest = share > np.quantile(share, 0.8)
+        truth[farthest] = 0  # but for a few: there the fit lies beyond the farthest truth
+        truth[farthest & (np.arange(40) % 7 == 0)] = 2
+        truth[3, :5], truth[4, :5] = 0, 5e-4
+        views.append(View(image, truth, np.zeros((24, 40, 3), np.float32)))
+        measured = np.where(truth > 0, truth, np.nan)
+        write_frame(tmp_path / str(number), image, camera, depth_m=measured)
+    frames = find_frames([tmp_path])
+    found = evaluate(frames, [EstimatorSource(estimator)]).sources[0].mean_of_frames()
+    resolution = loaded.facts.processing_resolution
+    scores = score(views, predict_views(loaded.model, views, resolution, loaded.facts))
+    assert scores.images == len(frames) == 3
+    assert scores.abs_rel > 0.1
+    assert scores.abs_rel == found["abs_rel"]
+    assert (scores.delta1, scores.rmse_m, scores.edge_f1) == (
+        found["delta1"],
+        found["rmse_m"],
+        found["edge_f1"],
+    )

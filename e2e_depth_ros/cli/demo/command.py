@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
     from e2e_depth_ros.cli.demo.report import print_summary, summarise, write_results  # noqa: PLC0415
-    from e2e_depth_ros.model.checkpoint import find_checkpoint  # noqa: PLC0415
+    from e2e_depth_ros.model.checkpoint.locate import find_checkpoint  # noqa: PLC0415
 
     find_checkpoint(args.model)  # fails here in one line, not in the node's log
     scenes = load_scenes()

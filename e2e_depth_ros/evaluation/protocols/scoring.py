@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from e2e_depth_ros.core.depth_fit import DepthFit
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
-from e2e_depth_ros.core.metrics import DepthScores, NormalErrors, fit_least_squares, score_depth
+from e2e_depth_ros.core.metrics import DepthScores, NormalErrors, score_depth
 
 LEAST_DEPTH_M: Final = 1e-6
 """Nearer predictions are moved there, whatever the range of the data set."""
-
-_LEAST_DISPARITY: Final = 1e-3  # 1 / m
 
 
 @dataclass(frozen=True)
@@ -56,28 +55,20 @@ class DepthRules:
         missing = int(np.count_nonzero(target.valid & ~prediction.valid))
         if missing:
             raise InvalidInputError(f"expected depth at every measured pixel, got none at {missing} of them")
-        values = prediction.values.astype(np.float64)
-        if prediction.kind is DepthKind.AFFINE_INVARIANT_DISPARITY:
-            scale, shift = self._fit(prediction, target, inverse=True)
-            metres = 1 / np.maximum(scale * values + shift, _LEAST_DISPARITY)
-        elif prediction.kind is DepthKind.METRIC:
-            metres = values
-        else:
-            scale, shift = self._fit(prediction, target)
-            metres = scale * values + shift
-        return np.maximum(np.clip(metres, self.min_depth_m, self.max_depth_m), LEAST_DEPTH_M)
+        least_m = max(self.min_depth_m, LEAST_DEPTH_M)
+        return self._fit(prediction, target).metres(prediction, least_m, self.max_depth_m)
 
     def score(self, prediction: DepthMap, target: DepthMap) -> DepthScores:
         """Score one image at the pixels where the target is valid; see `metres`."""
         return score_depth(self.metres(prediction, target)[target.valid], target.values[target.valid])
 
-    def _fit(self, prediction: DepthMap, target: DepthMap, *, inverse: bool = False) -> tuple[float, float]:
+    def _fit(self, prediction: DepthMap, target: DepthMap) -> DepthFit:
         columns = fit_columns(target.size, self.fit_resolution)
         valid = target.valid[:, columns]
-        if not valid.any():
+        if not valid.any() and prediction.kind is not DepthKind.METRIC:
             raise InvalidInputError("expected a pixel that counts among those of the fit, found none")
-        truth = target.values[:, columns][valid].astype(np.float64)
-        return fit_least_squares(prediction.values[:, columns][valid], 1 / truth if inverse else truth)
+        predicted, truth_m = (depth.values[:, columns][valid] for depth in (prediction, target))
+        return DepthFit.by_least_squares(prediction.kind, predicted, truth_m)
 
 
 def fit_columns(size: tuple[int, int], resolution: int | None) -> NDArray[np.int64]:

@@ -14,13 +14,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, MissingDependencyError
-from e2e_depth_ros.model.config_checks import check_vae_config
+from e2e_depth_ros.model.checkpoint.configs import INSTRUCTED_IMAGE, check_vae_config
+from e2e_depth_ros.model.checkpoint.locate import MODEL_STEM
+from e2e_depth_ros.model.checkpoint.weights import problem_of
 from e2e_depth_ros.model.instruct import ldm_names
-from e2e_depth_ros.model.instruct.facts import INSTRUCTED_IMAGE
 from e2e_depth_ros.model.instruct.single_file import read_single_file
 from e2e_depth_ros.model.instruct.tokenizer import CLIP_TOKENIZER, write_tokenizer
-from e2e_depth_ros.model.tensor_checks import problem_of
-from e2e_depth_ros.model.weights import MODEL_STEM
 
 _SCHEDULER: Mapping[str, Any] = {  # Stable Diffusion 1's noise
     "_class_name": "EulerAncestralDiscreteScheduler",

@@ -10,22 +10,18 @@ from typing import Any, ClassVar
 import torch
 
 from e2e_depth_ros.core.errors import CheckpointError
-from e2e_depth_ros.model.config_checks import (
-    check_index,
-    check_network_config,
-    check_scheduler_config,
-    check_vae_config,
+from e2e_depth_ros.model.checkpoint.configs import (
+    CONFIG_FILES,
+    paints_by_instruction,
+    read_configs,
+    read_json,
 )
-from e2e_depth_ros.model.stored import StoredCheckpoint, checkpoint_name
-from e2e_depth_ros.model.weights import MODEL_STEM, read_json, weight_files
-
-INSTRUCTED_IMAGE = "instructed image"
-"""The entry under "tasks" in model_index.json that marks such a checkpoint."""
+from e2e_depth_ros.model.checkpoint.locate import MODEL_STEM, checkpoint_name, weight_files
+from e2e_depth_ros.model.checkpoint.stored import StoredCheckpoint
 
 FAMILY = "painting by instruction (InstructDiffusion)"
 
 _STEMS = {"unet": MODEL_STEM, "vae": MODEL_STEM, "text_encoder": "model"}
-_TOKENIZER_FILES = ("vocab.json", "merges.txt")
 _OTHER_FILES = ("model_index.json", "*/*.json", "tokenizer/*.txt")
 
 
@@ -57,16 +53,6 @@ class InstructFacts(StoredCheckpoint):
         """Return the files of unet, vae or text_encoder that are read for a dtype."""
         return weight_files(self.folder / component, dtype, _STEMS[component])
 
-    def check_tokenizer(self) -> None:
-        """Make sure that instructions can be read.
-
-        Raises:
-            CheckpointError: The tokenizer is missing.
-        """
-        missing = [name for name in _TOKENIZER_FILES if not (self.folder / "tokenizer" / name).is_file()]
-        if missing:
-            raise CheckpointError(f"{self.folder}/tokenizer: expected {', '.join(missing)}, not there")
-
     @property
     def files(self) -> tuple[Path, ...]:
         """Every file that it is read from."""
@@ -77,45 +63,29 @@ class InstructFacts(StoredCheckpoint):
         return tuple(sorted(files))
 
 
-def paints_by_instruction(folder: Path) -> bool:
-    """Tell whether a checkpoint is of this family; one that can't be read is not."""
-    try:
-        tasks = read_json(folder / "model_index.json").get("tasks")
-    except CheckpointError:
-        return False
-    return isinstance(tasks, list) and INSTRUCTED_IMAGE in tasks
-
-
 def read_instruct_facts(folder: Path) -> InstructFacts:
     """Read what a checkpoint is; its weights aren't opened.
 
     Raises:
         CheckpointError: It is of another family, or a config is missing.
     """
-    index = read_json(folder / "model_index.json")
+    read_json(folder / CONFIG_FILES["index"])  # one that can't be read says so itself
     if not paints_by_instruction(folder):
         raise CheckpointError(
             f"{checkpoint_name(folder)}: expected a checkpoint that paints by instruction, as `e2e-depth "
             "checkpoint convert` writes, got another; depth_node runs those of depth and normals"
         )
-    scheduler_path = folder / "scheduler" / "scheduler_config.json"
-    scheduler = read_json(scheduler_path)
-    if scheduler.get("prediction_type") != "epsilon":
+    configs = read_configs(folder)
+    if configs.scheduler.get("prediction_type") != "epsilon":
         raise CheckpointError(
-            f"{folder}: expected prediction_type epsilon, got {scheduler.get('prediction_type')!r}"
+            f"{folder}: expected prediction_type epsilon, got {configs.scheduler.get('prediction_type')!r}"
         )
-    unet_path, vae_path = folder / "unet" / "config.json", folder / "vae" / "config.json"
-    unet_config, vae_config = read_json(unet_path), read_json(vae_path)
-    check_index(index, folder / "model_index.json")
-    check_network_config(unet_config, unet_path)
-    check_vae_config(vae_config, vae_path)
-    check_scheduler_config(scheduler, scheduler_path)
     return InstructFacts(
         name=checkpoint_name(folder),
         folder=folder,
-        steps=int(index.get("default_denoising_steps") or 100),
-        processing_resolution=int(index.get("default_processing_resolution") or 512),
-        unet_config=unet_config,
-        vae_config=vae_config,
-        scheduler_config=scheduler,
+        steps=int(configs.index.get("default_denoising_steps") or 100),
+        processing_resolution=int(configs.index.get("default_processing_resolution") or 512),
+        unet_config=configs.unet,
+        vae_config=configs.vae,
+        scheduler_config=configs.scheduler,
     )

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from e2e_depth_ros.core.errors import CheckpointError
+from e2e_depth_ros.model.families.family import in_batches
 from e2e_depth_ros.model.instruct.ancestral import noise_levels, sample_ancestral
-from e2e_depth_ros.model.latent_network import in_batches
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.framing import Framing, framing_for
 from e2e_depth_ros.core.image_size import check_image_size
+from e2e_depth_ros.model.checkpoint.locate import find_checkpoint
+from e2e_depth_ros.model.checkpoint.weights import empty_module, load_weights
 from e2e_depth_ros.model.instruct.ancestral import noise_levels
 from e2e_depth_ros.model.instruct.facts import read_instruct_facts
 from e2e_depth_ros.model.instruct.keypoints import Keypoint, keypoints_from_painting
@@ -28,9 +30,7 @@ from e2e_depth_ros.model.instruct.network import (
 )
 from e2e_depth_ros.model.instruct.paint import colour_named, find_paint
 from e2e_depth_ros.model.instruct.text import TextEncoder
-from e2e_depth_ros.model.locate import find_checkpoint
 from e2e_depth_ros.model.placement import device_named, dtype_named, use_threads
-from e2e_depth_ros.model.weights import empty_module, load_weights
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from e2e_depth_ros.core.errors import InvalidInputError, MissingDependencyError
-from e2e_depth_ros.model.transformer import load_tokenizer, load_transformer
+from e2e_depth_ros.model.checkpoint.transformer import load_tokenizer, load_transformer
 
 
 class TextEncoder:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e_depth_ros.core.errors import CheckpointError
-from e2e_depth_ros.model.weights import read_json
+from e2e_depth_ros.model.checkpoint.configs import read_json
 
 CLIP_TOKENIZER = "openai/clip-vit-large-patch14"
 """The hub id whose vocabulary Stable Diffusion 1 reads prompts by."""

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from e2e_depth_ros.model.memory import DEFAULT_BATCH_MEMORY_MB
 from e2e_depth_ros.model.sampling import DOMAINS, SPACINGS, Sampling
-from e2e_depth_ros.ros.declarations.declaration import Changes, parameter_for, settings_from_parameters
+from e2e_depth_ros.ros.declarations.declaration import (
+    Changes,
+    parameter,
+    parameter_for,
+    settings_from_parameters,
+)
 from e2e_depth_ros.ros.declarations.image_parameters import ImageParameters
 
 
@@ -60,9 +66,8 @@ class SamplingParameters(ImageParameters):
         changes=Changes.UNCONFIGURED,
         choices=DOMAINS,
     )
-    batch_memory: int = parameter_for(
-        Sampling,
-        "batch_memory_mb",
+    batch_memory: int = parameter(
+        DEFAULT_BATCH_MEMORY_MB,
         "Memory, in MB, that one pass of the network may take besides its weights, about; ensembles run in"
         " parts that fit.",
         changes=Changes.UNCONFIGURED,

@@ -54,7 +54,12 @@ class DepthNode(ImageNode[Parameters]):
         from e2e_depth_ros.model.estimator import Estimator  # noqa: PLC0415
 
         wanted = self.parameters
-        return Estimator.load(wanted.model, sampling=wanted.sampling, **wanted.loading)
+        return Estimator.load(
+            wanted.model,
+            sampling=wanted.sampling,
+            batch_memory_mb=wanted.batch_memory,
+            **wanted.loading,
+        )
 
     def _offer(self, model: Any) -> Mapping[str, Any]:
         from e2e_depth_ros.ros.nodes.pipeline import Pipeline  # noqa: PLC0415 - brings torch

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from e2e_depth_ros.model.checkpoint import write_autoencoder
-from e2e_depth_ros.model.facts import MARIGOLD_AXES, down_factor_of, signs_of
-from e2e_depth_ros.model.one_step import depth_from_decoded, normals_from_decoded
+from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
+from e2e_depth_ros.model.checkpoint.facts import MARIGOLD_AXES, down_factor_of, signs_of
+from e2e_depth_ros.model.checkpoint.writing import write_autoencoder
+from e2e_depth_ros.model.estimate import depth_from_decoded, normals_from_decoded
+from e2e_depth_ros.model.forward import pixels_from_images
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.architecture import build_autoencoder
 from e2e_depth_ros.training.augmentation import View
-from e2e_depth_ros.training.datasets import Batch, batch_from_views, pixels_from_images
+from e2e_depth_ros.training.datasets import Batch, batch_from_views
 from e2e_depth_ros.training.objectives.base import Losses, Objective
 from e2e_depth_ros.training.objectives.targets import target_images
 from e2e_depth_ros.training.recipe import Recipe
@@ -75,10 +78,7 @@ class Autoencoder(Objective):
                 decoded = truth.clone()  # a border that is no whole latent stays as it is
                 decoded[..., :height, :width] = self.decode(self.encode(truth[..., :height, :width]))
                 maps[name] = decoded
-            one = Predicted(depth_from_decoded(maps["depth"])[0].cpu())
-            if "normals" in maps:
-                one = Predicted(one.depth, normals_from_decoded(maps["normals"], _SIGNS)[0].cpu())
-            predicted.append(one)
+            predicted.append(_read(maps))
         return predicted
 
     def write(self, folder: Path) -> Path:
@@ -100,6 +100,16 @@ class Autoencoder(Objective):
         if name == "image":
             return pixels_from_images(batch.images)
         return target_images(batch, Task(name), self.normals_signs)
+
+
+def _read(decoded: Mapping[str, Tensor]) -> Predicted:
+    """Read the maps of one view, each (1, 3, H, W)."""
+    depth = depth_from_decoded(decoded["depth"])[0].cpu().numpy()
+    depth_map = DepthMap(depth, np.ones(depth.shape, np.bool_), DepthKind.AFFINE_INVARIANT)
+    if "normals" not in decoded:
+        return Predicted(depth_map)
+    normals = normals_from_decoded(decoded["normals"], _SIGNS)[0].cpu().numpy()
+    return Predicted(depth_map, NormalMap.from_vectors(normals.transpose(1, 2, 0)))
 
 
 def moments_loss(latents: Tensor) -> Tensor:

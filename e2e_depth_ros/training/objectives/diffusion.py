@@ -7,15 +7,14 @@ from pathlib import Path
 
 import torch
 
-from e2e_depth_ros.model.checkpoint import facts_of_new_model
-from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER
-from e2e_depth_ros.model.facts import MARIGOLD_AXES, CheckpointFacts
-from e2e_depth_ros.model.family import Family
-from e2e_depth_ros.model.multi_step import MultiStepModel
-from e2e_depth_ros.model.samplers import ScheduleSampler, ddim_scheduler
+from e2e_depth_ros.model.checkpoint.facts import MARIGOLD_AXES, CheckpointFacts
+from e2e_depth_ros.model.families.family import LatentNetwork
+from e2e_depth_ros.model.families.multi_step import DIFFUSION, ScheduleSampler, ddim_scheduler
+from e2e_depth_ros.model.families.one_step import ONE_STEP_SCHEDULER, facts_of_new_model
+from e2e_depth_ros.model.forward import pixels_from_images
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.architecture import build_model
-from e2e_depth_ros.training.datasets import Batch, pixels_from_images
+from e2e_depth_ros.training.datasets import Batch
 from e2e_depth_ros.training.noising import Noising
 from e2e_depth_ros.training.objectives.base import Losses
 from e2e_depth_ros.training.objectives.maps import MapObjective
@@ -38,7 +37,7 @@ class Diffusion(MapObjective):
         InvalidInputError: The network can't be trained so.
     """
 
-    model: MultiStepModel
+    model: LatentNetwork
 
     def __init__(self, recipe: Recipe) -> None:
         model, facts, start = _network(recipe)
@@ -71,7 +70,7 @@ class Diffusion(MapObjective):
         return Losses(total, parts)
 
 
-def _network(recipe: Recipe) -> tuple[MultiStepModel, CheckpointFacts, Path | None]:
+def _network(recipe: Recipe) -> tuple[LatentNetwork, CheckpointFacts, Path | None]:
     """Return the network, what it will be, and the checkpoint that it comes from, if any."""
     folder = None
     if recipe.model.start:
@@ -91,10 +90,10 @@ def _network(recipe: Recipe) -> tuple[MultiStepModel, CheckpointFacts, Path | No
     )
     facts = replace(
         facts,
-        family=Family.DIFFUSION,
+        family=DIFFUSION,
         steps=recipe.diffusion.steps,
         scheduler_config=diffusion_scheduler(scheduler, zero_terminal_snr=recipe.diffusion.zero_terminal_snr),
         normals_axes=axes,
     )
     sampler = ScheduleSampler(ddim_scheduler(facts.scheduler_config, "trailing"), facts.steps)
-    return MultiStepModel(unet, vae, prompts, sampler).train(), facts, folder
+    return LatentNetwork(unet, vae, prompts, sampler).train(), facts, folder

@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from e2e_depth_ros.model.checkpoint import facts_of_new_model
-from e2e_depth_ros.model.facts import CheckpointFacts
-from e2e_depth_ros.model.one_step import OneStepModel
+from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
+from e2e_depth_ros.model.families.family import LatentNetwork
+from e2e_depth_ros.model.families.one_step import facts_of_new_model
+from e2e_depth_ros.model.forward import pixels_from_images
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.architecture import build_model
-from e2e_depth_ros.training.datasets import Batch, pixels_from_images
+from e2e_depth_ros.training.datasets import Batch
 from e2e_depth_ros.training.objectives.base import Losses
 from e2e_depth_ros.training.objectives.maps import MapObjective, map_losses
 from e2e_depth_ros.training.recipe import LossRecipe, Recipe
@@ -28,7 +29,7 @@ class EndToEnd(MapObjective):
         recipe: All of the training.
     """
 
-    model: OneStepModel
+    model: LatentNetwork
 
     def __init__(self, recipe: Recipe) -> None:
         model, facts, start = _network(recipe)
@@ -45,7 +46,7 @@ class EndToEnd(MapObjective):
 
 
 def batch_losses(
-    model: OneStepModel,
+    model: LatentNetwork,
     batch: Batch,
     recipe: LossRecipe,
     normals_signs: Tensor,
@@ -79,7 +80,7 @@ def batch_losses(
     return map_losses(maps, batch, recipe, normals_signs)
 
 
-def _network(recipe: Recipe) -> tuple[OneStepModel, CheckpointFacts, Path | None]:
+def _network(recipe: Recipe) -> tuple[LatentNetwork, CheckpointFacts, Path | None]:
     """Return the network, what it will be, and the checkpoint that it comes from, if any."""
     if recipe.model.start:
         return model_from_start(recipe.model, recipe.tasks)

@@ -10,15 +10,17 @@ import torch
 from torch import Tensor
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.model.checkpoint import find_checkpoint, load_checkpoint, read_facts, write_checkpoint
-from e2e_depth_ros.model.facts import CheckpointFacts
-from e2e_depth_ros.model.family import Family
-from e2e_depth_ros.model.geowizard import GeoWizardModel
-from e2e_depth_ros.model.prompt import prompt_embeddings
-from e2e_depth_ros.model.samplers import OneStepSampler
+from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
+from e2e_depth_ros.model.checkpoint.locate import find_checkpoint
+from e2e_depth_ros.model.checkpoint.prompt import prompt_embeddings
+from e2e_depth_ros.model.checkpoint.writing import write_checkpoint
+from e2e_depth_ros.model.families.geowizard import JOINT_ONE_STEP, GeoWizardModel, sees_image_by_clip
+from e2e_depth_ros.model.families.one_step import OneStepSampler, denoising_step
+from e2e_depth_ros.model.families.registry import load_checkpoint, read_facts
+from e2e_depth_ros.model.forward import pixels_from_images
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
-from e2e_depth_ros.training.datasets import Batch, pixels_from_images
+from e2e_depth_ros.training.datasets import Batch
 from e2e_depth_ros.training.objectives.base import Losses
 from e2e_depth_ros.training.objectives.maps import MapObjective, map_losses
 from e2e_depth_ros.training.recipe import Recipe
@@ -57,7 +59,7 @@ class GeoWizardEndToEnd(MapObjective):
         found = read_facts(folder)
         if not found.family.is_joint:
             raise InvalidInputError(
-                f"model.start: expected a GeoWizard, got {found.name}: {found.family.value}"
+                f"model.start: expected a GeoWizard, got {found.name}: {found.family.title}"
             )
         domains = sorted({source.scene_domain for source in recipe.data.train} | {Sampling.domain})
         prompts = _prompts(found, domains, padded=recipe.model.padded_prompt)
@@ -67,7 +69,7 @@ class GeoWizardEndToEnd(MapObjective):
             folder=None,
             scheduler_config=one_step_scheduler(found.scheduler_config),
             processing_resolution=recipe.model.processing_resolution,
-            family=Family.JOINT_ONE_STEP,
+            family=JOINT_ONE_STEP,
             steps=1,
         )
         loaded = load_checkpoint(folder).model
@@ -75,7 +77,7 @@ class GeoWizardEndToEnd(MapObjective):
             loaded.unet,
             loaded.vae,
             dict.fromkeys(_TASKS, prompts[Sampling.domain]) if prompts else {},
-            OneStepSampler(facts.step),
+            OneStepSampler(denoising_step(facts.scheduler_config)),
             domain=Sampling.domain,
             image_encoder=getattr(loaded, "image_encoder", None),
         )
@@ -134,7 +136,7 @@ def _check(recipe: Recipe) -> None:
 
 def _prompts(facts: CheckpointFacts, domains: Sequence[str], *, padded: bool) -> dict[str, Tensor]:
     """Return version 2's prompt for each kind of scene, (1, n, d); version 1 has none."""
-    if facts.sees_image_by_clip:
+    if sees_image_by_clip(facts.unet_config):
         return {}
     return {
         domain: prompt_embeddings(facts, padded=padded, text=f"{domain} geometry")[Task.DEPTH]

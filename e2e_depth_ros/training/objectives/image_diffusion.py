@@ -11,13 +11,19 @@ import torch
 from safetensors.torch import save_file
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.model.checkpoint import facts_of_new_model, write_checkpoint
-from e2e_depth_ros.model.denoising import ONE_STEP_SCHEDULER, denoising_step
-from e2e_depth_ros.model.one_step import OneStepModel
-from e2e_depth_ros.model.prompt import PROMPT_FILE
+from e2e_depth_ros.model.checkpoint.locate import PROMPT_FILE
+from e2e_depth_ros.model.checkpoint.writing import write_checkpoint
+from e2e_depth_ros.model.families.family import LatentNetwork
+from e2e_depth_ros.model.families.one_step import (
+    ONE_STEP_SCHEDULER,
+    OneStepSampler,
+    denoising_step,
+    facts_of_new_model,
+)
+from e2e_depth_ros.model.forward import pixels_from_images
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.architecture import build_autoencoder, build_unet
-from e2e_depth_ros.training.datasets import Batch, pixels_from_images
+from e2e_depth_ros.training.datasets import Batch
 from e2e_depth_ros.training.noising import Noising
 from e2e_depth_ros.training.objectives.base import Losses, Objective
 from e2e_depth_ros.training.recipe import ModelRecipe, Recipe
@@ -35,7 +41,7 @@ class ImageDiffusion(Objective):
         recipe: All of the training; of the losses nothing is read.
     """
 
-    model: OneStepModel  # for its parts: this network takes many steps, and none of them to depth
+    model: LatentNetwork  # for its parts: this network takes many steps, and none of them to depth
 
     def __init__(self, recipe: Recipe) -> None:
         if recipe.model.start:
@@ -83,13 +89,14 @@ class ImageDiffusion(Objective):
         return checkpoint
 
 
-def _network(recipe: ModelRecipe, seed: int) -> OneStepModel:
+def _network(recipe: ModelRecipe, seed: int) -> LatentNetwork:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         vae = build_autoencoder(recipe.autoencoder)
         unet = build_unet(recipe.unet, vae.config.latent_channels, reads_target=False)
         prompt = torch.randn(1, recipe.unet.prompt_tokens, recipe.unet.prompt_channels)
-    return OneStepModel(unet, vae, {Task.DEPTH: prompt}, denoising_step(ONE_STEP_SCHEDULER)).train()
+    sampler = OneStepSampler(denoising_step(ONE_STEP_SCHEDULER))
+    return LatentNetwork(unet, vae, {Task.DEPTH: prompt}, sampler).train()
 
 
 def _index(path: Path) -> Mapping[str, object]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from e2e_depth_ros.model.checkpoint import write_checkpoint
-from e2e_depth_ros.model.facts import CheckpointFacts
+from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
+from e2e_depth_ros.model.checkpoint.writing import write_checkpoint
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.augmentation import View
 from e2e_depth_ros.training.datasets import Batch

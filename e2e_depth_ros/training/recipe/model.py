@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass, field
 
-from e2e_depth_ros.model.family import TARGET_NOISES
+from e2e_depth_ros.model.sampling import TARGET_NOISES
 from e2e_depth_ros.training.recipe.checks import (
     MAX_LAYERS,
     MAX_LEVELS,

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
-from e2e_depth_ros.model.facts import read_facts
+from e2e_depth_ros.model.families.registry import read_facts
 from e2e_depth_ros.model.instruct.conversion import convert_checkpoint
 
 

@@ -8,8 +8,8 @@ import huggingface_hub
 import pytest
 
 from e2e_depth_ros.core.errors import CheckpointError
+from e2e_depth_ros.model.checkpoint.locate import find_checkpoint
 from e2e_depth_ros.model.instruct.facts import read_instruct_facts
-from e2e_depth_ros.model.locate import find_checkpoint
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.model.checkpoint import load_autoencoder
+from e2e_depth_ros.model.checkpoint.weights import load_autoencoder
 from e2e_depth_ros.training.loop import train
 from e2e_depth_ros.training.objectives.autoencoder import moments_loss
 from e2e_depth_ros.training.objectives.choice import build_objective

@@ -10,9 +10,11 @@ from diffusers import DDIMScheduler, MarigoldDepthPipeline
 from safetensors.torch import load_file
 
 from e2e_depth_ros.core.errors import CheckpointError
-from e2e_depth_ros.model.checkpoint import load_autoencoder, load_checkpoint, read_facts
+from e2e_depth_ros.model.checkpoint.weights import load_autoencoder
 from e2e_depth_ros.model.estimator import Estimator
-from e2e_depth_ros.model.family import Family
+from e2e_depth_ros.model.families.multi_step import DIFFUSION
+from e2e_depth_ros.model.families.one_step import ONE_STEP
+from e2e_depth_ros.model.families.registry import load_checkpoint, read_facts
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.datasets import Batch
@@ -101,7 +103,7 @@ def test_what_is_shipped_diffusers_samples_alike(small, tmp_path):
     recipe = small("diffusion", diffusion={"steps": 3})
     result = train(recipe, tmp_path)
     facts = read_facts(result.checkpoint)
-    assert (facts.family, facts.steps, facts.tasks) == (Family.DIFFUSION, 3, {Task.DEPTH})
+    assert (facts.family, facts.steps, facts.tasks) == (DIFFUSION, 3, {Task.DEPTH})
     assert result.scores["validation"].images == 2
     image = np.random.default_rng(1).integers(0, 255, (40, 56, 3)).astype(np.uint8)
     sampling = Sampling(steps=3, spacing="trailing")
@@ -166,7 +168,7 @@ def test_from_autoencoder_to_images_to_depth_to_one_step(small, tmp_path):
         assert all(torch.equal(tensor, vae[name].half()) for name, tensor in frozen.items())
     model = {"start": str(images.checkpoint), "train_autoencoder": False}
     tuned = train(small("end_to_end", model), tmp_path / "tuned")
-    assert Estimator.load(tuned.checkpoint, device="cpu").facts.family is Family.ONE_STEP
+    assert Estimator.load(tuned.checkpoint, device="cpu").facts.family is ONE_STEP
 
 
 def test_what_makes_images_predicts_nothing(small, tmp_path):

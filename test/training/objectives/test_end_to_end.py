@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.model.checkpoint import load_checkpoint
+from e2e_depth_ros.model.families.registry import load_checkpoint
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.datasets import Batch
 from e2e_depth_ros.training.objectives.end_to_end import batch_losses

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.model.checkpoint import read_facts
 from e2e_depth_ros.model.estimator import Estimator
-from e2e_depth_ros.model.family import Family
+from e2e_depth_ros.model.families.geowizard import JOINT_ONE_STEP
+from e2e_depth_ros.model.families.registry import read_facts
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.datasets import Batch
@@ -171,7 +171,7 @@ def test_ships_a_geowizard_of_one_step(tiny_checkpoint, shards, tmp_path, layout
     result = train(recipe(shards, start), tmp_path)
     assert result.bad_steps == 0
     facts = read_facts(result.checkpoint)
-    assert facts.family is Family.JOINT_ONE_STEP
+    assert facts.family is JOINT_ONE_STEP
     assert facts.tasks == {Task.DEPTH, Task.NORMALS}
     assert facts.normals_axes == read_facts(start).normals_axes
     index = json.loads((result.checkpoint / "model_index.json").read_text())

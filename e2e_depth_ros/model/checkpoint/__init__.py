@@ -1,0 +1,1 @@
+"""Checkpoints: where one lies, whether it is whole, and what it is."""

@@ -1,0 +1,128 @@
+"""The place that chooses: which family a checkpoint is of, and so what network it becomes.
+
+A family is a module here and a line in `FAMILIES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from e2e_depth_ros.core.errors import CheckpointError
+from e2e_depth_ros.model.checkpoint.configs import Configs, paints_by_instruction, read_configs
+from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts, facts_from_configs
+from e2e_depth_ros.model.checkpoint.locate import checkpoint_name
+from e2e_depth_ros.model.checkpoint.weights import empty_autoencoder, empty_unet, load_weights
+from e2e_depth_ros.model.families.consistency import CONSISTENCY
+from e2e_depth_ros.model.families.family import LatentNetwork, NetworkFamily
+from e2e_depth_ros.model.families.geowizard import JOINT_DIFFUSION, JOINT_ONE_STEP
+from e2e_depth_ros.model.families.multi_step import DIFFUSION
+from e2e_depth_ros.model.families.one_step import ONE_STEP
+from e2e_depth_ros.model.sampling import DEFAULT_SAMPLING, Sampling
+from e2e_depth_ros.model.task import Task
+
+FAMILIES: tuple[NetworkFamily, ...] = (
+    JOINT_ONE_STEP,
+    JOINT_DIFFUSION,
+    CONSISTENCY,
+    ONE_STEP,
+    DIFFUSION,
+)
+"""All families; the first that recognises a checkpoint has it."""
+
+
+@dataclass(frozen=True)
+class LoadedCheckpoint:
+    """A checkpoint in memory, every tensor of it verified.
+
+    Attributes:
+        facts: What it is.
+        model: The network. Steps, spacing and domain of the sampling are built into it.
+        sampling: How it is sampled.
+    """
+
+    facts: CheckpointFacts
+    model: LatentNetwork
+    sampling: Sampling
+
+
+def family_of(configs: Configs) -> NetworkFamily:
+    """Tell the family of a checkpoint by its configs alone.
+
+    Raises:
+        CheckpointError: It is of a version of its family that isn't known.
+    """
+    return next(family for family in FAMILIES if family.recognises(configs))
+
+
+def read_facts(folder: Path, *, tasks: frozenset[Task] | None = None) -> CheckpointFacts:
+    """Read what a checkpoint is; its weights aren't opened.
+
+    Args:
+        folder: With model_index.json, unet/, vae/ and scheduler/.
+        tasks: What it predicts, where the caller knows better than its configs and its name.
+
+    Raises:
+        CheckpointError: The folder is incomplete, broken, of no known layout, or paints by instruction.
+    """
+    return _recognise(folder, tasks)[0]
+
+
+def load_checkpoint(
+    folder: Path,
+    *,
+    tasks: Collection[Task] | None = None,
+    dtype: torch.dtype = torch.float32,
+    padded_prompt: bool = False,
+    sampling: Sampling | None = None,
+) -> LoadedCheckpoint:
+    """Load a checkpoint of any published layout onto the CPU.
+
+    Args:
+        folder: See `find_checkpoint`.
+        tasks: What it predicts, where the caller knows better than its configs and its name.
+        dtype: Of the weights in memory; the stored variant that fits it is preferred.
+        padded_prompt: Ask by the empty prompt of 77 tokens instead of 2.
+        sampling: How to sample; None for the defaults.
+
+    Returns:
+        What it is, the network in evaluation mode, and how it is sampled.
+
+    Raises:
+        CheckpointError: Something is missing, broken, of the wrong shape or not finite, by name.
+        InvalidInputError: This checkpoint can't be sampled so.
+        MissingDependencyError: The prompt's embedding must be made once, and transformers is absent.
+    """
+    facts, family = _recognise(folder, frozenset(tasks) if tasks else None)
+    chosen = sampling or DEFAULT_SAMPLING
+    family.check_sampling(facts.name, chosen)
+    network = family.network(facts, *load_parts(facts, dtype), chosen, padded_prompt=padded_prompt)
+    return LoadedCheckpoint(facts, network.eval(), chosen)
+
+
+def load_parts(facts: CheckpointFacts, dtype: torch.dtype = torch.float32) -> tuple[nn.Module, nn.Module]:
+    """Load a checkpoint's UNet and VAE onto the CPU, whatever it is that they do together.
+
+    Raises:
+        CheckpointError: A tensor is missing, broken, of the wrong shape or not finite, by name.
+    """
+    unet = empty_unet(facts.name, facts.unet_config)
+    vae = empty_autoencoder(facts.name, facts.vae_config)
+    for component, module in (("unet", unet), ("vae", vae)):
+        load_weights(module, facts.weight_files(component, dtype), dtype)
+    return unet, vae
+
+
+def _recognise(folder: Path, tasks: frozenset[Task] | None) -> tuple[CheckpointFacts, NetworkFamily]:
+    if paints_by_instruction(folder):
+        raise CheckpointError(
+            f"{checkpoint_name(folder)}: expected a checkpoint that predicts depth or normals, got one that "
+            "paints by instruction (InstructDiffusion): mask_node runs it"
+        )
+    configs = read_configs(folder)
+    family = family_of(configs)
+    return facts_from_configs(configs, family, tasks), family

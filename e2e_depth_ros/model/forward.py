@@ -1,0 +1,152 @@
+"""The one forward: from images to the maps of a network, in use as in the validation of a training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from e2e_depth_ros.core.framing import Framing
+from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
+from e2e_depth_ros.model.estimate import Estimate, read_depth, read_normals
+from e2e_depth_ros.model.families.family import LatentNetwork, in_batches
+from e2e_depth_ros.model.sampling import Sampling
+from e2e_depth_ros.model.task import Task
+
+
+class Forward(NamedTuple):
+    """What comes of a forward.
+
+    Attributes:
+        estimates: Of each image.
+        latents: (T * B * E, L, h / f, w / f), predicted for each of T tasks, B images and E members.
+    """
+
+    estimates: list[Estimate]
+    latents: Tensor
+
+
+@torch.inference_mode()
+def forward(
+    network: LatentNetwork,
+    facts: CheckpointFacts,
+    images: Sequence[NDArray[np.uint8]],
+    tasks: Sequence[Task],
+    framing: Framing,
+    sampling: Sampling,
+    *,
+    last: Tensor | None = None,
+    batch: int | None = None,
+    stretch: bool = False,
+    synchronize: bool = False,
+) -> Forward:
+    """Look at images of one size, all at once; each task shares the encoding.
+
+    Args:
+        network: It predicts in the mode that it is in, wherever it is.
+        facts: What its depth and normals mean.
+        images: B of them, each (H, W, 3), uint8, RGB.
+        tasks: T that it predicts, in the order of `Task`.
+        framing: How the images are fitted to the network.
+        sampling: Where a network starts that starts from noise, and how often.
+        last: The latents of an earlier forward of as many images, tasks and members, of one framing, that
+            `sampling.carry` takes its share of; None to carry nothing over.
+        batch: How many images or members a part of the network sees at once; None for all.
+        stretch: Stretch the depth of each image to 0..1.
+        synchronize: Wait for the GPU after each stage, so that the stages' durations are their own.
+    """
+    weights = next(network.unet.parameters())
+    clock = _Clock(weights.device if synchronize else None)
+    pixels = framing.apply(_pixels(images, weights.device)).to(weights.dtype)  # (B, 3, h, w)
+    clock.lap("preprocess")
+    latents = in_batches(network.encode, batch, pixels)  # (B, L, h / f, w / f)
+    height, width = framing.content_size
+    tokens = network.image_tokens(pixels[..., :height, :width])  # (B, n, d) or None
+    clock.lap("encode")
+    latents = _denoise(network, latents, tokens, tasks, sampling, last, batch)
+    clock.lap("denoise")
+    decoded = in_batches(network.decode, batch, latents).float()  # (T * B * E, 3, h, w)
+    clock.lap("decode")
+    # An infinity would pass the clamps as if it were far away: let it stay visible, as NaN.
+    decoded = decoded.nan_to_num(nan=torch.nan, posinf=torch.nan, neginf=torch.nan)
+    decoded = decoded.view(len(tasks), len(images), -1, *decoded.shape[1:])
+    maps = dict(zip(tasks, decoded, strict=True))  # of (B, E, 3, h, w)
+    depths = read_depth(maps[Task.DEPTH], framing, facts, stretch=stretch) if Task.DEPTH in maps else []
+    normals = read_normals(maps[Task.NORMALS], framing, facts) if Task.NORMALS in maps else []
+    clock.lap("postprocess")
+    estimates = [
+        Estimate(
+            depth=depths[i].map if depths else None,
+            normals=normals[i].map if normals else None,
+            durations_s=clock.durations_s,
+            non_finite=max(found[i].non_finite for found in (depths, normals) if found),
+            depth_uncertainty=depths[i].uncertainty if depths else None,
+            normals_uncertainty=normals[i].uncertainty if normals else None,
+        )
+        for i in range(len(images))
+    ]
+    return Forward(estimates, latents)
+
+
+def pixels_from_images(images: Tensor) -> Tensor:
+    """Bring pixels of uint8 to float32 in -1..1, as networks see them; of any shape."""
+    return images.float().div_(255).mul_(2).sub_(1)  # in diffusers' order, to the last bit
+
+
+def _pixels(images: Sequence[NDArray[np.uint8]], device: torch.device) -> Tensor:
+    """Return images as networks see them, (B, 3, H, W)."""
+    batch = np.stack(images) if len(images) > 1 else np.ascontiguousarray(images[0])[None]
+    if not batch.flags.writeable:  # torch warns of them, though nothing writes here
+        batch = batch.copy()
+    # Before the permutation, where memory is contiguous.
+    return pixels_from_images(torch.from_numpy(batch).to(device)).permute(0, 3, 1, 2)
+
+
+def _denoise(
+    network: LatentNetwork,
+    latents: Tensor,
+    tokens: Tensor | None,
+    tasks: Sequence[Task],
+    sampling: Sampling,
+    last: Tensor | None,
+    batch: int | None,
+) -> Tensor:
+    """Predict the latents of each task and member, (B, ...) -> (T * B * E, ...)."""
+    sampler = network.sampler
+    if not sampler.starts_from_noise:
+        return network.denoise(latents, tasks, tokens=tokens, batch=batch)
+    members = latents.repeat_interleave(sampling.ensemble_size, dim=0)  # (B * E, L, h / f, w / f)
+    if tokens is not None:
+        tokens = tokens.repeat_interleave(sampling.ensemble_size, dim=0)
+    generator = torch.Generator()  # on the CPU: the same noise on every device
+    if sampling.seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(sampling.seed)
+    noise = sampler.draw_noise(members.shape, generator, members.dtype).to(members.device)
+    start = noise.repeat(len(tasks), 1, 1, 1)  # the same for each task
+    if last is not None:
+        start = start * (1 - sampling.carry) + last * sampling.carry
+    return network.denoise(members, tasks, start, tokens=tokens, generator=generator, batch=batch)
+
+
+class _Clock:
+    """Measures stages one after the other."""
+
+    def __init__(self, device: torch.device | None) -> None:
+        self.durations_s: dict[str, float] = {}
+        self._device = device if device is not None and device.type == "cuda" else None
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        """End a stage."""
+        if self._device is not None:
+            torch.cuda.synchronize(self._device)
+        now = time.perf_counter()
+        self.durations_s[stage] = now - self._last
+        self._last = now

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+import torch
+
+from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
+from e2e_depth_ros.model.checkpoint.locate import PROMPT_FILE, _wanted, find_checkpoint
+
+_COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the hub, with the network switched off."""
+    cache = tmp_path / "hub"
+    cache.mkdir()
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    return cache
+
+
+def _cached(cache: Path, source: Path, revision: str = "main") -> Path:
+    repository = cache / "models--org--tiny"
+    snapshot = repository / "snapshots" / _COMMIT
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / revision).write_text(_COMMIT)
+    return shutil.copytree(source, snapshot)
+
+
+def test_finds_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_checkpoint(tmp_path) == tmp_path
+    (tmp_path / "org" / "name").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert find_checkpoint("org/name") == Path("org/name")  # a folder goes before a hub id
+
+
+def test_finds_what_the_hub_s_cache_holds(hub_cache: Path, tiny_checkpoint: Callable[..., Path]) -> None:
+    snapshot = _cached(hub_cache, tiny_checkpoint("marigold_depth"))
+    assert find_checkpoint("org/tiny") == snapshot
+    assert find_checkpoint("org/tiny", revision=_COMMIT) == snapshot
+    assert find_checkpoint(f"org/tiny@{_COMMIT}") == snapshot
+
+
+def test_a_revision_that_is_not_cached_is_not_replaced(
+    hub_cache: Path, tiny_checkpoint: Callable[..., Path]
+) -> None:
+    _cached(hub_cache, tiny_checkpoint("marigold_depth"))
+    with pytest.raises(CheckpointError, match="isn't in the cache, and downloads are switched off"):
+        find_checkpoint("org/tiny@v2")
+
+
+def test_half_of_a_download_is_not_used(hub_cache: Path, tiny_checkpoint: Callable[..., Path]) -> None:
+    snapshot = _cached(hub_cache, tiny_checkpoint("marigold_depth"))
+    (snapshot / "vae" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"vae: expected diffusion_pytorch_model\.safetensors"):
+        find_checkpoint("org/tiny")
+
+
+@pytest.mark.usefixtures("hub_cache")
+def test_without_a_network_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Which client the hub's library calls depends on its version; the newest one that is here is it.
+    name = next(name for name in ("httpx2", "httpx", "requests") if importlib.util.find_spec(name))
+    client = importlib.import_module(name)
+    error = client.ConnectionError if name == "requests" else client.ConnectError
+
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise error("Name or service not known")
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", refuse)
+    with pytest.raises(CheckpointError, match=r"can't be downloaded \(Name or service not known\)"):
+        find_checkpoint("org/tiny")
+
+
+def test_a_file_is_no_hub_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "log.jsonl").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match="no such folder"):
+        find_checkpoint("runs/log.jsonl")
+
+
+@pytest.mark.parametrize("name", ["no_such_name", "/no/such/folder", "a/b/c", "org/name@"])
+def test_refuses_what_is_neither_folder_nor_hub_id(name: str) -> None:
+    with pytest.raises(CheckpointError, match="'embedded', a folder, or a hub id"):
+        find_checkpoint(name)
+
+
+def test_refuses_a_revision_twice_or_of_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="got 'a' and 'b'"):
+        find_checkpoint("org/name@a", revision="b")
+    with pytest.raises(InvalidInputError, match="only with a hub id"):
+        find_checkpoint(tmp_path, revision="a")
+
+
+def test_downloads_one_variant_and_no_pickle() -> None:
+    files = [
+        "README.md",
+        "model_index.json",
+        "scheduler/scheduler_config.json",
+        "tokenizer/merges.txt",
+        "text_encoder/model.safetensors",
+        "text_encoder/pytorch_model.bin",
+        "unet/config.json",
+        "unet/diffusion_pytorch_model.bin",
+        "unet/diffusion_pytorch_model.safetensors",
+        "unet/diffusion_pytorch_model.fp16.safetensors",
+        "vae/diffusion_pytorch_model.safetensors.index.json",
+        "vae/diffusion_pytorch_model-00001-of-00002.safetensors",
+        "vae/diffusion_pytorch_model-00002-of-00002.safetensors",
+        "vae/diffusion_pytorch_model-00001-of-00002.fp16.safetensors",
+        "safety_checker/model.safetensors",
+    ]
+    both = {
+        "model_index.json",
+        "scheduler/scheduler_config.json",
+        "tokenizer/merges.txt",
+        "text_encoder/model.safetensors",
+        "unet/config.json",
+        "vae/diffusion_pytorch_model.safetensors.index.json",
+        "vae/diffusion_pytorch_model-00001-of-00002.safetensors",
+        "vae/diffusion_pytorch_model-00002-of-00002.safetensors",
+    }
+    single, half = _wanted(files, torch.float32), _wanted(files, torch.float16)
+    assert set(single) == both | {"unet/diffusion_pytorch_model.safetensors"}
+    assert set(half) == both | {"unet/diffusion_pytorch_model.fp16.safetensors"}
+
+
+def test_downloads_the_image_encoder_of_geowizard() -> None:
+    files = [
+        "model_index.json",
+        "unet/config.json",
+        "unet/diffusion_pytorch_model.safetensors",
+        "unet_v2/diffusion_pytorch_model.safetensors",
+        "image_encoder/config.json",
+        "image_encoder/model.safetensors",
+        "image_encoder/model.fp16.safetensors",
+        "image_encoder/pytorch_model.bin",
+        "feature_extractor/preprocessor_config.json",
+    ]
+    assert set(_wanted(files, torch.float32)) == {
+        "model_index.json",
+        "unet/config.json",
+        "unet/diffusion_pytorch_model.safetensors",
+        "image_encoder/config.json",
+        "image_encoder/model.safetensors",
+        "feature_extractor/preprocessor_config.json",
+    }
+
+
+def test_half_of_geowizard_is_not_used(hub_cache: Path, tiny_checkpoint: Callable[..., Path]) -> None:
+    snapshot = _cached(hub_cache, tiny_checkpoint("geowizard_v1"))
+    assert find_checkpoint("org/tiny") == snapshot
+    (snapshot / "image_encoder" / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"image_encoder: expected model\.safetensors"):
+        find_checkpoint("org/tiny")
+
+
+@pytest.mark.parametrize("missing", ["text_encoder/model.safetensors", "tokenizer/vocab.json"])
+def test_a_stored_prompt_serves_as_well_as_its_encoder(
+    hub_cache: Path, tiny_checkpoint: Callable[..., Path], missing: str
+) -> None:
+    snapshot = _cached(hub_cache, tiny_checkpoint("marigold_depth"))
+    (snapshot / missing).unlink()
+    part, _, name = missing.partition("/")
+    with pytest.raises(CheckpointError, match=rf"{part}: expected {name}"):
+        find_checkpoint("org/tiny")
+    shutil.copy(tiny_checkpoint("embedded") / PROMPT_FILE, snapshot)
+    assert find_checkpoint("org/tiny") == snapshot
+
+
+def test_an_encoder_that_only_the_index_names_is_missed(
+    hub_cache: Path, tiny_checkpoint: Callable[..., Path]
+) -> None:
+    snapshot = _cached(hub_cache, tiny_checkpoint("marigold_depth"))
+    index = json.loads((snapshot / "model_index.json").read_text())
+    index["image_encoder"] = ["transformers", "CLIPVisionModelWithProjection"]
+    (snapshot / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(CheckpointError, match=r"image_encoder: expected model\.safetensors"):
+        find_checkpoint("org/tiny")
