@@ -165,7 +165,12 @@ def _normalised(
     x: NDArray[np.float32], y: NDArray[np.float32], z: NDArray[np.float32]
 ) -> tuple[NormalMap, int]:
     """Join planes (H, W) to unit normals, as interpolation shortens; count those that are NaN."""
-    length = cv2.magnitude(cv2.magnitude(x, y), z)
+    # Not by OpenCV, whose last bit depends on where the planes lie in memory: a training that goes on would
+    # score otherwise than one without a break.
+    length = x * x
+    for axis in (y, z):
+        length += axis * axis
+    np.sqrt(length, out=length)
     valid = np.asarray(length > _MIN_LENGTH)
     non_finite = 0
     if not valid.all():
