@@ -6,6 +6,7 @@ import fcntl
 import functools
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,10 @@ import yaml
 
 # Before torch is imported. Tiny networks gain nothing from a second thread; on busy cores they lose by it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Shells start what runs in the background with Ctrl-C ignored, and programs that tests start inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _DOMAINS = 100  # Linux's ephemeral ports reach into those of higher ones
 
