@@ -11,7 +11,7 @@ from e2e_depth_ros.ros.outputs.depth_outputs import Output
 
 from ..conftest import NodeProcess
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from e2e_depth_ros.ros.outputs.depth_outputs import Output
 from ..conftest import NodeProcess, picture
 from ..depth_packers import compressed_depth
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
 SIZE = 48, 64
 
