@@ -97,8 +97,8 @@ def test_parameters_of_heavy_functions_have_their_defaults():
     """They can't take them from there: torch would be imported with them."""
     depth, mask = Parameters(), MaskParameters()
     load = inspect.signature(Estimator.load).parameters
-    assert (depth.model, depth.device, depth.dtype) == tuple(
-        load[name].default for name in ("model", "device", "dtype")
+    assert (depth.model, depth.device, depth.dtype, depth.upsampling) == tuple(
+        load[name].default for name in ("model", "device", "dtype", "upsampling")
     )
     load = inspect.signature(Painter.load).parameters
     assert (mask.device, mask.dtype) == (load["device"].default, load["dtype"].default)
@@ -117,6 +117,7 @@ def test_parameters_of_heavy_functions_have_their_defaults():
         ("min_depth", 1, "parameter min_depth: expected double, got 1"),
         ("num_threads", 1.5, "parameter num_threads: expected integer, got 1.5"),
         ("num_threads", True, "parameter num_threads: expected integer, got True"),
+        ("upsampling", "nearest", "expected string of auto, bilinear, guided, got 'nearest'"),
         ("rectify", "maybe", "parameter rectify: expected string of auto, always, never, got 'maybe'"),
         ("sparse_extrinsics", [1.0], "expected double_array of length 7, got [1.0]"),
         ("sparse_extrinsics", "1 2 3", "parameter sparse_extrinsics: expected double_array, got '1 2 3'"),
