@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from known_scene import affine_model
 
 from e2e_depth_ros.alignment.affine import AffineModel, metric_from_relative, value_range
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
+from helpers.known_scene import affine_model
 
 AFFINE, DISPARITY = DepthKind.AFFINE_INVARIANT, DepthKind.AFFINE_INVARIANT_DISPARITY
 RELATIVE = np.linspace(0.1, 0.9, 6)

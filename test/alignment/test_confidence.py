@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from known_scene import as_map
 
 from e2e_depth_ros.alignment.affine import metric_from_relative
 from e2e_depth_ros.alignment.confidence import (
@@ -11,6 +10,7 @@ from e2e_depth_ros.alignment.confidence import (
 )
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
+from helpers.known_scene import as_map
 
 
 def alignment(depth, std):

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from known_scene import SIZE, abs_rel, draw, metric_from, scene_relative, smooth_error
 
 from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.alignment.correction import MIN_SAMPLES, fit_correction
@@ -14,6 +13,7 @@ from e2e_depth_ros.alignment.gaussian_process import (
 )
 from e2e_depth_ros.alignment.grid import GridLayout
 from e2e_depth_ros.core.maps import DepthKind
+from helpers.known_scene import SIZE, abs_rel, draw, metric_from, scene_relative, smooth_error
 
 RANGE = (np.log(1.0), np.log(6.0))
 

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from known_scene import affine_model
 
 from e2e_depth_ros.alignment.affine import AffineModel, metric_from_relative, value_range
 from e2e_depth_ros.alignment.fit import fit_affine
 from e2e_depth_ros.alignment.verdict import FitCase
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
+from helpers.known_scene import affine_model
 
 DEPTH, DISPARITY = DepthKind.AFFINE_INVARIANT, DepthKind.AFFINE_INVARIANT_DISPARITY
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from known_scene import abs_rel, draw, metric_from, scene_relative, smooth_error
 
 from e2e_depth_ros.alignment import AlignmentState, AlignmentTracker, TrackerSettings, align
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.alignment.verdict import FitCase
 from e2e_depth_ros.core.maps import DepthKind
+from helpers.known_scene import abs_rel, draw, metric_from, scene_relative, smooth_error
 
 
 def poor_samples(scene, case):

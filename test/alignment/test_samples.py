@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from known_scene import SIZE, camera
 
 from e2e_depth_ros.alignment.samples import (
     MAX_SAMPLES,
@@ -12,6 +11,7 @@ from e2e_depth_ros.alignment.samples import (
 )
 from e2e_depth_ros.core.camera import Camera, DistortionModel
 from e2e_depth_ros.core.errors import InvalidInputError
+from helpers.known_scene import SIZE, camera
 
 IDENTITY = np.eye(4)
 

@@ -1,12 +1,12 @@
 """On a robot whose cores are busy, threads that wait for each other cost more than they bring."""
 
 import numpy as np
-from known_scene import draw, metric_from, scene_relative
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from e2e_depth_ros.alignment import align
 from e2e_depth_ros.alignment import correction as correction_module
 from e2e_depth_ros.alignment.threads import one_thread
+from helpers.known_scene import draw, metric_from, scene_relative
 
 
 def threads_of_libraries():

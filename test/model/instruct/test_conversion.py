@@ -16,13 +16,13 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
-from ldm_tiny import make_ldm_checkpoint, write_tokenizer
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
 from e2e_depth_ros.model.families.registry import read_facts
 from e2e_depth_ros.model.instruct.conversion import convert_checkpoint
+from helpers.ldm_tiny import make_ldm_checkpoint, write_tokenizer
 
 
 @torch.no_grad()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from painting import blend, compressed, ellipse, noisy, overlap, scene
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.instruct.mask import mask_from_painting
 from e2e_depth_ros.model.instruct.paint import COLOURS, colour_named, find_paint
+from helpers.painting import blend, compressed, ellipse, noisy, overlap, scene
 
 SIZE = (180, 260)
 WHERE = ellipse(SIZE, (90, 70), (60, 35)) | ellipse(SIZE, (200, 120), (25, 45))

@@ -8,7 +8,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from painting import blend, ellipse, overlap, scene
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
 from e2e_depth_ros.model.instruct.network import SEGMENTATION, InstructNetwork
@@ -18,6 +17,7 @@ from e2e_depth_ros.model.instruct.painter import (
     keypoint_instruction,
     mask_instruction,
 )
+from helpers.painting import blend, ellipse, overlap, scene
 
 SIZE = (90, 150)
 RGB = scene(0, SIZE).astype(np.uint8)

@@ -14,8 +14,7 @@ from sensor_msgs.msg import CompressedImage, Image, LaserScan, PointCloud2
 
 from e2e_depth_ros.ros.telling.ear import Ear, incompatibility, type_name
 from e2e_depth_ros.ros.telling.surroundings import Surroundings
-
-from ..conftest import until
+from helpers.robot import until
 
 BEST_EFFORT = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 RELIABLE = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.RELIABLE)
