@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import functools
-import importlib.util
 import os
 import signal
 import subprocess
@@ -74,13 +72,10 @@ def _as_written(item: pytest.Item) -> tuple[int, tuple[int, ...]]:
     return item.location[1] or 0, tuple(parameters.indices.values()) if parameters else ()
 
 
-@functools.cache
 def _tiny() -> ModuleType:
-    """Load test/model/tiny.py, which takes seconds: only where it is needed."""
-    spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parent / "model" / "tiny.py")
-    tiny = importlib.util.module_from_spec(spec)
-    sys.modules["tiny"] = tiny  # dataclasses look their module up there
-    spec.loader.exec_module(tiny)
+    """Import what writes tiny checkpoints, which takes seconds: only where it is needed."""
+    from helpers import tiny
+
     return tiny
 
 
@@ -94,7 +89,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """`tiny_checkpoint(layout="embedded", seed=0)`: the folder of a checkpoint with tiny random weights.
 
-    It is written once a session: copy it before changing it. The layouts: test/model/tiny.py.
+    It is written once a session: copy it before changing it. The layouts: test/helpers/tiny.py.
     """
     folders: dict[tuple[str, int], Path] = {}
 

@@ -25,9 +25,9 @@ from e2e_depth_ros.ros.messages.images import depth_from_message, message_from_a
 from e2e_depth_ros.ros.messages.refusal import RefusedMessageError
 from e2e_depth_ros.ros.messages.stamps import stamp_ns
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
+from helpers.fuzzing import EXAMPLES, fuzz, mutated, spoiled
+from helpers.robot import NodeProcess, picture, until
 
-from ..conftest import NodeProcess, picture, until
-from ..fuzzing import EXAMPLES, fuzz, mutated, spoiled
 from ..messages.test_fuzz_camera_info import MUTATIONS as CAMERA_MUTATIONS
 from ..messages.test_fuzz_camera_info import camera_info
 from ..messages.test_fuzz_camera_info import mutate as mutate_camera

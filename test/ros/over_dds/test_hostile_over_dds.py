@@ -8,8 +8,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 from sensor_msgs.msg import PointCloud2, PointField
 
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
-
-from ..conftest import NodeProcess
+from helpers.robot import NodeProcess
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 

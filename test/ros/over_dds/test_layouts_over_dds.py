@@ -14,8 +14,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from safetensors.torch import load_file, save_file
 
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
-
-from ..conftest import NodeProcess, set_parameter
+from helpers.robot import NodeProcess, set_parameter
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 

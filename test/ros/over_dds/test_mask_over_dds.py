@@ -15,8 +15,7 @@ from e2e_depth_ros.ros.messages.clouds import points_from_message
 from e2e_depth_ros.ros.messages.images import depth_from_message, mask_from_message, message_from_array
 from e2e_depth_ros.ros.messages.stamps import stamp_ns
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
-
-from ..conftest import NodeProcess, set_parameter, until
+from helpers.robot import NodeProcess, set_parameter, until
 
 SIZE = (48, 64)
 PERIOD_S = 2.0

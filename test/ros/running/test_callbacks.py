@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
-from ..conftest import ROOT, START_S, NodeProcess, until
+from helpers.robot import ROOT, START_S, NodeProcess, until
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
