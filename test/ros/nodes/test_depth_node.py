@@ -288,7 +288,8 @@ def test_parameters_change_live(camera):
         camera.listen(Output.RELATIVE)
         assert camera.stream_until(lambda: len(camera.received.get(Output.RELATIVE, [])) >= 3)
         values = depth_from_message(camera.received[Output.RELATIVE][-1])
-        assert (values.min(), values.max()) == (0, 1)
+        assert values.min() == 0
+        assert values.max() == pytest.approx(1, abs=1e-6)  # a quotient of float32 rounds
     finally:
         assert set_parameter(camera, "relative_range", "network").successful
 
