@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,10 @@ import yaml
 
 # Before torch is imported. Tiny networks gain nothing from a second thread; on busy cores they lose by it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Shells start what runs in the background with Ctrl-C ignored, and programs that tests start inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _DOMAINS = 100  # Linux's ephemeral ports reach into those of higher ones
 
@@ -42,12 +47,29 @@ _domain, _domain_lock = _claim_ros_domain()
 os.environ["ROS_DOMAIN_ID"] = str(_domain)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs ROS by where it lies."""
+    """Mark what needs ROS by where it lies; keep files in their order whose tests share one node.
+
+    A node takes seconds to start. Plugins may shuffle all else.
+    """
     ros = Path(__file__).parent / "ros"
-    for item in items:
+    in_order: dict[Path, list[int]] = {}
+    for place, item in enumerate(items):
         if ros in item.path.parents:
             item.add_marker(pytest.mark.ros)
+        if item.get_closest_marker("in_order"):
+            in_order.setdefault(item.path, []).append(place)
+    for places in in_order.values():
+        for place, item in zip(
+            places, sorted((items[place] for place in places), key=_as_written), strict=True
+        ):
+            items[place] = item
+
+
+def _as_written(item: pytest.Item) -> tuple[int, tuple[int, ...]]:
+    parameters = getattr(item, "callspec", None)
+    return item.location[1] or 0, tuple(parameters.indices.values()) if parameters else ()
 
 
 def _tiny() -> ModuleType:

@@ -1,11 +1,19 @@
-"""What an alignment hands on, also when there is nothing to hand on."""
+"""What an alignment hands on: joined doubts, depth that follows outlines, and nothing when it is lost."""
 
+import cv2
 import numpy as np
 import pytest
 
+from e2e_depth_ros.alignment import align
 from e2e_depth_ros.alignment.affine import metric_from_relative
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
+from e2e_depth_ros.core.edge_metrics import match_edges
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
+from e2e_depth_ros.core.upsampling import Outlines
+from helpers.known_scene import SHIFT_M, SIZE, as_map, scene_relative
+
+GRID_PX = 40
+STD = 0.02
 
 
 @pytest.mark.parametrize("kind", [DepthKind.AFFINE_INVARIANT, DepthKind.AFFINE_INVARIANT_DISPARITY])
@@ -56,3 +64,65 @@ def test_uncertainty_is_computed_when_first_asked_for_and_once():
     np.testing.assert_allclose(found.std_m, 0.4)
     np.testing.assert_allclose(found.log_std, 0.1)
     assert len(asked) == 1
+
+
+def image_of(relative):
+    """Its box is brown, and all else is gray."""
+    return np.where((relative == 0)[..., None], (140, 90, 50), (180, 185, 190)).astype(np.uint8)
+
+
+def as_the_network_sees_it(depth):
+    return cv2.GaussianBlur(depth.astype(np.float32), (0, 0), 4)
+
+
+@pytest.fixture
+def outlines():
+    return Outlines(image_of(scene_relative()), GRID_PX)
+
+
+@pytest.mark.parametrize("kind", [DepthKind.AFFINE_INVARIANT, DepthKind.AFFINE_INVARIANT_DISPARITY])
+def test_depth_follows_outlines_and_its_deviation_tells_how_far_it_went(scene, outlines, kind):
+    is_disparity = kind is DepthKind.AFFINE_INVARIANT_DISPARITY
+    truth = scene.depth_m.astype(np.float32)
+    smooth = as_the_network_sees_it(1 / truth if is_disparity else truth)
+    rows, columns = scene.pixels(60)
+    alignment = align(as_map(smooth, kind), columns, rows, scene.depth_m[rows, columns], kind=kind)
+    followed = alignment.following(outlines, kind)
+    before, after = (match_edges(one.depth_m, truth).scores().f1 for one in (alignment, followed))
+    assert before < 0.3
+    assert after > 0.8
+    assert (followed.scale, followed.state, followed.reason) == (
+        alignment.scale,
+        alignment.state,
+        alignment.reason,
+    )
+    went = np.abs(np.log(followed.depth_m / alignment.depth_m))
+    np.testing.assert_allclose(followed.log_std, np.hypot(alignment.log_std, went), rtol=1e-4)
+    assert went[:30].max() < 0.03  # the slope behind
+    assert went[64, 55:65].max() > 0.1  # the box's right side
+    np.testing.assert_allclose(followed.std_m, followed.depth_m * followed.log_std)
+
+
+def test_what_is_invalid_stays_so(outlines):
+    metres = SHIFT_M + as_the_network_sees_it(scene_relative())
+    metres[40:60, 20:50] = np.nan
+    alignment = Alignment(
+        as_map(metres, DepthKind.METRIC),
+        1.0,
+        0.0,
+        AlignmentState.HELD,
+        "given",
+        "fixed scale",
+        size=SIZE,
+        uncertainty=lambda: np.full(SIZE, STD, np.float32),
+    )
+    followed = alignment.following(outlines, DepthKind.AFFINE_INVARIANT)
+    np.testing.assert_array_equal(np.isfinite(followed.depth_m), np.isfinite(metres))
+    assert followed.depth.kind is DepthKind.METRIC
+    assert np.nanmin(followed.log_std) >= np.float32(STD)
+
+
+def test_a_lost_alignment_has_nothing_to_follow(outlines):
+    nan = float("nan")
+    lost = Alignment(None, nan, nan, AlignmentState.LOST, "no samples", "none", size=SIZE)
+    assert lost.following(outlines, DepthKind.AFFINE_INVARIANT) is lost

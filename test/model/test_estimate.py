@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import numpy as np
 import torch
 
-from e2e_depth_ros.model.estimate import depth_from_decoded, normals_from_decoded
+from e2e_depth_ros.model.estimate import _normalised, depth_from_decoded, normals_from_decoded
 
 
 def test_depth_is_the_clipped_mean_from_near_0_to_far_1() -> None:
@@ -33,3 +34,16 @@ def test_nan_stays_nan() -> None:
     decoded[0, 1, 0, 0] = torch.nan
     assert depth_from_decoded(decoded).isnan().tolist() == [[[True, False]]]
     assert normals_from_decoded(decoded).isnan().any(dim=1).tolist() == [[[True, False]]]
+
+
+def test_normals_are_the_same_wherever_they_lie_in_memory() -> None:
+    """To the last bit, so that a training that was interrupted scores as one that was not."""
+    vectors = np.random.default_rng(0).normal(size=(3, 240, 321)).astype(np.float32)
+    found = []
+    for offset in range(8):
+        memory = np.zeros((3, 240 * 321 + 64), np.float32)
+        planes = [memory[axis, axis + offset :][: 240 * 321].reshape(240, 321) for axis in range(3)]
+        for plane, values in zip(planes, vectors, strict=True):
+            plane[:] = values
+        found.append(_normalised(*planes)[0].values.copy())
+    assert all(np.array_equal(one, found[0]) for one in found)

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 import e2e_depth_ros.model as model_room
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
+from e2e_depth_ros.core.upsampling import follow_outlines
 from e2e_depth_ros.model.checkpoint.locate import find_checkpoint
 from e2e_depth_ros.model.estimator import Estimator
-from e2e_depth_ros.model.families.registry import load_checkpoint
+from e2e_depth_ros.model.families.registry import load_checkpoint, read_facts
 from e2e_depth_ros.model.task import Task
 
 _BOTH = (Task.DEPTH, Task.NORMALS)
@@ -75,6 +76,41 @@ def test_stretching_a_constant_gives_zeros(estimator: Estimator, monkeypatch: py
     assert not depth.values.any()
 
 
+def test_depth_follows_outlines_beside_what_is_aligned(tiny_checkpoint: Callable[..., Path]) -> None:
+    """What an alignment is fitted to is the same for all, to the bit."""
+    loaded = load_checkpoint(tiny_checkpoint("embedded"))
+    assert loaded.facts.upsampling == "guided"
+    estimates = {
+        name: Estimator(loaded, processing_resolution=32, upsampling=name).estimate(_image((60, 90)))
+        for name in ("auto", "guided", "bilinear")
+    }
+    bilinear = estimates["bilinear"].depth
+    assert bilinear is not None
+    assert estimates["bilinear"].outlined_depth is bilinear
+    for name in ("auto", "guided"):
+        estimate = estimates[name]
+        assert estimate.depth is not None
+        np.testing.assert_array_equal(estimate.depth.values, bilinear.values)
+        outlined = estimate.outlined_depth
+        assert outlined is not None
+        assert outlined.kind is bilinear.kind
+        expected = follow_outlines(bilinear.values, _image((60, 90)), grid_px=32)
+        np.testing.assert_array_equal(outlined.values, expected)
+        assert np.abs(expected - bilinear.values).max() > 1e-3
+    small = Estimator(loaded, processing_resolution=96).estimate(_image((60, 90)))
+    assert small.outlined_depth is small.depth
+
+
+def test_checkpoints_that_say_nothing_are_bilinear(tiny_checkpoint: Callable[..., Path]) -> None:
+    folder = tiny_checkpoint("marigold_depth")
+    assert Estimator.load(folder, device="cpu").upsampling == "bilinear"
+    assert Estimator.load(folder, device="cpu", upsampling="guided").upsampling == "guided"
+
+
+def test_the_embedded_checkpoint_asks_for_outlines() -> None:
+    assert read_facts(find_checkpoint("embedded")).upsampling == "guided"
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_stays_close(
     tiny_checkpoint: Callable[..., Path], estimator: Estimator, dtype: str
@@ -124,6 +160,7 @@ def test_refuses_a_task_of_another_checkpoint(tiny_checkpoint: Callable[..., Pat
         ({"device": "cuda:99"}, "that is there, got 'cuda:99'"),
         ({"dtype": "int8"}, "got 'int8'"),
         ({"processing_resolution": -1}, "0 to 8192, got -1"),
+        ({"upsampling": "nearest"}, "auto, bilinear, guided, got 'nearest'"),
         ({"num_threads": 0}, "at least 1 thread, got 0"),
     ],
 )

@@ -86,6 +86,29 @@ def test_depth_kinds(folder: Path) -> None:
         _index(folder, scale_invariant=False)
 
 
+def test_upsampling(folder: Path) -> None:
+    assert read_facts(folder).upsampling == "bilinear"
+    assert _index(folder, upsampling="guided").upsampling == "guided"
+    for wrong in ("auto", ["guided"]):
+        with pytest.raises(CheckpointError, match="expected upsampling bilinear, guided, got"):
+            _index(folder, upsampling=wrong)
+
+
+@pytest.mark.parametrize(
+    ("asked", "own", "chosen"),
+    [
+        ("auto", "guided", "guided"),
+        ("auto", "bilinear", "bilinear"),
+        ("guided", "bilinear", "guided"),
+        ("bilinear", "guided", "bilinear"),
+    ],
+)
+def test_the_user_chooses_the_upsampling_before_the_checkpoint(
+    folder: Path, asked: str, own: str, chosen: str
+) -> None:
+    assert _index(folder, upsampling=own).chosen_upsampling(asked) == chosen
+
+
 def test_axes_of_normals(folder: Path) -> None:
     assert _index(folder, normals_axes="left down forward").normals_signs == (-1, 1, 1)
     with pytest.raises(CheckpointError, match="'up right backward'"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-import huggingface_hub
+import huggingface_hub.constants
 import pytest
 
 from e2e_depth_ros.core.errors import CheckpointError

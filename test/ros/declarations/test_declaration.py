@@ -27,6 +27,7 @@ def test_default_parameters_make_default_settings(owner):
         ("min_depth", 1, "parameter min_depth: expected double, got 1"),
         ("num_threads", 1.5, "parameter num_threads: expected integer, got 1.5"),
         ("num_threads", True, "parameter num_threads: expected integer, got True"),
+        ("upsampling", "nearest", "expected string of auto, bilinear, guided, got 'nearest'"),
         ("rectify", "maybe", "parameter rectify: expected string of auto, always, never, got 'maybe'"),
         ("sparse_extrinsics", [1.0], "expected double_array of length 7, got [1.0]"),
         ("sparse_extrinsics", "1 2 3", "parameter sparse_extrinsics: expected double_array, got '1 2 3'"),

@@ -54,8 +54,8 @@ def test_parameters_of_heavy_functions_have_their_defaults():
     """They can't take them from there: torch would be imported with them."""
     depth, mask = Parameters(), MaskParameters()
     load = inspect.signature(Estimator.load).parameters
-    assert (depth.model, depth.device, depth.dtype) == tuple(
-        load[name].default for name in ("model", "device", "dtype")
+    assert (depth.model, depth.device, depth.dtype, depth.upsampling) == tuple(
+        load[name].default for name in ("model", "device", "dtype", "upsampling")
     )
     load = inspect.signature(Painter.load).parameters
     assert (mask.device, mask.dtype) == (load["device"].default, load["dtype"].default)

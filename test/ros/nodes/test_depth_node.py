@@ -24,7 +24,7 @@ from helpers.robot import NodeProcess, picture, set_parameter, until
 SIZE = (48, 64)
 SCALE, SHIFT_M = 3.0, 1.0
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ UNUSABLE = {
     "K of the sensor beside the size of the image": ({"k": SENSORS, "binning_x": 2, "binning_y": 2}, "doubt"),
 }
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ LATCHED = QoSProfile(
 BODY_EXTRINSICS = [0.0, -0.1, 0.0, 0.5, -0.5, 0.5, 0.5]
 OPTICAL_EXTRINSICS = [0.0, -0.1, 0.0, 0.0, 0.0, 0.0, 1.0]
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
 
 class RobotOf(NamedTuple):

@@ -44,7 +44,7 @@ MOST_LATE = 0.1  # of what comes beside an image: when its frame is done already
 GAP_S = 0.004
 DEPTH_ENCODINGS = {"16UC1", "mono16", "32FC1"}
 
-pytestmark = [pytest.mark.timeout(4 * 3600 if IS_STRESS else 600), pytest.mark.stress]
+pytestmark = [pytest.mark.timeout(4 * 3600 if IS_STRESS else 600), pytest.mark.stress, pytest.mark.in_order]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from sensor_msgs.msg import PointCloud2, PointField
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
 from helpers.robot import NodeProcess
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
 
 @pytest.fixture(scope="module")

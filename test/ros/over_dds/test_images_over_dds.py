@@ -15,7 +15,7 @@ from e2e_depth_ros.ros.outputs.depth_outputs import Output
 from helpers.depth_packers import compressed_depth
 from helpers.robot import NodeProcess, picture
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
 SIZE = 48, 64
 

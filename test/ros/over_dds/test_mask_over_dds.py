@@ -20,7 +20,7 @@ from helpers.robot import NodeProcess, set_parameter, until
 SIZE = (48, 64)
 PERIOD_S = 2.0
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.in_order]
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ HOLD_S = 1.2
 # The LiDAR sits 10 cm behind the camera; its x is forward, y left, z up.
 EXTRINSICS = [0.0, 0.0, -0.1, 0.5, -0.5, 0.5, 0.5]
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
 
 class SensorProcess:

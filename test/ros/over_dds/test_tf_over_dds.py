@@ -33,7 +33,7 @@ SIZE = (48, 64)
 SCALE, SHIFT_M = 3.0, 1.0
 FRAME_NS = 33_333_333
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ TOPICS = {
     "sparse_depth": ("/told/depth", Image),
 }
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
 
 @pytest.fixture(scope="module")
