@@ -1,5 +1,6 @@
 """The pages of the documentation name what is there."""
 
+import argparse
 import math
 import re
 from pathlib import Path
@@ -43,21 +44,27 @@ def test_parameters_and_topics_of_metric_depth_are_the_nodes():
     others = {"frame_id", "camera_info", "sparse_points", "sparse_depth", "tf2_ros", "depth_image_proc"}
     keys = {"samples_used", "samples_dropped", "inlier_ratio", "shift_m", "age_s", "camera_from_points"}
     assert {word for word in words if "_" in word} - named == others | keys
-    silent = METRIC_DEPTH.partition("Metric topics are ")[2].partition(";")[0]
-    assert set(re.findall(r"`([\w/]+)`", silent)) == {output.value for output in METRIC_OUTPUTS}
+    assert {output.value for output in METRIC_OUTPUTS} <= set(re.findall(r"`([\w/]+)`", METRIC_DEPTH))
     defaults = Parameters()
     assert f"`fresh_duration` ({defaults.fresh_duration:g} s)" in METRIC_DEPTH
     assert f"`hold_duration` ({defaults.hold_duration:g} s)" in METRIC_DEPTH
 
 
+def options_of(parser):
+    """Every option of a command line, those of its commands among them."""
+    for action in parser._actions:
+        yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from options_of(command)
+
+
 def test_sampling_of_checkpoints_is_chosen_as_they_say():
     from e2e_depth_ros.cli.main import build_parser
 
-    text = CHECKPOINTS.partition("How, is chosen by")[2].partition("\n\n")[0]
-    options = re.findall(r"`(--[a-z-]+)`", text)
-    assert len(options) == 4
-    values = [word for option in options for word in (option, "1")]
-    build_parser().parse_args(["predict", "image.png", "--output", "out", *values])
+    told = set(re.findall(r"`(--[a-z-]+)[ `]", CHECKPOINTS))
+    assert {"--steps", "--ensemble", "--noise-seed", "--carry", "--domain"} <= told
+    assert told <= set(options_of(build_parser()))
     pytest.importorskip("diagnostic_msgs", reason="ROS 2 is not installed")
     from e2e_depth_ros.ros.declarations.depth_parameters import DECLARATIONS
 
@@ -89,16 +96,13 @@ def test_every_reason_has_its_advice():
             start = case.value.partition(":")[0]
             assert start in told, case
     assert "one sample" in told
-    for where in (
-        "behind the camera: is the frame optical?",
-        "beyond sparse_max_depth: millimetres?",
-        "masked",
-    ):
-        assert where in told
-    for where in (
-        "nearer than sparse_min_depth",
-        "outside the image",
-        "no pixel holds a measurement",
-        "0 points",
-    ):
-        assert where in told
+    pytest.importorskip("diagnostic_msgs", reason="ROS 2 is not installed")
+    from e2e_depth_ros.ros.aligning.shortfall import shortfall
+
+    for reason in ("behind_camera", "too_far", "too_near", "outside_image", "masked"):
+        words = shortfall("sparse_points", {reason: 5})
+        what = re.split(r"all (?:5 samples )?", words)[-1].partition(":")[0]
+        assert what in told, words
+    for source, words in (("sparse_points", "0 points"), ("sparse_depth", "no pixel holds a measurement")):
+        assert shortfall(source, {}) == f"{source}: {words}"
+        assert words in told

@@ -1,5 +1,7 @@
 """Measurements none of which is of use: the status says which mistake that usually is."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -18,41 +20,34 @@ NONE = "lost: no alignment yet: "
 
 
 @pytest.mark.parametrize(
-    ("source", "dropped", "words"),
+    ("source", "dropped", "facts"),
     [
-        ("sparse_points", {}, "0 points"),
-        ("sparse_points", {"behind_camera": 0}, "0 points"),
-        ("sparse_depth", {}, "no pixel holds a measurement"),
-        ("sparse_points + sparse_depth", {}, "0 samples"),
-        ("sparse_points", {"not_finite": 9}, "9 points, all NaN, infinite or 0"),
-        ("sparse_points", {"behind_camera": 400}, "400 points, all behind the camera: is the frame optical?"),
-        ("sparse_points", {"too_far": 308}, "all 308 samples beyond sparse_max_depth: millimetres?"),
-        ("sparse_depth", {"too_far": 308}, "all 308 samples beyond sparse_max_depth: millimetres?"),
-        (
-            "sparse_depth",
-            {"too_near": 5},
-            "all 5 samples nearer than sparse_min_depth: metres where millimetres are meant?",
-        ),
-        ("sparse_points", {"outside_image": 7}, "7 points, all outside the image: is the pose right?"),
-        ("sparse_depth", {"masked": 4}, "4 samples, all masked"),
-        ("sparse_points", {"some_new": 4}, "4 points, all some_new"),
-        (
-            "sparse_points",
-            {"not_finite": 600, "behind_camera": 400},
-            "400 points, all behind the camera: is the frame optical? (and 600 NaN, infinite or 0)",
-        ),
-        (
+        ("sparse_points", {}, ["0 points"]),
+        ("sparse_points", {"behind_camera": 0}, ["0 points"]),
+        ("sparse_depth", {}, ["no pixel"]),
+        ("sparse_points + sparse_depth", {}, ["0 samples"]),
+        ("sparse_points", {"not_finite": 9}, ["9 points, all NaN"]),
+        ("sparse_points", {"behind_camera": 400}, ["400 points, all behind", "optical?"]),
+        ("sparse_points", {"too_far": 308}, ["all 308 ", "sparse_max_depth", "millimetres?"]),
+        ("sparse_depth", {"too_far": 308}, ["all 308 ", "sparse_max_depth", "millimetres?"]),
+        ("sparse_depth", {"too_near": 5}, ["all 5 ", "sparse_min_depth", "metres"]),
+        ("sparse_points", {"outside_image": 7}, ["7 points, all outside", "pose"]),
+        ("sparse_depth", {"masked": 4}, ["4 samples, all masked"]),
+        ("sparse_points", {"some_new": 4}, ["4 points, all some_new"]),
+        ("sparse_points", {"not_finite": 600, "behind_camera": 400}, ["400 points, all behind", "600 NaN"]),
+        (  # the largest part comes first
             "sparse_points",
             {"outside_image": 10, "behind_camera": 250, "occluded": 1, "not_finite": 3},
-            (
-                "none of 261 points is usable: 250 behind the camera: is the frame optical?;"
-                " 10 outside the image, 1 hidden behind others (and 3 NaN, infinite or 0)"
-            ),
+            ["261 points", "250 behind", "10 outside", "1 hidden", "3 NaN"],
         ),
     ],
 )
-def test_words(source, dropped, words):
-    assert shortfall(source, dropped) == f"{source}: {words}"
+def test_source_counts_and_parameters_are_named(source, dropped, facts):
+    words = shortfall(source, dropped)
+    assert words.startswith(f"{source}: ")
+    places = [words.find(fact) for fact in facts]
+    assert -1 not in places, words
+    assert places == sorted(places), words
 
 
 class PointRobot(Robot):
@@ -96,7 +91,8 @@ def test_a_cloud_of_no_use_is_told_at_once_and_for_a_while(points_m, words):
     assert robot.told().startswith(f"{NONE}sparse_points: {words}")  # between two clouds too
     assert robot.refusals == []
     robot.look(count=40)
-    assert robot.told() == f"{NONE}no samples from sparse_points or sparse_depth"
+    assert words not in robot.told()
+    assert {"sparse_points", "sparse_depth"} <= {*re.findall(r"\w+", robot.told())}
     robot.measure(cloud())
     assert words not in robot.told()
 
@@ -123,7 +119,7 @@ def test_an_empty_cloud_ends_fresh_at_once():
     robot.measure(np.empty((0, 3)))
     alignment = robot.look()
     assert alignment.state is AlignmentState.HELD
-    assert alignment.reason == "no usable samples for 0.0 s: sparse_points: 0 points"
+    assert alignment.reason.endswith("0.0 s: sparse_points: 0 points")
 
 
 @pytest.mark.parametrize(
@@ -152,7 +148,7 @@ def test_samples_that_are_all_masked_are_told():
     robot.measure(cloud())
     view = FrameView(np.zeros((*SIZE, 3), np.uint8), CAMERA, masked=np.ones(SIZE, bool))
     alignment, _ = robot.aligner.align(RELATIVE, robot.header(), view, robot.parameters)
-    assert alignment.reason == "no alignment yet: sparse_points: 400 points, all masked"
+    assert alignment.reason.endswith("sparse_points: 400 points, all masked")
 
 
 def test_samples_where_the_image_shows_nothing_are_told():
@@ -163,7 +159,8 @@ def test_samples_where_the_image_shows_nothing_are_told():
     robot = PointRobot()
     robot.measure(cloud())
     alignment = robot.look(DepthMap(RELATIVE.values, valid, RELATIVE.kind))
-    assert alignment.reason == "no alignment yet: all 400 samples lie where there is no relative depth"
+    assert "400 samples" in alignment.reason
+    assert "relative depth" in alignment.reason
 
 
 def test_all_faults_of_a_frame_are_told():
@@ -223,4 +220,5 @@ def test_why_there_is_no_calibration_is_told_with_the_points():
 def test_what_the_graph_tells_of_absent_samples_is_told(silences, words):
     robot = PointRobot()
     robot.aligner.sparse.silences = silences
-    assert robot.told() == f"{NONE}no samples from sparse_points or sparse_depth{words}"
+    assert robot.told().startswith(NONE)
+    assert robot.told().endswith(f"sparse_points or sparse_depth{words}")

@@ -48,7 +48,8 @@ def found(waiting, now_s, timeout_s=1.0):
 def test_they_come_one_by_one_the_oldest_first_each_with_its_frame(tf, waiting):
     for number in range(3):
         assert waiting.add(number * SECOND_NS, SMALL, tf.measurement(number)) == []
-    assert waiting.status == "3 wait for TF: sparse_points: TF is late"
+    assert waiting.status.startswith("3 ")
+    assert waiting.status.endswith("sparse_points: TF is late")
     assert found(waiting, 0.5) == ([], [])
     tf.until = 1
     (placed,), _ = waiting.take_placed(SECOND_NS, 9.0)

@@ -141,7 +141,8 @@ def test_an_undeclared_name_is_named(node):
 
 def test_a_parameter_cannot_be_deleted(node):
     result = node.set_parameters([Parameter("min_depth")])[0]
-    assert (result.successful, result.reason) == (False, "parameter min_depth: expected double, got None")
+    assert not result.successful
+    assert "min_depth" in result.reason
     assert node.get_parameter("min_depth").value == 0.1
 
 

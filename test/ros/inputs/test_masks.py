@@ -53,7 +53,8 @@ def test_a_mask_serves_until_it_is_too_old(masks):
     assert laid(masks, 110.1) is None
     status = masks.status("depth", POINTS)
     assert status.level == DiagnosticStatus.ERROR
-    assert status.message == "no points: the last mask is 10.1 s old, mask_max_age is 10 s"
+    assert "10.1 s" in status.message
+    assert "mask_max_age is 10 s" in status.message
     assert laid(masks, 50.0) is None  # the clock went back
     masks.put(message(~WHERE, seconds=50.0))
     np.testing.assert_array_equal(laid(masks, 50.2), ~WHERE)
@@ -80,7 +81,8 @@ def test_without_a_mask_what_was_to_be_masked_is_missing_and_that_is_an_error(as
     assert laid(masks) is None
     status = masks.status("depth", Parameters(**asked))
     assert status.level == DiagnosticStatus.ERROR
-    assert status.message == f"{missing}: no mask of the image's size on mask/image yet"
+    assert status.message.startswith(f"{missing}: ")
+    assert "mask/image" in status.message
 
 
 def test_dilation_widens_by_a_distance(masks):

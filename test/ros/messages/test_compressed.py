@@ -194,8 +194,8 @@ def test_a_legal_png_that_is_too_large_is_refused_by_its_head():
         [sys.executable, "-c", DETONATE], input=data, capture_output=True, check=True, env=environment
     )
     for name, (outcome, took_s, more_mb) in json.loads(run.stdout).items():
-        assert outcome == (
-            f"{name}: size: expected 1 to max_image_pixels = 25000000 pixels, got height 8192 and width 8192"
-        )
+        assert outcome.startswith(f"{name}: size: ")
+        assert "max_image_pixels = 25000000 " in outcome
+        assert outcome.count("8192") == 2
         assert took_s < 0.5
         assert more_mb < 20

@@ -112,7 +112,8 @@ def test_without_samples_only_relative_topics_publish_and_the_status_says_so(cam
     assert set(camera.received) == free
     status = camera.received[Output.STATUS][-1]
     assert status.level == DiagnosticStatus.WARN
-    assert status.message == "lost: no alignment yet: no samples from sparse_points or sparse_depth"
+    assert status.message.startswith("lost: ")
+    assert "sparse_points or sparse_depth" in status.message
 
 
 def test_outputs_copy_stamp_and_frame_and_have_their_encodings(camera, true_depth):

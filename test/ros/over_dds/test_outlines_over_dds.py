@@ -7,8 +7,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 from e2e_depth_ros.ros.messages.images import depth_from_message, message_from_array
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
-
-from ..conftest import NodeProcess, until
+from helpers.robot import NodeProcess, until
 
 pytestmark = pytest.mark.timeout(600)
 

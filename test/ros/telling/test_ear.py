@@ -52,7 +52,8 @@ def test_types_are_named_as_the_graph_names_them(node, driver, message_type):
 
 def test_no_publisher(node):
     silence = Ear(node, "image", "/nobody", Image, RELIABLE).silence()
-    assert (silence.words, silence.is_fault) == ("no image on /nobody: it has no publisher", False)
+    assert "no image on /nobody" in silence.words
+    assert (silence.publishers, silence.is_fault) == (0, False)
 
 
 def test_another_type_is_named_and_no_qos_guessed(node, driver):
@@ -98,7 +99,8 @@ def test_one_that_can_be_heard_is_enough(node, driver):
     other.create_publisher(CompressedImage, "/crowd", RELIABLE)
     assert until(lambda: len(node.get_publishers_info_by_topic("/crowd")) == 3, 20, wait)
     silence = Ear(node, "image", "/crowd", Image, RELIABLE).silence()
-    assert (silence.words, silence.is_fault) == ("no image on /crowd: its publisher has sent none yet", False)
+    assert "no image on /crowd" in silence.words
+    assert (silence.publishers, silence.is_fault) == (3, False)
     other.destroy_node()
     context.try_shutdown()
 
@@ -124,9 +126,10 @@ def test_a_pause_is_told_with_its_length_once_it_is_longer_than_usual(node, driv
     now_s += 1.5
     assert ear.silence() is None
     now_s += 1.67
-    assert ear.silence().words == "last image 3.2 s ago on /paused"
+    assert "3.2 s" in ear.silence().words
+    assert "/paused" in ear.silence().words
     driver.destroy_publisher(publisher)
-    told(ear, "last image 3.2 s ago on /paused; it has no publisher")
+    told(ear, "no publisher")
     ear.hears()  # 3.2 s later: a slow one
     now_s += 9
     assert ear.silence() is None

@@ -36,10 +36,9 @@ def test_an_alignment_of_long_ago_is_not_told_as_if_it_were_now():
     alignment = Alignment(None, 2.0, 1.0, AlignmentState.FRESH, "fine", "sparse_points")
     assert last_alignment_status("depth", alignment, 0.2).message == "fresh: fine"
     status = last_alignment_status("depth", alignment, 7.0)
-    assert (status.level, status.message) == (
-        DiagnosticStatus.WARN,
-        "no frame for 7 s; at the last it was fresh",
-    )
+    assert status.level == DiagnosticStatus.WARN
+    assert "7 s" in status.message
+    assert not status.message.startswith("fresh")
     assert "not computed" in last_alignment_status("depth", None, 0.0).message
 
 
