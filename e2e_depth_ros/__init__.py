@@ -1,17 +1,47 @@
-"""One RGB camera becomes a depth sensor: metric depth, normals and point clouds for ROS 2."""
+"""One RGB camera becomes a depth sensor: metric depth, normals and point clouds for ROS 2.
 
-import os
+Example:
+    >>> estimate = Estimator.load("embedded").estimate(rgb)  # rgb: (H, W, 3), uint8
+    >>> metric = align(estimate.depth, u_px, v_px, depth_m).depth  # pixels whose depth is known, (N,) each
+    >>> save_ply("cloud.ply", metric.points(camera), rgb)
+"""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from e2e_depth_ros.core.opencv_limits import limit_opencv
+
+if TYPE_CHECKING:
+    from e2e_depth_ros.alignment import AlignmentTracker, align
+    from e2e_depth_ros.core.camera import Camera
+    from e2e_depth_ros.core.maps import DepthKind, DepthMap
+    from e2e_depth_ros.core.ply import save_ply
+    from e2e_depth_ros.model.estimator import Estimator
+
+__all__ = ["AlignmentTracker", "Camera", "DepthKind", "DepthMap", "Estimator", "align", "save_ply"]
 __version__ = "0.1.0"
 
-MAX_PIXELS_OPENCV_READS = 200_000_000
-"""Images of more pixels are refused, whoever sent them; parameters may lower it."""
-MAX_SIDE_OPENCV_READS = 65_535
-"""Images with a longer side are refused too."""
+_HOMES: Final = {
+    "AlignmentTracker": "alignment",
+    "Camera": "core.camera",
+    "DepthKind": "core.maps",
+    "DepthMap": "core.maps",
+    "Estimator": "model.estimator",
+    "align": "alignment",
+    "save_ply": "core.ply",
+}
 
-# OpenCV reads its limits once, when it is loaded: this runs before any module of the package loads it. Its
-# own are 2^30 pixels and 2^20 a side: a few hundred bytes may claim them, and get the memory. Who has set
-# others keeps them.
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS_OPENCV_READS))
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_WIDTH", str(MAX_SIDE_OPENCV_READS))
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_HEIGHT", str(MAX_SIDE_OPENCV_READS))
+limit_opencv()  # before any module of the package loads it
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: the estimator brings torch, which takes seconds, and the rest needs none."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

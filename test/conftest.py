@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import functools
-import importlib.util
 import os
 import signal
 import subprocess
@@ -49,21 +47,35 @@ _domain, _domain_lock = _claim_ros_domain()
 os.environ["ROS_DOMAIN_ID"] = str(_domain)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs ROS by where it lies."""
+    """Mark what needs ROS by where it lies; keep files in their order whose tests share one node.
+
+    A node takes seconds to start. Plugins may shuffle all else.
+    """
     ros = Path(__file__).parent / "ros"
-    for item in items:
+    in_order: dict[Path, list[int]] = {}
+    for place, item in enumerate(items):
         if ros in item.path.parents:
             item.add_marker(pytest.mark.ros)
+        if item.get_closest_marker("in_order"):
+            in_order.setdefault(item.path, []).append(place)
+    for places in in_order.values():
+        for place, item in zip(
+            places, sorted((items[place] for place in places), key=_as_written), strict=True
+        ):
+            items[place] = item
 
 
-@functools.cache
+def _as_written(item: pytest.Item) -> tuple[int, tuple[int, ...]]:
+    parameters = getattr(item, "callspec", None)
+    return item.location[1] or 0, tuple(parameters.indices.values()) if parameters else ()
+
+
 def _tiny() -> ModuleType:
-    """Load test/model/tiny.py, which takes seconds: only where it is needed."""
-    spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parent / "model" / "tiny.py")
-    tiny = importlib.util.module_from_spec(spec)
-    sys.modules["tiny"] = tiny  # dataclasses look their module up there
-    spec.loader.exec_module(tiny)
+    """Import what writes tiny checkpoints, which takes seconds: only where it is needed."""
+    from helpers import tiny
+
     return tiny
 
 
@@ -77,7 +89,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """`tiny_checkpoint(layout="embedded", seed=0)`: the folder of a checkpoint with tiny random weights.
 
-    It is written once a session: copy it before changing it. The layouts: test/model/tiny.py.
+    It is written once a session: copy it before changing it. The layouts: test/helpers/tiny.py.
     """
     folders: dict[tuple[str, int], Path] = {}
 

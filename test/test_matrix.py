@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import platform
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-SPEC = importlib.util.spec_from_file_location("matrix", Path(__file__).with_name("matrix.py"))
-matrix = importlib.util.module_from_spec(SPEC)
-sys.modules["matrix"] = matrix  # dataclasses look their module up there
-SPEC.loader.exec_module(matrix)
+import matrix
 
 SUITE = """
 import pytest

@@ -21,14 +21,15 @@ from e2e_depth_ros.alignment.gaussian_process import (
     Points,
     condition,
     image_distance,
-    inverse,
     likeliest_kernel,
     matern,
     merge_points,
     tell_outliers,
+    with_noise,
 )
 from e2e_depth_ros.alignment.grid import GridLayout
 from e2e_depth_ros.alignment.threads import one_thread
+from e2e_depth_ros.alignment.whitening import whitening
 from e2e_depth_ros.core.robust import robust_std
 
 MIN_SAMPLES = 8
@@ -89,9 +90,8 @@ class Correction:
         step = -(-len(self._place) // MAX_TUNING)
         place, noise = self._place[::step], self._noise[::step] / step
         with one_thread():
-            precision = inverse(self._kernel.between(place, place), noise)
-            covariance = self._kernel.between(nodes, place)
-            known = np.einsum("ij,ij->i", covariance @ precision, covariance)
+            whiten = whitening(with_noise(self._kernel.between(place, place), noise))
+            known = np.square(self._kernel.between(nodes, place) @ whiten.T).sum(axis=1)
         share = 1 - known.reshape(layout.shape) / self._kernel.variance
         return layout, np.clip(share, 0, 1).astype(np.float32)
 

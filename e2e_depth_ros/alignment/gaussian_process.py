@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.gate import CERTAIN_DOUBT, outlier_width
+from e2e_depth_ros.alignment.whitening import whitening
 from e2e_depth_ros.core.robust import robust_std
 
 MAX_TUNING = 120
@@ -218,7 +218,7 @@ class _Evidence:
         np.einsum("...ii->...i", bordered)[..., :-1] += np.array(noise)
         bordered[..., -1, :-1] = bordered[..., :-1, -1] = left / np.sqrt(kernel.variance)
         bordered[..., -1, -1] = _AMPLE
-        factor = torch.linalg.cholesky(torch.from_numpy(bordered)).numpy()
+        factor = np.linalg.cholesky(bordered)
         whitened = factor[..., -1, :-1]
         diagonal = np.einsum("...ii->...i", factor)[..., :-1]
         fit = -0.5 * np.square(whitened).sum(axis=-1) - np.log(diagonal).sum(axis=-1)
@@ -260,10 +260,10 @@ def tell_outliers(
     noise = np.where(trusted, own, own + _NO_SAY * kernel.variance)
     odds = np.zeros(len(own))
     for _ in range(_ROUNDS):
-        precision = inverse(covariance, noise)
+        whiten = whitening(with_noise(covariance, noise))
         # Rasmussen and Williams, 2006, eq. 5.12. Without what was added to the point's own noise.
-        left_out = 1 / np.diag(precision).astype(np.float64)
-        residual = (precision @ value) * left_out
+        left_out = 1 / np.square(whiten).sum(axis=0).astype(np.float64)
+        residual = (whiten.T @ (whiten @ value.astype(np.float32))) * left_out
         variance = np.maximum(left_out - noise, 0) + own
         # The kernel may promise more than it keeps. 0.455 is the median of chi squared.
         variance *= max(1.0, float(np.median((np.square(residual) / variance)[trusted])) / 0.455)
@@ -282,23 +282,16 @@ def condition(
         The weights (N,) that the process's mean is a sum of kernels with.
     """
     value = points.value - kernel.mean(points.place[:, 2])
-    right = torch.from_numpy(value.astype(np.float32))[:, None]
-    weights = torch.cholesky_solve(right, _factor(covariance, noise))
-    return weights[:, 0].numpy().astype(np.float64)
+    whiten = whitening(with_noise(covariance, noise))
+    weights = whiten.T @ (whiten @ value.astype(np.float32))
+    return np.asarray(weights, dtype=np.float64)
 
 
-def inverse(covariance: NDArray[np.float32], noise: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Inverse of a covariance (N, N) with noise (N,) added."""
-    precision: NDArray[np.float32] = torch.cholesky_inverse(_factor(covariance, noise)).numpy()
-    return precision
-
-
-def _factor(covariance: NDArray[np.float32], noise: NDArray[np.float64]) -> torch.Tensor:
-    """Cholesky factor (N, N) of a covariance with noise added."""
-    noisy = covariance.copy()
+def with_noise(covariance: NDArray[np.float32], noise: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Add noise (N,) to a covariance (N, N)."""
+    noisy: NDArray[np.float32] = covariance.copy()
     np.einsum("ii->i", noisy)[:] += noise
-    factor: torch.Tensor = torch.linalg.cholesky(torch.from_numpy(noisy))
-    return factor
+    return noisy
 
 
 def matern(distance: NDArray[Any]) -> NDArray[Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
+from e2e_depth_ros.core.upsampling import Outlines
 
 
 class AlignmentState(Enum):
@@ -107,3 +108,28 @@ class Alignment:
             return np.asarray(total, dtype=np.float32)
 
         return replace(self, uncertainty=joined)
+
+    def following(self, outlines: Outlines, kind: DepthKind) -> Alignment:
+        """Let the metric depth follow the outlines of the image, after scale and shift are found.
+
+        Not before: a sample beside an outline would then be compared with the wrong side of it.
+
+        Args:
+            outlines: Of the frame.
+            kind: Of the relative map.
+
+        Returns:
+            A copy whose `log_std` holds how far each pixel moved, as an independent error: nobody measured
+            which side of the outline it belongs to. Itself when lost.
+        """
+        if self.depth is None:
+            return self
+        smooth, alignment_std = self.depth, self.uncertainty
+        depth = outlines.followed_by_metric(smooth, kind)
+        if alignment_std is None:
+            return replace(self, depth=depth)
+
+        def joined() -> NDArray[np.float32]:
+            return np.asarray(np.hypot(alignment_std(), np.log(depth.values / smooth.values)), np.float32)
+
+        return replace(self, depth=depth, uncertainty=joined)

@@ -207,6 +207,7 @@ def _time_arrivals(args: argparse.Namespace, size: tuple[int, int]) -> dict[str,
         "device": args.device,
         "dtype": args.dtype,
         "processing_resolution": args.processing_resolution,
+        "upsampling": args.upsampling,
         "num_threads": args.threads,
     }
     parameters = [f"{name}:={value}" for name, value in given.items() if value is not None]

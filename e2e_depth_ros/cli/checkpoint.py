@@ -129,6 +129,7 @@ def describe(facts: CheckpointFacts) -> dict[str, Any]:
         "normals axes": " ".join(facts.normals_axes),
         "steps": facts.steps,
         "processing resolution": facts.processing_resolution,
+        "upsampling": facts.upsampling,
         "UNet input channels": facts.in_channels,
         "latent channels": facts.latent_channels,
         "down factor": facts.down_factor,

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from e2e_depth_ros.core.maps import DepthMap
-    from e2e_depth_ros.evaluation.alignment import RelativeSource
+    from e2e_depth_ros.evaluation.alignment import Relative, RelativeSource
 
 _FAILED = 2
 
@@ -93,14 +92,15 @@ def run_alignment_evaluation(args: argparse.Namespace) -> int:
 
 def _relative_source(args: argparse.Namespace) -> RelativeSource:
     from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
+    from e2e_depth_ros.evaluation.alignment import Relative  # noqa: PLC0415
 
     estimator = load_estimator(args)
 
-    def relative_depth(rgb: NDArray[np.uint8]) -> DepthMap:
-        depth = estimator.estimate(rgb).depth
-        if depth is None:
+    def relative_depth(rgb: NDArray[np.uint8]) -> Relative:
+        estimate = estimator.estimate(rgb)
+        if estimate.depth is None:
             raise InvalidInputError(f"expected a model that predicts depth, got {estimator.facts.name}")
-        return depth
+        return Relative(estimate.depth, estimate.outlines)
 
     return relative_depth
 

@@ -150,6 +150,7 @@ def _settings(estimator: Estimator) -> dict[str, Any]:
         "model": estimator.facts.name,
         "weights_sha256": weights,
         "processing_resolution": estimator.processing_resolution,
+        "upsampling": estimator.upsampling,
         "dtype": str(estimator.dtype),
         **asdict(estimator.sampling),
         "steps": estimator.steps,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from e2e_depth_ros.model.memory import DEFAULT_BATCH_MEMORY_MB
 from e2e_depth_ros.model.sampling import DOMAINS, SPACINGS, Sampling
+from e2e_depth_ros.model.upsampling import DEFAULT_UPSAMPLING, UPSAMPLINGS
 
 if TYPE_CHECKING:
     from e2e_depth_ros.model.estimator import Estimator
@@ -26,6 +27,13 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="PX",
         help="longer edge that the network sees; 0 is the image's own (default: the checkpoint's)",
+    )
+    group.add_argument(
+        "--upsampling",
+        choices=UPSAMPLINGS,
+        default=DEFAULT_UPSAMPLING,
+        help="how depth comes from that size to the image's: bilinear, guided (it jumps where the image "
+        "does) or auto, as the checkpoint says (default: %(default)s)",
     )
     group.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: as torch finds fit)")
     sampling = parser.add_argument_group("sampling", "for models that start from noise (Marigold, GeoWizard)")
@@ -90,6 +98,7 @@ def load_estimator(args: argparse.Namespace) -> Estimator:
         device=args.device,
         dtype=args.dtype,
         processing_resolution=args.processing_resolution,
+        upsampling=args.upsampling,
         num_threads=args.threads,
         sampling=Sampling(
             steps=args.steps,

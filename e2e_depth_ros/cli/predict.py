@@ -145,6 +145,8 @@ def _predict(
         _write(folder, _arrays(estimate), _panels(rgb, estimate))
         return
     alignment = align_to_samples(estimate.depth, samples)
+    if estimate.outlines is not None:
+        alignment = alignment.following(estimate.outlines, estimate.depth.kind)
     _write(
         folder,
         _arrays(estimate, alignment),
@@ -166,8 +168,8 @@ def _arrays(estimate: Estimate, alignment: Alignment | None = None) -> dict[str,
     if alignment is not None:
         if alignment.depth is not None and alignment.std_m is not None:
             arrays = {"depth.npy": alignment.depth_m, "std.npy": alignment.std_m}
-    elif estimate.depth is not None:
-        arrays = {"depth.npy": farness_from_relative(estimate.depth)}
+    elif estimate.outlined_depth is not None:
+        arrays = {"depth.npy": farness_from_relative(estimate.outlined_depth)}
         if estimate.depth_uncertainty is not None:
             arrays["depth_uncertainty.npy"] = estimate.depth_uncertainty
     if estimate.normals is not None:
@@ -185,8 +187,8 @@ def _panels(
     from e2e_depth_ros.core.maps import farness_from_relative  # noqa: PLC0415
 
     panels = [("image", rgb)]
-    if estimate.depth is not None:
-        farness = farness_from_relative(estimate.depth, stretch=True)
+    if estimate.outlined_depth is not None:
+        farness = farness_from_relative(estimate.outlined_depth, stretch=True)
         panels.append(("relative depth", colours_from_depth(farness, 0.0, 1.0)))
     if samples is not None and alignment is not None:
         panels += alignment_panels(rgb, samples, alignment)

@@ -19,6 +19,11 @@ GRID_PX: Final = 160
 """Longer edge of the grid on which edges are compared: one definition for every resolution."""
 JUMP: Final = 0.1
 """Jump between neighbours on that grid, relative to the nearer one, that makes an edge."""
+DENSE: Final = 0.5
+"""Share of true pixels, all of whose four neighbours are true ones, from which a truth counts as dense.
+
+Depth cameras have 0.90 to 0.99 of them, holes and all; points of a LiDAR have none, and even those of several
+sweeps together, as KITTI's, lie line by line."""
 TOLERANCE: Final = 0.0075
 """Distance within which edges match, as a share of the image's diagonal (Martin et al. 2004)."""
 
@@ -84,7 +89,8 @@ def match_edges(prediction_m: NDArray[Any], target_m: NDArray[Any]) -> EdgeMatch
     wide ramp is none. Edges match within 0.75 % of the image's diagonal, which is 1.5 pixels of a 4:3 grid.
 
     The prediction is first moved into the range of the truth. Edges within that distance of pixels without
-    a true depth don't count: what happens there isn't known.
+    a true depth don't count: what happens there isn't known. So nothing counts where the truth is sparse
+    (`is_dense`): between its points a jump can't be told from a slope.
 
     Args:
         prediction_m: (H, W), metres, after any fit; not positive or NaN where unknown.
@@ -97,9 +103,11 @@ def match_edges(prediction_m: NDArray[Any], target_m: NDArray[Any]) -> EdgeMatch
         raise InvalidInputError(
             f"expected two depth images (H, W) of one size, got {prediction_m.shape} and {target_m.shape}"
         )
+    known = np.isfinite(target_m) & (target_m > 0)
+    if not is_dense(known):
+        return EdgeMatches()
     on_grid = _grid(target_m.shape)
-    target = np.asarray(target_m[on_grid], np.float32)
-    known = np.isfinite(target) & (target > 0)
+    target, known = np.asarray(target_m[on_grid], np.float32), known[on_grid]
     if not known.any():
         return EdgeMatches()
     prediction = np.clip(prediction_m[on_grid], target[known].min(), target[known].max())
@@ -115,6 +123,18 @@ def match_edges(prediction_m: NDArray[Any], target_m: NDArray[Any]) -> EdgeMatch
         true=int(true_count.sum()),
         true_found=int((true_count & near_found).sum()),
     )
+
+
+def is_dense(known: NDArray[np.bool_]) -> bool:
+    """Tell whether depth is known over areas, maybe with holes, rather than at points; see `DENSE`.
+
+    Args:
+        known: (H, W), where depth is known.
+    """
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    among_known = cv2.erode(known.astype(np.uint8), cross)  # beyond the border all counts as known
+    count = int(np.count_nonzero(known))
+    return count > 0 and int(np.count_nonzero(among_known)) >= DENSE * count
 
 
 def _grid(size: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -1,4 +1,4 @@
-"""From depth to points, normals and edges.
+"""From depth to normals and edges.
 
 Convention of this module: optical frame (REP 103), x right, y down, z forward; pixel (0, 0) is centred at
 (0, 0); depth is z, never the length of the ray.
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
+from e2e_depth_ros.core.maps import NormalMap
 
 _Float = NDArray[np.float32]
 _Bool = NDArray[np.bool_]
@@ -22,39 +22,6 @@ _Bool = NDArray[np.bool_]
 EDGE_THRESHOLD = 0.04
 """Relative jump of depth from pixel to pixel above which surfaces are taken as separate."""
 _UNKNOWN = np.float32(np.inf)
-_BAND = 32  # rows
-
-
-def points_from_depth(depth: DepthMap, camera: Camera, *, out: _Float | None = None) -> _Float:
-    """Lift each pixel to its point, fast: the camera remembers its rays.
-
-    Args:
-        depth: Metric depth of the camera's size.
-        camera: The camera of this depth. Distortion is taken into account.
-        out: (H, W, 3), float32: where to write, for instance a view of a message's buffer.
-
-    Returns:
-        (H, W, 3), metres, optical frame; NaN where depth is invalid. It is `out` if that was given.
-
-    Raises:
-        KindError: The depth is not metric.
-        InvalidInputError: Depth, camera and `out` are not of one size.
-    """
-    values = depth.require(DepthKind.METRIC).values
-    _check_size(depth.size, camera)
-    if out is None:
-        out = np.empty((*depth.size, 3), dtype=np.float32)
-    elif out.shape != (*depth.size, 3) or out.dtype != np.float32:
-        raise InvalidInputError(f"expected out as float32 {(*depth.size, 3)}, got {out.dtype} {out.shape}")
-    x, y = camera.normalized_grid
-    height, width = depth.size
-    x, y = np.broadcast_to(x, (height, width)), np.broadcast_to(y, (height, width))
-    for first in range(0, height, _BAND):  # a band stays in the cache while its three coordinates are written
-        band = slice(first, first + _BAND)
-        np.multiply(values[band], x[band], out=out[band, :, 0])
-        np.multiply(values[band], y[band], out=out[band, :, 1])
-        out[band, :, 2] = values[band]
-    return out
 
 
 def normals_from_depth(depth: NDArray[Any], camera: Camera, valid: _Bool | None = None) -> NormalMap:

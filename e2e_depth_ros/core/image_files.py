@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros import MAX_PIXELS_OPENCV_READS, MAX_SIDE_OPENCV_READS
 from e2e_depth_ros.core import jpeg, png
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.image_heads import SIZE_READERS
+from e2e_depth_ros.core.opencv_limits import MAX_PIXELS_OPENCV_READS, MAX_SIDE_OPENCV_READS
 from e2e_depth_ros.core.sixteen_bits import bits_in_use, eight_bits_from_sixteen
 from e2e_depth_ros.core.user_file import read_file
 

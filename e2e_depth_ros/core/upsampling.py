@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import cv2
@@ -9,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
 GRID_PX: Final = 160
 """Longer edge, pixels, of the grid on which the filter looks for outlines."""
@@ -16,8 +19,60 @@ RADIUS: Final = 4
 """Half the width of its windows, pixels of that grid."""
 EPSILON: Final = 1e-3
 """Variance of the image, of colours in 0..1, below which a window counts as even."""
+SMALL: Final = 0.03
+"""Relative change of metric depth of which outlines make half: less is detail, more is a jump."""
 
 _PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+
+_Plane = NDArray[np.float32]
+_Size = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Outlines:
+    """Where an image lets depth jump that a network saw at a smaller size.
+
+    Attributes:
+        image: (H, W, 3), uint8, RGB.
+        network_px: Longer edge, pixels, at which the network saw it: the grid that its map is as smooth as.
+    """
+
+    image: NDArray[np.uint8]
+    network_px: int = GRID_PX
+
+    def followed_by(self, depth: DepthMap) -> DepthMap:
+        """Let the network's own map follow them; see `follow_outlines`. Invalid pixels stay so.
+
+        Raises:
+            InvalidInputError: Map and image are not of one size.
+        """
+        followed = follow_outlines(depth.values, self.image, grid_px=self.network_px)
+        return DepthMap(followed, depth.valid, depth.kind)
+
+    def followed_by_metric(self, depth: DepthMap, predicted: DepthKind) -> DepthMap:
+        """Let depth follow them that was made metric by measurements.
+
+        Between samples it may have detail finer than the grid, which a window would even out. So a pixel goes
+        the share d^2 / (d^2 + s^2) of its way, d, which is relative to its depth, as is s, `SMALL`.
+
+        Args:
+            depth: METRIC.
+            predicted: Kind of the map that it was made from: from disparity comes depth that is smooth in
+                1 / depth.
+
+        Raises:
+            InvalidInputError: Map and image are not of one size.
+            KindError: The depth is not metric.
+        """
+        smooth = depth.require(DepthKind.METRIC).values
+        is_inverse = predicted is DepthKind.AFFINE_INVARIANT_DISPARITY
+        followed = follow_outlines(
+            np.reciprocal(smooth) if is_inverse else smooth, self.image, grid_px=self.network_px
+        )
+        way = np.subtract(np.reciprocal(followed) if is_inverse else followed, smooth)
+        square = np.square(way)
+        way *= square / (square + np.square(np.float32(SMALL) * smooth))
+        return DepthMap(smooth + way, depth.valid, depth.kind)
 
 
 def follow_outlines(
@@ -60,13 +115,12 @@ def follow_outlines(
     coarse, known = _on_grid(values, size)
     colours = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32) / np.float32(255)
     window = (2 * radius + 1, 2 * radius + 1)
-    functions = _affine_functions(coarse, known, colours, window, epsilon)
-    everywhere = cv2.resize(functions, (width, height), interpolation=cv2.INTER_LINEAR)
-    # Written in place, plane by plane: this runs at the image's full size.
-    followed = np.ascontiguousarray(everywhere[..., 3], dtype=np.float32)
-    for channel in range(3):
-        plane = cv2.multiply(everywhere[..., channel], image[..., channel], scale=1 / 255, dtype=cv2.CV_32F)
-        followed += plane
+    # Plane by plane from here on: several times faster than on interleaved channels.
+    *slopes, offset = _affine_functions(coarse, known, cv2.split(colours), window, epsilon)
+    followed = np.asarray(cv2.resize(offset, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    for slope, channel in zip(slopes, cv2.split(image), strict=True):
+        everywhere = cv2.resize(slope, (width, height), interpolation=cv2.INTER_LINEAR)
+        followed += np.asarray(cv2.multiply(everywhere, channel, scale=1 / 255, dtype=cv2.CV_32F))
     kernel = np.ones(window, np.uint8)
     for limit, extreme, unknown in ((np.maximum, cv2.erode, np.inf), (np.minimum, cv2.dilate, -np.inf)):
         filled = coarse if known is None else np.where(known, coarse, np.float32(unknown))
@@ -77,9 +131,7 @@ def follow_outlines(
     return followed
 
 
-def _on_grid(
-    values: NDArray[np.float32], size: tuple[int, int]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
+def _on_grid(values: _Plane, size: _Size) -> tuple[_Plane, NDArray[np.bool_] | None]:
     """Return the mean of what is known in each cell, 0 without any; and which know, None where all do."""
     coarse = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
     if np.isfinite(coarse).all():
@@ -92,52 +144,49 @@ def _on_grid(
 
 
 def _affine_functions(
-    coarse: NDArray[np.float32],
-    known: NDArray[np.bool_] | None,
-    colours: NDArray[np.float32],
-    window: tuple[int, int],
-    epsilon: float,
-) -> NDArray[np.float32]:
-    """Fit the map by the colours of each window: slopes and offset, averaged over windows, (h, w, 4)."""
-    share = np.float32(1) if known is None else np.maximum(_mean(known.astype(np.float32), window), 1e-6)
-    weight = np.float32(1) if known is None else known.astype(np.float32)
+    coarse: _Plane, known: NDArray[np.bool_] | None, colours: Sequence[_Plane], window: _Size, epsilon: float
+) -> list[_Plane]:
+    """Fit the map by the colours of each window, and average the functions over windows.
 
-    def mean(array: NDArray[np.float32]) -> NDArray[np.float32]:
-        if array.ndim == 3 and known is not None:
-            return np.asarray(_mean(array * weight[..., None], window) / share[..., None], np.float32)
-        return np.asarray(_mean(array * weight, window) / share, np.float32)
+    Returns:
+        (h, w) each: the slope of each colour, then the offset.
+    """
+    weight = None if known is None else known.astype(np.float32)
+    share = np.float32(1) if weight is None else np.maximum(_mean(weight, window), np.float32(1e-6))
 
-    mean_colour, mean_value = mean(colours), mean(coarse)
-    covariance = mean(colours * coarse[..., None]) - mean_colour * mean_value[..., None]
-    products = mean(np.stack([colours[..., i] * colours[..., j] for i, j in _PAIRS], axis=-1))
-    rr, rg, rb, gg, gb, bb = (
-        products[..., k] - mean_colour[..., i] * mean_colour[..., j] for k, (i, j) in enumerate(_PAIRS)
-    )
-    slopes = _solve_symmetric(rr + epsilon, rg, rb, gg + epsilon, gb, bb + epsilon, covariance)
-    offset = mean_value - (slopes * mean_colour).sum(axis=-1)
-    return mean(np.concatenate([slopes, offset[..., None]], axis=-1).astype(np.float32))
+    def mean(plane: _Plane) -> _Plane:
+        if weight is None:
+            return _mean(plane, window)
+        return np.asarray(_mean(plane * weight, window) / share)
+
+    mean_value, mean_colours = mean(coarse), [mean(colour) for colour in colours]
+    covariance = [
+        mean(colour * coarse) - mean_colour * mean_value
+        for colour, mean_colour in zip(colours, mean_colours, strict=True)
+    ]
+    variances = [
+        mean(colours[i] * colours[j]) - mean_colours[i] * mean_colours[j] + np.float32(epsilon * (i == j))
+        for i, j in _PAIRS
+    ]
+    slopes = _solve_symmetric(variances, covariance)
+    explained = [slope * colour for slope, colour in zip(slopes, mean_colours, strict=True)]
+    offset = mean_value - (explained[0] + explained[1] + explained[2])
+    return [mean(plane) for plane in (*slopes, offset)]
 
 
-def _solve_symmetric(
-    rr: NDArray[Any],
-    rg: NDArray[Any],
-    rb: NDArray[Any],
-    gg: NDArray[Any],
-    gb: NDArray[Any],
-    bb: NDArray[Any],
-    right: NDArray[Any],
-) -> NDArray[Any]:
-    """Solve a symmetric 3 x 3 system at each pixel by its adjugate: (h, w) each, right side (h, w, 3)."""
+def _solve_symmetric(matrix: Sequence[_Plane], right: Sequence[_Plane]) -> list[_Plane]:
+    """Solve a symmetric 3 x 3 system at each pixel by its adjugate; the entries as in `_PAIRS`."""
+    rr, rg, rb, gg, gb, bb = matrix
+    r, g, b = right
     c_rr, c_rg, c_rb = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
     c_gg, c_gb, c_bb = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
-    determinant = rr * c_rr + rg * c_rg + rb * c_rb
-    r, g, b = right[..., 0], right[..., 1], right[..., 2]
-    solved = np.stack(
-        [c_rr * r + c_rg * g + c_rb * b, c_rg * r + c_gg * g + c_gb * b, c_rb * r + c_gb * g + c_bb * b],
-        axis=-1,
-    )
-    return np.asarray(solved / determinant[..., None])
+    scale = np.float32(1) / (rr * c_rr + rg * c_rg + rb * c_rb)
+    return [
+        (c_rr * r + c_rg * g + c_rb * b) * scale,
+        (c_rg * r + c_gg * g + c_gb * b) * scale,
+        (c_rb * r + c_gb * g + c_bb * b) * scale,
+    ]
 
 
-def _mean(array: NDArray[Any], window: tuple[int, int]) -> NDArray[Any]:
-    return np.asarray(cv2.blur(array, window, borderType=cv2.BORDER_REFLECT))
+def _mean(plane: _Plane, window: _Size) -> _Plane:
+    return np.asarray(cv2.blur(plane, window, borderType=cv2.BORDER_REFLECT))

@@ -16,6 +16,7 @@ from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.core.metrics import DepthScores, score_depth
 from e2e_depth_ros.core.pixels import are_inside, nearest_pixels
+from e2e_depth_ros.core.upsampling import Outlines
 from e2e_depth_ros.evaluation.alignment_methods import AlignmentMethod, affine_floor
 from e2e_depth_ros.evaluation.frames import Frame
 from e2e_depth_ros.evaluation.protocol_samples import PixelSamples, SamplingProtocol, draw_samples
@@ -29,7 +30,21 @@ FLOOR = "affine floor"
 _BEAM_DEG = 0.5  # elevation of a LiDAR's beam is told to this
 _METRICS = ("abs_rel", "delta1", "rmse_m")
 
-RelativeSource = Callable[[NDArray[np.uint8]], DepthMap]
+
+@dataclass(frozen=True, eq=False)
+class Relative:
+    """Relative depth of an image.
+
+    Attributes:
+        depth: What is aligned.
+        outlines: What metric depth follows afterwards, as the node's does; None for nothing.
+    """
+
+    depth: DepthMap
+    outlines: Outlines | None = None
+
+
+RelativeSource = Callable[[NDArray[np.uint8]], Relative]
 """From an image (H, W, 3) to its relative depth."""
 
 
@@ -222,7 +237,7 @@ def evaluate_alignment(
 
 
 def score_methods(
-    scene: SplitFrame, relative: DepthMap, samples: PixelSamples, methods: Sequence[AlignmentMethod]
+    scene: SplitFrame, relative: Relative, samples: PixelSamples, methods: Sequence[AlignmentMethod]
 ) -> dict[str, AlignmentScore]:
     """Score each method, and the affine floor, at pixels without samples.
 
@@ -234,10 +249,15 @@ def score_methods(
     if not scored.any():
         raise InvalidInputError("expected measured pixels without samples to score at, got none")
     target = scene.to_score[scored]
-    results = {FLOOR: AlignmentScore(_score(affine_floor(relative, scene.to_score)[scored], target), 0.0)}
+    results = {
+        FLOOR: AlignmentScore(_score(affine_floor(relative.depth, scene.to_score)[scored], target), 0.0)
+    }
     for method in methods:
         start = time.perf_counter()
-        metres = method.complete(relative, samples)
+        metres = method.complete(relative.depth, samples)
+        if method.follows_outlines and relative.outlines is not None:
+            completed = DepthMap(metres, np.isfinite(metres), DepthKind.METRIC)
+            metres = relative.outlines.followed_by_metric(completed, relative.depth.kind).values
         duration = time.perf_counter() - start
         results[method.name] = AlignmentScore(_score(np.asarray(metres)[scored], target), duration)
     return results
@@ -276,9 +296,9 @@ def read_scene(frame: Frame) -> SplitFrame:
     return SplitFrame(rgb, camera.fx, truth, np.where(held_out, nan, truth), np.where(held_out, truth, nan))
 
 
-def _surrogate(scene: SplitFrame, rng: np.random.Generator) -> DepthMap:
+def _surrogate(scene: SplitFrame, rng: np.random.Generator) -> Relative:
     values = surrogate_relative_depth(scene.truth_m, rng)
-    return DepthMap(values, np.ones(values.shape, dtype=np.bool_), DepthKind.AFFINE_INVARIANT)
+    return Relative(DepthMap(values, np.ones(values.shape, dtype=np.bool_), DepthKind.AFFINE_INVARIANT))
 
 
 def _score(metres: NDArray[Any], target: NDArray[np.float32]) -> DepthScores | None:

@@ -28,10 +28,12 @@ class AlignmentMethod:
     Attributes:
         name: What to call it in reports.
         complete: From relative depth and samples to metres (H, W); NaN where it gives none.
+        follows_outlines: Whether the metres follow the outlines of the image afterwards, as the node's do.
     """
 
     name: str
     complete: Complete
+    follows_outlines: bool = False
 
 
 def alignment_methods() -> tuple[AlignmentMethod, ...]:
@@ -52,8 +54,8 @@ def alignment_methods() -> tuple[AlignmentMethod, ...]:
         AlignmentMethod("RANSAC", ransac),
         AlignmentMethod("IDW, no model", inverse_distance),
         AlignmentMethod("5-NN affine", nearest_neighbour_affine),
-        AlignmentMethod("scale and shift", scale_and_shift),
-        AlignmentMethod("correction", correction),
+        AlignmentMethod("scale and shift", scale_and_shift, follows_outlines=True),
+        AlignmentMethod("correction", correction, follows_outlines=True),
     )
 
 

@@ -61,7 +61,7 @@ class Protocol:
         """Compare one image; a relative prediction is first fitted to the target by least squares.
 
         Returns:
-            Errors of depth, and how its edges match; None for sparse targets, which have none.
+            Errors of depth, and how its edges match; None where points were measured, which have none.
 
         Raises:
             InvalidInputError: The sizes differ, or a prediction is missing where there is a target.

@@ -123,12 +123,12 @@ class Report:
             edges = first.edges.get(group, EdgeMatches()).scores()
             shares = (edges.f1, edges.precision, edges.recall) if edges else ()
             rmse = f"{first.mean_of_set(group)['rmse_m']:.2f} m"
-            table.add_row(group, rmse, *(f"{share:.3f}" for share in shares))
+            table.add_row(group, rmse, *([f"{share:.3f}" for share in shares] or "---"))
         table.add_section()
         for name, mean in (("mean of sets", first.mean()), ("mean of frames", first.mean_of_frames())):
             if mean:
-                f1 = [f"{mean['edge_f1']:.3f}"] if "edge_f1" in mean else []
-                table.add_row(name, f"{mean['rmse_m']:.2f} m", *f1)
+                f1 = f"{mean['edge_f1']:.3f}" if "edge_f1" in mean else "-"
+                table.add_row(name, f"{mean['rmse_m']:.2f} m", f1)
         return table if table.row_count else None
 
     def _normals_table(self) -> Table | None:

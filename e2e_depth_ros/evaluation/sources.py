@@ -75,7 +75,7 @@ class EstimatorSource:
         """Run the network."""
         tasks = self.estimator.tasks if self.tasks is None else self.tasks
         estimate = self.estimator.estimate(rgb, tasks=tasks)
-        return Prediction(estimate.depth, estimate.normals)
+        return Prediction(estimate.outlined_depth, estimate.normals)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Generic, TypeVar
 
 import cv2
@@ -15,6 +16,7 @@ from torch import Tensor
 from e2e_depth_ros.core.framing import Framing
 from e2e_depth_ros.core.maps import DepthMap, NormalMap
 from e2e_depth_ros.core.robust import STD_OF_MEDIAN_DEVIATION
+from e2e_depth_ros.core.upsampling import Outlines
 from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
 from e2e_depth_ros.model.ensemble import ensemble_depth, ensemble_normals
 
@@ -29,7 +31,8 @@ class Estimate:
     """What the network says about one image, at the image's own size.
 
     Attributes:
-        depth: Relative depth; None where it wasn't asked for.
+        depth: Relative depth, enlarged bilinearly: what an alignment is fitted to. None where it wasn't asked
+            for.
         normals: Surface normals; None where they weren't asked for.
         durations_s: Seconds of each stage: preprocess, encode, denoise, decode, postprocess. Those of a
             batch are shared by its images. On a GPU the stages overlap unless `synchronize` was asked for;
@@ -39,6 +42,7 @@ class Estimate:
             ensemble's members, NaN where invalid; None without an ensemble.
         normals_uncertainty: (H, W), float32, 0..1: the members' mean angle to their mean, divided by pi;
             None without an ensemble.
+        outlines: What depth is to follow once nothing is fitted to it any more; None where it stays as it is.
     """
 
     depth: DepthMap | None
@@ -47,6 +51,17 @@ class Estimate:
     non_finite: int = 0
     depth_uncertainty: NDArray[np.float32] | None = None
     normals_uncertainty: NDArray[np.float32] | None = None
+    outlines: Outlines | None = None
+
+    @cached_property
+    def outlined_depth(self) -> DepthMap | None:
+        """`depth` along the outlines of the image, if it is to follow them: what is shown, saved and scored.
+
+        It is computed when first asked for.
+        """
+        if self.depth is None or self.outlines is None:
+            return self.depth
+        return self.outlines.followed_by(self.depth)
 
     @property
     def depth_std(self) -> NDArray[np.float32] | None:

@@ -23,6 +23,7 @@ from e2e_depth_ros.model.memory import DEFAULT_BATCH_MEMORY_MB, batch_that_fits
 from e2e_depth_ros.model.placement import device_named, dtype_named, use_threads
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
+from e2e_depth_ros.model.upsampling import DEFAULT_UPSAMPLING
 
 __all__ = ["NETWORK_STAGES", "Estimate", "Estimator"]
 
@@ -40,6 +41,8 @@ class Estimator:
         device: Where to run.
         processing_resolution: Longer edge, pixels, at which the network works; 0 is the image's own size,
             None the checkpoint's.
+        upsampling: How depth comes from that size to the image's: "bilinear", "guided" by the outlines of the
+            image (see `Estimate.outlined_depth`), or "auto": as the checkpoint says.
         batch_memory_mb: About how much memory, 10^6 bytes, the activations of one pass may take besides the
             weights. Ensembles and batches run in parts that fit; a single image always runs.
 
@@ -53,6 +56,7 @@ class Estimator:
         *,
         device: torch.device | None = None,
         processing_resolution: int | None = None,
+        upsampling: str = DEFAULT_UPSAMPLING,
         batch_memory_mb: int = DEFAULT_BATCH_MEMORY_MB,
     ) -> None:
         self.facts: CheckpointFacts = checkpoint.facts
@@ -60,6 +64,7 @@ class Estimator:
         if batch_memory_mb < 1:
             raise InvalidInputError(f"expected at least 1 MB for a pass, got {batch_memory_mb}")
         self.batch_memory_mb = batch_memory_mb
+        self.upsampling = self.facts.chosen_upsampling(upsampling)
         self._last: tuple[object, Tensor] | None = None  # of what, and its latents
         self.device = device or torch.device("cpu")
         if processing_resolution is not None and not 0 <= processing_resolution <= MAX_RESOLUTION:
@@ -88,6 +93,7 @@ class Estimator:
         device: str = "auto",
         dtype: str = "auto",
         processing_resolution: int | None = None,
+        upsampling: str = DEFAULT_UPSAMPLING,
         num_threads: int | None = None,
         padded_prompt: bool = False,
         sampling: Sampling | None = None,
@@ -104,6 +110,7 @@ class Estimator:
                 with AMX, bfloat16 takes two thirds of the time, but depth comes in steps of 0.2 to 0.4 %
                 of its range.
             processing_resolution: See the class.
+            upsampling: See the class.
             num_threads: Threads of torch on the CPU, for the whole process; None leaves them.
             padded_prompt: Ask by the empty prompt of 77 tokens instead of 2.
             sampling: How to sample; None for the defaults.
@@ -125,6 +132,7 @@ class Estimator:
             checkpoint,
             device=chosen_device,
             processing_resolution=processing_resolution,
+            upsampling=upsampling,
             batch_memory_mb=batch_memory_mb,
         )
 
@@ -185,6 +193,7 @@ class Estimator:
             self.sampling,
             last=self._last[1] if self._last is not None and self._last[0] == frame else None,
             batch=self._batch(framing),
+            upsampling=self.upsampling,
             stretch=stretch,
             synchronize=synchronize,
         )

@@ -17,6 +17,7 @@ from e2e_depth_ros.model.estimate import Estimate, read_depth, read_normals
 from e2e_depth_ros.model.families.family import LatentNetwork, in_batches
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
+from e2e_depth_ros.model.upsampling import DEFAULT_UPSAMPLING, outlines_to_follow
 
 
 class Forward(NamedTuple):
@@ -42,6 +43,7 @@ def forward(
     *,
     last: Tensor | None = None,
     batch: int | None = None,
+    upsampling: str = DEFAULT_UPSAMPLING,
     stretch: bool = False,
     synchronize: bool = False,
 ) -> Forward:
@@ -57,9 +59,11 @@ def forward(
         last: The latents of an earlier forward of as many images, tasks and members, of one framing, that
             `sampling.carry` takes its share of; None to carry nothing over.
         batch: How many images or members a part of the network sees at once; None for all.
+        upsampling: One of `UPSAMPLINGS`: whether depth is to follow the outlines of its image.
         stretch: Stretch the depth of each image to 0..1.
         synchronize: Wait for the GPU after each stage, so that the stages' durations are their own.
     """
+    chosen = facts.chosen_upsampling(upsampling)
     weights = next(network.unet.parameters())
     clock = _Clock(weights.device if synchronize else None)
     pixels = framing.apply(_pixels(images, weights.device)).to(weights.dtype)  # (B, 3, h, w)
@@ -87,6 +91,7 @@ def forward(
             non_finite=max(found[i].non_finite for found in (depths, normals) if found),
             depth_uncertainty=depths[i].uncertainty if depths else None,
             normals_uncertainty=normals[i].uncertainty if normals else None,
+            outlines=outlines_to_follow(images[i], framing, chosen),
         )
         for i in range(len(images))
     ]

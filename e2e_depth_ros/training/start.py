@@ -84,6 +84,7 @@ def model_from_start(recipe: ModelRecipe, tasks: Collection[Task]) -> Start:
         scheduler_config=scheduler_config,
         normals_axes=parts.facts.normals_axes,
         target_noise=recipe.target_noise,
+        upsampling=parts.facts.chosen_upsampling(recipe.upsampling),
     )
     sampler = OneStepSampler(denoising_step(facts.scheduler_config), facts.target_noise)
     model = LatentNetwork(parts.unet, parts.vae, parts.prompts, sampler)

@@ -63,7 +63,7 @@ class Predicted:
 def predict_views(
     model: LatentNetwork, views: Sequence[View], processing_resolution: int, facts: CheckpointFacts
 ) -> list[Predicted]:
-    """Predict views, one by one, as `Estimator` does by its defaults.
+    """Predict views, one by one, as `Estimator` does by its defaults: along outlines where the facts say so.
 
     Args:
         model: Predicts in the mode it is in.
@@ -76,7 +76,7 @@ def predict_views(
     for view in views:
         framing = framing_for(view.depth_m.shape, processing_resolution, facts.down_factor)
         (estimate,) = forward(model, facts, [view.image], tasks, framing, Sampling()).estimates
-        predicted.append(Predicted(estimate.depth, estimate.normals))
+        predicted.append(Predicted(estimate.outlined_depth, estimate.normals))
     return predicted
 
 

@@ -117,7 +117,7 @@ def measure(row: Row, runs: Path, views: Sequence[View], *, shown: int = 0) -> M
         begin = time.process_time()
         estimate = estimator.estimate(view.image)
         seconds.append(time.process_time() - begin)
-        predicted.append(Predicted(estimate.depth))
+        predicted.append(Predicted(estimate.outlined_depth))
         errors.append(score([view], predicted[-1:]).abs_rel)
     return Measured(
         row=row,

@@ -1,7 +1,6 @@
 """What scenes may have besides: each choice does what its name says, and depth and normals stay exact."""
 
 import dataclasses
-import importlib.util
 import json
 import os
 import random
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from e2e_depth_scenes.blender import variety
 from e2e_depth_scenes.recipe import VarietyRecipe
 from e2e_depth_scenes.renderers import BLENDER_PYTHON_VARIABLE, GENERATOR, read_scene
 
@@ -29,19 +29,11 @@ def run(*arguments: object) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def variety():
-    spec = importlib.util.spec_from_file_location("variety", GENERATOR / "variety.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_generator_knows_the_recipes_choices(variety) -> None:
+def test_the_generator_knows_the_recipes_choices() -> None:
     assert list(variety.CHOICES) == CHOICES
 
 
-def test_a_choice_that_is_off_draws_nothing(variety) -> None:
+def test_a_choice_that_is_off_draws_nothing() -> None:
     rng = random.Random(5)
     before = rng.getstate()
     choices = variety.Variety(rng, {"pale": 0.0})
@@ -49,13 +41,13 @@ def test_a_choice_that_is_off_draws_nothing(variety) -> None:
     assert rng.getstate() == before
 
 
-def test_a_choice_happens_as_often_as_it_should(variety) -> None:
+def test_a_choice_happens_as_often_as_it_should() -> None:
     choices = variety.Variety(random.Random(5), {"near": 1.0, "thin": 0.25})
     assert all(choices.happens("near") for _ in range(100))
     assert sum(choices.happens("thin") for _ in range(2000)) == pytest.approx(500, abs=80)
 
 
-def test_wrong_choices_are_refused(variety) -> None:
+def test_wrong_choices_are_refused() -> None:
     with pytest.raises(ValueError, match=r"expected choices of pale, .*, got rainy"):
         variety.Variety(random.Random(5), {"rainy": 0.5})
     with pytest.raises(ValueError, match=r"near: expected a probability in 0\.\.1, got 1\.5"):

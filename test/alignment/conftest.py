@@ -1,16 +1,12 @@
-"""Makes this room's `known_scene` importable, as pytest's importlib mode leaves its folder off the path."""
+"""A metric scene, and the samples that a sensor takes of it."""
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from e2e_depth_ros.alignment.samples import Samples
-
-sys.path.insert(0, str(Path(__file__).parent))
-import known_scene
+from helpers import known_scene
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from known_scene import affine_model
 
 from e2e_depth_ros.alignment.affine import AffineModel, metric_from_relative, value_range
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
+from helpers.known_scene import affine_model
 
 AFFINE, DISPARITY = DepthKind.AFFINE_INVARIANT, DepthKind.AFFINE_INVARIANT_DISPARITY
 RELATIVE = np.linspace(0.1, 0.9, 6)
@@ -102,3 +102,34 @@ def test_value_range_finds_a_lone_valid_pixel():
     values = np.full((300, 500), np.nan)
     values[77, 123] = 0.4
     assert value_range(relative_map(values)) == pytest.approx((0.4, 0.4))
+
+
+@pytest.mark.parametrize("kind", [AFFINE, DISPARITY])
+def test_model_and_scale_and_shift_say_the_same(kind):
+    model = AffineModel(-0.2, 1.4, 2.5, 0.3, kind)
+    values = np.linspace(-0.1, 1.3, 24).reshape(4, 6).astype(np.float32)
+    metric = metric_from_relative(DepthMap(values, np.ones((4, 6), bool), kind), model.scale, model.shift_m)
+    np.testing.assert_allclose(model.depth_m(values), metric.values, rtol=1e-5)
+    np.testing.assert_allclose(np.exp(model.log_depth(values)), metric.values, rtol=1e-5)
+    assert metric.kind is DepthKind.METRIC
+    moved, _ = model.over(0.1, 0.9)
+    assert (moved.scale, moved.shift_m) == pytest.approx((model.scale, model.shift_m))
+    again = affine_model(model.scale, model.shift_m, -0.2, 1.4, kind)
+    assert (again.extent, again.offset) == pytest.approx((2.5, 0.3))
+
+
+def test_what_comes_out_behind_the_camera_is_invalid():
+    relative = DepthMap(np.array([[0.0, 0.5, 1.0]], np.float32), np.ones((1, 3), bool), AFFINE)
+    assert metric_from_relative(relative, 2.0, -1.0).valid.tolist() == [[False, False, True]]
+    with pytest.raises(InvalidInputError, match="positive scale"):
+        metric_from_relative(relative, -1.0, 0.0)
+
+
+def test_value_range_ignores_invalid_pixels_and_extremes():
+    values = np.linspace(0, 1, 100 * 100, dtype=np.float32).reshape(100, 100)
+    values[3, :50] = np.nan
+    values[50, 50] = 99
+    low, high = value_range(DepthMap(values, np.isfinite(values), AFFINE))
+    assert (low, high) == pytest.approx((0.01, 0.99), abs=0.006)
+    with pytest.raises(InvalidInputError, match="valid pixels"):
+        value_range(DepthMap(np.full((3, 4), np.nan, np.float32), np.zeros((3, 4), bool), AFFINE))

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from known_scene import as_map
 
 from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings, filtered_depth, kept_points
 from e2e_depth_ros.core.errors import InvalidInputError, KindError
 from e2e_depth_ros.core.maps import DepthKind
+from helpers.known_scene import as_map
 
 ALL = CloudFilterSettings(min_depth=0, max_depth=100, remove_edges=False)
 

@@ -1,8 +1,5 @@
 import numpy as np
-import pytest
-from known_scene import as_map
 
-from e2e_depth_ros.alignment.affine import metric_from_relative
 from e2e_depth_ros.alignment.confidence import (
     EDGE_CONFIDENCE,
     HALF_CONFIDENT_DEPTH_M,
@@ -10,7 +7,8 @@ from e2e_depth_ros.alignment.confidence import (
     confidence_from_alignment,
 )
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
-from e2e_depth_ros.core.maps import DepthKind, DepthMap
+from e2e_depth_ros.core.maps import DepthKind
+from helpers.known_scene import as_map
 
 
 def alignment(depth, std):
@@ -54,27 +52,3 @@ def test_a_lost_alignment_has_none():
         depth=None, scale=0.0, shift_m=0.0, state=AlignmentState.LOST, reason="", source="", size=(3, 4)
     )
     np.testing.assert_array_equal(confidence_from_alignment(lost), np.zeros((3, 4)))
-
-
-@pytest.mark.parametrize("kind", [DepthKind.AFFINE_INVARIANT, DepthKind.AFFINE_INVARIANT_DISPARITY])
-def test_doubts_of_the_network_join_those_of_the_alignment(kind):
-    rng = np.random.default_rng(2)
-    relative = DepthMap(rng.uniform(0.2, 0.9, (6, 9)).astype(np.float32), np.ones((6, 9), bool), kind)
-    scale, shift, step = 1.7, 0.4, 1e-3
-    nudged = DepthMap(relative.values + np.float32(step), relative.valid, kind)
-    metric, moved = (metric_from_relative(map_, scale, shift) for map_ in (relative, nudged))
-    found = Alignment(
-        depth=metric,
-        scale=scale,
-        shift_m=shift,
-        state=AlignmentState.FRESH,
-        reason="",
-        source="",
-        uncertainty=lambda: np.full((6, 9), 0.003, np.float32),
-    )
-    std = np.full((6, 9), step, np.float32)
-    std[0, 0] = np.nan
-    joined = found.with_relative_std(std, kind).log_std
-    by_network = np.abs(np.log(moved.values / metric.values))
-    by_network[0, 0] = 0
-    np.testing.assert_allclose(joined, np.hypot(0.003, by_network), rtol=2e-3)

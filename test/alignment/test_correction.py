@@ -1,85 +1,15 @@
 import numpy as np
 import pytest
-from known_scene import SIZE, abs_rel, draw, metric_from, scene_relative, smooth_error
 
 from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.alignment.correction import MIN_SAMPLES, fit_correction
-from e2e_depth_ros.alignment.gate import edge_doubt, gate_samples
+from e2e_depth_ros.alignment.gate import edge_doubt
 from e2e_depth_ros.alignment.gaussian_process import (
-    Kernel,
     Points,
-    condition,
     likeliest_kernel,
-    tell_outliers,
 )
-from e2e_depth_ros.alignment.grid import GridLayout
 from e2e_depth_ros.core.maps import DepthKind
-
-RANGE = (np.log(1.0), np.log(6.0))
-
-
-def layout(spacing=0.1, step=0.3):
-    return GridLayout.covering(SIZE, spacing, RANGE, step)
-
-
-def test_convention_corner_nodes_lie_on_corner_pixels():
-    grid = layout()
-    assert grid.column_nodes[0] == grid.row_nodes[0] == 0
-    assert grid.column_nodes[-1] == pytest.approx(119 / 120)
-    assert grid.row_nodes[-1] == pytest.approx(89 / 120)  # both in image widths
-    np.testing.assert_allclose(grid.log_depth_nodes[[0, -1]], RANGE)
-
-
-def linear_volume(grid):
-    t, v, u = np.meshgrid(grid.log_depth_nodes, grid.row_nodes, grid.column_nodes, indexing="ij")
-    return (0.5 * t - 2 * v + 3 * u).astype(np.float32)
-
-
-def test_reading_a_linear_volume_is_exact():
-    grid = layout()
-    rng = np.random.default_rng(0)
-    log_depth = rng.uniform(*RANGE, SIZE).astype(np.float32)
-    v, u = np.mgrid[: SIZE[0], : SIZE[1]] / SIZE[1]
-    # Places among the nodes are rounded to 1/32 of a node by OpenCV.
-    np.testing.assert_allclose(
-        grid.read(linear_volume(grid), log_depth), 0.5 * log_depth - 2 * v + 3 * u, atol=0.012
-    )
-
-
-def test_reading_beyond_the_layers_takes_the_nearest_and_leaves_the_input_alone():
-    grid = layout()
-    volume = np.broadcast_to(np.arange(grid.shape[0], dtype=np.float32)[:, None, None], grid.shape)
-    log_depth = np.full(SIZE, -5.0, dtype=np.float32)
-    log_depth[:, 60:] = 50.0
-    log_depth[0, 0] = np.nan
-    before = log_depth.copy()
-    read = grid.read(volume, log_depth)
-    np.testing.assert_allclose(read[:, :60], 0)
-    np.testing.assert_allclose(read[:, 60:], grid.shape[0] - 1, atol=1e-3)
-    np.testing.assert_array_equal(log_depth, before)
-
-
-def test_splat_is_the_transpose_of_interpolation():
-    grid = layout()
-    rng = np.random.default_rng(1)
-    places = rng.uniform(0, 0.99, 40), rng.uniform(0, 0.74, 40), rng.uniform(*RANGE, 40)
-    corners, values = grid.corners(*places), rng.standard_normal(40)
-    volume = rng.standard_normal(grid.shape)
-    assert (grid.splat(corners, values) * volume).sum() == pytest.approx(
-        values @ grid.interpolated(volume, corners)
-    )
-    linear = grid.interpolated(linear_volume(grid).astype(np.float64), corners)
-    np.testing.assert_allclose(linear, 0.5 * places[2] - 2 * places[1] + 3 * places[0], atol=1e-5)
-
-
-def test_a_finer_layout_keeps_a_linear_volume():
-    grid = layout()
-    finer = grid.refined(0.03)
-    assert finer.shape[0] == grid.shape[0]
-    assert finer.shape[2] > 2 * grid.shape[2]
-    moved = grid.moved_to(finer, linear_volume(grid).astype(np.float64))
-    np.testing.assert_allclose(moved, linear_volume(finer), atol=1e-5)
-
+from helpers.known_scene import SIZE, abs_rel, draw, metric_from, scene_relative, smooth_error
 
 MODEL = AffineModel(0.0, 1.0, 3.5, 1.25 / 3.5, DepthKind.AFFINE_INVARIANT)
 
@@ -119,40 +49,6 @@ def test_possible_outliers_that_the_others_contradict_hardly_count():
     told = left(outlier_share=0.1, wrong_every=10)
     assert told < 1.8 * left()
     assert told < 0.6 * left(outlier_share=0.0, wrong_every=10)
-
-
-def test_outliers_have_no_say_in_the_choice_of_the_kernel():
-    """Within a room they differ from the truth by little: enough to make a smooth error look like noise."""
-
-    def left(seed, *, known):
-        rng = np.random.default_rng(seed)
-        error = smooth_error(rng)
-        u, v = rng.uniform(0, 119, 140), rng.uniform(0, 89, 140)
-        wrong = np.arange(140) < 30
-        log_ratio = error[v.astype(int), u.astype(int)] + 0.01 * rng.standard_normal(140)
-        log_ratio[wrong] = rng.uniform(-0.3, 0.3, 30)
-        log_depth = rng.uniform(0.3, 1.2, 140)
-        outlier = np.where(wrong, 0.999, 0.0) if known else np.full(140, 0.22)
-        field = fit_correction(u, v, log_depth, log_ratio, np.zeros(140), outlier, SIZE, RANGE)
-        return np.abs(field.log_factor(np.full(SIZE, 0.7, np.float32)) - error).mean()
-
-    told, known = (np.mean([left(seed, known=known) for seed in range(8)]) for known in (False, True))
-    assert told < 1.7 * known
-
-
-@pytest.mark.parametrize("seed", range(30))
-def test_outliers_side_by_side_do_not_vouch_for_each_other(seed):
-    rng = np.random.default_rng(seed)
-    place = rng.uniform(0, 1, (44, 3)) * [1, 0.75, 1.5]
-    place[:4] = rng.uniform([0.15, 0.65, 0.45], [0.25, 0.75, 0.55], (4, 3))
-    value = 0.1 * np.sin(6 * place[:, 0]) + 0.05 * rng.standard_normal(44)
-    value[:4] = 3.5 + 0.1 * rng.standard_normal(4)  # all four thirty times too far
-    outlier = np.where(value > 1, 0.44, 0.26)
-    kernel = Kernel(variance=0.01, reach=0.12, depth_reach=1.3, noise=0.005, middle=1.0)
-    points = Points(place, value, np.zeros(44), outlier, np.ones(44))
-    covariance = kernel.between(place, place)
-    weights = condition(points, kernel, covariance, tell_outliers(points, kernel, covariance)[0])
-    assert np.abs(covariance @ weights).max() < 0.6
 
 
 def test_an_error_of_the_box_does_not_leak_to_the_wall_behind_it():
@@ -241,46 +137,3 @@ def test_fields_of_one_layout_blend_and_others_do_not():
     dense, _, _ = corrected(3000, error, like=first)
     assert dense.layout != first.layout
     assert dense.blended(first, 0.1) is dense
-
-
-def gated(relative, truth, sigma, *, count=300, seed=2):
-    """Gate samples of a truth; the model fits what is not special in it."""
-    u, v, z, _ = draw(truth, count, np.random.default_rng(seed), noise=0.02)
-    rows, columns = v.astype(int), u.astype(int)
-    log_depth = np.log(metric_from(relative)[rows, columns].astype(np.float64))
-    gate = gate_samples(u, v, log_depth, np.log(z) - log_depth, sigma, MODEL, relative)
-    special = np.abs(truth / metric_from(relative) - 1)[rows, columns] > 0.1
-    return gate, special
-
-
-def test_gate_keeps_good_samples():
-    relative = scene_relative()
-    gate, _ = gated(relative, metric_from(relative), 0.05)
-    assert gate.keep.mean() > 0.97
-
-
-def test_gate_drops_gross_outliers():
-    relative = scene_relative()
-    rng = np.random.default_rng(0)
-    factor = np.where(rng.random(SIZE) < 0.3, rng.choice([0.5, 2.0], SIZE), 1.0)
-    gate, wrong = gated(relative, metric_from(relative) * factor, 0.05)
-    assert not gate.keep[wrong].any()
-    assert gate.keep[~wrong].mean() > 0.95
-    assert wrong.sum() <= gate.gross + gate.lonely <= wrong.sum() + 5
-
-
-def test_gate_drops_the_background_seen_past_an_edge():
-    relative = np.full(SIZE, 0.2, dtype=np.float32)
-    relative[:, 60:] = 0.35
-    truth = metric_from(relative)
-    truth[:, 57:60] = truth[0, 60]  # 27 % behind what the camera sees there
-    gate, wrong = gated(relative, truth, 0.08, count=580)
-    assert wrong.sum() >= 6
-    assert gate.keep[wrong].mean() < 0.25
-    assert gate.keep[~wrong].mean() > 0.95
-
-
-def test_doubt_is_large_at_depth_edges_only():
-    doubt = edge_doubt(np.array([60.0, 45, 100]), np.array([65.0, 65, 20]), scene_relative(), MODEL)
-    assert doubt[0] > 100 * max(doubt[1], doubt[2])
-    assert np.sqrt(doubt[1:]).max() < 0.02

@@ -2,13 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from known_scene import affine_model
 
-from e2e_depth_ros.alignment.affine import AffineModel, metric_from_relative, value_range
 from e2e_depth_ros.alignment.fit import fit_affine
 from e2e_depth_ros.alignment.verdict import FitCase
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.core.maps import DepthKind, DepthMap
+from e2e_depth_ros.core.maps import DepthKind
 
 DEPTH, DISPARITY = DepthKind.AFFINE_INVARIANT, DepthKind.AFFINE_INVARIANT_DISPARITY
 
@@ -109,54 +107,6 @@ def test_maps_without_an_unknown_shift_get_none(kind):
     assert fit.case is FitCase.WELL_POSED
 
 
-def case_of(r, z, value_range=(0.0, 1.0), kind=DEPTH):
-    return fit_affine(r, z, kind, value_range=value_range).case
-
-
-def test_each_degenerate_case_is_named():
-    rng = np.random.default_rng(5)
-    r, z, _ = planted(200, noise=0.03)
-    assert case_of(r, z) is FitCase.WELL_POSED
-    assert case_of([], []) is FitCase.NO_SAMPLES
-    assert case_of([0.3], [2.0]) is FitCase.ONE_SAMPLE
-    assert case_of(r[:3], z[:3]) is FitCase.FEW_SAMPLES
-    near = np.abs(r - 0.5) < 0.05
-    assert case_of(r[near], z[near]) is FitCase.NO_SPREAD
-    assert case_of(r, 2 + 0.02 * rng.standard_normal(200)) is FitCase.NO_SPREAD
-    assert case_of(r, rng.permutation(z)) is FitCase.OUTLIERS
-    assert case_of(r, 6 - z) is FitCase.FLIPPED
-    assert case_of(r, 1 / z) is FitCase.FLIPPED
-
-
-def test_a_weak_network_is_named_but_not_taken_for_lying_samples():
-    rng = np.random.default_rng(1)
-    r = rng.random(300)
-    # Depth varies by 13 % all in all, and the image sees only a little of it.
-    z = 3 * np.exp(0.13 * rng.standard_normal(300) + 0.1 * (r - 0.5))
-    fit = fit_affine(r, z, DEPTH, value_range=(0, 1))
-    assert fit.case is FitCase.UNEXPLAINED
-    assert np.mean(np.abs(np.log(z / (fit.scale * r + fit.shift_m))) < 0.15) > 0.5
-    # The same scatter of depth in which no depth prevails is not excused.
-    assert case_of(r, 3 * np.exp(0.6 * rng.standard_normal(300))) is FitCase.OUTLIERS
-
-
-@pytest.mark.parametrize("count", [50, 100, 500])
-def test_good_samples_with_outliers_are_never_rejected(count):
-    cases = [case_of(*planted(count, seed, noise=0.05, outliers=0.3)[:2]) for seed in range(40)]
-    assert set(cases) == {FitCase.WELL_POSED}
-
-
-@pytest.mark.parametrize(("outliers", "least"), [(0.7, 0.7), (0.8, 0.95), (1.0, 0.95)])
-def test_mostly_outliers_are_rejected(outliers, least):
-    cases = [case_of(*planted(200, seed, noise=0.05, outliers=outliers)[:2]) for seed in range(40)]
-    assert np.mean([case is FitCase.OUTLIERS for case in cases]) >= least
-
-
-def test_only_useless_fits_are_rejected():
-    rejected = {case for case in FitCase if case.is_rejected}
-    assert rejected == {FitCase.NO_SAMPLES, FitCase.OUTLIERS, FitCase.FLIPPED}
-
-
 def test_one_sample_determines_the_scale():
     fit = fit_affine([0.4], [2.0], DEPTH, value_range=(0, 1))
     assert fit.scale * 0.4 + fit.shift_m == pytest.approx(2.0, rel=1e-6)
@@ -179,37 +129,6 @@ def test_information_tells_what_samples_on_a_patch_do_not():
 def test_wrong_input_is_refused(r, z, message):
     with pytest.raises(InvalidInputError, match=message):
         fit_affine(r, z, DEPTH)
-
-
-@pytest.mark.parametrize("kind", [DEPTH, DISPARITY])
-def test_model_and_scale_and_shift_say_the_same(kind):
-    model = AffineModel(-0.2, 1.4, 2.5, 0.3, kind)
-    values = np.linspace(-0.1, 1.3, 24).reshape(4, 6).astype(np.float32)
-    metric = metric_from_relative(DepthMap(values, np.ones((4, 6), bool), kind), model.scale, model.shift_m)
-    np.testing.assert_allclose(model.depth_m(values), metric.values, rtol=1e-5)
-    np.testing.assert_allclose(np.exp(model.log_depth(values)), metric.values, rtol=1e-5)
-    assert metric.kind is DepthKind.METRIC
-    moved, _ = model.over(0.1, 0.9)
-    assert (moved.scale, moved.shift_m) == pytest.approx((model.scale, model.shift_m))
-    again = affine_model(model.scale, model.shift_m, -0.2, 1.4, kind)
-    assert (again.extent, again.offset) == pytest.approx((2.5, 0.3))
-
-
-def test_what_comes_out_behind_the_camera_is_invalid():
-    relative = DepthMap(np.array([[0.0, 0.5, 1.0]], np.float32), np.ones((1, 3), bool), DEPTH)
-    assert metric_from_relative(relative, 2.0, -1.0).valid.tolist() == [[False, False, True]]
-    with pytest.raises(InvalidInputError, match="positive scale"):
-        metric_from_relative(relative, -1.0, 0.0)
-
-
-def test_value_range_ignores_invalid_pixels_and_extremes():
-    values = np.linspace(0, 1, 100 * 100, dtype=np.float32).reshape(100, 100)
-    values[3, :50] = np.nan
-    values[50, 50] = 99
-    low, high = value_range(DepthMap(values, np.isfinite(values), DEPTH))
-    assert (low, high) == pytest.approx((0.01, 0.99), abs=0.006)
-    with pytest.raises(InvalidInputError, match="valid pixels"):
-        value_range(DepthMap(np.full((3, 4), np.nan, np.float32), np.zeros((3, 4), bool), DEPTH))
 
 
 def test_a_dozen_of_twenty_that_agree_closely_do_not_make_outliers_of_the_rest():

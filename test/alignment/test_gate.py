@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from known_scene import affine_model
 
 from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.alignment.gate import (
@@ -17,6 +16,7 @@ from e2e_depth_ros.alignment.gate import (
     shares_of_cells,
 )
 from e2e_depth_ros.core.maps import DepthKind
+from helpers.known_scene import affine_model
 
 
 @pytest.fixture(scope="module")

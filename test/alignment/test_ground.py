@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from known_scene import as_map
 
 from e2e_depth_ros.alignment import AlignmentState, AlignmentTracker
 from e2e_depth_ros.alignment.ground import find_ground
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
+from helpers.known_scene import as_map
 
 SIZE = (240, 320)
 HEIGHT_M = 0.8

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from known_scene import as_map
 
 from e2e_depth_ros.alignment.affine import value_range
 from e2e_depth_ros.alignment.fit import fit_affine
 from e2e_depth_ros.alignment.prior import OffsetPrior, offset_of_planes, offset_prior_of
 from e2e_depth_ros.core.maps import DepthKind
+from helpers.known_scene import as_map
 
 
 def relative_of_offset(offset, size=(60, 110)):

@@ -1,17 +1,15 @@
 import numpy as np
 import pytest
-from known_scene import SIZE, camera
 
 from e2e_depth_ros.alignment.samples import (
     MAX_SAMPLES,
-    Samples,
-    cull_occluded_samples,
     samples_from_depth,
     samples_from_pixels,
     samples_from_points,
 )
 from e2e_depth_ros.core.camera import Camera, DistortionModel
 from e2e_depth_ros.core.errors import InvalidInputError
+from helpers.known_scene import SIZE, camera
 
 IDENTITY = np.eye(4)
 
@@ -76,47 +74,6 @@ def test_distortion_is_followed():
     np.testing.assert_allclose(samples.u_px, u, rtol=1e-5)
     np.testing.assert_allclose(samples.v_px, v, rtol=1e-5)
     assert abs(samples.u_px[0] - samples_from_points(points, IDENTITY, plain).u_px[0]) > 0.3
-
-
-def wall_behind_box():
-    """Points of a box at 2 m, and of the wall at 5 m: beside it, and where the box hides it."""
-    u, v = (
-        grid.ravel().astype(np.float32) for grid in np.meshgrid(np.arange(0, 120, 3), np.arange(0, 90, 3))
-    )
-    in_box = (u > 40) & (u < 80) & (v > 30) & (v < 60)
-    depth = np.where(in_box, 2.0, 5.0)
-    hidden_u, hidden_v = np.array([55.5, 61.5, 64.5]), np.array([40.5, 46.5, 43.5])
-    everything = Samples(
-        np.r_[u, hidden_u].astype(np.float32),
-        np.r_[v, hidden_v].astype(np.float32),
-        np.r_[depth, [5.0, 5.0, 5.0]].astype(np.float32),
-    )
-    return everything, len(u)
-
-
-def test_points_seen_through_a_foreground_are_culled_and_no_others():
-    everything, visible = wall_behind_box()
-    kept = cull_occluded_samples(everything, SIZE)
-    assert kept.dropped == {"occluded": 3}
-    np.testing.assert_array_equal(kept.depth_m, everything.depth_m[:visible])
-
-
-def test_small_images_are_culled_alike():
-    near_u, near_v = np.meshgrid([17, 20, 23], [12, 15, 18])
-    u = np.append(near_u.ravel(), [20.5, -0.5, 39.4])
-    v = np.append(near_v.ravel(), [15.0, -0.5, 29.4])
-    depth = np.append(np.full(9, 1.0), [4.0, 4.0, 4.0])
-    samples = Samples(*(a.astype(np.float32) for a in (u, v, depth)))
-    kept = cull_occluded_samples(samples, (30, 40))
-    assert kept.dropped == {"occluded": 1}
-    np.testing.assert_array_equal(kept.u_px[-2:], np.float32([-0.5, 39.4]))  # those at the rim stay
-
-
-def test_ground_towards_the_horizon_is_not_culled():
-    u, v = np.meshgrid(np.arange(0, 120, 4), np.arange(45, 90, 1.5))
-    depth = 60.0 / (v - 40)  # nearer below: only one side is nearer
-    ground = Samples(*(a.ravel().astype(np.float32) for a in (u, v, depth)))
-    assert len(cull_occluded_samples(ground, SIZE)) == len(ground)
 
 
 def test_a_great_cloud_is_thinned_the_same_way_in_any_order():

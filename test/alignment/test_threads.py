@@ -1,13 +1,12 @@
 """On a robot whose cores are busy, threads that wait for each other cost more than they bring."""
 
 import numpy as np
-import torch
-from known_scene import draw, metric_from, scene_relative
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from e2e_depth_ros.alignment import align
 from e2e_depth_ros.alignment import correction as correction_module
 from e2e_depth_ros.alignment.threads import one_thread
+from helpers.known_scene import draw, metric_from, scene_relative
 
 
 def threads_of_libraries():
@@ -19,7 +18,6 @@ def test_libraries_use_one_thread_and_get_theirs_back():
     assert before
     with one_thread():
         assert set(threads_of_libraries().values()) == {1}
-        assert torch.get_num_threads() == 1
     assert threads_of_libraries() == before
 
 
@@ -28,17 +26,15 @@ def test_alignment_uses_one_thread(monkeypatch):
     conditioned = correction_module.condition
 
     def spied(*arguments):
-        seen.append(torch.get_num_threads())
+        seen.append(set(threads_of_libraries().values()))
         return conditioned(*arguments)
 
     monkeypatch.setattr(correction_module, "condition", spied)
     relative = scene_relative()
     u, v, depth_m, _ = draw(metric_from(relative), 50, np.random.default_rng(0))
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
+    with threadpool_limits(2):
+        before = threads_of_libraries()
+        assert max(before.values()) == 2
         align(relative, u, v, depth_m, correction=True)
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
-    assert seen == [1]
+        assert threads_of_libraries() == before
+    assert seen == [{1}]

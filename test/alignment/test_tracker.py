@@ -3,13 +3,23 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from known_scene import SCALE, SHIFT_M, SIZE, abs_rel, as_map, draw, metric_from, scene_relative, smooth_error
 
 from e2e_depth_ros.alignment import AlignmentState, AlignmentTracker, TrackerSettings
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.alignment.track import LateSamples
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
+from helpers.known_scene import (
+    SCALE,
+    SHIFT_M,
+    SIZE,
+    abs_rel,
+    as_map,
+    draw,
+    metric_from,
+    scene_relative,
+    smooth_error,
+)
 
 FRAME_NS = 33_000_000
 FRESH, DEGRADED, HELD, LOST = (

@@ -33,6 +33,21 @@ def test_model_is_scored_beside_the_baselines(frames, tmp_path, tiny_checkpoint,
     assert scores["normals"]["one"]["pixels"] > 100
 
 
+def test_what_is_scored_is_what_predict_writes(frames, tmp_path, tiny_checkpoint):
+    """Along the outlines of the image as the checkpoint says, or not at all."""
+    arguments = ["--model", str(tiny_checkpoint()), "--processing-resolution", "32"]
+    means = {}
+    for upsampling in ("auto", "bilinear"):
+        out, direct, saved = (tmp_path / f"{upsampling}{end}" for end in ("", ".json", "-saved.json"))
+        chosen = [*arguments, "--upsampling", upsampling]
+        assert main(["evaluate", str(frames), *chosen, "--json", str(direct)]) == 0
+        assert main(["predict", str(frames), "--output", str(out), *chosen]) == 0
+        assert main(["evaluate", str(frames), "--predictions", str(out), "--json", str(saved)]) == 0
+        means[upsampling], of_files = (json.loads(path.read_text())["mean"] for path in (direct, saved))
+        assert means[upsampling] == pytest.approx(of_files, rel=1e-4)
+    assert means["auto"] != pytest.approx(means["bilinear"], rel=1e-3)
+
+
 def test_predict_then_evaluate_is_the_same_as_evaluate(frames, tmp_path, tiny_checkpoint):
     model, out = str(tiny_checkpoint()), tmp_path / "out"
     direct, saved = tmp_path / "direct.json", tmp_path / "saved.json"

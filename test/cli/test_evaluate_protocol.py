@@ -1,23 +1,11 @@
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from e2e_depth_ros.cli.main import main
-
-
-@pytest.fixture(scope="module")
-def layouts():
-    path = Path(__file__).parents[1] / "evaluation" / "protocols" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("layouts", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["layouts"] = module  # dataclasses look their module up there
-    spec.loader.exec_module(module)
-    return module.WRITERS
+from helpers.protocol_sets import WRITERS
 
 
 def evaluate(data, name, out, *more):
@@ -25,8 +13,8 @@ def evaluate(data, name, out, *more):
 
 
 @pytest.mark.parametrize("name", ["scannet", "ibims_normals"])
-def test_a_model_is_scored_beside_the_published_rows(name, layouts, tmp_path, tiny_checkpoint, capsys):
-    small = layouts[name](tmp_path / "data")
+def test_a_model_is_scored_beside_the_published_rows(name, tmp_path, tiny_checkpoint, capsys):
+    small = WRITERS[name](tmp_path / "data")
     model = tiny_checkpoint()
     assert evaluate(small.folder, name, tmp_path / "out", "--model", model) == 0
     text = capsys.readouterr().out
@@ -51,7 +39,7 @@ def test_a_model_is_scored_beside_the_published_rows(name, layouts, tmp_path, ti
     ],
 )
 def test_the_protocol_says_how_networks_see_unless_the_user_does(
-    name, given, wanted, layouts, tmp_path, monkeypatch, capsys
+    name, given, wanted, tmp_path, monkeypatch, capsys
 ):
     from e2e_depth_ros.core.errors import InvalidInputError
 
@@ -59,13 +47,13 @@ def test_the_protocol_says_how_networks_see_unless_the_user_does(
         raise InvalidInputError(f"{args.processing_resolution} {args.domain}")
 
     monkeypatch.setattr("e2e_depth_ros.cli.evaluate_protocol.load_estimator", load)
-    small = layouts[name](tmp_path / "data")
+    small = WRITERS[name](tmp_path / "data")
     assert evaluate(small.folder, name, tmp_path / "out", *given) == 2
     assert capsys.readouterr().err.strip() == "e2e-depth evaluate: {} {}".format(*wanted)
 
 
-def test_saved_predictions_give_the_scores_worked_out_by_hand(layouts, tmp_path):
-    small = layouts["scannet"](tmp_path / "data")
+def test_saved_predictions_give_the_scores_worked_out_by_hand(tmp_path):
+    small = WRITERS["scannet"](tmp_path / "data")
     for frame, depth in small.predictions.items():
         folder = tmp_path / "predictions" / frame
         folder.mkdir(parents=True)
@@ -82,8 +70,8 @@ def test_saved_predictions_give_the_scores_worked_out_by_hand(layouts, tmp_path)
     }
 
 
-def test_the_checkpoints_own_row_is_marked(layouts, tmp_path, tiny_checkpoint, capsys):
-    small = layouts["scannet"](tmp_path / "data")
+def test_the_checkpoints_own_row_is_marked(tmp_path, tiny_checkpoint, capsys):
+    small = WRITERS["scannet"](tmp_path / "data")
     model = tmp_path / "marigold-e2e-ft-depth"
     model.symlink_to(tiny_checkpoint("e2e_ft_depth"), target_is_directory=True)
     assert evaluate(small.folder, "scannet", tmp_path / "out", "--model", model) == 0
@@ -94,10 +82,10 @@ def test_the_checkpoints_own_row_is_marked(layouts, tmp_path, tiny_checkpoint, c
     assert report["published"]["abs_rel_percent"] == 5.8
 
 
-def test_an_interrupted_evaluation_goes_on(layouts, tmp_path, monkeypatch, capsys):
+def test_an_interrupted_evaluation_goes_on(tmp_path, monkeypatch, capsys):
     from e2e_depth_ros.evaluation.sources import SavedSource
 
-    small = layouts["scannet"](tmp_path / "data")
+    small = WRITERS["scannet"](tmp_path / "data")
     for frame, depth in small.predictions.items():
         folder = tmp_path / "predictions" / frame
         folder.mkdir(parents=True)
@@ -124,8 +112,8 @@ def test_an_interrupted_evaluation_goes_on(layouts, tmp_path, monkeypatch, capsy
     assert "choose another folder" in capsys.readouterr().err
 
 
-def test_broken_frames_are_told_and_tried_again(layouts, tmp_path, capsys):
-    small = layouts["scannet"](tmp_path / "data")
+def test_broken_frames_are_told_and_tried_again(tmp_path, capsys):
+    small = WRITERS["scannet"](tmp_path / "data")
     arguments = ("scannet", tmp_path / "out", "--predictions", tmp_path / "predictions")
     frames = sorted(small.predictions)
     for frame in frames:
@@ -148,22 +136,22 @@ def test_broken_frames_are_told_and_tried_again(layouts, tmp_path, capsys):
         ("scannet", ("--predictions", "nowhere"), "nowhere"),
     ],
 )
-def test_wrong_input_is_one_line(layouts, tmp_path, capsys, name, more, words):
-    small = layouts["scannet"](tmp_path / "data")
+def test_wrong_input_is_one_line(tmp_path, capsys, name, more, words):
+    small = WRITERS["scannet"](tmp_path / "data")
     assert evaluate(small.folder, name, tmp_path / "out", *more) == 2
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
 
 
-def test_output_is_asked_for(layouts, tmp_path, capsys):
-    small = layouts["scannet"](tmp_path / "data")
+def test_output_is_asked_for(tmp_path, capsys):
+    small = WRITERS["scannet"](tmp_path / "data")
     assert main(["evaluate", str(small.folder), "--protocol", "scannet"]) == 2
     assert "--output" in capsys.readouterr().err
 
 
-def test_a_model_without_normals_is_refused(layouts, tmp_path, tiny_checkpoint, capsys):
-    small = layouts["ibims_normals"](tmp_path / "data")
+def test_a_model_without_normals_is_refused(tmp_path, tiny_checkpoint, capsys):
+    small = WRITERS["ibims_normals"](tmp_path / "data")
     model = tiny_checkpoint("marigold_depth")
     assert evaluate(small.folder, "ibims_normals", tmp_path / "out", "--model", model) == 2
     assert "predicts normals" in capsys.readouterr().err

@@ -39,7 +39,7 @@ def test_depth_and_normals_are_those_of_the_estimator(inputs, tmp_path, tiny_che
     assert main(["predict", str(inputs / "set" / "0"), *arguments]) == 0
     rgb = cv2.cvtColor(cv2.imread(str(inputs / "set" / "0" / "image.png")), cv2.COLOR_BGR2RGB)
     estimate = Estimator.load(model, processing_resolution=48).estimate(rgb, tasks=(Task.DEPTH, Task.NORMALS))
-    np.testing.assert_allclose(np.load(out / "0" / "depth.npy"), estimate.depth.values, atol=1e-5)
+    np.testing.assert_allclose(np.load(out / "0" / "depth.npy"), estimate.outlined_depth.values, atol=1e-5)
     normals = np.load(out / "0" / "normals.npy")
     assert (normals.shape, normals.dtype) == ((40, 56, 3), np.float32)
     np.testing.assert_allclose(normals, estimate.normals.values, atol=1e-4)
@@ -47,10 +47,32 @@ def test_depth_and_normals_are_those_of_the_estimator(inputs, tmp_path, tiny_che
     assert preview.shape == (270, 3 * 378 + 2 * 6, 3)
     np.testing.assert_array_equal(preview[200, 100], (20, 30, 200))
     panel = cv2.resize(preview[:, 384:762], (56, 40), interpolation=cv2.INTER_AREA)
-    brightness, depth = (values[8:] for values in (panel.sum(axis=2, dtype=int), estimate.depth.values))
+    brightness, depth = (
+        values[8:] for values in (panel.sum(axis=2, dtype=int), estimate.outlined_depth.values)
+    )
     low, high = np.percentile(depth, (10, 90))  # below the label
     nearest, farthest = brightness[depth < low], brightness[depth > high]
     assert nearest.min() > farthest.max()
+
+
+def test_the_upsampling_is_the_users_choice(inputs, tmp_path, tiny_checkpoint, capsys):
+    model = str(tiny_checkpoint())
+    rgb = cv2.cvtColor(cv2.imread(str(inputs / "set" / "0" / "image.png")), cv2.COLOR_BGR2RGB)
+    estimate = Estimator.load(model, processing_resolution=32).estimate(rgb)
+    arguments = [str(inputs / "set" / "0"), "--model", model, "--processing-resolution", "32"]
+    expected = {
+        "auto": estimate.outlined_depth.values,
+        "guided": estimate.outlined_depth.values,
+        "bilinear": estimate.depth.values,
+    }
+    assert np.abs(expected["guided"] - expected["bilinear"]).max() > 1e-3
+    for name, values in expected.items():
+        out = tmp_path / name
+        assert main(["predict", *arguments, "--output", str(out), "--upsampling", name]) == 0
+        np.testing.assert_allclose(np.load(out / "0" / "depth.npy"), values, atol=1e-5)
+    with pytest.raises(SystemExit):
+        main(["predict", *arguments, "--output", str(tmp_path), "--upsampling", "nearest"])
+    assert "invalid choice: 'nearest'" in capsys.readouterr().err
 
 
 def test_broken_images_are_told_and_the_rest_goes_on(inputs, tmp_path, tiny_checkpoint, capsys):

@@ -64,6 +64,25 @@ def test_sparse_depth_makes_every_pixel_metric(frame, model, truth, tmp_path):
     assert cv2.imread(str(folder / "preview.png")).shape == (270, 6 * 378 + 5 * 6, 3)
 
 
+def test_metric_depth_follows_outlines_after_the_alignment(frame, model, truth, tmp_path):
+    np.savez(
+        frame / "depth.npz", depth=np.where(np.arange(truth.size).reshape(truth.shape) % 9, np.nan, truth)
+    )
+    found = {}
+    for upsampling in ("bilinear", "guided"):
+        chosen = ("--processing-resolution", "32", "--upsampling", upsampling)
+        assert predict(frame, model, tmp_path / upsampling, *chosen) in (0, 2)
+        folder = tmp_path / upsampling / "0"
+        arrays = [np.load(folder / f"{name}.npy") for name in ("depth", "std")]
+        found[upsampling] = [*arrays, report_in(folder)]
+    (smooth, doubt, report), (sharp, more_doubt, same_report) = found.values()
+    assert report == same_report
+    assert np.abs(sharp / smooth - 1).max() > 1e-3
+    grown = more_doubt / sharp - doubt / smooth
+    assert grown.min() > -1e-6
+    assert grown.max() > 1e-5
+
+
 def test_points_are_moved_into_the_camera_and_go_before_depth(frame, model, truth, tmp_path):
     behind = lifted(-truth)[:7]
     points = np.concatenate([lifted(truth)[::5], behind]).astype(np.float32)

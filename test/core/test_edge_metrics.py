@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from e2e_depth_ros.core.edge_metrics import EdgeMatches, match_edges
+from e2e_depth_ros.core.edge_metrics import EdgeMatches, is_dense, match_edges
 from e2e_depth_ros.core.errors import InvalidInputError
 
 SIZE = (40, 60)  # its diagonal is 72 pixels: edges match within one
@@ -104,3 +104,44 @@ def test_shapes_must_agree():
         match_edges(np.ones(SIZE), np.ones(SIZE[::-1]))
     with pytest.raises(InvalidInputError, match=r"\(5,\)"):
         match_edges(np.ones(5), np.ones(5))
+
+
+def scan_lines(sweeps, size=(176, 300)):
+    """Where a LiDAR of 64 beams measures, a point every second pixel, lines bent as the car moves."""
+    rng = np.random.default_rng(5)
+    known = np.zeros(size, bool)
+    for sweep in range(sweeps):
+        for line in np.linspace(60, size[0] - 4, 64):
+            columns = np.arange(rng.integers(0, 2), size[1], 2)
+            rows = line + rng.uniform(-1, 1) + 2 * np.sin(columns / 60 + sweep)
+            known[np.round(rows).astype(int).clip(0, size[0] - 1), columns] = rng.random(len(columns)) < 0.8
+    return known
+
+
+def depth_camera(size=(176, 300)):
+    """Where a depth camera measures: not in shadows and far parts, nor at a twentieth of all other pixels."""
+    known = np.random.default_rng(6).random(size) > 0.05
+    known[:, 40:52] = known[100:130, 200:260] = False
+    return known
+
+
+@pytest.mark.parametrize("sweeps", [1, 3, 6])
+def test_the_points_of_a_lidar_have_no_edges(sweeps):
+    known = scan_lines(sweeps)
+    assert known.mean() > 0.1
+    assert not is_dense(known)
+    truth = np.where(known, step_at(150, known.shape), np.nan)
+    assert match_edges(step_at(150, known.shape), truth) == EdgeMatches()
+
+
+def test_dense_depth_with_holes_has_edges():
+    known = depth_camera()
+    assert is_dense(known)
+    known |= np.abs(np.arange(300) - 150) < 9  # speckles take away what lies within the tolerance of them
+    truth = np.where(known, step_at(150, known.shape), np.nan)
+    assert match_edges(step_at(150, known.shape), truth).scores().f1 == 1
+
+
+def test_no_depth_at_all_is_not_dense_and_a_full_image_is():
+    assert not is_dense(np.zeros((7, 9), bool))
+    assert is_dense(np.ones((1, 9), bool))

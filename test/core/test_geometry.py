@@ -1,4 +1,4 @@
-"""Points, normals and edges: exact on planes, honest at edges."""
+"""Normals and edges: exact on planes, honest at edges."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera
-from e2e_depth_ros.core.errors import InvalidInputError, KindError
-from e2e_depth_ros.core.geometry import depth_edges, normals_from_depth, points_from_depth
-from e2e_depth_ros.core.maps import DepthKind, DepthMap
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.geometry import depth_edges, normals_from_depth
 
 SIZE = (48, 64)
 CAMERA = Camera.from_calibration(SIZE, [61.0, 0, 30.25, 0, 53.0, 26.5, 0, 0, 1])
@@ -31,45 +30,6 @@ def plane(normal: tuple[float, float, float], distance_m: float, camera: Camera 
 
 def random_depth(*shape: int) -> Depth:
     return np.random.default_rng(0).uniform(0.5, 9, shape).astype(np.float32)
-
-
-class TestPoints:
-    def test_convention(self) -> None:
-        """(0, 0) is a pixel's centre, x goes right, y down, and depth is z."""
-        camera = Camera((2, 3), np.array([[100.0, 0, 1.5], [0, 200, 0.5], [0, 0, 1]]))
-        values = np.array([[2.0, 2, 2], [4, 4, np.nan]], np.float32)
-        points = points_from_depth(DepthMap(values, np.isfinite(values), DepthKind.METRIC), camera)
-        assert points.shape == (2, 3, 3)
-        assert points.dtype == np.float32
-        np.testing.assert_allclose(points[0, 0], [-0.03, -0.005, 2], rtol=1e-6)
-        np.testing.assert_allclose(points[1, 1], [-0.02, 0.01, 4], rtol=1e-6)
-        assert np.isnan(points[1, 2]).all()
-
-    @pytest.mark.parametrize("camera", [CAMERA, FISHEYE])
-    def test_points_project_to_their_pixels(self, camera: Camera) -> None:
-        points = points_from_depth(DepthMap(random_depth(*SIZE), np.ones(SIZE), DepthKind.METRIC), camera)
-        u, v = camera.project(points.reshape(-1, 3))
-        np.testing.assert_allclose(u.reshape(SIZE), np.broadcast_to(np.arange(64), SIZE), atol=2e-4)
-        np.testing.assert_allclose(v.reshape(SIZE), np.broadcast_to(np.arange(48)[:, None], SIZE), atol=2e-4)
-
-    def test_writes_into_a_buffer(self) -> None:
-        depth = DepthMap(random_depth(*SIZE), np.ones(SIZE), DepthKind.METRIC)
-        buffer = np.full((*SIZE, 4), 7, dtype=np.float32)
-        points = points_from_depth(depth, CAMERA, out=buffer[..., :3])
-        assert np.shares_memory(points, buffer)
-        np.testing.assert_array_equal(buffer[..., :3], points_from_depth(depth, CAMERA))
-        assert (buffer[..., 3] == 7).all()
-
-    def test_refuses_what_is_not_metric_or_of_another_size(self) -> None:
-        values, valid = random_depth(*SIZE), np.ones(SIZE, dtype=np.bool_)
-        for kind in DepthKind:
-            if kind is not DepthKind.METRIC:
-                with pytest.raises(KindError):
-                    points_from_depth(DepthMap(values, valid, kind), CAMERA)
-        with pytest.raises(InvalidInputError, match=r"\(48, 64\), got \(64, 48\)"):
-            points_from_depth(DepthMap(values.T, valid.T, DepthKind.METRIC), CAMERA)
-        with pytest.raises(InvalidInputError, match=r"float32 \(48, 64, 3\), got float64"):
-            points_from_depth(DepthMap(values, valid, DepthKind.METRIC), CAMERA, out=np.empty((*SIZE, 3)))
 
 
 class TestNormals:

@@ -6,7 +6,6 @@ import zlib
 from pathlib import Path
 
 import cv2
-import image_bombs
 import numpy as np
 import pytest
 
@@ -20,6 +19,7 @@ from e2e_depth_ros.core.image_files import (
     encoded_image,
     read_image,
 )
+from helpers import image_bombs
 
 FLAT = (cv2.IMWRITE_JPEG_OPTIMIZE, 1)  # tables of the image's own: a flat area is many bytes of zero
 PROGRESSIVE = (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)

@@ -5,11 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError, KindError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap, farness_from_relative
 
 VALUES = np.array([[1.5, np.nan, np.inf], [-2.0, 0.0, 3.0]], dtype=np.float32)
 TRUE = np.ones((2, 3), dtype=np.bool_)
+
+SIZE = (48, 64)
+CAMERA = Camera.from_calibration(SIZE, [61.0, 0, 30.25, 0, 53.0, 26.5, 0, 0, 1])
+FISHEYE = Camera.from_calibration(SIZE, CAMERA.intrinsics.ravel(), "equidistant", (0.02, -0.01, 0, 0))
+RANDOM_M = np.random.default_rng(0).uniform(0.5, 9, SIZE).astype(np.float32)
 
 
 @pytest.mark.parametrize("kind", DepthKind)
@@ -123,3 +129,42 @@ def test_stretched_farness_reaches_from_the_nearest_to_the_farthest() -> None:
 def test_metric_depth_has_no_farness() -> None:
     with pytest.raises(KindError, match="expected relative depth, got metric depth"):
         farness_from_relative(DepthMap(np.ones((2, 3)), TRUE, DepthKind.METRIC))
+
+
+class TestPoints:
+    def test_convention(self) -> None:
+        """(0, 0) is a pixel's centre, x goes right, y down, and depth is z."""
+        camera = Camera((2, 3), np.array([[100.0, 0, 1.5], [0, 200, 0.5], [0, 0, 1]]))
+        values = np.array([[2.0, 2, 2], [4, 4, np.nan]], np.float32)
+        points = DepthMap(values, np.isfinite(values), DepthKind.METRIC).points(camera)
+        assert points.shape == (2, 3, 3)
+        assert points.dtype == np.float32
+        np.testing.assert_allclose(points[0, 0], [-0.03, -0.005, 2], rtol=1e-6)
+        np.testing.assert_allclose(points[1, 1], [-0.02, 0.01, 4], rtol=1e-6)
+        assert np.isnan(points[1, 2]).all()
+
+    @pytest.mark.parametrize("camera", [CAMERA, FISHEYE])
+    def test_points_project_to_their_pixels(self, camera: Camera) -> None:
+        points = DepthMap(RANDOM_M, np.ones(SIZE), DepthKind.METRIC).points(camera)
+        u, v = camera.project(points.reshape(-1, 3))
+        np.testing.assert_allclose(u.reshape(SIZE), np.broadcast_to(np.arange(64), SIZE), atol=2e-4)
+        np.testing.assert_allclose(v.reshape(SIZE), np.broadcast_to(np.arange(48)[:, None], SIZE), atol=2e-4)
+
+    def test_writes_into_a_buffer(self) -> None:
+        depth = DepthMap(RANDOM_M, np.ones(SIZE), DepthKind.METRIC)
+        buffer = np.full((*SIZE, 4), 7, dtype=np.float32)
+        points = depth.points(CAMERA, out=buffer[..., :3])
+        assert np.shares_memory(points, buffer)
+        np.testing.assert_array_equal(buffer[..., :3], depth.points(CAMERA))
+        assert (buffer[..., 3] == 7).all()
+
+    def test_refuses_what_is_not_metric_or_of_another_size(self) -> None:
+        values, valid = RANDOM_M, np.ones(SIZE, dtype=np.bool_)
+        for kind in DepthKind:
+            if kind is not DepthKind.METRIC:
+                with pytest.raises(KindError):
+                    DepthMap(values, valid, kind).points(CAMERA)
+        with pytest.raises(InvalidInputError, match=r"\(48, 64\), got \(64, 48\)"):
+            DepthMap(values.T, valid.T, DepthKind.METRIC).points(CAMERA)
+        with pytest.raises(InvalidInputError, match=r"float32 \(48, 64, 3\), got float64"):
+            DepthMap(values, valid, DepthKind.METRIC).points(CAMERA, out=np.empty((*SIZE, 3)))

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from rvl_packer import pack_rvl
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.rvl import unpack_rvl
+from helpers.rvl_packer import pack_rvl
 
 
 def scene():

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.core.edge_metrics import match_edges
-from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.core.upsampling import follow_outlines
+from e2e_depth_ros.core.errors import InvalidInputError, KindError
+from e2e_depth_ros.core.maps import DepthKind, DepthMap
+from e2e_depth_ros.core.upsampling import Outlines, follow_outlines
 
 SIZE = (240, 320)
 NEAR_M, FAR_M = 1.5, 4.0
@@ -84,3 +85,51 @@ def test_scale_and_shift_of_the_map_pass_through():
 def test_size_of_image_and_map_must_agree():
     with pytest.raises(InvalidInputError, match=r"\(4, 5\).*\(5, 4, 3\)"):
         follow_outlines(np.ones((4, 5), np.float32), np.zeros((5, 4, 3), np.uint8))
+
+
+def relative_map(values, kind=DepthKind.AFFINE_INVARIANT):
+    return DepthMap(values, np.isfinite(values), kind)
+
+
+def test_outlines_are_looked_for_on_the_grid_of_the_network():
+    image, _, blurred = box_before_a_wall()
+    blurred[:30, 200:] = np.nan
+    followed = Outlines(image, 90).followed_by(relative_map(blurred))
+    assert followed.kind is DepthKind.AFFINE_INVARIANT
+    np.testing.assert_array_equal(followed.values, follow_outlines(blurred, image, grid_px=90))
+    np.testing.assert_array_equal(followed.valid, np.isfinite(blurred))
+
+
+def test_metric_depth_jumps_at_outlines_and_keeps_its_detail_elsewhere():
+    """Here the wall has the ripples that samples may tell of, finer than the grid and no wider than 2 %."""
+    image, depth_m, blurred = box_before_a_wall()
+    ripples = blurred * (1 + 0.02 * np.sin(np.arange(SIZE[1]) / 1.5).astype(np.float32))
+    outlines = Outlines(image)
+    followed = outlines.followed_by_metric(
+        relative_map(ripples, DepthKind.METRIC), DepthKind.AFFINE_INVARIANT
+    )
+    assert followed.kind is DepthKind.METRIC
+    assert match_edges(followed.values, depth_m).scores().f1 > 0.9 > match_edges(ripples, depth_m).scores().f1
+    even = follow_outlines(ripples, image)
+    wall = np.s_[:40]
+    assert np.abs(followed.values - ripples)[wall].mean() < 0.3 * np.abs(even - ripples)[wall].mean()
+
+
+def test_depth_made_from_disparity_is_smooth_in_its_inverse():
+    image, _, blurred = box_before_a_wall()
+    disparity = 1 / blurred
+    disparity[100, 20] = 1e-4  # nearly infinite depth must not draw what is around to itself
+    depth = relative_map(1 / disparity, DepthKind.METRIC)
+    inverse, plain = (
+        Outlines(image).followed_by_metric(depth, kind).values
+        for kind in (DepthKind.AFFINE_INVARIANT_DISPARITY, DepthKind.AFFINE_INVARIANT)
+    )
+    around = np.s_[90:110, 10:30]
+    assert np.median(inverse[around]) == pytest.approx(FAR_M, rel=0.02)
+    assert np.median(plain[around]) > 2 * FAR_M
+
+
+def test_what_is_not_metric_is_refused_as_metric():
+    image, _, blurred = box_before_a_wall()
+    with pytest.raises(KindError, match="expected metric depth"):
+        Outlines(image).followed_by_metric(relative_map(blurred), DepthKind.AFFINE_INVARIANT)

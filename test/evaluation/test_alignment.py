@@ -13,10 +13,12 @@ import pytest
 from e2e_depth_ros.cli.main import main
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
-from e2e_depth_ros.evaluation.alignment import FLOOR, evaluate_alignment, read_scene
+from e2e_depth_ros.core.upsampling import Outlines
+from e2e_depth_ros.evaluation.alignment import FLOOR, Relative, evaluate_alignment, read_scene
 from e2e_depth_ros.evaluation.alignment_methods import (
     AlignmentMethod,
     affine_floor,
+    alignment_methods,
     correction,
     least_squares,
     scale_and_shift,
@@ -271,6 +273,43 @@ def test_of_a_lidar_half_the_beams_are_scored(tmp_path):
     assert not (fit & score).any()
     assert 0.7 < fit.sum() / score.sum() < 1.4
     assert (fit | score).sum() == np.isfinite(scene.truth_m).sum()
+
+
+def test_our_metres_follow_outlines_after_the_alignment(frames):
+    """As the node's do: all methods are given the smooth map, and only what ours make of it is changed."""
+    box = np.zeros((*SIZE, 3), np.uint8)
+    box[60:100, 40:90] = (90, 120, 200)
+    smooth = cv2.GaussianBlur(scene_depth(), (0, 0), 5)
+    seen = []
+
+    def complete(relative, samples):
+        seen.append(relative.values)
+        return scale_and_shift(relative, samples)
+
+    methods = [
+        AlignmentMethod(name, complete, follows) for name, follows in (("smooth", False), ("ours", True))
+    ]
+    errors = {}
+    for outlines in (None, Outlines(box, 40)):
+        report = evaluate_alignment(
+            frames[:1],
+            methods,
+            SamplingProtocol.parse("random:200"),
+            relative_source=lambda _, outlines=outlines: Relative(as_map(smooth), outlines),
+        )
+        errors[outlines is not None] = [report.summary(method.name)["abs_rel"] for method in methods]
+    assert all((values == smooth).all() for values in seen)
+    assert errors[False][0] == errors[False][1] == errors[True][0]
+    assert errors[True][1] < 0.97 * errors[True][0]
+
+
+def test_the_methods_that_follow_outlines_are_ours():
+    pytest.importorskip("scipy")
+    pytest.importorskip("sklearn")
+    assert [one.name for one in alignment_methods() if one.follows_outlines] == [
+        "scale and shift",
+        "correction",
+    ]
 
 
 def test_a_frame_that_cannot_be_read_is_reported(frames):

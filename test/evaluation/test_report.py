@@ -112,6 +112,23 @@ def test_edges_are_pooled_over_the_frames_of_a_set_with_dense_depth(tmp_path, wr
     assert "1.000" in [next(iter(column.cells)) for column in report.tables()[1].columns]
 
 
+def test_sparse_depth_has_no_edges_to_score(tmp_path, write_frame):
+    """As KITTI's depth images, which are the points of a LiDAR."""
+    box = np.full(SIZE, 3.0, np.float32)
+    box[10:30, 20:40] = 2
+    write_frame(tmp_path / "camera" / "0", depth=box)
+    lines = np.where((np.arange(SIZE[0]) % 3 == 0)[:, None] & (np.arange(SIZE[1]) % 2 == 0), box, np.nan)
+    write_frame(tmp_path / "lidar" / "0", depth=lines)
+    report = evaluate(find_frames([tmp_path]), [Oracle(box, DepthKind.METRIC)])
+    (source,) = report.sources
+    assert source.mean_of_set("camera")["edge_f1"] == source.mean()["edge_f1"] == 1
+    assert source.mean_of_set("lidar")["abs_rel"] == 0
+    assert "edge_f1" not in source.mean_of_set("lidar")
+    assert set(report.as_dict()["edges"]) == {"camera"}
+    columns = [list(column.cells) for column in report.tables()[1].columns]
+    assert [column[:2] for column in columns[2:]] == [["1.000", "-"]] * 3
+
+
 def test_every_frame_counts_the_same_in_the_mean_of_frames(tmp_path, write_frame):
     write_frame(tmp_path / "one" / "0", depth=plane())
     write_frame(tmp_path / "one" / "1", depth=plane())

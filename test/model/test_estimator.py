@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 import e2e_depth_ros.model as model_room
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
+from e2e_depth_ros.core.upsampling import follow_outlines
 from e2e_depth_ros.model.checkpoint.locate import find_checkpoint
 from e2e_depth_ros.model.estimator import Estimator
-from e2e_depth_ros.model.families.registry import load_checkpoint
+from e2e_depth_ros.model.families.registry import load_checkpoint, read_facts
 from e2e_depth_ros.model.task import Task
 
 _BOTH = (Task.DEPTH, Task.NORMALS)
@@ -29,27 +30,6 @@ def estimator(tiny_checkpoint: Callable[..., Path]) -> Estimator:
 
 def _image(size: tuple[int, int] = (21, 34), seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
-
-
-def test_both_tasks_together_equal_each_alone(estimator: Estimator) -> None:
-    both = estimator.estimate(_image(), tasks=_BOTH)
-    depth = estimator.estimate(_image()).depth
-    normals = estimator.estimate(_image(), tasks=[Task.NORMALS]).normals
-    assert both.depth is not None
-    assert both.normals is not None
-    assert depth is not None
-    assert normals is not None
-    np.testing.assert_allclose(both.depth.values, depth.values, atol=1e-4)
-    np.testing.assert_allclose(both.normals.values, normals.values, atol=1e-3)
-
-
-def test_a_batch_equals_its_images(estimator: Estimator) -> None:
-    images = [_image(seed=seed) for seed in range(3)]
-    for image, estimate in zip(images, estimator.estimate_batch(images, tasks=_BOTH), strict=True):
-        alone = estimator.estimate(image, tasks=_BOTH)
-        assert estimate.depth is not None
-        assert alone.depth is not None
-        np.testing.assert_allclose(estimate.depth.values, alone.depth.values, atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (17, 5), (120, 7)])
@@ -96,30 +76,39 @@ def test_stretching_a_constant_gives_zeros(estimator: Estimator, monkeypatch: py
     assert not depth.values.any()
 
 
-@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_is_invalid_and_counted(
-    estimator: Estimator, monkeypatch: pytest.MonkeyPatch, broken: float
-) -> None:
-    def decode(latents: torch.Tensor) -> torch.Tensor:
-        decoded = torch.full((len(latents), 3, 20, 32), 0.25)
-        decoded[0, 1, 4, 7] = broken
-        return decoded
+def test_depth_follows_outlines_beside_what_is_aligned(tiny_checkpoint: Callable[..., Path]) -> None:
+    """What an alignment is fitted to is the same for all, to the bit."""
+    loaded = load_checkpoint(tiny_checkpoint("embedded"))
+    assert loaded.facts.upsampling == "guided"
+    estimates = {
+        name: Estimator(loaded, processing_resolution=32, upsampling=name).estimate(_image((60, 90)))
+        for name in ("auto", "guided", "bilinear")
+    }
+    bilinear = estimates["bilinear"].depth
+    assert bilinear is not None
+    assert estimates["bilinear"].outlined_depth is bilinear
+    for name in ("auto", "guided"):
+        estimate = estimates[name]
+        assert estimate.depth is not None
+        np.testing.assert_array_equal(estimate.depth.values, bilinear.values)
+        outlined = estimate.outlined_depth
+        assert outlined is not None
+        assert outlined.kind is bilinear.kind
+        expected = follow_outlines(bilinear.values, _image((60, 90)), grid_px=32)
+        np.testing.assert_array_equal(outlined.values, expected)
+        assert np.abs(expected - bilinear.values).max() > 1e-3
+    small = Estimator(loaded, processing_resolution=96).estimate(_image((60, 90)))
+    assert small.outlined_depth is small.depth
 
-    monkeypatch.setattr(estimator.model, "decode", decode)
-    estimate, untouched = estimator.estimate_batch([_image((20, 32)), _image((20, 32))])
-    assert estimate.depth is not None
-    assert np.argwhere(~estimate.depth.valid).tolist() == [[4, 7]]
-    assert (estimate.non_finite, untouched.non_finite) == (1, 0)
-    normals = estimator.estimate(_image((20, 32)), tasks=[Task.NORMALS])
-    assert normals.normals is not None
-    assert np.argwhere(~normals.normals.valid).tolist() == [[4, 7]]
-    assert normals.non_finite == 1
+
+def test_checkpoints_that_say_nothing_are_bilinear(tiny_checkpoint: Callable[..., Path]) -> None:
+    folder = tiny_checkpoint("marigold_depth")
+    assert Estimator.load(folder, device="cpu").upsampling == "bilinear"
+    assert Estimator.load(folder, device="cpu", upsampling="guided").upsampling == "guided"
 
 
-def test_stages_are_timed(estimator: Estimator) -> None:
-    durations = estimator.estimate(_image(), synchronize=True).durations_s
-    assert list(durations) == ["preprocess", "encode", "denoise", "decode", "postprocess"]
-    assert all(duration > 0 for duration in durations.values())
+def test_the_embedded_checkpoint_asks_for_outlines() -> None:
+    assert read_facts(find_checkpoint("embedded")).upsampling == "guided"
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -171,6 +160,7 @@ def test_refuses_a_task_of_another_checkpoint(tiny_checkpoint: Callable[..., Pat
         ({"device": "cuda:99"}, "that is there, got 'cuda:99'"),
         ({"dtype": "int8"}, "got 'int8'"),
         ({"processing_resolution": -1}, "0 to 8192, got -1"),
+        ({"upsampling": "nearest"}, "auto, bilinear, guided, got 'nearest'"),
         ({"num_threads": 0}, "at least 1 thread, got 0"),
     ],
 )

@@ -99,22 +99,32 @@ def test_validation_equals_estimator(tiny_checkpoint, every_layout, resolution):
     estimator = Estimator(loaded, processing_resolution=resolution)
     estimate = estimator.estimate(image, tasks=facts.tasks)
     assert validated.depth or validated.normals
-    for found, expected in ((validated.depth, estimate.depth), (validated.normals, estimate.normals)):
+    for found, expected in (
+        (validated.depth, estimate.outlined_depth),
+        (validated.normals, estimate.normals),
+    ):
         assert (found is None) == (expected is None)
         if found:
             assert expected.values.std() > 1e-3
             np.testing.assert_allclose(found.values, expected.values, atol=2e-5, rtol=0)  # rounding
 
 
-def test_a_training_says_what_evaluate_says(tiny_checkpoint, tmp_path):
-    """The same scores of the same network on the same frames, however far off it is."""
-    loaded = load_checkpoint(tiny_checkpoint("embedded"))
-    estimator = Estimator(loaded)
+@pytest.mark.parametrize("layout", ["embedded", "marigold_depth"])
+def test_a_training_says_what_evaluate_says(tiny_checkpoint, tmp_path, layout):
+    """The same scores of the same network on the same frames, however far off it is.
+
+    Both take depth as its users do: of a checkpoint that says so, along the outlines of the image.
+    """
+    resolution = 24
+    loaded = load_checkpoint(tiny_checkpoint(layout))
+    estimator = Estimator(loaded, processing_resolution=resolution)
     camera = Camera((24, 40), np.array([[50, 0, 21], [0, 46, 11], [0, 0, 1.0]]))
     views = []
     for number, far_m in enumerate((60, 120, 20)):
         image = np.random.default_rng(number).integers(0, 255, (24, 40, 3)).astype(np.uint8)
-        relative = estimator.estimate(image).depth.values
+        estimate = estimator.estimate(image)
+        assert (estimate.outlines is not None) == (layout == "embedded")
+        relative = estimate.outlined_depth.values
         share = (relative - relative.min()) / np.ptp(relative)
         truth = (1 + far_m * share).astype(np.float32)
         farthest = share > np.quantile(share, 0.8)
@@ -126,7 +136,6 @@ def test_a_training_says_what_evaluate_says(tiny_checkpoint, tmp_path):
         write_frame(tmp_path / str(number), image, camera, depth_m=measured)
     frames = find_frames([tmp_path])
     found = evaluate(frames, [EstimatorSource(estimator)]).sources[0].mean_of_frames()
-    resolution = loaded.facts.processing_resolution
     scores = score(views, predict_views(loaded.model, views, resolution, loaded.facts))
     assert scores.images == len(frames) == 3
     assert scores.abs_rel > 0.1

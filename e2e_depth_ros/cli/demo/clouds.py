@@ -1,9 +1,8 @@
-"""The clouds that the demo received: from the side, and as PLY."""
+"""The clouds that the demo received, as seen from the side."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -60,18 +59,3 @@ def view_from_side(cloud: ColoredCloud, size: tuple[int, int], turn_deg: float =
         inside = (column + right >= 0) & (u < width) & (row + down >= 0) & (v < height)
         picture[v[inside], u[inside]] = colors[inside]
     return picture
-
-
-def write_ply(path: Path, cloud: ColoredCloud) -> None:
-    """Write a cloud as binary little-endian PLY: x, y, z in metres (optical frame), red, green, blue."""
-    header = (
-        "ply\nformat binary_little_endian 1.0\n"
-        f"element vertex {len(cloud.points_m)}\n"
-        "property float x\nproperty float y\nproperty float z\n"
-        "property uchar red\nproperty uchar green\nproperty uchar blue\n"
-        "end_header\n"
-    )
-    vertices = np.empty(len(cloud.points_m), [("xyz", "<f4", 3), ("rgb", "u1", 3)])
-    vertices["xyz"] = cloud.points_m
-    vertices["rgb"] = cloud.rgb
-    path.write_bytes(header.encode("ascii") + vertices.tobytes())

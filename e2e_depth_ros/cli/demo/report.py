@@ -11,10 +11,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from e2e_depth_ros.cli.demo.clouds import view_from_side, write_ply
+from e2e_depth_ros.cli.demo.clouds import view_from_side
 from e2e_depth_ros.cli.demo.receiver import METRIC, POINTS, RELATIVE, SceneRecord
 from e2e_depth_ros.cli.pictures import labelled_row, stacked, write_picture
 from e2e_depth_ros.core.colours import colours_from_depth, colours_from_normals
+from e2e_depth_ros.core.ply import save_ply
 
 if TYPE_CHECKING:
     from e2e_depth_ros.cli.demo.processes import Outcome
@@ -101,7 +102,7 @@ def write_results(outcome: Outcome, summary: Mapping[str, Any], output: Path) ->
     for record in records:
         if record.cloud is not None:
             path = output / f"{record.scene.name}.ply"
-            write_ply(path, record.cloud)
+            save_ply(path, record.cloud.points_m, record.cloud.rgb)
             written.append(path)
     return written
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import MissingDependencyError
+from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.evaluation.frames import write_frame
 
 
@@ -44,11 +45,9 @@ class DemoScene:
         """(N, 3), metres, optical frame: every measured pixel as a point; (0, 3) for a photograph."""
         if self.camera is None or self.depth_m is None:
             return np.empty((0, 3), np.float32)
-        x, y = self.camera.normalized_grid  # [H,W] or broadcasting to it
-        depth = self.depth_m
-        points = np.stack([x * depth, y * depth, depth], axis=-1)
-        finite: NDArray[np.float32] = points[np.isfinite(points).all(axis=-1)]
-        return finite
+        depth = DepthMap(self.depth_m, np.isfinite(self.depth_m), DepthKind.METRIC)
+        points: NDArray[np.float32] = depth.points(self.camera)[depth.valid]
+        return points
 
 
 def load_scenes() -> list[DemoScene]:

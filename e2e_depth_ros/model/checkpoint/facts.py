@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 
-from e2e_depth_ros.core.errors import CheckpointError
+from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
 from e2e_depth_ros.model.checkpoint.configs import CONFIG_FILES, MAX_RESOLUTION, Configs
 from e2e_depth_ros.model.checkpoint.locate import COMPONENTS, MODEL_STEM, checkpoint_name, weight_files
 from e2e_depth_ros.model.checkpoint.stored import StoredCheckpoint
 from e2e_depth_ros.model.sampling import TARGET_NOISES
 from e2e_depth_ros.model.task import Task
+from e2e_depth_ros.model.upsampling import OWN_UPSAMPLINGS, UPSAMPLINGS
 
 Axes = tuple[str, str, str]
 """Where x, y and z of decoded normals point."""
@@ -82,6 +83,8 @@ class CheckpointFacts(StoredCheckpoint):
         steps: Denoising steps that it is used with, unless the user says otherwise.
         target_noise: What a network of one step starts from: "zeros" as E2E-FT's, or "gaussian" or "pyramid"
             noise, if it was trained so.
+        upsampling: How its depth comes to the image's size unless the user says otherwise: "guided", by the
+            image, where that was measured to be better, else "bilinear".
     """
 
     components: ClassVar = COMPONENTS
@@ -100,6 +103,7 @@ class CheckpointFacts(StoredCheckpoint):
     clips_normals: bool = True
     steps: int = 1
     target_noise: str = "zeros"
+    upsampling: str = "bilinear"
 
     def __post_init__(self) -> None:
         latents, channels = self.latent_channels, self.in_channels
@@ -165,6 +169,22 @@ class CheckpointFacts(StoredCheckpoint):
         """What turns decoded normals into the camera optical frame (x right, y down, z forward)."""
         return signs_of(self.normals_axes)
 
+    def chosen_upsampling(self, asked: str) -> str:
+        """Tell how its depth comes to the image's size.
+
+        Args:
+            asked: One of `UPSAMPLINGS`.
+
+        Returns:
+            One of `OWN_UPSAMPLINGS`.
+
+        Raises:
+            InvalidInputError: There is no such upsampling.
+        """
+        if asked not in UPSAMPLINGS:
+            raise InvalidInputError(f"expected upsampling {', '.join(UPSAMPLINGS)}, got {asked!r}")
+        return self.upsampling if asked == "auto" else asked
+
     def weight_files(self, component: str, dtype: torch.dtype = torch.float32) -> tuple[Path, ...]:
         """Return the files of a component (see `COMPONENTS`) that are read for a dtype."""
         if self.folder is None:
@@ -223,7 +243,8 @@ def facts_from_configs(
         full_z_range=index.get("use_full_z_range") is not False,
         clips_normals=family.clips_normals,
         steps=_steps(index, family),
-        target_noise=_target_noise(index, name),
+        target_noise=_word(index, "target_noise", TARGET_NOISES, name),
+        upsampling=_word(index, "upsampling", OWN_UPSAMPLINGS, name),
     )
 
 
@@ -252,11 +273,12 @@ def _steps(index: Mapping[str, Any], family: Family) -> int:
     return steps if isinstance(steps, int) and steps > 0 else family.default_steps
 
 
-def _target_noise(index: Mapping[str, Any], name: str) -> str:
-    kind = index.get("target_noise", "zeros")
-    if kind not in TARGET_NOISES:
-        raise CheckpointError(f"{name}: expected target_noise {', '.join(TARGET_NOISES)}, got {kind!r}")
-    return str(kind)
+def _word(index: Mapping[str, Any], key: str, words: Sequence[str], name: str) -> str:
+    """Read one of some words; the first of them where the index is silent."""
+    word = index.get(key, words[0])
+    if word not in words:
+        raise CheckpointError(f"{name}: expected {key} {', '.join(words)}, got {word!r}")
+    return str(word)
 
 
 def _tasks(index: Mapping[str, Any], name: str) -> frozenset[Task]:

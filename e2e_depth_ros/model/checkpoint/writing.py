@@ -134,6 +134,8 @@ def _index(facts: CheckpointFacts, model: WritableNetwork) -> dict[str, Any]:
     }
     if facts.target_noise != "zeros":
         index["target_noise"] = facts.target_noise
+    if facts.upsampling != "bilinear":
+        index["upsampling"] = facts.upsampling
     if facts.family.is_joint:
         return index | {"normals_axes": " ".join(facts.normals_axes)}
     if Task.DEPTH in facts.tasks:

@@ -14,6 +14,7 @@ from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings
 from e2e_depth_ros.alignment.samples import MAX_SAMPLES, samples_from_points
 from e2e_depth_ros.alignment.states import TrackerSettings
 from e2e_depth_ros.core.colours import COLORMAPS, colours_from_depth
+from e2e_depth_ros.model.upsampling import DEFAULT_UPSAMPLING, UPSAMPLINGS
 from e2e_depth_ros.ros.declarations.declaration import (
     BadParameterError,
     Changes,
@@ -36,6 +37,13 @@ class Parameters(SamplingParameters):
     Each is described in its declaration, see `DECLARATIONS`.
     """
 
+    upsampling: str = parameter(
+        DEFAULT_UPSAMPLING,
+        "How depth comes from the size that the network sees to the image's. bilinear: smoothly. guided: it"
+        " jumps where the image does. auto: as the checkpoint says; the embedded one says guided.",
+        changes=Changes.UNCONFIGURED,
+        choices=UPSAMPLINGS,
+    )
     rectify: str = parameter(
         "auto",
         "Whether to remove lens distortion. always: as camera_info says. never: images are taken as"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from e2e_depth_ros import MAX_PIXELS_OPENCV_READS
+from e2e_depth_ros.core.opencv_limits import MAX_PIXELS_OPENCV_READS
 from e2e_depth_ros.ros.declarations.declaration import Changes, declarations_from_struct, parameter
 from e2e_depth_ros.ros.messages.pixels import DEFAULT_MAX_PIXELS
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 
-from e2e_depth_ros import MAX_PIXELS_OPENCV_READS
+from e2e_depth_ros.core.opencv_limits import MAX_PIXELS_OPENCV_READS
 from e2e_depth_ros.core.sixteen_bits import eight_bits_from_sixteen
 from e2e_depth_ros.ros.messages import planar_yuv
 from e2e_depth_ros.ros.messages.compressed import depth_from_compressed, pixels_from_compressed

@@ -57,6 +57,7 @@ class DepthNode(ImageNode[Parameters]):
         return Estimator.load(
             wanted.model,
             sampling=wanted.sampling,
+            upsampling=wanted.upsampling,
             batch_memory_mb=wanted.batch_memory,
             **wanted.loading,
         )
@@ -87,6 +88,7 @@ class DepthNode(ImageNode[Parameters]):
             "device": str(estimator.device),
             "dtype": str(estimator.dtype).removeprefix("torch."),
             "processing_resolution": estimator.processing_resolution,
+            "upsampling": estimator.upsampling,
         }
 
     def _unload(self) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from e2e_depth_ros.alignment.result import Alignment
 from e2e_depth_ros.core.image_size import check_image_size
 from e2e_depth_ros.core.maps import DepthMap, NormalMap
+from e2e_depth_ros.core.upsampling import Outlines
 from e2e_depth_ros.model.estimator import Estimate
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.ros.aligning.aligner import Aligner
@@ -25,7 +26,13 @@ from e2e_depth_ros.ros.inputs.image_reader import ImageReader
 from e2e_depth_ros.ros.inputs.masks import MaskInput
 from e2e_depth_ros.ros.messages.refusal import RefusedMessageError, refused_as
 from e2e_depth_ros.ros.messages.stamps import stamp_ns
-from e2e_depth_ros.ros.outputs.depth_outputs import METRIC_OUTPUTS, Output, need_alignment, tasks_for
+from e2e_depth_ros.ros.outputs.depth_outputs import (
+    METRIC_OUTPUTS,
+    RELATIVE_OUTPUTS,
+    Output,
+    need_alignment,
+    tasks_for,
+)
 from e2e_depth_ros.ros.outputs.products import Products
 
 
@@ -52,7 +59,7 @@ class Result:
             an alignment, clouds without a calibration.
         alignment: Of this frame; None where no wanted output needs it.
         durations_s: Seconds of each stage, in their order: read, rectify, those of the estimator, align,
-            and one for each message.
+            outlines, and one for each message.
         refusals: What couldn't be used, though the frame could.
         non_finite: Pixels that the network predicted as NaN or infinite.
         uncalibrated: Why there is no calibration; empty with one.
@@ -158,6 +165,9 @@ class Pipeline:
                 alignment = alignment.with_relative_std(estimate.depth_std, relative.kind)
             refusals.extend(refused)
             stopwatch.lap("align")
+        if relative is not None and estimate.outlines is not None:
+            relative, alignment = _outlined(relative, alignment, estimate.outlines, wanted)
+            stopwatch.lap("outlines")
         products = Products(
             image.header,
             view,
@@ -211,6 +221,17 @@ class Pipeline:
 def _is_to_be_told(view: FrameView, camera_info: Any | None, wanted: Collection[Output]) -> bool:
     """Whether the frame lacks what it was to have: relative depth needs no calibration."""
     return camera_info is not None or (view.may_be_distorted and not METRIC_OUTPUTS.isdisjoint(wanted))
+
+
+def _outlined(
+    relative: DepthMap, alignment: Alignment | None, outlines: Outlines, wanted: Collection[Output]
+) -> tuple[DepthMap, Alignment | None]:
+    """Let what is wanted follow the image's outlines, after the alignment: it fits what the network said."""
+    if alignment is not None and not METRIC_OUTPUTS.isdisjoint(wanted):
+        alignment = alignment.following(outlines, relative.kind)
+    if not RELATIVE_OUTPUTS.isdisjoint(wanted):
+        relative = outlines.followed_by(relative)
+    return relative, alignment
 
 
 def _depth_shown(depth: DepthMap | None, valid: NDArray[np.bool_] | None) -> DepthMap | None:

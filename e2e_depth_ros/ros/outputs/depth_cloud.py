@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings, filtered_depth, kept_points
 from e2e_depth_ros.core.camera import Camera
-from e2e_depth_ros.core.geometry import points_from_depth
 from e2e_depth_ros.core.maps import DepthMap
 from e2e_depth_ros.ros.messages.clouds import allocate_cloud
 
@@ -53,7 +52,7 @@ def cloud_from_depth(
         camera = Camera(kept.size, np.diag([1 / step, 1 / step, 1]) @ camera.intrinsics)
         settings = replace(settings, decimation=1)
     message, points_m = allocate_cloud(rgb, header)
-    points_from_depth(kept, camera, out=points_m)
+    kept.points(camera, out=points_m)
     if settings.noise_filter_radius > 0 or settings.voxel_size > 0:
         points_m[~kept_points(points_m, settings)] = np.nan
     return message

@@ -145,6 +145,8 @@ OUTPUTS: Final[Mapping[str, type[Topic]]] = {"depth": Output, "mask": MaskOutput
 """What each node publishes."""
 METRIC_OUTPUTS: Final = frozenset(output for output in Output if output.need is Need.METRES)
 """Say something in metres: without an alignment they are silent."""
+RELATIVE_OUTPUTS: Final = frozenset(output for output in Output if output.need is Need.DEPTH)
+"""Show the network's own depth."""
 
 
 def tasks_for(wanted: Collection[Output]) -> set[Task]:

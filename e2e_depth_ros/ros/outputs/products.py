@@ -24,7 +24,7 @@ class Products:
     Attributes:
         header: The image's; every message carries it.
         view: What the network saw.
-        relative: (H, W), the network's depth; None where no output needs it.
+        relative: (H, W), the network's depth as it is shown; None where no output needs it.
         normals: (H, W, 3); None where no output needs them.
         alignment: None where no output needs it.
         node_name: Whose status it is.

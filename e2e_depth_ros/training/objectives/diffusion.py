@@ -72,7 +72,7 @@ class Diffusion(MapObjective):
 
 def _network(recipe: Recipe) -> tuple[LatentNetwork, CheckpointFacts, Path | None]:
     """Return the network, what it will be, and the checkpoint that it comes from, if any."""
-    folder = None
+    folder, found = None, None
     if recipe.model.start:
         unet, vae, prompts, found, folder = parts_from_start(recipe.model, recipe.tasks)
         scheduler, axes = dict(found.scheduler_config), found.normals_axes
@@ -94,6 +94,7 @@ def _network(recipe: Recipe) -> tuple[LatentNetwork, CheckpointFacts, Path | Non
         steps=recipe.diffusion.steps,
         scheduler_config=diffusion_scheduler(scheduler, zero_terminal_snr=recipe.diffusion.zero_terminal_snr),
         normals_axes=axes,
+        upsampling=(found or facts).chosen_upsampling(recipe.model.upsampling),
     )
     sampler = ScheduleSampler(ddim_scheduler(facts.scheduler_config, "trailing"), facts.steps)
     return LatentNetwork(unet, vae, prompts, sampler).train(), facts, folder

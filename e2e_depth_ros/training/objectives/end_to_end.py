@@ -92,4 +92,5 @@ def _network(recipe: Recipe) -> tuple[LatentNetwork, CheckpointFacts, Path | Non
         tasks=recipe.tasks,
         processing_resolution=recipe.model.processing_resolution,
     )
-    return model, replace(facts, target_noise=recipe.model.target_noise), None
+    upsampling = facts.chosen_upsampling(recipe.model.upsampling)
+    return model, replace(facts, target_noise=recipe.model.target_noise, upsampling=upsampling), None

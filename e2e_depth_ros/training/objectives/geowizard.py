@@ -71,6 +71,7 @@ class GeoWizardEndToEnd(MapObjective):
             processing_resolution=recipe.model.processing_resolution,
             family=JOINT_ONE_STEP,
             steps=1,
+            upsampling=found.chosen_upsampling(recipe.model.upsampling),
         )
         loaded = load_checkpoint(folder).model
         model = GeoWizardModel(

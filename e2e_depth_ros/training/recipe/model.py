@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass, field
 
 from e2e_depth_ros.model.sampling import TARGET_NOISES
+from e2e_depth_ros.model.upsampling import DEFAULT_UPSAMPLING, UPSAMPLINGS
 from e2e_depth_ros.training.recipe.checks import (
     MAX_LAYERS,
     MAX_LEVELS,
@@ -106,6 +107,8 @@ class ModelRecipe:
             With a start, conv_in is made to fit: see `fit_conv_in`.
         target_noise: What the target's latents start from in training: "zeros" (E2E-FT), "gaussian" or
             "pyramid" (its ablations). The checkpoint says so, and inference starts from the same kind.
+        upsampling: How depth comes to the image's size, in validation too: "bilinear", "guided" (it jumps
+            where the image does), or "auto": as the start says, bilinear without one. The checkpoint says so.
         padded_prompt: Ask by the empty prompt of 77 tokens, as E2E-FT is trained, rather than of 2, as it
             infers (and as the shipped checkpoint does); for starts with a text encoder.
         train_autoencoder: Whether the autoencoder learns too. E2E-FT freezes it; gradients flow through its
@@ -120,12 +123,14 @@ class ModelRecipe:
     start: str = ""
     reads_target: bool = True
     target_noise: str = "zeros"
+    upsampling: str = DEFAULT_UPSAMPLING
     padded_prompt: bool = False
     train_autoencoder: bool = True
     gradient_checkpointing: bool = False
 
     def __post_init__(self) -> None:
         check_choice("target_noise", self.target_noise, TARGET_NOISES)
+        check_choice("upsampling", self.upsampling, UPSAMPLINGS)
         check_range("processing_resolution", self.processing_resolution, 0, MAX_SIDE_PX)
         check(self.reads_target or self.target_noise == "zeros", "target_noise", "zeros unless reads_target")
         if self.start:

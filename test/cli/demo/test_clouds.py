@@ -21,14 +21,3 @@ def test_side_view_shows_the_cloud_and_hides_what_is_behind():
 def test_side_view_of_an_empty_cloud_is_background():
     empty = clouds.ColoredCloud(np.empty((0, 3), np.float32), np.empty((0, 3), np.uint8))
     assert len(np.unique(clouds.view_from_side(empty, (20, 30)))) == 1
-
-
-def test_ply_reads_back(tmp_path):
-    points = np.array([[1, 2, 3], [-4, 5.5, 6]], np.float32)
-    rgb = np.array([[1, 2, 3], [253, 254, 255]], np.uint8)
-    clouds.write_ply(tmp_path / "cloud.ply", clouds.ColoredCloud(points, rgb))
-    header, body = (tmp_path / "cloud.ply").read_bytes().split(b"end_header\n")
-    assert b"element vertex 2\n" in header
-    vertices = np.frombuffer(body, [("xyz", "<f4", 3), ("rgb", "u1", 3)])
-    np.testing.assert_array_equal(vertices["xyz"], points)
-    np.testing.assert_array_equal(vertices["rgb"], rgb)

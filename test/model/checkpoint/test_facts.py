@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from e2e_depth_ros.core.errors import CheckpointError
 from e2e_depth_ros.core.maps import DepthKind
@@ -87,6 +86,29 @@ def test_depth_kinds(folder: Path) -> None:
         _index(folder, scale_invariant=False)
 
 
+def test_upsampling(folder: Path) -> None:
+    assert read_facts(folder).upsampling == "bilinear"
+    assert _index(folder, upsampling="guided").upsampling == "guided"
+    for wrong in ("auto", ["guided"]):
+        with pytest.raises(CheckpointError, match="expected upsampling bilinear, guided, got"):
+            _index(folder, upsampling=wrong)
+
+
+@pytest.mark.parametrize(
+    ("asked", "own", "chosen"),
+    [
+        ("auto", "guided", "guided"),
+        ("auto", "bilinear", "bilinear"),
+        ("guided", "bilinear", "guided"),
+        ("bilinear", "guided", "bilinear"),
+    ],
+)
+def test_the_user_chooses_the_upsampling_before_the_checkpoint(
+    folder: Path, asked: str, own: str, chosen: str
+) -> None:
+    assert _index(folder, upsampling=own).chosen_upsampling(asked) == chosen
+
+
 def test_axes_of_normals(folder: Path) -> None:
     assert _index(folder, normals_axes="left down forward").normals_signs == (-1, 1, 1)
     with pytest.raises(CheckpointError, match="'up right backward'"):
@@ -113,33 +135,6 @@ def test_axes_of_published_networks(
 
 def test_resolution_follows_the_unet_where_the_index_is_silent(folder: Path) -> None:
     assert _index(folder, default_processing_resolution=None).processing_resolution == 12 * 8
-
-
-def test_counts_parameters_and_memory(tiny_checkpoint: Callable[..., Path]) -> None:
-    for layout in ("marigold_depth", "sharded"):
-        facts = read_facts(tiny_checkpoint(layout))
-        assert facts.parameters == {"unet": 51972, "vae": 24759}
-        assert facts.memory_bytes(torch.float16) == 2 * (51972 + 24759)
-
-
-def test_hashes_every_file(tiny_checkpoint: Callable[..., Path], tmp_path: Path) -> None:
-    folder = shutil.copytree(tiny_checkpoint("embedded"), tmp_path / "checkpoint")
-    before = read_facts(folder).sha256()
-    assert sorted(before) == [
-        "model_index.json",
-        "prompt_embedding.safetensors",
-        "scheduler/scheduler_config.json",
-        "unet/config.json",
-        "unet/diffusion_pytorch_model.fp16.safetensors",
-        "vae/config.json",
-        "vae/diffusion_pytorch_model.fp16.safetensors",
-    ]
-    weights = folder / "vae" / "diffusion_pytorch_model.fp16.safetensors"
-    content = bytearray(weights.read_bytes())
-    content[-1] ^= 1
-    weights.write_bytes(content)
-    changed = {name for name, digest in read_facts(folder).sha256().items() if digest != before[name]}
-    assert changed == {"vae/diffusion_pytorch_model.fp16.safetensors"}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from e2e_depth_ros.model.checkpoint.locate import PROMPT_FILE
 from e2e_depth_ros.model.checkpoint.prompt import prompt_embeddings
 from e2e_depth_ros.model.families.registry import read_facts
 from e2e_depth_ros.model.task import Task
+from helpers.broken import refused
 
 ROOT = Path(__file__).parents[3]
 
@@ -138,3 +139,18 @@ def test_refuses_a_text_encoder_that_was_cut_off(folder: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:-10])
     with pytest.raises(CheckpointError, match=r"text_encoder/model\.safetensors: expected a whole"):
         _empty(folder)
+
+
+def test_refuses_prompts_that_ask_for_all_memory(
+    tiny_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_checkpoint("embedded"), tmp_path / "checkpoint")
+    path = folder / "prompt_embedding.safetensors"
+    for embedding, message in (
+        (torch.zeros(1, 100_000, 12), r"shape \(1, 1\.\.1024, 12\), got \(1, 100000, 12\)"),
+        (torch.zeros(1, 0, 12), r"got \(1, 0, 12\)"),
+        (torch.full((1, 2, 12), 1e30), "values of up to 1e.30"),
+        (torch.zeros(1, 2, 12, dtype=torch.int32), "got I32"),
+    ):
+        save_file({"depth": embedding, "normals": embedding.clone()}, path)
+        refused(folder, f"prompt_embedding.*{message}")

@@ -26,6 +26,7 @@ def test_what_is_written_is_what_is_read(tiny_checkpoint: Callable[..., Path], t
     assert again.facts.tasks == original.facts.tasks
     assert again.facts.scheduler_config == original.facts.scheduler_config
     assert again.facts.processing_resolution == original.facts.processing_resolution
+    assert again.facts.upsampling == original.facts.upsampling == "guided"
     for name, tensor in original.model.state_dict().items():
         assert torch.equal(again.model.state_dict()[name], tensor), name  # fp16 as it was
     assert [path.name for path in written.parent.iterdir()] == ["written"]

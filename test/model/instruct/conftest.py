@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent))
-from ldm_tiny import LdmCheckpoint, make_ldm_checkpoint, write_tokenizer
-
 from e2e_depth_ros.model.instruct.conversion import Conversion, convert_checkpoint
+from helpers.ldm_tiny import LdmCheckpoint, make_ldm_checkpoint, write_tokenizer
 
 
 @dataclass(frozen=True)

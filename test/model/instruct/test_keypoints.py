@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from painting import blend, compressed, ellipse, noisy, scene
 
 from e2e_depth_ros.model.instruct.keypoints import keypoints_from_painting
 from e2e_depth_ros.model.instruct.paint import COLOURS
+from helpers.painting import blend, compressed, ellipse, noisy, scene
 
 SIZE = (192, 300)
 RADIUS = 192 * 10 / 256

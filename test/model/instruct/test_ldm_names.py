@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from ldm_reference import LdmUnet, LdmVae
 
 from e2e_depth_ros.core.errors import CheckpointError
 from e2e_depth_ros.model.instruct.ldm_names import (
@@ -15,6 +14,7 @@ from e2e_depth_ros.model.instruct.ldm_names import (
     vae_config,
     vae_namer,
 )
+from helpers.ldm_reference import LdmUnet, LdmVae
 
 
 def assert_all_named(tensors, namer, module):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from painting import blend, compressed, ellipse, noisy, overlap, scene
 
-from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.instruct.mask import mask_from_painting
-from e2e_depth_ros.model.instruct.paint import COLOURS, colour_named, find_paint
+from e2e_depth_ros.model.instruct.paint import COLOURS
+from helpers.painting import blend, compressed, ellipse, noisy, overlap, scene
 
 SIZE = (180, 260)
 WHERE = ellipse(SIZE, (90, 70), (60, 35)) | ellipse(SIZE, (200, 120), (25, 45))
@@ -99,15 +98,3 @@ def test_a_painting_of_something_else_is_told():
     image, other = scene(9), scene(10)
     mask = mask_from_painting(other, image, (255, 0, 0))
     assert mask.unexplained > 0.3 or mask.noise > 40
-
-
-def test_wrong_input_is_refused():
-    image = np.zeros((4, 6, 3))
-    with pytest.raises(InvalidInputError, match=r"\(4, 6, 3\) beside \(6, 4, 3\)"):
-        find_paint(image, image.transpose(1, 0, 2), (0, 0, 0), 0.5)
-    with pytest.raises(InvalidInputError, match="finite"):
-        find_paint(image * np.nan, image, (0, 0, 0), 0.5)
-    with pytest.raises(InvalidInputError, match="opacity"):
-        find_paint(image, image, (0, 0, 0), 0.0)
-    with pytest.raises(InvalidInputError, match=r"red, purple, .* got 'pink'"):
-        colour_named("pink")

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from known_weights import known_numbers, known_weights
-from ldm_tiny import make_ldm_checkpoint, write_tokenizer
 
 from e2e_depth_ros.model.instruct.ancestral import noise_levels
 from e2e_depth_ros.model.instruct.conversion import convert_checkpoint
 from e2e_depth_ros.model.instruct.network import SEGMENTATION, InstructNetwork
 from e2e_depth_ros.model.instruct.painter import Painter
+from helpers.known_weights import known_numbers, known_weights
+from helpers.ldm_tiny import make_ldm_checkpoint, write_tokenizer
 
 PUBLISHED = json.loads(Path(__file__).with_name("published_run.json").read_text(encoding="utf-8"))
 

@@ -24,8 +24,7 @@ from e2e_depth_ros.ros.declarations.depth_parameters import Parameters
 from e2e_depth_ros.ros.inputs.frame_view import FrameView
 from e2e_depth_ros.ros.messages.clouds import allocate_cloud
 from e2e_depth_ros.ros.messages.images import message_from_array
-
-from ..tf import import_tf2_ros
+from helpers.tf import import_tf2_ros
 
 tf2_ros = import_tf2_ros()
 

@@ -12,8 +12,7 @@ from e2e_depth_ros.ros.messages.clouds import allocate_cloud
 from e2e_depth_ros.ros.messages.images import message_from_array
 from e2e_depth_ros.ros.messages.refusal import RefusedMessageError
 from e2e_depth_ros.ros.telling.silence import Silence
-
-from .test_aligner import CAMERA, DEPTH_M, RELATIVE, SIZE, Robot
+from helpers.aligning import CAMERA, DEPTH_M, RELATIVE, SIZE, Robot
 
 NONE = "lost: no alignment yet: "
 

@@ -12,8 +12,7 @@ from std_msgs.msg import Header
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.ros.aligning import transforms
 from e2e_depth_ros.ros.aligning.transforms import TransformError, Transforms, pose_from_numbers
-
-from ..tf import import_tf2_ros
+from helpers.tf import import_tf2_ros
 
 tf2_ros = import_tf2_ros()
 

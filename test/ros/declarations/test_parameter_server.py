@@ -11,8 +11,7 @@ from rclpy.parameter import Parameter
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.ros.nodes.depth_node import DepthNode
-
-from ..conftest import ROOT
+from helpers.robot import ROOT
 
 
 @pytest.fixture

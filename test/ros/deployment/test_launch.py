@@ -4,7 +4,7 @@
 least every line runs; where ROS is installed, test_real_launch.py runs them.
 """
 
-import importlib.util
+import runpy
 import sys
 import types
 from pathlib import Path
@@ -50,10 +50,7 @@ def stand_in(name, **members):
 def load(path, monkeypatch, modules):
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
-    spec = importlib.util.spec_from_file_location(path.name.replace(".", "_"), path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return runpy.run_path(str(path))
 
 
 @pytest.fixture
@@ -87,8 +84,8 @@ def recorded(monkeypatch, tmp_path):
     modules["ament_index_python.packages"] = stand_in("ament_index_python.packages", **index)
 
     def run(name):
-        module = load(ROOT / "launch" / name, monkeypatch, modules)
-        *declared, last = module.generate_launch_description().args[0]
+        launch_file = load(ROOT / "launch" / name, monkeypatch, modules)
+        *declared, last = launch_file["generate_launch_description"]().args[0]
         assert kinds([last]) == ["OpaqueFunction"], "nothing starts before everything is checked"
 
         def start(environment=(), **given):

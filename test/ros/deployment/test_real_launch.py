@@ -20,8 +20,7 @@ import pytest
 import yaml
 
 from e2e_depth_ros.ros.deployment.middleware import image_environment, local_environment
-
-from ..conftest import ROOT, START_S
+from helpers.robot import ROOT, START_S
 
 if importlib.util.find_spec("launch_ros") is None:
     pytest.skip(

@@ -15,8 +15,7 @@ from sensor_msgs.msg import CompressedImage
 
 from e2e_depth_ros.ros.messages.images import depth_from_message, rgb_from_message
 from e2e_depth_ros.ros.messages.refusal import RefusedMessageError
-
-from ..depth_packers import OFFSET, SCALE, compressed_depth, inverse, pack
+from helpers.depth_packers import OFFSET, SCALE, compressed_depth, inverse, pack
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -16,10 +16,8 @@ from e2e_depth_ros.ros.messages.camera_info import camera_from_message
 from e2e_depth_ros.ros.messages.clouds import points_from_message
 from e2e_depth_ros.ros.messages.images import depth_from_message, rgb_from_message
 from e2e_depth_ros.ros.messages.refusal import RefusedMessageError
-
-from ..conftest import ROOT
-from ..driver_layouts import CAMERAS, CLOUDS, DEPTHS, IMAGES, NOT_CAMERAS
-from ..driver_messages import (
+from helpers.driver_layouts import CAMERAS, CLOUDS, DEPTHS, IMAGES, NOT_CAMERAS
+from helpers.driver_messages import (
     BLOCK,
     K,
     bent,
@@ -29,6 +27,7 @@ from ..driver_messages import (
     depth_message,
     image_message,
 )
+from helpers.robot import ROOT
 
 SIZE = (24, 40)
 # The poses of frames whose x is forward, y left and z up; and of optical ones.

@@ -16,8 +16,7 @@ from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from e2e_depth_ros.core.rectifier import Rectifier
 from e2e_depth_ros.ros.messages.camera_info import camera_from_message, message_from_camera
 from e2e_depth_ros.ros.messages.refusal import RefusedMessageError
-
-from ..fuzzing import EXAMPLES, fuzz
+from helpers.fuzzing import EXAMPLES, fuzz
 
 LARGEST = 64  # side of an image that is rectified here; a camera of any size is read
 

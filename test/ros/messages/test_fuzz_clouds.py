@@ -17,8 +17,7 @@ from sensor_msgs.msg import PointCloud2, PointField
 
 from e2e_depth_ros.ros.messages.clouds import points_from_message
 from e2e_depth_ros.ros.messages.refusal import RefusedMessageError
-
-from ..fuzzing import EXAMPLES, fuzz
+from helpers.fuzzing import EXAMPLES, fuzz
 
 SIZES = st.one_of(st.integers(0, 20), st.sampled_from([2**16, 2**24, 2**31 - 1, 2**31, 2**32 - 1]))
 NAMES = st.one_of(st.sampled_from(["x", "y", "z", "X", "rgb", "intensity", "x ", ""]), st.text(max_size=4))

@@ -16,9 +16,8 @@ from e2e_depth_ros.ros.declarations.image_parameters import ImageParameters
 from e2e_depth_ros.ros.inputs.image_reader import ImageReader
 from e2e_depth_ros.ros.messages.images import COLOR_ENCODINGS, depth_from_message, mask_from_message
 from e2e_depth_ros.ros.messages.refusal import RefusedMessageError
-
-from ..depth_packers import compressed_depth
-from ..fuzzing import UINT8, UINT32, WORDS, fuzz, mutated, spoiled
+from helpers.depth_packers import compressed_depth
+from helpers.fuzzing import UINT8, UINT32, WORDS, fuzz, mutated, spoiled
 
 PARAMETERS = ImageParameters(max_image_pixels=100_000)
 HEIGHT, WIDTH = 8, 10

@@ -19,13 +19,12 @@ from e2e_depth_ros.ros.messages.camera_info import camera_from_message
 from e2e_depth_ros.ros.messages.clouds import allocate_cloud, points_from_message
 from e2e_depth_ros.ros.messages.images import depth_from_message, message_from_array
 from e2e_depth_ros.ros.outputs.depth_outputs import METRIC_OUTPUTS, Output
-
-from ..conftest import NodeProcess, picture, set_parameter, until
+from helpers.robot import NodeProcess, picture, set_parameter, until
 
 SIZE = (48, 64)
 SCALE, SHIFT_M = 3.0, 1.0
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from e2e_depth_ros.alignment.result import AlignmentState
 from e2e_depth_ros.core.camera import Camera, DistortionModel
 from e2e_depth_ros.core.errors import KindError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap, farness_from_relative
+from e2e_depth_ros.core.upsampling import Outlines
 from e2e_depth_ros.model.estimator import Estimate
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.ros.declarations.depth_parameters import Parameters
@@ -39,9 +40,10 @@ RGB = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
 class KnownEstimator:
     tasks = frozenset(Task)
 
-    def __init__(self, kind=DepthKind.AFFINE_INVARIANT, doubt=None):
+    def __init__(self, kind=DepthKind.AFFINE_INVARIANT, doubt=None, outlines=None):
         self.kind = kind
         self.doubt = doubt
+        self.outlines = outlines
         self.asked = []
         self.forgot = 0
 
@@ -59,6 +61,7 @@ class KnownEstimator:
             {"encode": 0.001},
             3,
             depth_uncertainty=self.doubt,
+            outlines=self.outlines,
         )
 
 
@@ -154,6 +157,54 @@ def test_each_stage_is_timed():
     result = pipeline.process(*frame(), {Output.DEPTH, Output.POINTS})
     assert list(result.durations_s) == ["read", "rectify", "encode", "align", "depth/image_rect", "points"]
     assert all(seconds >= 0 for seconds in result.durations_s.values())
+
+
+BOX = np.where(((ROW > 8) & (ROW < 22) & (COLUMN > 14))[..., None], (160, 90, 40), (90, 95, 100))
+OUTLINES = Outlines(BOX.astype(np.uint8), 20)
+
+
+@pytest.mark.parametrize(
+    "wanted", [{Output.DEPTH, Output.RELATIVE}, {Output.RELATIVE}, {Output.DEPTH}, {Output.STATUS}]
+)
+def test_what_is_wanted_follows_outlines_after_the_alignment(wanted):
+    def process(outlines):
+        pipeline = Pipeline(KnownEstimator(outlines=outlines))
+        pipeline.sparse.depth.put(depth_samples())
+        return pipeline.process(*frame(), wanted)
+
+    smooth, sharp = process(None), process(OUTLINES)
+    assert "outlines" not in smooth.durations_s
+    stages = [name for name in sharp.durations_s if name in {"encode", "align", "outlines"}]
+    assert stages == ["encode", *(["align"] if wanted != {Output.RELATIVE} else []), "outlines"]
+    if smooth.alignment is not None:
+        assert sharp.alignment.scale == smooth.alignment.scale
+        assert sharp.alignment.shift_m == smooth.alignment.shift_m
+        assert sharp.alignment.samples_used == smooth.alignment.samples_used
+    if Output.RELATIVE in wanted:
+        expected = OUTLINES.followed_by(DepthMap(RELATIVE, np.ones(SIZE, bool), DepthKind.AFFINE_INVARIANT))
+        np.testing.assert_array_equal(depth_from_message(sharp.messages[Output.RELATIVE]), expected.values)
+        assert np.abs(expected.values - RELATIVE).max() > 0.01
+    if Output.DEPTH in wanted:
+        expected = OUTLINES.followed_by_metric(smooth.alignment.depth, DepthKind.AFFINE_INVARIANT)
+        np.testing.assert_array_equal(depth_from_message(sharp.messages[Output.DEPTH]), expected.values)
+        assert np.abs(expected.values - smooth.alignment.depth_m).max() > 0.01
+    if wanted == {Output.STATUS}:  # no map of it is published
+        np.testing.assert_array_equal(sharp.alignment.depth_m, smooth.alignment.depth_m)
+
+
+def test_what_rectification_leaves_empty_does_not_follow_outlines():
+    distorted = Camera(SIZE, CAMERA.intrinsics, DistortionModel.PLUMB_BOB, (0.4, 0.1, 0.0, 0.0, 0.0))
+    maps = []
+    for outlines in (None, OUTLINES):
+        pipeline = Pipeline(
+            KnownEstimator(outlines=outlines), Parameters(fixed_scale=SCALE, fixed_shift=SHIFT_M)
+        )
+        messages = pipeline.process(*frame(camera=distorted), {Output.RELATIVE, Output.DEPTH}).messages
+        maps.append(
+            [np.isfinite(depth_from_message(messages[one])) for one in (Output.RELATIVE, Output.DEPTH)]
+        )
+    assert 0.02 < 1 - maps[0][0].mean() < 0.5
+    np.testing.assert_array_equal(*maps)
 
 
 def test_a_measurement_serves_one_frame_and_holds_for_the_next():

@@ -7,32 +7,11 @@ import pytest
 
 pytest.importorskip("diagnostic_msgs", reason="ROS 2 is not installed")
 
-import numpy as np
-from sensor_msgs.msg import Image
-from std_msgs.msg import Header
 
-from e2e_depth_ros.core.camera import Camera
-from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
 from e2e_depth_ros.model.task import Task
-from e2e_depth_ros.ros.declarations.depth_parameters import Parameters
-from e2e_depth_ros.ros.declarations.topics import MaskOutput, Topic
-from e2e_depth_ros.ros.inputs.frame_view import FrameView
-from e2e_depth_ros.ros.outputs.depth_outputs import METRIC_OUTPUTS, OUTPUTS, Output, need_alignment, tasks_for
-from e2e_depth_ros.ros.outputs.products import Products
+from e2e_depth_ros.ros.outputs.depth_outputs import METRIC_OUTPUTS, Output, need_alignment, tasks_for
 
 SIZE = (4, 6)
-
-
-@pytest.mark.parametrize("topic", [topic for topics in OUTPUTS.values() for topic in topics], ids=str)
-def test_every_image_has_an_encoding_and_nothing_else_has_one(topic):
-    assert isinstance(topic, Topic)
-    assert bool(topic.content) == (topic.message_type is Image)
-    assert topic.meaning
-
-
-def test_an_output_is_found_by_its_name():
-    assert Output("points") is Output.POINTS
-    assert MaskOutput("mask/image") is MaskOutput.MASK
 
 
 def test_what_is_needed_is_no_more_than_what_is_asked_for():
@@ -43,27 +22,6 @@ def test_what_is_needed_is_no_more_than_what_is_asked_for():
         *(Output.DEPTH, Output.POINTS, Output.CONFIDENCE, Output.STATUS)
     ]
     assert {Output.DEPTH, Output.POINTS, Output.CONFIDENCE} == METRIC_OUTPUTS
-
-
-def test_images_have_the_encoding_and_the_header_of_their_declaration():
-    values = np.linspace(0, 1, 24, dtype=np.float32).reshape(SIZE)
-    valid = np.ones(SIZE, np.bool_)
-    view = FrameView(np.zeros((*SIZE, 3), np.uint8), Camera(SIZE, np.diag([5.0, 7.0, 1.0])))
-    products = Products(
-        Header(frame_id="camera"),
-        view,
-        relative=DepthMap(values, valid, DepthKind.AFFINE_INVARIANT),
-        normals=NormalMap(np.zeros((*SIZE, 3), np.float32), valid),
-    )
-    for output, channels in ((Output.RELATIVE, 4), (Output.COLOR, 3), (Output.NORMALS, 12)):
-        message = output.message(products, Parameters())
-        assert (message.encoding, message.step, message.header) == (
-            output.content,
-            channels * SIZE[1],
-            products.header,
-        )
-    for output in METRIC_OUTPUTS | {Output.STATUS}:
-        assert output.message(products, Parameters()) is None
 
 
 def test_the_node_is_there_before_torch():

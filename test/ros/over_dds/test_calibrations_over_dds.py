@@ -11,8 +11,7 @@ from std_msgs.msg import Header
 from e2e_depth_ros.ros.messages.images import message_from_array
 from e2e_depth_ros.ros.messages.stamps import stamp_ns
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
-
-from ..conftest import NodeProcess, picture, until
+from helpers.robot import NodeProcess, picture, until
 
 SIZE = (48, 64)
 K = [60.0, 0.0, 30.0, 0.0, 62.0, 25.0, 0.0, 0.0, 1.0]
@@ -57,7 +56,7 @@ UNUSABLE = {
     "K of the sensor beside the size of the image": ({"k": SENSORS, "binning_x": 2, "binning_y": 2}, "doubt"),
 }
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
 
 @pytest.fixture(scope="module")

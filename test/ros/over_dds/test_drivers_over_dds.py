@@ -15,10 +15,9 @@ from std_srvs.srv import Trigger
 from e2e_depth_ros.ros.messages.images import depth_from_message
 from e2e_depth_ros.ros.messages.stamps import stamp_ns
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
-
-from ..conftest import NodeProcess, set_parameter, until
-from ..driver_layouts import CAMERAS, CLOUDS, DEPTHS, IMAGES
-from ..driver_messages import K, blocks, camera_message, cloud_message, depth_message, image_message
+from helpers.driver_layouts import CAMERAS, CLOUDS, DEPTHS, IMAGES
+from helpers.driver_messages import K, blocks, camera_message, cloud_message, depth_message, image_message
+from helpers.robot import NodeProcess, set_parameter, until
 
 SIZE = (48, 64)
 NEAR_M, FAR_M = 2.0, 4.6
@@ -34,7 +33,7 @@ LATCHED = QoSProfile(
 BODY_EXTRINSICS = [0.0, -0.1, 0.0, 0.5, -0.5, 0.5, 0.5]
 OPTICAL_EXTRINSICS = [0.0, -0.1, 0.0, 0.0, 0.0, 0.0, 1.0]
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
 
 class RobotOf(NamedTuple):

@@ -17,8 +17,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
-
-from ..conftest import NodeProcess
+from helpers.robot import NodeProcess
 
 STRESS = bool(os.environ.get("E2E_DEPTH_STRESS"))
 CYCLES = 200 if STRESS else 6

@@ -25,9 +25,9 @@ from e2e_depth_ros.ros.messages.images import depth_from_message, message_from_a
 from e2e_depth_ros.ros.messages.refusal import RefusedMessageError
 from e2e_depth_ros.ros.messages.stamps import stamp_ns
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
+from helpers.fuzzing import EXAMPLES, fuzz, mutated, spoiled
+from helpers.robot import NodeProcess, picture, until
 
-from ..conftest import NodeProcess, picture, until
-from ..fuzzing import EXAMPLES, fuzz, mutated, spoiled
 from ..messages.test_fuzz_camera_info import MUTATIONS as CAMERA_MUTATIONS
 from ..messages.test_fuzz_camera_info import camera_info
 from ..messages.test_fuzz_camera_info import mutate as mutate_camera
@@ -44,7 +44,7 @@ MOST_LATE = 0.1  # of what comes beside an image: when its frame is done already
 GAP_S = 0.004
 DEPTH_ENCODINGS = {"16UC1", "mono16", "32FC1"}
 
-pytestmark = [pytest.mark.timeout(4 * 3600 if IS_STRESS else 600), pytest.mark.stress]
+pytestmark = [pytest.mark.timeout(4 * 3600 if IS_STRESS else 600), pytest.mark.stress, pytest.mark.in_order]
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,9 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 from sensor_msgs.msg import PointCloud2, PointField
 
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
+from helpers.robot import NodeProcess
 
-from ..conftest import NodeProcess
-
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,10 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from e2e_depth_ros.ros.messages.images import depth_from_message, message_from_array
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
+from helpers.depth_packers import compressed_depth
+from helpers.robot import NodeProcess, picture
 
-from ..conftest import NodeProcess, picture
-from ..depth_packers import compressed_depth
-
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
 SIZE = 48, 64
 

@@ -14,10 +14,9 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from safetensors.torch import load_file, save_file
 
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
+from helpers.robot import NodeProcess, set_parameter
 
-from ..conftest import NodeProcess, set_parameter
-
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
 PLAIN = {"denoising_steps": 0, "ensemble_size": 1, "latent_carry": 0.0}
 SETTINGS = {

@@ -15,13 +15,12 @@ from e2e_depth_ros.ros.messages.clouds import points_from_message
 from e2e_depth_ros.ros.messages.images import depth_from_message, mask_from_message, message_from_array
 from e2e_depth_ros.ros.messages.stamps import stamp_ns
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
-
-from ..conftest import NodeProcess, set_parameter, until
+from helpers.robot import NodeProcess, set_parameter, until
 
 SIZE = (48, 64)
 PERIOD_S = 2.0
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.in_order]
 
 
 @pytest.fixture(scope="module")

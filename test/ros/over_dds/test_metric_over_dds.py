@@ -23,9 +23,8 @@ from e2e_depth_ros.ros.messages.clouds import points_from_message
 from e2e_depth_ros.ros.messages.images import depth_from_message, message_from_array
 from e2e_depth_ros.ros.outputs.depth_outputs import METRIC_OUTPUTS, Output
 from e2e_depth_ros.training.shards import read_shard
-
-from .. import sensor_process
-from ..conftest import ROOT, NodeProcess, set_parameter, until
+from helpers import sensor_process
+from helpers.robot import ROOT, NodeProcess, set_parameter, until
 
 SIZE = (120, 160)
 SCALE, SHIFT_M = 6.0, 1.5
@@ -34,7 +33,7 @@ HOLD_S = 1.2
 # The LiDAR sits 10 cm behind the camera; its x is forward, y left, z up.
 EXTRINSICS = [0.0, 0.0, -0.1, 0.5, -0.5, 0.5, 0.5]
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
 
 class SensorProcess:

@@ -17,8 +17,7 @@ from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.ros.messages.camera_info import message_from_camera
 from e2e_depth_ros.ros.messages.images import depth_from_message, message_from_array
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
-
-from ..conftest import NodeProcess, picture
+from helpers.robot import NodeProcess, picture
 
 STRESS = bool(os.environ.get("E2E_DEPTH_STRESS"))
 DURATION_S = float(os.environ.get("E2E_DEPTH_SOAK_S", "3600" if STRESS else "15"))

@@ -24,9 +24,8 @@ from e2e_depth_ros.ros.messages.camera_info import message_from_camera
 from e2e_depth_ros.ros.messages.clouds import allocate_cloud
 from e2e_depth_ros.ros.messages.images import depth_from_message
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
-
-from ..conftest import NodeProcess, set_parameter, until
-from ..tf import import_tf2_ros, python_path
+from helpers.robot import NodeProcess, set_parameter, until
+from helpers.tf import import_tf2_ros, python_path
 
 tf2_ros = import_tf2_ros()
 
@@ -34,7 +33,7 @@ SIZE = (48, 64)
 SCALE, SHIFT_M = 3.0, 1.0
 FRAME_NS = 33_333_333
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
 
 @pytest.fixture(scope="module")

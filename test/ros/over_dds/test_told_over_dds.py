@@ -25,8 +25,7 @@ from e2e_depth_ros.ros.messages.camera_info import message_from_camera
 from e2e_depth_ros.ros.messages.clouds import allocate_cloud
 from e2e_depth_ros.ros.messages.images import message_from_array
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
-
-from ..conftest import ROOT, NodeProcess, picture, set_parameter, until
+from helpers.robot import ROOT, NodeProcess, picture, set_parameter, until
 
 SIZE = (48, 64)
 CAMERA = Camera(SIZE, np.array([[60.0, 0, 30], [0, 62, 25], [0, 0, 1]]))
@@ -37,7 +36,7 @@ TOPICS = {
     "sparse_depth": ("/told/depth", Image),
 }
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
-from ..conftest import ROOT, START_S, NodeProcess, until
+from helpers.robot import ROOT, START_S, NodeProcess, until
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.in_order]
 
 # A message of 200 MB waits, and there is memory for two copies of it; rclpy makes three.
 STARVED = """

@@ -7,15 +7,12 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.context import Context
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image, LaserScan, PointCloud2
 
 from e2e_depth_ros.ros.telling.ear import Ear, incompatibility, type_name
-from e2e_depth_ros.ros.telling.surroundings import Surroundings
-
-from ..conftest import until
+from helpers.robot import until
 
 BEST_EFFORT = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 RELIABLE = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.RELIABLE)
@@ -154,31 +151,3 @@ def test_compatibility_is_that_of_dds(offered, asked, is_heard):
 
     assert (incompatibility(offered, asked) == "") is is_heard
     assert (qos_check_compatible(offered, asked)[0] != QoSCompatibility.ERROR) is is_heard
-
-
-def test_surroundings_tell_faults_and_namesakes(context, node, driver):
-    surroundings = Surroundings(node)
-    surroundings.ear("image", "/scene", Image, RELIABLE).hears()
-    surroundings.ear("sparse_points", "/scan", PointCloud2, RELIABLE)
-    surroundings.ear("sparse_depth", "/nothing", Image, RELIABLE)
-
-    def status():
-        surroundings.look()
-        status = surroundings.status("front/listener")
-        return status.level, status.message, {entry.key: entry.value for entry in status.values}
-
-    level, message, values = status()
-    assert (level, message) == (DiagnosticStatus.OK, "silent: sparse_points, sparse_depth")
-    assert values["image"] == "1 messages on /scene"
-    assert values["sparse_depth"] == "no sparse_depth on /nothing: it has no publisher"
-    driver.create_publisher(LaserScan, "/scan", RELIABLE)
-    assert until(lambda: "LaserScan, expected sensor_msgs/msg/PointCloud2" in status()[1], 20, wait)
-    assert status()[0] == DiagnosticStatus.WARN
-    assert surroundings.silence("sparse_points").startswith("no sparse_points on /scan: /front/camera/driver")
-    namesake = rclpy.create_node("listener", namespace="/front", context=context)
-    assert until(lambda: "2 nodes are named /front/listener" in status()[1], 20, wait)
-    namesake.destroy_node()
-    assert until(lambda: "named" not in status()[1], 60, wait)
-    surroundings.forget_inputs()
-    assert status()[:2] == (DiagnosticStatus.OK, "not active: no inputs")
-    assert not surroundings.silences

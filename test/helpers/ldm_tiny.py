@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +10,7 @@ import torch
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
-sys.path.insert(0, str(Path(__file__).parent))
-from ldm_reference import LdmUnet, LdmVae
+from helpers.ldm_reference import LdmUnet, LdmVae
 
 WIDTH = 128  # of the text encoder: two heads of 64
 

@@ -102,7 +102,7 @@ _LAYOUTS = {
     "fp16": _Layout(index=_DEPTH, variant="fp16"),
     "sharded": _Layout(index=_DEPTH, shard_size="40KB"),
     "embedded": _Layout(
-        index={**_DEPTH, "tasks": ["depth", "normals"]},
+        index={**_DEPTH, "tasks": ["depth", "normals"], "upsampling": "guided"},
         scheduler={**_DDIM, "timestep_spacing": "trailing", "set_alpha_to_one": True},
         latent_channels=8,
         vae_blocks=3,

@@ -1,15 +1,12 @@
 """Depth images packed as compressed_depth_image_transport packs them, written from its description."""
 
 import struct
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "core"))
-from rvl_packer import pack_rvl
+from helpers.rvl_packer import pack_rvl
 
 DEPTH_MAX_M, DEPTH_QUANTIZATION = 10.0, 100.0  # the transport's defaults
 SCALE = DEPTH_QUANTIZATION * (DEPTH_QUANTIZATION + 1)

@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
-from ..conftest import NodeProcess
+from helpers.robot import NodeProcess
 
 pytestmark = pytest.mark.timeout(300)
 

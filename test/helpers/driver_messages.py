@@ -4,7 +4,7 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
-from .driver_layouts import CameraLayout, CloudLayout, DepthLayout, ImageLayout
+from helpers.driver_layouts import CameraLayout, CloudLayout, DepthLayout, ImageLayout
 
 DATATYPES = {"u1": PointField.UINT8, "u2": PointField.UINT16, "u4": PointField.UINT32}
 DATATYPES |= {"f4": PointField.FLOAT32, "f8": PointField.FLOAT64}

@@ -17,8 +17,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
-
-from ..conftest import ROOT, NodeProcess, until
+from helpers.robot import ROOT, NodeProcess, until
 
 pytestmark = pytest.mark.timeout(900)
 

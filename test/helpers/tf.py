@@ -12,11 +12,8 @@ def import_tf2_ros():
     try:
         return importlib.import_module("tf2_ros")
     except ImportError:
-        sys.path.insert(0, _STAND_IN)
-        try:
-            return importlib.import_module("tf2_ros")
-        finally:
-            sys.path.remove(_STAND_IN)
+        sys.modules["tf2_ros"] = importlib.import_module("helpers.stand_in.tf2_ros")
+        return sys.modules["tf2_ros"]
 
 
 def python_path():

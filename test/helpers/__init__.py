@@ -1,0 +1,1 @@
+"""What several test files share; pyproject.toml puts its folder on the path of pytest."""
