@@ -6,7 +6,6 @@ the batches it would have seen.
 
 from __future__ import annotations
 
-import glob
 import signal
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
@@ -25,7 +24,7 @@ from e2e_depth_ros.training.augmentation import View, augment
 from e2e_depth_ros.training.folders import FolderViews
 from e2e_depth_ros.training.hypersim import HypersimViews
 from e2e_depth_ros.training.recipe import AugmentationRecipe, DataRecipe, SourceRecipe
-from e2e_depth_ros.training.shards import Sample, read_shard
+from e2e_depth_ros.training.shards import Sample, glob_shards, read_shard
 from e2e_depth_ros.training.virtual_kitti import VirtualKittiViews
 
 
@@ -128,11 +127,7 @@ class Source:
 
     def new_views(self) -> Iterator[list[StoredView]]:
         """Yield the views of each shard that was not there before, of a source of shards."""
-        paths = sorted(
-            Path(path)
-            for path in glob.glob(self._recipe.shards, recursive=True)  # noqa: PTH207 (may be absolute)
-        )
-        for path in paths:
+        for path in glob_shards(self._recipe.shards):
             taken = sum(self.contents.values())
             if path in self._read or (self._recipe.limit and taken >= self._recipe.limit):
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -66,7 +66,13 @@ class TrainingResult:
     is_main: bool = True
 
 
-def train(recipe: Recipe, output: Path, *, resume: bool = False) -> TrainingResult:
+def train(
+    recipe: Recipe,
+    output: Path,
+    *,
+    resume: bool = False,
+    after_checkpoint: Callable[[int], object] | None = None,
+) -> TrainingResult:
     """Train a network as the recipe says.
 
     The output folder gets `recipe.yaml`, `log.jsonl`, `state.safetensors` (to resume from),
@@ -79,6 +85,8 @@ def train(recipe: Recipe, output: Path, *, resume: bool = False) -> TrainingResu
         resume: Go on from the state in the folder. With the same recipe and shards the weights become
             bit for bit those of an uninterrupted run on the same CPU. The recipe may have changed in what
             is not the network, say to prolong the training.
+        after_checkpoint: Called with the number of steps once all of these files are written, by the main
+            process: to bring them to safety, say. Its time does not count as training.
 
     Returns:
         How it ended. SIGINT and SIGTERM end it after the current step, with everything saved.
@@ -101,7 +109,7 @@ def train(recipe: Recipe, output: Path, *, resume: bool = False) -> TrainingResu
             else f"expected a folder without a training, found one in {output}: resume it or choose another"
         )
     output.mkdir(parents=True, exist_ok=True)
-    return Trainer(recipe, output, resume=resume).run()
+    return Trainer(recipe, output, resume=resume, after_checkpoint=after_checkpoint).run()
 
 
 class Trainer:
@@ -111,11 +119,20 @@ class Trainer:
         recipe: All of the training.
         output: Existing folder.
         resume: Go on from the state in it.
+        after_checkpoint: Called with the number of steps.
     """
 
-    def __init__(self, recipe: Recipe, output: Path, *, resume: bool) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        output: Path,
+        *,
+        resume: bool,
+        after_checkpoint: Callable[[int], object] | None = None,
+    ) -> None:
         self.recipe = recipe
         self.output = output
+        self.after_checkpoint = after_checkpoint
         if recipe.run.threads:
             torch.set_num_threads(recipe.run.threads)
         self.processes = join_processes(recipe.run)
@@ -294,6 +311,8 @@ class Trainer:
             views, predicted = zip(*shown, strict=True)
             write_samples(self.output / "samples.png", views, predicted)
         write_curves(self.output / "curves.png", self.output / LOG)
+        if self.after_checkpoint:
+            self.after_checkpoint(self.progress.step)
         return checkpoint
 
     def _validate(self) -> list[tuple[View, Predicted]]:

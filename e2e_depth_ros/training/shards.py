@@ -7,6 +7,7 @@ about 30 kB at 144 x 192.
 
 from __future__ import annotations
 
+import glob
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -229,6 +230,11 @@ def find_shards(folder: Path) -> list[Path]:
     if not paths:
         raise InvalidInputError(f"expected shards (*.npz) in {folder}, found none")
     return paths
+
+
+def glob_shards(pattern: str) -> list[Path]:
+    """Return the shards that a recipe's glob names, by path; `**` is any depth of folders."""
+    return sorted(Path(path) for path in glob.glob(pattern, recursive=True))  # noqa: PTH207 - may be absolute
 
 
 def code_from_depth(depth_m: NDArray[np.float32]) -> NDArray[np.uint16]:

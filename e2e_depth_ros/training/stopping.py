@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 class StopRequest:
     """Within, SIGINT and SIGTERM are only noted; afterwards they do what they did before.
 
-    A second SIGINT does at once what it did before: whoever insists gets out. Outside of the main thread,
-    where Python allows no handlers, nothing is noted.
+    A second SIGINT does at once what it did before: whoever insists gets out. A second SIGTERM does not, for
+    `timeout` sends two: to the process and to its group. Outside of the main thread, where Python allows no
+    handlers, nothing is noted.
     """
 
     def __init__(self) -> None:
@@ -37,4 +38,5 @@ class StopRequest:
 
     def _note(self, number: int, _: FrameType | None) -> None:
         self.reason = signal.Signals(number).name
-        signal.signal(number, self._previous[signal.Signals(number)])  # type: ignore[arg-type]
+        if number == signal.SIGINT:
+            signal.signal(number, self._previous[signal.SIGINT])  # type: ignore[arg-type]

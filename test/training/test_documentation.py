@@ -32,6 +32,16 @@ def test_starts_and_tasks_are_the_recipes(row):
     assert all(16 % count == 0 for count in (1, 2, 4, 8, 16))
 
 
+def test_recipe_by_the_clock_is_as_told():
+    section = TEXT.partition("## On a GPU for some minutes")[2].partition("\n## ")[0]
+    assert "`embedded_gpu.yaml` has both: ten minutes from the embedded checkpoint" in section.replace(
+        "\n", " "
+    )
+    recipe = read_recipe(RECIPES / "embedded_gpu.yaml")
+    assert (round(recipe.optimiser.minutes), recipe.data.resident) == (10, True)
+    assert recipe.model.start == "embedded"
+
+
 def test_extras_exist():
     extras = set(re.findall(r'^ {8}"(\w+)": ', (ROOT / "setup.py").read_text(encoding="utf-8"), re.MULTILINE))
     asked = re.search(r'pip install "\.\[([\w,]+)\]"', TEXT).group(1).split(",")

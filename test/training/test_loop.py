@@ -187,6 +187,23 @@ def test_writes_what_it_promises(tmp_path, shards):
     assert entries[-1]["validation"]["validation"]["images"] == 4
 
 
+def test_tells_when_a_checkpoint_is_written(tmp_path, shards):
+    recipe = small_recipe(shards, steps=3)
+    recipe = dataclasses.replace(recipe, run=dataclasses.replace(recipe.run, checkpoint_minutes=0.0))
+    told = []
+
+    def after_checkpoint(step):
+        entries = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
+        assert entries[-1]["step"] == step
+        assert "validation" in entries[-1]
+        assert (tmp_path / STATE).exists()
+        assert (tmp_path / "curves.png").exists()
+        told.append((step, (tmp_path / "checkpoint" / "model_index.json").exists()))
+
+    train(recipe, tmp_path, after_checkpoint=after_checkpoint)
+    assert told == [(1, True), (2, True), (3, True)]
+
+
 def test_log_of_a_resumed_run_has_each_step_once(tmp_path, shards, monkeypatch):
     recipe = small_recipe(shards)
     with monkeypatch.context() as context:

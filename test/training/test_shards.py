@@ -8,7 +8,14 @@ import pytest
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.training import shards
-from e2e_depth_ros.training.shards import Sample, ShardError, find_shards, read_shard, write_shard
+from e2e_depth_ros.training.shards import (
+    Sample,
+    ShardError,
+    find_shards,
+    glob_shards,
+    read_shard,
+    write_shard,
+)
 
 
 def make_sample(scene: int = 7, kind: str = "street", size: tuple[int, int] = (20, 34)) -> Sample:
@@ -140,6 +147,19 @@ def test_find_shards_sorts_and_names_an_empty_folder(tmp_path: Path) -> None:
     for name in ("b.npz", "a.npz", ".a.npz.12"):
         (tmp_path / name).touch()
     assert [path.name for path in find_shards(tmp_path)] == ["a.npz", "b.npz"]
+
+
+def test_glob_reaches_folders_below_and_sorts(tmp_path: Path) -> None:
+    for name in ("b/deep/er/2.npz", "b/1.npz", "a/3.npz", "a/note.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = glob_shards(str(tmp_path / "**" / "*.npz"))
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == [
+        "a/3.npz",
+        "b/1.npz",
+        "b/deep/er/2.npz",
+    ]
+    assert glob_shards(str(tmp_path / "c" / "*.npz")) == []
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,26 @@ def test_embedded_recipe_is_valid():
     assert recipe.loss.depth.target == "quantiles"
 
 
+def test_embedded_recipe_for_a_gpu_lasts_by_the_clock():
+    recipe = read_recipe(RECIPES / "embedded_gpu.yaml")
+    assert (recipe.model.start, recipe.run.precision, recipe.run.compiled) == ("embedded", "bfloat16", False)
+    assert (recipe.optimiser.minutes, recipe.run.checkpoint_minutes) == (10.2, 4)
+    assert recipe.data.resident
+    assert recipe.data.watch_seconds > 0
+    assert [source.shards for source in recipe.data.train] == [
+        "renders/blender/**/*.npz",
+        "renders/ray_caster/**/*.npz",
+    ]
+    # What the embedded checkpoint is trained for, at the sizes that its autoencoder can see.
+    embedded = read_recipe(RECIPES / "embedded.yaml")
+    assert recipe.model.processing_resolution == embedded.model.processing_resolution
+    recipe.check_sizes(embedded.model.autoencoder.down_factor)
+    # Thousandths of the time: warm-up, the full rate, down to a hundredth.
+    assert learning_rate(19, recipe.optimiser) == pytest.approx(8e-4)
+    assert learning_rate(349, recipe.optimiser) == pytest.approx(8e-4)
+    assert learning_rate(999, recipe.optimiser) == pytest.approx(8e-6)
+
+
 @pytest.mark.parametrize(
     ("name", "hub_id", "tasks"),
     [
