@@ -59,7 +59,7 @@ class ImageParameters:
     )
     num_threads: int = parameter(
         0,
-        "CPU threads of the network; 0 leaves one core to the messages.",
+        "CPU threads of the network; 0 leaves one core for the messages.",
         changes=Changes.UNCONFIGURED,
         bounds=(0, 256),
     )
@@ -76,8 +76,8 @@ class ImageParameters:
     )
     significant_bits: int = parameter(
         0,
-        "How many of 16 bits the samples of mono16, bayer_*16, rgb16 and their kin use, counted from the"
-        " lowest: 12 where white is 4095. 0: find out from the first frames.",
+        "How many of the 16 bits, from the lowest, mono16, bayer_*16, rgb16 and similar images use: 12 if"
+        " white is 4095. 0 finds out from the first frames.",
         bounds=(0, 16),
     )
     max_image_age: float = parameter(
