@@ -53,7 +53,7 @@ def test_parameters_and_topics_of_metric_depth_are_the_nodes():
 def test_sampling_of_checkpoints_is_chosen_as_they_say():
     from e2e_depth_ros.cli.main import build_parser
 
-    text = CHECKPOINTS.partition("How, is chosen by")[2].partition("\n\n")[0]
+    text = CHECKPOINTS.partition("start from noise.")[2].partition("\n\n")[0]
     options = re.findall(r"`(--[a-z-]+)`", text)
     assert len(options) == 4
     values = [word for option in options for word in (option, "1")]
