@@ -1,7 +1,7 @@
 """The depth node's parameters, declared once.
 
-From this declaration come the descriptors that ROS tools show, the checks, the typed struct that the node
-reads, and what `deployment.declaration_docs` writes.
+This declaration yields the descriptors that ROS tools show, the checks, the typed struct that the node reads,
+and what `deployment.declaration_docs` writes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The parameters that say how a network samples that starts from noise; see `declaration`."""
+"""The parameters that control how a network that starts from noise samples; see `declaration`."""
 
 from __future__ import annotations
 
