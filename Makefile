@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
 COLCON := $(VENV)/.colcon
+SPHINX := $(VENV)/.sphinx
 # A sourced ROS distribution brings its own ROS.
 comma := ,
 # The source archive of the robot's package comes without them, and checks without what needs them.
@@ -27,7 +28,7 @@ JOBS ?= 2
 # Of `make matrix`, all by default, or say CELLS="3.10 3.12-jazzy": see test/matrix.py.
 CELLS ?=
 
-.PHONY: help install demo pictures renderer test matrix lint format colcon clean
+.PHONY: help install demo pictures renderer test matrix lint format docs colcon clean
 
 help:
 	@echo "make demo    the whole system on real frames: pictures, cloud and table in demo_out/"
@@ -36,6 +37,7 @@ help:
 	@echo "make test    format, lint, types and tests"
 	@echo "make matrix  the tests under each Python, ROS and set of versions, each in an environment of its own"
 	@echo "make lint    the same without the tests;  make format  applies what can be applied"
+	@echo "make docs    the documentation as a site, in build/docs; warnings are errors"
 	@echo "make colcon  builds and tests as a ROS package, in build/ and install/"
 	@echo "make clean   removes what the others made, .venv too"
 
@@ -98,6 +100,14 @@ matrix: $(INSTALLED)
 	@$(BIN)/uv --version || { echo "Set-up: uv"; $(PIP_INSTALL) uv==0.13.9; }
 	$(BIN)/python test/matrix.py --uv $(BIN)/uv --torch "$(TORCH)" --cells "$(CELLS)" \
 	  -- --numprocesses $(JOBS) --dist loadfile
+
+$(SPHINX): $(INSTALLED) requirements-docs.txt
+	@echo "Set-up: Sphinx"
+	$(PIP_INSTALL) --requirement requirements-docs.txt
+	@touch $@
+
+docs: $(SPHINX)
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env docs build/docs
 
 $(COLCON): $(INSTALLED)
 	@echo "Set-up: colcon"

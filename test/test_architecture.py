@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import graphlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -161,6 +162,17 @@ def test_rooms_look_only_down() -> None:
             if parts[0] == PACKAGE and len(parts) > 1 and parts[1] not in allowed:
                 wrong.append(at(path, found))
     assert not wrong
+
+
+def test_the_page_of_the_architecture_tells_who_looks_where() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("| room | does | imports |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", table, re.MULTILINE)
+    told = {room: set(re.findall(r"`(\w+)`", rooms)) for room, rooms in rows}
+    told["cli"] = set(MAY_LOOK_INTO) - {"cli"}  # "all of them"
+    assert told == {room: allowed - {room} for room, allowed in MAY_LOOK_INTO.items()}
+    folders = page.partition("- `ros` follows the data")[2].partition("\n- ")[0]
+    assert tuple(re.findall(r"`ros/(\w+)`", folders)) == ROS_FOLDERS
 
 
 def test_folders_of_ros_look_only_down_and_stay_small() -> None:

@@ -13,7 +13,7 @@ from e2e_depth_ros.alignment.verdict import FitCase
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = sorted([*DOCS.glob("*.md"), *ROOT.glob("examples/*/*.md")])
+PAGES = sorted([*DOCS.glob("*.md"), *ROOT.glob("examples/*/*.md"), ROOT / "CONTRIBUTING.md"])
 CHECKPOINTS = (DOCS / "checkpoints.md").read_text(encoding="utf-8")
 METRIC_DEPTH = (DOCS / "metric_depth.md").read_text(encoding="utf-8")
 

@@ -9,28 +9,37 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.cli.main import SUBCOMMANDS
-from e2e_depth_ros.ros.deployment.declaration_docs import outputs_markdown, parameters_markdown
+from e2e_depth_ros.ros.deployment.declaration_docs import (
+    STRUCTS,
+    brief_markdown,
+    outputs_markdown,
+    parameters_markdown,
+)
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_parameter_table_is_the_declaration():
-    """Else replace it: `python -m e2e_depth_ros.ros.deployment.declaration_docs depth markdown`."""
-    table = re.search(r"<!-- parameters -->\n(.*?)<!-- /parameters -->", README, re.DOTALL).group(1)
-    assert table.strip() == parameters_markdown("depth").strip()
+@pytest.mark.parametrize(("node", "page"), [("depth", "README.md"), ("mask", "docs/masks.md")])
+def test_brief_tables_of_parameters_are_the_declarations(node, page):
+    """Else replace it: `python -m e2e_depth_ros.ros.deployment.declaration_docs NODE brief`."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    table = re.search(r"<!-- parameters -->\n(.*?)<!-- /parameters -->", text, re.DOTALL).group(1)
+    assert table == brief_markdown(node)
+
+
+@pytest.mark.parametrize("node", STRUCTS)
+def test_tables_of_all_parameters_are_the_declarations(node):
+    """Else replace it: `python -m e2e_depth_ros.ros.deployment.declaration_docs NODE markdown`."""
+    page = (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8")
+    table = re.search(rf"<!-- {node} -->\n(.*?)<!-- /{node} -->", page, re.DOTALL).group(1)
+    assert table == parameters_markdown(node)
 
 
 def test_table_of_topics_holds_the_outputs_as_they_are_declared():
     """Else replace its rows: `python -m e2e_depth_ros.ros.deployment.declaration_docs depth outputs`."""
     rows = [row for row in README.splitlines(keepends=True) if row.startswith("| out | `")]
     assert "".join(row for row in rows if "`/diagnostics`" not in row) == outputs_markdown("depth")
-
-
-def test_parameter_table_of_masks_is_the_declaration():
-    text = (ROOT / "docs" / "masks.md").read_text(encoding="utf-8")
-    table = re.search(r"<!-- parameters -->\n(.*?)<!-- /parameters -->", text, re.DOTALL).group(1)
-    assert table.strip() == parameters_markdown("mask").strip()
 
 
 def test_every_command_is_listed():

@@ -34,7 +34,7 @@ COMMANDS = {
 
 
 def test_there_are_workflows():
-    assert {"ci/lint", "ci/package", "ci/python", "ci/ros", "ci/sros2"} <= JOBS.keys()
+    assert {"ci/lint", "ci/docs", "ci/package", "ci/python", "ci/ros", "ci/sros2"} <= JOBS.keys()
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)

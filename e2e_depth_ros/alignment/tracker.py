@@ -58,13 +58,14 @@ class AlignmentTracker:
         Args:
             relative: The network's output for the frame, at the native size.
             stamp_ns: Time of the frame.
-            samples: Measurements new since the last frame, in this frame's pixels; None if there are none.
-            late: Measurements of earlier frames that became usable since the last; they are fitted to those
-                frames, and what they tell is carried on to this one.
-            absence: Why there are none, or why the newest are empty, for the reason of the state.
+            samples: Measurements that are new since the last frame, in this frame's pixels; None if there are
+                none.
+            late: Measurements of earlier frames that became usable since the last frame. They are fitted to
+                their own frames, and the result is carried on to this one.
+            absence: Why there are no samples, or why the newest are empty; part of the state's reason.
 
         Returns:
-            Metric depth, if the state is not lost, and the state with its reason.
+            Metric depth, unless the state is lost, and the state with its reason.
         """
         with one_thread():
             return self._updated(relative, stamp_ns, samples, late, absence)
@@ -91,10 +92,10 @@ class AlignmentTracker:
         return self._result(relative, stamp_ns, fitted, absence)
 
     def _caught_up(self, late: LateSamples) -> FittedSamples | None:
-        """Take in samples of an earlier frame as if they had come in time; the track stays at the last frame.
+        """Take in samples of an earlier frame as if they had been on time; the track stays at the last frame.
 
         Returns:
-            The fit to them; None where that frame is of another time.
+            The fit to them; None if they don't belong to the current track.
         """
         track, measured = self._track, self._measured
         if not late.relative.valid.any():

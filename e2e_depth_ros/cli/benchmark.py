@@ -60,7 +60,7 @@ def add_parser(subparsers: Any) -> None:
         type=float,
         metavar="S",
         default=5.0,
-        help="seconds from the begin of a mask to the next (default: %(default)g)",
+        help="seconds from the start of one mask to the start of the next (default: %(default)g)",
     )
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write the numbers there too; - for stdout alone"

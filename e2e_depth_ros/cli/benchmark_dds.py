@@ -76,7 +76,7 @@ class MaskLoad:
 
     Attributes:
         model: Its checkpoint.
-        period_s: Seconds from the begin of a mask to the next.
+        period_s: Seconds from the start of one mask to the start of the next.
     """
 
     model: str

@@ -38,7 +38,7 @@ def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="DIR",
-        help="for scores, report.json and gallery.jpg; the same command goes on where it was interrupted",
+        help="for scores, report.json and gallery.jpg; the same command continues after an interruption",
     )
 
 

@@ -1,4 +1,4 @@
-"""A calibrated camera: where points appear in its image, and how the image changes with it."""
+"""A calibrated camera: where points appear in its image, and how resizing and cropping change it."""
 
 from __future__ import annotations
 
@@ -74,17 +74,17 @@ class Camera:
         rectification: ArrayLike | None = None,
         projection: ArrayLike | None = None,
     ) -> Camera:
-        """Make a camera of the flat arrays of a CameraInfo message or a calibration file.
+        """Make a camera from the flat arrays of a CameraInfo message or a calibration file.
 
-        What drivers leave empty or all zero counts as not given: R is then the identity, P is K, and without
-        coefficients there is no distortion. The fourth column of P, the baseline of a stereo pair, does not
-        concern a single camera and is dropped.
+        Arrays that drivers leave empty or all zero count as not given: R is then the identity, P is K, and
+        there is no distortion. The fourth column of P, the baseline of a stereo pair, does not concern a
+        single camera and is dropped.
 
         Args:
             size: (H, W), pixels.
             intrinsics: 9 numbers, K row by row.
-            distortion_model: As ROS names it, or by one of its other names.
-            distortion: The coefficients D; see `lens_from_calibration`.
+            distortion_model: ROS's name for it, or another one; see `lens_from_calibration`.
+            distortion: The coefficients D.
             rectification: 9 numbers, R row by row.
             projection: 12 numbers, P row by row.
 
@@ -130,18 +130,18 @@ class Camera:
 
     @property
     def skew(self) -> float:
-        """By how much columns move to the right for each unit of y / z, pixels."""
+        """How far columns move to the right per unit of y / z, pixels."""
         return float(self.intrinsics[0, 1])
 
     @property
     def is_distorted(self) -> bool:
-        """Whether the image is another than a pinhole's; a fisheye's is even with all coefficients zero."""
+        """Whether the image differs from a pinhole's; a fisheye's does even if all coefficients are zero."""
         is_bent = self.distortion_model is DistortionModel.EQUIDISTANT or any(self.distortion)
         return is_bent or self.skew != 0
 
     @property
     def is_rectified(self) -> bool:
-        """Whether rectifying would leave the image as it is."""
+        """Whether rectifying would leave the image unchanged."""
         return (
             not self.is_distorted
             and np.array_equal(self.rectification, np.eye(3))
@@ -167,9 +167,9 @@ class Camera:
 
         The outer borders of both images coincide, as in cv2.resize and torch's interpolation: a pixel at u
         goes to (u + 0.5) * scale - 0.5, and so does cx. ROS's consumers (image_geometry, depth_image_proc)
-        read the principal point as relative to the centre of pixel (0, 0), so this keeps their points where
-        they were. image_proc's resize instead multiplies cx by the scale, which moves points sideways by up
-        to half a pixel of the larger image.
+        read the principal point as relative to the centre of pixel (0, 0), so their points stay where they
+        were. image_proc's resize instead multiplies cx by the scale, which moves points sideways by up to
+        half a pixel of the larger image.
 
         Args:
             size: (H, W) of the resized image.
@@ -188,15 +188,15 @@ class Camera:
         """Describe a part of the image.
 
         Args:
-            top: First row that stays.
-            left: First column that stays.
+            top: First row of the part.
+            left: First column of the part.
             size: (H, W) of the part.
 
         Returns:
             The camera of the part, K and P shifted alike.
 
         Raises:
-            InvalidInputError: The part reaches out of the image.
+            InvalidInputError: The part extends beyond the image.
         """
         bottom, right = top + size[0], left + size[1]
         if top < 0 or left < 0 or bottom > self.size[0] or right > self.size[1]:
@@ -228,9 +228,9 @@ class Camera:
             points_m: (N, 3), metres, raw optical frame.
 
         Returns:
-            Column u and row v, (N,) each, pixels, as precise as the points (float32 or float64); also outside
-            of the image. NaN for points that are not in front of the camera (z <= 0), and for those beyond
-            the angle up to which the distortion model holds.
+            Column u and row v, (N,) each, pixels, as precise as the points (float32 or float64); they may lie
+            outside the image. NaN for points that are not in front of the camera (z <= 0), and for points
+            beyond the largest angle for which the distortion model holds.
 
         Raises:
             InvalidInputError: The points have another shape.
@@ -270,7 +270,7 @@ class Camera:
     def normalized_grid(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The rays through all pixels: x / z and y / z, which broadcast to (H, W).
 
-        (1, W) and (H, 1) for a pinhole, (H, W) both for a distorted camera. Computed once a camera.
+        (1, W) and (H, 1) for a pinhole, both (H, W) for a distorted camera. Computed once per camera.
         """
         height, width = self.size
         u, v = np.arange(width), np.arange(height)

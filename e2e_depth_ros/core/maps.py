@@ -33,13 +33,13 @@ class DepthMap:
     """Depth of each pixel, together with what it means.
 
     Convention:
-        Depth is camera-frame Z, never the length of the ray. Values where `valid` is False are NaN. What is
-        not finite, or not positive although it stands for a distance, is never valid.
+        Depth is camera-frame Z, never the length of the ray. Values where `valid` is False are NaN. A value
+        that is not finite is never valid, nor is a distance that is not positive.
 
     Attributes:
         values: (H, W), float32, read-only; unit as `kind` says.
         valid: (H, W), bool, read-only; True where the value may be used.
-        kind: What the values mean. A relative map can't reach a place that asks for metres.
+        kind: What the values mean. A relative map can't reach code that asks for metres.
 
     Raises:
         InvalidInputError: A shape is not as above.
@@ -129,8 +129,8 @@ class NormalMap:
         towards the camera, so z is negative on a wall that faces it. NaN where `valid` is False.
 
     Attributes:
-        values: (H, W, 3), float32, read-only, of unit length (`from_vectors` makes them so). An array without
-            invalid pixels is kept as it is, not copied: whoever hands it over lets go of it.
+        values: (H, W, 3), float32, read-only, of unit length (`from_vectors` normalises). An array without
+            invalid pixels is kept, not copied: the caller must not change it afterwards.
         valid: (H, W), bool, read-only.
 
     Raises:
@@ -188,14 +188,14 @@ def farness_from_relative(depth: DepthMap, *, stretch: bool = False) -> NDArray[
 
     Args:
         depth: (H, W), 0..1 as a network predicts it; for disparity 0 is far.
-        stretch: Whether the nearest and farthest pixel of this image become 0 and 1. In a video it flickers
-            then.
+        stretch: Whether the nearest and farthest pixel of this image become 0 and 1. This makes a video
+            flicker.
 
     Returns:
-        (H, W), float32, NaN where invalid; maybe the read-only values of the map itself.
+        (H, W), float32, NaN where invalid; possibly the read-only values of the map itself.
 
     Raises:
-        KindError: The depth is metric, which has no farthest.
+        KindError: The depth is metric, which has no farthest value.
     """
     if depth.kind is DepthKind.METRIC:
         raise KindError(f"expected relative depth, got {depth.kind.value} depth")

@@ -12,7 +12,7 @@ from e2e_depth_ros.core.errors import InvalidInputError
 
 
 def abs_rel(prediction: NDArray[Any], target: NDArray[Any]) -> float:
-    """Mean absolute relative error: mean of |prediction - target| / target (Eigen et al. 2014).
+    """Mean absolute relative error, the mean of ``|prediction - target| / target`` (Eigen et al. 2014).
 
     Args:
         prediction: (N,), metres.
@@ -44,12 +44,12 @@ class DepthScores:
     """How good the depth of one image is.
 
     Attributes:
-        abs_rel: Mean of |prediction - target| / target.
+        abs_rel: Mean of ``|prediction - target| / target``.
         delta1: Share, 0..1, of pixels whose ratio to the target is below 1.25 either way.
         delta2: The same below 1.25 ** 2.
         delta3: The same below 1.25 ** 3.
         rmse_m: Root of the mean squared difference, metres.
-        log10: Mean of |log10 prediction - log10 target|.
+        log10: Mean of ``|log10 prediction - log10 target|``.
         silog: 100 times the standard deviation of ln prediction - ln target: what no scale would mend
             (Eigen et al. 2014).
         pixels: How many pixels count.

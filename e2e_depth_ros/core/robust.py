@@ -1,4 +1,4 @@
-"""How widely errors scatter, some of them being gross."""
+"""How widely errors scatter when some of them are gross."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ STD_OF_MEDIAN_DEVIATION: Final = 1.4826
 
 
 def robust_std(deviation: NDArray[Any]) -> float:
-    """Standard deviation of deviations (N,) about 0, of which fewer than half are gross."""
+    """Return the standard deviation about 0 of deviations (N,); fewer than half of them may be gross."""
     return STD_OF_MEDIAN_DEVIATION * float(np.median(np.abs(deviation)))

@@ -19,7 +19,7 @@ _DEFECTIVE: Final = 1e-4  # share of samples that may lie beyond the range: hot 
 
 
 def bits_in_use(samples: NDArray[np.uint16], least: int = BITS[0]) -> int:
-    """Tell how many bits the samples of an image take, but for hot pixels.
+    """Return how many bits the samples of an image use, ignoring hot pixels.
 
     An image alone tells only how many it needs at least: a dark one of 16 bits needs fewer.
 

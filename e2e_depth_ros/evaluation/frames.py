@@ -1,13 +1,13 @@
 """Images and frames on disk: what to predict, and what was measured there.
 
-A frame folder holds `image.jpg` or `image.png` and, as far as they are known,
-    `camera_info.yaml`  calibration, as ROS's camera_calibration writes it,
-    `depth.npz`         key `depth`: (H, W), float32, metres along Z, NaN = no measurement, registered to
-                        the image,
-    `points.npz`        key `points`: (N, 3), float32, metres, in the frame of the sensor; key
-                        `camera_from_points`: (4, 4), float64,
-    `pose.npz`          key `world_from_camera`: (4, 4), float64, pose of the raw optical frame in a world
-                        that the frames of one set share.
+A frame folder holds `image.jpg` or `image.png` and, as far as they are known:
+
+- `camera_info.yaml`: the calibration, as ROS's camera_calibration writes it.
+- `depth.npz`: `depth` (H, W), float32, metres along Z, NaN where nothing was measured; registered to the
+  image.
+- `points.npz`: `points` (N, 3), float32, metres, in the sensor's frame; `camera_from_points` (4, 4), float64.
+- `pose.npz`: `world_from_camera` (4, 4), float64, the pose of the raw optical frame in a world that the
+  frames of one set share.
 """
 
 from __future__ import annotations

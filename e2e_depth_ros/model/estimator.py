@@ -32,18 +32,18 @@ NETWORK_STAGES = ("encode", "denoise", "decode")
 
 
 class Estimator:
-    """A network ready to look at images.
+    """A network that is ready to look at images.
 
-    Calls aren't meant to run in parallel on one estimator; the network already uses all its threads.
+    Don't call one estimator from several threads at once; the network already uses all of its own.
 
     Args:
         checkpoint: The network.
         device: Where to run.
-        processing_resolution: Longer edge, pixels, at which the network works; 0 is the image's own size,
-            None the checkpoint's.
+        processing_resolution: Longer edge, pixels, at which the network works; 0 for the image's own size,
+            None for the checkpoint's.
         upsampling: How depth comes from that size to the image's: "bilinear", "guided" by the outlines of the
             image (see `Estimate.outlined_depth`), or "auto": as the checkpoint says.
-        batch_memory_mb: About how much memory, 10^6 bytes, the activations of one pass may take besides the
+        batch_memory_mb: Approximate memory, 10^6 bytes, that the activations of one pass may use besides the
             weights. Ensembles and batches run in parts that fit; a single image always runs.
 
     Raises:
@@ -104,22 +104,22 @@ class Estimator:
         Args:
             model: "embedded", a folder, or a hub id (see `find_checkpoint`).
             revision: Of a hub id.
-            tasks: What the checkpoint predicts, where its configs and its name don't tell.
+            tasks: What the checkpoint predicts, if its configs and its name don't say so.
             device: "auto" (a GPU where there is one), "cuda", "cuda:1", "cpu".
             dtype: "auto" (float16 on a GPU, float32 on a CPU), "float32", "float16", "bfloat16". On a CPU
                 with AMX, bfloat16 takes two thirds of the time, but depth comes in steps of 0.2 to 0.4 %
                 of its range.
             processing_resolution: See the class.
             upsampling: See the class.
-            num_threads: Threads of torch on the CPU, for the whole process; None leaves them.
-            padded_prompt: Ask by the empty prompt of 77 tokens instead of 2.
+            num_threads: Threads of torch on the CPU, for the whole process; None leaves them unchanged.
+            padded_prompt: Use the empty prompt of 77 tokens instead of 2.
             sampling: How to sample; None for the defaults.
             batch_memory_mb: See the class.
 
         Raises:
-            CheckpointError: The checkpoint isn't there or isn't whole.
-            InvalidInputError: An argument is none of those named, the device isn't there, or the checkpoint
-                can't be sampled so.
+            CheckpointError: The checkpoint is missing or incomplete.
+            InvalidInputError: An argument has none of the values above, the device is absent, or the
+                checkpoint can't be sampled in this way.
         """
         chosen_device = device_named(device)
         chosen_dtype = dtype_named(dtype, chosen_device)
@@ -138,7 +138,7 @@ class Estimator:
 
     @property
     def steps(self) -> int:
-        """How often it asks the network for an image."""
+        """How often it runs the network per image."""
         return self.model.sampler.steps
 
     @property
@@ -165,19 +165,19 @@ class Estimator:
         stretch: bool = False,
         synchronize: bool = False,
     ) -> list[Estimate]:
-        """Look at images of one size, all at once; each task shares the encoding.
+        """Look at images of one size, all at once; all tasks share the encoding.
 
         Args:
             images: Each (H, W, 3), uint8, RGB.
             tasks: What to predict.
-            stretch: Stretch the depth of each image to 0..1, as E2E-FT does. In a video it flickers then.
-            synchronize: Wait for the GPU after each stage, so that the stages' durations are their own.
+            stretch: Stretch the depth of each image to 0..1, as E2E-FT does. This makes a video flicker.
+            synchronize: Wait for the GPU after each stage, so that each duration covers its own stage.
 
         Returns:
             An estimate for each image.
 
         Raises:
-            InvalidInputError: The images aren't such images, or the checkpoint doesn't predict a task.
+            InvalidInputError: The images are not as above, or the checkpoint doesn't predict a task.
         """
         wanted = [task for task in Task if task in tasks]
         self._check(images, wanted)

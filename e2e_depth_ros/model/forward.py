@@ -1,4 +1,4 @@
-"""The one forward: from images to the maps of a network, in use as in the validation of a training."""
+"""The one forward, from images to maps: the estimator and the validation of a training both run it."""
 
 from __future__ import annotations
 

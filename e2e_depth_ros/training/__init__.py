@@ -1,1 +1,1 @@
-"""Scenes, data sets, losses and the training loop."""
+"""Data sets, losses and the training loop."""

@@ -110,9 +110,9 @@ def depth_loss(decoded: Tensor, depth_m: Tensor, recipe: DepthLossRecipe) -> Ten
 def normals_loss(decoded: Tensor, normals: Tensor, recipe: NormalsLossRecipe | None = None) -> Tensor:
     """Return the mean angle between decoded and true normals, radians.
 
-    atan2(|n x m|, n . m) rather than acos(n . m), whose gradient is infinite at 0 and 180 degrees
-    (E2E-FT, section 4.2, has acos). It doesn't depend on the lengths. At exactly 0 and 180 degrees, where
-    the angle has a kink, the gradient is 0.
+    The angle is ``atan2(|n x m|, n . m)`` rather than ``acos(n . m)``, whose gradient is infinite at 0 and
+    180 degrees (E2E-FT, section 4.2, has acos). It doesn't depend on the lengths. At exactly 0 and 180
+    degrees, where the angle has a kink, the gradient is 0.
 
     Convention:
         Both in the same axes; the decoded ones are the network's own (Marigold: x right, y up, z towards

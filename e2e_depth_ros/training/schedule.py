@@ -23,7 +23,7 @@ def schedule_step(step: int, seconds: float, recipe: OptimiserRecipe) -> int:
 def learning_rate(step: int, recipe: OptimiserRecipe) -> float:
     """Return the learning rate of a step: linear warm-up, constant, decay over the last steps.
 
-    The constant part makes a run prolongable: with more `steps` it goes on where it was. The paper's
+    The constant part lets a run be prolonged: with more `steps` it continues where it stopped. The paper's
     schedule (E2E-FT: exponential from the end of the warm-up to 0.01 x) is `decay: exponential` with
     `decay_steps` = `steps` - `warmup_steps`.
 

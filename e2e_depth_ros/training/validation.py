@@ -30,7 +30,7 @@ class Scores:
     """Means over images.
 
     Attributes:
-        abs_rel: |prediction - truth| / truth after a least-squares scale and shift.
+        abs_rel: ``|prediction - truth| / truth`` after a least-squares scale and shift.
         delta1: Share of pixels off by less than a factor of 1.25.
         rmse_m: Root of the mean squared error of depth, metres.
         edge_f1: F1 of depth edges, all images together; see `match_edges`.

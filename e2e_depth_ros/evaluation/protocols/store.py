@@ -1,4 +1,4 @@
-"""The scores of each frame on disk, so that an interrupted evaluation goes on where it was."""
+"""The scores of each frame on disk, so that an interrupted evaluation can continue."""
 
 from __future__ import annotations
 

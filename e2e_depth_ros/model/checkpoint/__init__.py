@@ -1,1 +1,1 @@
-"""Checkpoints: where one lies, whether it is whole, and what it is."""
+"""Checkpoints: where one is, whether it is complete, and what it is."""

@@ -1,1 +1,1 @@
-"""Families of networks, a module each, and the registry that chooses among them."""
+"""Families of networks, one module each, and the registry that chooses among them."""

@@ -1,6 +1,6 @@
-"""The place that chooses: which family a checkpoint is of, and so what network it becomes.
+"""The registry: it decides which family a checkpoint belongs to, and so which network it becomes.
 
-A family is a module here and a line in `FAMILIES`.
+A family is a module in this folder and a line in `FAMILIES`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FAMILIES: tuple[NetworkFamily, ...] = (
     ONE_STEP,
     DIFFUSION,
 )
-"""All families; the first that recognises a checkpoint has it."""
+"""All families; the first one that recognises a checkpoint gets it."""
 
 
 @dataclass(frozen=True)

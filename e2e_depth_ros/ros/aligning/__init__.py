@@ -1,1 +1,1 @@
-"""What makes a frame metric: samples of a sensor, the ground, a given scale."""
+"""What makes a frame metric: a sensor's samples, the ground, or a given scale."""

@@ -26,7 +26,7 @@ _MISTAKE: Final = {
 
 
 def shortfall(source: str, dropped: Mapping[str, int]) -> str:
-    """Describe measurements none of which is a sample.
+    """Describe measurements that yield no sample.
 
     Args:
         source: What measured them, as `Samples` has it.

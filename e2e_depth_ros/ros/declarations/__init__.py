@@ -1,1 +1,1 @@
-"""What is declared once: the parameters of the nodes, and the form in which their topics are."""
+"""Parameters and outputs of the nodes, declared once."""

@@ -1,4 +1,4 @@
-"""How a parameter is declared: once, with all that ROS tools, checks and documentation need."""
+"""Parameters, each declared once with all that ROS tools, checks and documentation need."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Settings = TypeVar("Settings")
 
 
 class BadParameterError(InvalidInputError):
-    """A parameter has a value that it can't have."""
+    """A parameter has a forbidden value."""
 
 
 class Changes(Enum):
@@ -29,12 +29,12 @@ class Changes(Enum):
 
 
 class Setting(NamedTuple):
-    """What a parameter's value is handed to.
+    """What receives a parameter's value.
 
     Attributes:
         owner: A dataclass of settings, or a function.
-        name: Of its field or argument.
-        none: The parameter's value that stands for None there, as ROS has no such value.
+        name: The name of its field or argument.
+        none: The parameter's value that stands for None there, because ROS has no None.
     """
 
     owner: Callable[..., Any]
@@ -43,25 +43,25 @@ class Setting(NamedTuple):
 
     @property
     def default(self) -> Any:
-        """The setting's default, as the parameter has it."""
+        """The setting's default, as a value of the parameter."""
         default = inspect.signature(self.owner).parameters[self.name].default
         return self.none if default is None else default
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """What is known of a parameter.
+    """Everything that is known about a parameter.
 
     Attributes:
-        name: As ROS sees it.
-        default: Its type is the parameter's.
+        name: Its name in ROS.
+        default: Its default, whose type is the parameter's type.
         description: One or two sentences, with the unit.
-        changes: When it may be changed.
-        minimum: Least number allowed, or None.
+        changes: When it may change.
+        minimum: Smallest number allowed, or None.
         maximum: Largest number allowed, or None.
-        choices: The strings allowed, or empty for any.
-        aliases: Other values that ROS tools may hand over for one of the choices.
-        setting: What it fills and takes its default from; None where it stands for itself.
+        choices: The strings allowed; empty if all are.
+        aliases: Other values that ROS tools may pass for one of the choices.
+        setting: The setting that it fills and takes its default from, or None.
     """
 
     name: str
@@ -75,14 +75,14 @@ class Declaration:
     setting: Setting | None
 
     def converted(self, value: Any) -> Any:
-        """Bring what a ROS tool made of a text into the parameter's type, and check it.
+        """Convert the value that a ROS tool passes to the parameter's type, and check it.
 
-        Parameter files, `-p` and `ros2 param set` let YAML decide by the look of a text what it is: 1 is an
-        integer, also where a double is wanted, and so is a revision of digits only. What is lost by that,
-        as the text of 1e3 or no, can't be brought back.
+        Parameter files, `-p` and `ros2 param set` let YAML guess the type of a text: 1 is an integer even if
+        the parameter is a double, and so is a revision that has only digits. If the guess loses the text, as
+        with 1e3 or no, nothing can restore it.
 
         Args:
-            value: As rclpy has it.
+            value: The value in rclpy.
 
         Returns:
             The value in the type of the default; a tuple for an array.
@@ -110,7 +110,7 @@ class Declaration:
         return value
 
     def check(self, value: Any) -> None:
-        """Refuse a value that the parameter can't have.
+        """Refuse a forbidden value.
 
         Raises:
             BadParameterError: Names the parameter, the value and the bound.
@@ -133,13 +133,13 @@ class Declaration:
 
     @property
     def type_name(self) -> str:
-        """The parameter's type as ROS tools spell it."""
+        """The parameter's type, as ROS tools spell it."""
         names = {bool: "bool", int: "integer", float: "double", str: "string", tuple: "double_array"}
         return names[type(self.default)]
 
     @property
     def bounds(self) -> str:
-        """What values are allowed, for people."""
+        """The allowed values, for people to read."""
         if self.choices:
             return ", ".join(self.choices)
         if self.minimum is None or self.maximum is None:
@@ -174,12 +174,12 @@ def parameter(
 def parameter_for(
     owner: Callable[..., Any], name: str, description: str, *, none: Any = None, **about: Any
 ) -> Any:
-    """Declare a parameter that fills a setting, and takes its default from there.
+    """Declare a parameter that fills a setting and takes its default from there.
 
     Args:
         owner: A dataclass of settings, or a function.
-        name: Of its field or argument.
-        description: As `Declaration` has it.
+        name: The name of its field or argument.
+        description: See `Declaration`.
         none: The parameter's value that stands for None there.
         about: Further arguments of `parameter`.
     """
@@ -188,11 +188,11 @@ def parameter_for(
 
 
 def settings_from_parameters(owner: Callable[..., Settings], values: Any) -> Settings:
-    """Make the settings that parameters fill; what none fills keeps its default.
+    """Make settings from parameters; a setting without a parameter keeps its default.
 
     Args:
         owner: The dataclass of settings.
-        values: An instance of a dataclass whose fields are declared here.
+        values: An instance of a dataclass whose fields are made by `parameter`.
     """
     filled = {}
     for declaration in declarations_from_struct(type(values)).values():
@@ -216,10 +216,10 @@ def _number(value: Any) -> Any:
 
 
 def _numbers(value: Any) -> Any:
-    """Make a tuple of an array, or of a text such as "[0, 0.5]" or "0 0.5".
+    """Make a tuple from an array, or from a text such as "[0, 0.5]" or "0 0.5".
 
-    Neither ROS's reader of parameter files nor ros2 param set knows an array of integers and doubles; the
-    latter sends its text.
+    Neither ROS's reader of parameter files nor ros2 param set knows arrays that mix integers and doubles;
+    the latter sends the text.
     """
     if isinstance(value, str):
         try:

@@ -1,7 +1,7 @@
 """The depth node's parameters, declared once.
 
-From this declaration come the descriptors that ROS tools show, the checks, the typed struct that the node
-reads, and what `deployment.declaration_docs` writes.
+This declaration yields the descriptors that ROS tools show, the checks, the typed struct that the node reads,
+and what `deployment.declaration_docs` writes.
 """
 
 from __future__ import annotations
@@ -46,33 +46,33 @@ class Parameters(SamplingParameters):
     )
     rectify: str = parameter(
         "auto",
-        "Whether to remove lens distortion. always: as camera_info says. never: images are taken as"
-        " rectified. auto: unless the name of the image topic contains image_rect.",
+        "Whether to remove lens distortion. always: as camera_info says. never: the images are rectified"
+        " already. auto: yes, unless the name of the image topic contains image_rect.",
         choices=("auto", "always", "never"),
         # The words of old, which YAML reads as booleans unless they are quoted.
         aliases={"on": "always", "off": "never", True: "always", False: "never"},
     )
     approx_sync_max_interval: float = parameter(
         0.1,
-        "How far apart, in seconds, the stamps of an image and of sparse samples may be.",
+        "How far apart, in seconds, the stamps of an image and its sparse samples may be.",
         bounds=(0.0, 10.0),
     )
     sparse_extrinsics: tuple[float, ...] = parameter(
         (0.0,) * 7,
-        "Pose of the sparse points' frame in the camera's optical frame: x y z in metres, quaternion x y z w"
-        " of length 1. All zero: ask TF. Where it is given, clouds of another frame_id than the first one's"
-        " are refused until ~/reset_alignment.",
+        "Pose of the sparse points' frame in the camera's optical frame: x y z in metres, quaternion x y z"
+        " w of length 1. All zero: ask TF. If it is set, clouds whose frame_id differs from the first"
+        " cloud's are refused until ~/reset_alignment.",
     )
     transform_timeout: float = parameter(
         1.0,
-        "How long, in seconds by the stamps of the images, sparse samples and the ground wait for a transform"
-        " that TF does not know yet. Images never wait.",
+        "How long, in seconds of image stamps, sparse samples and the ground wait for a transform that TF"
+        " does not have yet. Images never wait.",
         bounds=(0.0, 5.0),
     )
     fixed_frame: str = parameter(
         "",
-        "A frame that stands still, say odom: TF then tells how the camera moved between the stamps of sparse"
-        " samples and image, and that is taken out. Empty: none.",
+        "A frame that does not move, such as odom: TF then gives the camera's motion between the stamps of"
+        " samples and image, and the node compensates for it. Empty: none.",
     )
     sparse_depth_transport: str = parameter(
         "raw",
@@ -84,94 +84,93 @@ class Parameters(SamplingParameters):
     sparse_min_depth: float = parameter_for(
         samples_from_points,
         "min_depth_m",
-        "Nearer samples, in metres along the optical axis, are dropped.",
+        "Samples nearer than this, in metres along the optical axis, are dropped.",
         bounds=(0.0, 1000.0),
     )
     sparse_max_depth: float = parameter_for(
         samples_from_points,
         "max_depth_m",
-        "Farther samples, in metres along the optical axis, are dropped.",
+        "Samples farther than this, in metres along the optical axis, are dropped.",
         bounds=(0.0, 10000.0),
     )
     max_samples: int = parameter(
         MAX_SAMPLES,
-        "Of more samples in a frame than this, about so many are used.",
+        "If a frame has more samples than this, about this many are used.",
         bounds=(1, MAX_SAMPLES),
     )
     correction: bool = parameter_for(
         TrackerSettings,
         "correction",
-        "Whether to correct, between the samples, what one scale and shift leave: more exact near them, but"
-        " tens of milliseconds a frame.",
+        "Whether to correct, between the samples, the error that one scale and shift leave: more accurate"
+        " near them, but costs tens of milliseconds a frame.",
     )
     fresh_duration: float = parameter_for(
         TrackerSettings,
         "fresh_duration_s",
-        "How long, in seconds, samples count as recent; a sensor slower than the camera needs at least its"
-        " period, and what TF is late on top. After it the scale is held, and other sources of it are asked.",
+        "How long, in seconds, samples count as recent. A sensor slower than the camera needs at least its"
+        " period plus the delay of TF. After that the scale is held, and the node asks other sources.",
         bounds=(0.01, 3600.0),
     )
     hold_duration: float = parameter_for(
         TrackerSettings,
         "hold_duration_s",
-        "How long, in seconds, the last scale serves after the last samples; then it is lost, and metric"
+        "How long, in seconds, the last scale is used after the last samples; then it is lost, and metric"
         " topics fall silent.",
         bounds=(0.01, 3600.0),
     )
     publish_degraded: bool = parameter(
         True,
-        "Whether metric topics publish while the alignment is degraded: too few samples, too alike or too"
+        "Whether metric topics publish while the alignment is degraded: samples are too few, too alike or"
         " contradictory.",
     )
     publish_held: bool = parameter(
         True,
-        "Whether metric topics publish while the scale is held: without recent samples, or given by"
-        " fixed_scale.",
+        "Whether metric topics publish while the scale is held: no recent samples, or given by fixed_scale.",
     )
     camera_height: float = parameter(
         0.0,
-        "Height of the camera above the ground, in metres; where no samples come, the ground it sees gives"
-        " the scale. 0: ask TF for ground_frame.",
+        "Height of the camera above the ground, in metres; without samples, the ground in view gives the"
+        " scale. 0: ask TF for ground_frame.",
         bounds=(0.0, 100.0),
     )
     ground_frame: str = parameter(
         "",
-        "A frame on the ground with z up, say base_footprint: TF then gives the camera's height and tilt."
-        " Empty: none.",
+        "A frame on the ground with z up, such as base_footprint: TF then gives the camera's height and"
+        " tilt. Empty: none.",
     )
     fixed_scale: float = parameter(
         0.0,
-        "Metres (for disparity 1 / metres) for each unit of the network's depth, where nothing measures it;"
+        "Metres (for disparity 1 / metres) per unit of the network's depth, used when nothing measures it;"
         " 0: unknown.",
         bounds=(0.0, 10000.0),
     )
     fixed_shift: float = parameter(
         0.0,
-        "Metres (for disparity 1 / metres) at 0 of the network's depth; goes with fixed_scale.",
+        "Metres (for disparity 1 / metres) where the network's depth is 0; goes with fixed_scale.",
         bounds=(-1000.0, 1000.0),
     )
     min_depth: float = parameter_for(
         CloudFilterSettings,
         "min_depth",
-        "Nearer depth, in metres, is left out of points.",
+        "points leaves out depth nearer than this, in metres.",
         bounds=(0.0, 1000.0),
     )
     max_depth: float = parameter_for(
         CloudFilterSettings,
         "max_depth",
-        "Farther depth, in metres, is left out of points.",
+        "points leaves out depth farther than this, in metres.",
         bounds=(0.0, 10000.0),
     )
     confidence_threshold: float = parameter_for(
         CloudFilterSettings,
         "confidence_threshold",
-        "Pixels of lower confidence are left out of points; 0 keeps all.",
+        "points leaves out pixels of lower confidence; 0 keeps all.",
         bounds=(0.0, 1.0),
     )
     remove_edges: bool = parameter_for(
         CloudFilterSettings,
         "remove_edges",
-        "Whether to leave out of points what flies between two surfaces, at depth edges.",
+        "Whether points leaves out flying pixels, which lie between two surfaces at depth edges.",
     )
     decimation: int = parameter_for(
         CloudFilterSettings,
@@ -182,14 +181,14 @@ class Parameters(SamplingParameters):
     voxel_size: float = parameter_for(
         CloudFilterSettings,
         "voxel_size",
-        "points keeps one of each cube of this edge length, in metres; 0 keeps all.",
+        "points keeps one point per cube of this edge length, in metres; 0 keeps all.",
         bounds=(0.0, 10.0),
     )
     noise_filter_radius: float = parameter_for(
         CloudFilterSettings,
         "noise_filter_radius",
-        "Points without noise_filter_min_neighbors others within this distance, in metres, are left out; 0"
-        " keeps all.",
+        "points leaves out points with fewer than noise_filter_min_neighbors others within this distance,"
+        " in metres; 0 keeps all.",
         bounds=(0.0, 10.0),
     )
     noise_filter_min_neighbors: int = parameter_for(
@@ -201,8 +200,8 @@ class Parameters(SamplingParameters):
     far_returns: bool = parameter_for(
         CloudFilterSettings,
         "far_returns",
-        "Whether pixels beyond max_depth give a point at max_depth, so that costmaps clear the space before"
-        " it.",
+        "Whether pixels beyond max_depth give a point at max_depth, so that costmaps clear the space in"
+        " front of it.",
     )
     relative_range: str = parameter(
         "network",
@@ -218,25 +217,25 @@ class Parameters(SamplingParameters):
     )
     remove_masked_points: bool = parameter(
         False,
-        "Whether to leave out of points what mask/image covers; without a mask of about the image's time"
-        " there are no points.",
+        "Whether points leaves out what mask/image covers; without a mask from about the image's time there"
+        " are no points.",
         changes=Changes.UNCONFIGURED,
     )
     remove_masked_samples: bool = parameter(
         False,
-        "Whether to align without the samples that lie on what mask/image covers; without a mask of about the"
-        " image's time none is used.",
+        "Whether to align without the samples that mask/image covers; without a mask from about the image's"
+        " time none is used.",
         changes=Changes.UNCONFIGURED,
     )
     mask_max_age: float = parameter(
         10.0,
-        "Masks whose stamp is farther than this, in seconds, from the image's are ignored: what moves has"
-        " left them.",
+        "Masks whose stamp is farther than this, in seconds, from the image's are ignored: whatever moves"
+        " has left them.",
         bounds=(0.0, 3600.0),
     )
     mask_dilation: int = parameter(
         8,
-        "By how many pixels masks are widened, for edges that are not exact and things that move.",
+        "By how many pixels masks are widened, to allow for inexact edges and motion.",
         bounds=(0, 500),
     )
 

@@ -1,4 +1,4 @@
-"""The parameters that every node has which looks at images; see `declaration`."""
+"""The parameters of every node that looks at images; see `declaration`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Struct = TypeVar("Struct", bound="ImageParameters")
 class ImageParameters:
     """The values of all parameters of a node: checked, and read-only.
 
-    A node adds its own in a class that inherits; there it may declare one of these anew.
+    A node adds its own in a subclass, which may also declare one of these again.
     """
 
     autostart: bool = parameter(
@@ -59,7 +59,7 @@ class ImageParameters:
     )
     num_threads: int = parameter(
         0,
-        "CPU threads of the network; 0 leaves one core to the messages.",
+        "CPU threads of the network; 0 leaves one core for the messages.",
         changes=Changes.UNCONFIGURED,
         bounds=(0, 256),
     )
@@ -76,8 +76,8 @@ class ImageParameters:
     )
     significant_bits: int = parameter(
         0,
-        "How many of 16 bits the samples of mono16, bayer_*16, rgb16 and their kin use, counted from the"
-        " lowest: 12 where white is 4095. 0: find out from the first frames.",
+        "How many of the 16 bits, from the lowest, mono16, bayer_*16, rgb16 and similar images use: 12 if"
+        " white is 4095. 0 finds out from the first frames.",
         bounds=(0, 16),
     )
     max_image_age: float = parameter(
@@ -110,7 +110,7 @@ class ImageParameters:
 
     @property
     def loading(self) -> dict[str, Any]:
-        """Keyword arguments with which any kind of model is loaded."""
+        """Keyword arguments that load any kind of model."""
         # Torch takes seconds to import: not before a model is wanted.
         from e2e_depth_ros.model.placement import threads_beside_messages  # noqa: PLC0415
 
@@ -123,7 +123,7 @@ class ImageParameters:
         }
 
     def changed(self, values: Mapping[str, Any]) -> Self:
-        """Return a copy with other values, as ROS tools give them; unknown names are left out.
+        """Return a copy with other values from ROS tools; unknown names are left out.
 
         Raises:
             InvalidInputError: A value is refused.

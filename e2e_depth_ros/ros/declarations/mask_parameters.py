@@ -25,27 +25,27 @@ class MaskParameters(ImageParameters):
     )
     num_threads: int = parameter(
         1,
-        "CPU threads of the network; 0 leaves one core to the messages. Each takes a core from the other"
+        "CPU threads of the network; 0 leaves one core for the messages. Each takes a core from the other"
         " nodes.",
         changes=Changes.UNCONFIGURED,
         bounds=(0, 256),
     )
     niceness: int = parameter(
         10,
-        "How far this process stands back where CPU time is short, as of the command nice.",
+        "How readily this process yields the CPU to others, as the command nice counts it.",
         changes=Changes.NEVER,
         bounds=(0, 19),
     )
     period: float = parameter(
         5.0,
-        "Seconds from the begin of a mask to the begin of the next, at least; 0 begins as soon as the last is"
-        " done.",
+        "Shortest time, in seconds, from the start of one mask to the start of the next; 0 starts as soon"
+        " as the last is done.",
         bounds=(0.0, 3600.0),
     )
     object: str = parameter("the person", "What to mask, in English.")
     color: str = parameter(
         "red",
-        "What the network paints the object with; best a colour that the scene has little of.",
+        "What the network paints the object with; choose a colour that is rare in the scene.",
         choices=tuple(COLOURS),
     )
     instruction: str = parameter(
@@ -55,19 +55,21 @@ class MaskParameters(ImageParameters):
     )
     denoising_steps: int = parameter(
         0,
-        "Steps from noise to the painted image; 0 for the checkpoint's own number, 100. The time of a mask"
-        " grows with it.",
+        "Steps from noise to the painted image; 0 for the checkpoint's own number, 100. More steps take"
+        " longer.",
         changes=Changes.UNCONFIGURED,
         bounds=(0, 1000),
     )
     text_guidance: float = parameter(7.5, "How strongly the instruction pulls.", bounds=(0.0, 50.0))
     image_guidance: float = parameter(1.5, "How strongly the image pulls.", bounds=(0.0, 50.0))
     noise_seed: int = parameter(0, "Seed of the noise that each mask starts from.", bounds=(0, 2**31 - 1))
-    mask_threshold: float = parameter(0.5, "Probability from which on a pixel is masked.", bounds=(0.0, 1.0))
+    mask_threshold: float = parameter(
+        0.5, "Pixels of at least this probability are masked.", bounds=(0.0, 1.0)
+    )
     max_unexplained: float = parameter(
         0.5,
-        "Share of pixels that the network may have changed otherwise than told; a mask with more is not"
-        " published. 1 publishes all.",
+        "Share of pixels that the network may change in ways that the instruction does not explain; a mask"
+        " with more is not published. 1 publishes all.",
         bounds=(0.0, 1.0),
     )
 

@@ -23,7 +23,7 @@ from e2e_depth_ros.ros.messages.refusal import one_line
 
 
 class ParameterServer(Generic[Struct]):
-    """Declares the parameters, refuses bad changes and hands on good ones.
+    """Declares the parameters, refuses bad changes and passes on good ones.
 
     Attributes:
         values: The current values.
@@ -40,9 +40,9 @@ class ParameterServer(Generic[Struct]):
         """Declare all parameters on a node.
 
         Args:
-            node: Gets them.
-            defaults: What they are unless given.
-            is_configured: Tells whether parameters that belong to the configuration are in use.
+            node: The node that gets them.
+            defaults: Their values, unless the user gives others.
+            is_configured: Tells whether the parameters that belong to the configuration are in use.
             on_change: Called with all values after a change.
 
         Raises:
@@ -59,14 +59,14 @@ class ParameterServer(Generic[Struct]):
     def set(
         self, wanted: Sequence[Parameter], apply: Callable[[list[Parameter]], SetParametersResult]
     ) -> SetParametersResult:
-        """Set parameters all at once, in their declared types; what changes nothing is accepted any time.
+        """Set parameters all at once, in their declared types; a value that changes nothing always passes.
 
         Args:
-            wanted: As ROS tools give them; those that are not declared here are handed on as they are.
+            wanted: The parameters from ROS tools; those that are not declared here pass unchanged.
             apply: Sets those that change, as `Node.set_parameters_atomically` does.
 
         Returns:
-            Whether all are set now, else none is.
+            Whether all are set; if not, none is.
 
         Raises:
             ParameterNotDeclaredException: The node has no such parameter.

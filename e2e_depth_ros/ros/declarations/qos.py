@@ -30,15 +30,15 @@ _MOST_DEPTH: Final = 2**31 - 1
 class QosOverrides:
     """Reads the parameters `qos_overrides.TOPIC.subscription.POLICY`, and those of publishers.
 
-    rclpy can do so too. But it takes the first default for an override for ever, so that a reliability that
-    is changed while unconfigured would be ignored from the second configuration on.
+    rclpy can do this too. But it keeps the first default as an override for ever: a reliability that is
+    changed while unconfigured would be ignored from the second configuration on.
     """
 
     def __init__(self, node: Node) -> None:
         """Read nothing yet.
 
         Args:
-            node: Whose topics and parameters they are.
+            node: The node with these topics and parameters.
         """
         self._node = node
         self._given: dict[str, Any] = {}  # by name; None where nothing is overridden

@@ -1,4 +1,4 @@
-"""The parameters that say how a network samples that starts from noise; see `declaration`."""
+"""The parameters that control how a network that starts from noise samples; see `declaration`."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ class SamplingParameters(ImageParameters):
     timestep_spacing: str = parameter_for(
         Sampling,
         "spacing",
-        "How the denoising steps are chosen; trailing is right with few of them.",
+        "How the denoising steps are spaced; trailing suits a small number of them.",
         changes=Changes.UNCONFIGURED,
         choices=SPACINGS,
     )
     ensemble_size: int = parameter_for(
         Sampling,
         "ensemble_size",
-        "Predictions per image that become one, for models that start from noise. From 3 on their"
-        " disagreement lowers confidence/image.",
+        "Predictions per image that are merged into one, for models that start from noise. With 3 or more,"
+        " their disagreement lowers confidence/image.",
         changes=Changes.UNCONFIGURED,
         bounds=(1, 100),
     )
     noise_seed: int = parameter_for(
         Sampling,
         "seed",
-        "Seed of that noise, the same for each image; -1 draws other noise each time.",
+        "Seed of that noise, which is the same for every image; -1 draws new noise each time.",
         none=-1,
         changes=Changes.UNCONFIGURED,
         bounds=(-1, 2**31 - 1),
@@ -54,22 +54,23 @@ class SamplingParameters(ImageParameters):
     latent_carry: float = parameter_for(
         Sampling,
         "carry",
-        "Share of the last image's result in what the next starts from, against flicker, for models that"
-        " start from noise; 0.1 is usual, 0 off. ~/reset_alignment and a clock that goes back end it.",
+        "Share of the last image's result in what the next one starts from, for models that start from"
+        " noise. Reduces flicker; 0.1 is usual, 0 turns it off. ~/reset_alignment and a clock that jumps"
+        " back clear it.",
         changes=Changes.UNCONFIGURED,
         bounds=(0.0, 1.0),
     )
     scene_domain: str = parameter_for(
         Sampling,
         "domain",
-        "Kind of scene, for models that want to be told (GeoWizard).",
+        "Kind of scene, for models that need to know it (GeoWizard).",
         changes=Changes.UNCONFIGURED,
         choices=DOMAINS,
     )
     batch_memory: int = parameter(
         DEFAULT_BATCH_MEMORY_MB,
-        "Memory, in MB, that one pass of the network may take besides its weights, about; ensembles run in"
-        " parts that fit.",
+        "Approximate memory, in MB, that one pass of the network may use besides its weights; larger"
+        " ensembles run in parts.",
         changes=Changes.UNCONFIGURED,
         bounds=(1, 1_000_000),
     )

@@ -1,4 +1,4 @@
-"""How an output is declared: once, with all that publishers, policies and documentation need."""
+"""Outputs, each declared once with all that publishers, policies and documentation need."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sensor_msgs.msg import Image
 class Topic(Enum):
     """A topic that a node publishes; the value is its name, relative to the node's namespace.
 
-    All have the QoS of the parameters output_reliability and output_queue_size. A node declares its own in a
-    class that inherits.
+    The parameters output_reliability and output_queue_size set the QoS of all. A node declares its own topics
+    in a subclass.
 
     Attributes:
         message_type: ROS message class.
@@ -39,7 +39,7 @@ class Topic(Enum):
 
     @property
     def documented_meaning(self) -> str:
-        """What it tells, and when."""
+        """The meaning, and when it is published."""
         return self.meaning
 
 

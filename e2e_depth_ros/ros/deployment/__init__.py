@@ -1,1 +1,1 @@
-"""What stands beside the nodes: launch files, the middleware, security, files made from the declarations."""
+"""Everything around the nodes: launch files, middleware, security, files generated from the declarations."""

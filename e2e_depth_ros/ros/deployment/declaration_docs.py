@@ -1,10 +1,12 @@
-"""Writes what follows from the declarations of parameters and outputs: files for users, tables for the docs.
+"""Write what follows from the declarations of parameters and outputs: files for users, tables for the docs.
 
 python -m e2e_depth_ros.ros.deployment.declaration_docs depth yaml > config/depth.yaml
-python -m e2e_depth_ros.ros.deployment.declaration_docs depth markdown    # into README.md
+python -m e2e_depth_ros.ros.deployment.declaration_docs depth markdown    # into docs/parameters.md
+python -m e2e_depth_ros.ros.deployment.declaration_docs depth brief    # into README.md
 python -m e2e_depth_ros.ros.deployment.declaration_docs depth outputs    # rows of the topics in README.md
 python -m e2e_depth_ros.ros.deployment.declaration_docs mask yaml > config/mask.yaml
-python -m e2e_depth_ros.ros.deployment.declaration_docs mask markdown    # into docs/masks.md
+python -m e2e_depth_ros.ros.deployment.declaration_docs mask markdown    # into docs/parameters.md
+python -m e2e_depth_ros.ros.deployment.declaration_docs mask brief    # into docs/masks.md
 """
 
 from __future__ import annotations
@@ -20,6 +22,23 @@ from e2e_depth_ros.ros.outputs.depth_outputs import OUTPUTS
 
 STRUCTS: Final[dict[str, type]] = {"depth": Parameters, "mask": MaskParameters}
 """The parameters of each node."""
+
+FIRST_TO_KNOW: Final[dict[str, tuple[str, ...]]] = {
+    "depth": (
+        "model",
+        "device",
+        "processing_resolution",
+        "image_transport",
+        "rectify",
+        "sparse_extrinsics",
+        "correction",
+        "fresh_duration",
+        "camera_height",
+        "max_depth",
+    ),
+    "mask": ("model", "object", "color", "period"),
+}
+"""The parameters that the brief tables show."""
 
 
 def parameters_yaml(node: str) -> str:
@@ -42,7 +61,7 @@ def parameters_yaml(node: str) -> str:
 
 
 def parameters_markdown(node: str) -> str:
-    """Write a node's parameter table for the documentation."""
+    """Write the table of all parameters of a node."""
     lines = ["| parameter | type | default | allowed | changes | meaning |", "|---|---|---|---|---|---|"]
     for declaration in declarations_from_struct(STRUCTS[node]).values():
         cells = (
@@ -54,6 +73,16 @@ def parameters_markdown(node: str) -> str:
             declaration.description,
         )
         lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def brief_markdown(node: str) -> str:
+    """Write the table of the parameters that one should know first."""
+    declarations = declarations_from_struct(STRUCTS[node])
+    lines = ["| parameter | default | meaning |", "|---|---|---|"]
+    for declaration in map(declarations.__getitem__, FIRST_TO_KNOW[node]):
+        default = _yaml_value(declaration.default)
+        lines.append(f"| `{declaration.name}` | `{default}` | {declaration.description} |")
     return "\n".join(lines) + "\n"
 
 
@@ -80,7 +109,12 @@ def _wrapped(text: str, width: int, prefix: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    writers = {"yaml": parameters_yaml, "markdown": parameters_markdown, "outputs": outputs_markdown}
+    writers = {
+        "yaml": parameters_yaml,
+        "markdown": parameters_markdown,
+        "brief": brief_markdown,
+        "outputs": outputs_markdown,
+    }
     _parser = argparse.ArgumentParser(description=__doc__)
     _parser.add_argument("node", choices=STRUCTS)
     _parser.add_argument("kind", choices=writers)

@@ -1,1 +1,1 @@
-"""The nodes, and the way of a frame through them."""
+"""The nodes, and the path of a frame through them."""

@@ -1,4 +1,4 @@
-"""One frame's way from messages to messages, for a worker thread or a benchmark. It knows no node."""
+"""The path of one frame from messages to messages, for a worker thread or a benchmark. It knows no node."""
 
 from __future__ import annotations
 
@@ -121,13 +121,13 @@ class Pipeline:
     def reset_alignment(self) -> None:
         """Forget scale and shift before the next frame, and the measurements that wait. From any thread.
 
-        The estimator forgets the last frame too: who asks for this tells that the scene is another.
+        The estimator forgets the last frame too, because a caller resets when the scene has changed.
         """
         self._aligner.reset()
         self._scene_ended.set()
 
     def process(self, image: Any, camera_info: Any | None, wanted: Collection[Output]) -> Result:
-        """Do for a frame what the wanted outputs need, and no more.
+        """Do what the wanted outputs need for a frame, and no more.
 
         Args:
             image: Image or CompressedImage.

@@ -1,1 +1,1 @@
-"""What is published of a frame."""
+"""What the depth node publishes for a frame."""

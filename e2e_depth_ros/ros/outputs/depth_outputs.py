@@ -1,4 +1,4 @@
-"""The depth node's outputs, declared once: name, type, meaning, what they need and how they are made."""
+"""The depth node's outputs, each declared once: name, type, meaning, what it needs and how it is made."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Need(Enum):
     DEPTH = "depth"
     """The network's."""
     ALIGNMENT = "alignment"
-    """Depth, and what was measured of it, even if nothing came of that."""
+    """Depth and its alignment, even a lost one."""
     METRES = "metres"
-    """An alignment that is not lost: without one the output is silent."""
+    """An alignment that is not lost; without one the output stays silent."""
 
     @property
     def task(self) -> Task | None:
@@ -123,7 +123,7 @@ class Output(Topic):
         """Make the message.
 
         Returns:
-            The message; None where it can't be told, say a metric output without an alignment.
+            The message; None if there is nothing to say, such as a metric output without an alignment.
 
         Raises:
             KindError: Depth that is not metric reached a metric output.
@@ -144,9 +144,9 @@ class Output(Topic):
 OUTPUTS: Final[Mapping[str, type[Topic]]] = {"depth": Output, "mask": MaskOutput}
 """What each node publishes."""
 METRIC_OUTPUTS: Final = frozenset(output for output in Output if output.need is Need.METRES)
-"""Say something in metres: without an alignment they are silent."""
+"""The outputs in metres; without an alignment they are silent."""
 RELATIVE_OUTPUTS: Final = frozenset(output for output in Output if output.need is Need.DEPTH)
-"""Show the network's own depth."""
+"""The outputs that show the network's own depth."""
 
 
 def tasks_for(wanted: Collection[Output]) -> set[Task]:

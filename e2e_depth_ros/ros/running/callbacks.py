@@ -9,11 +9,11 @@ from typing import Any
 def resume_callbacks(node: Any) -> None:
     """Let callbacks run again after an error came out of an executor that runs one at a time.
 
-    Where a message can't even be taken, as one that memory doesn't suffice for, rclpy goes on to hold its
-    subscription, and its whole callback group, for busy: they would never be called again.
+    If a message can't even be taken, for lack of memory for example, rclpy keeps treating its subscription,
+    and its whole callback group, as busy: they would never be called again.
 
     Args:
-        node: An rclpy node, of which no callback runs now.
+        node: An rclpy node with no callback running.
     """
     entities = (
         *node.subscriptions,

@@ -1,1 +1,1 @@
-"""What the nodes tell of themselves: diagnostics, the state of the alignment, and why nothing comes."""
+"""What the nodes report: diagnostics, the state of the alignment, and why an input is silent."""

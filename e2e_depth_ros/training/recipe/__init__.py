@@ -1,4 +1,4 @@
-"""Training recipes: what the files in recipes/ say, checked; each file here has one part of them."""
+"""Training recipes: the contents of the files in recipes/, checked. Each module here holds one part."""
 
 from e2e_depth_ros.training.recipe.data import AugmentationRecipe, DataRecipe, SizeRecipe, SourceRecipe
 from e2e_depth_ros.training.recipe.diffusion import DiffusionRecipe, ReconstructionRecipe

@@ -172,6 +172,6 @@ class AugmentationRecipe:
 
     @classmethod
     def none(cls) -> AugmentationRecipe:
-        """Leave images as they are, but for cutting them to the batch's size: the largest crop, anywhere."""
+        """Change nothing but the size: cut the largest crop of the batch's shape, anywhere in the image."""
         off = {f.name: 0.0 for f in dataclasses.fields(cls)}
         return cls(**{**off, "min_zoom": 1.0})
