@@ -7,9 +7,11 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import TextIO
 
 from e2e_depth_ros import __version__
@@ -66,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = "e2e-depth"
     if sys.stdout is None:  # closed by whoever started this: what it would say is not wanted
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    was_interrupted = _remember_interrupts() if argv is None else threading.Event()
     try:
         check_address_space(LEAST_MB)
         args = build_parser().parse_args(argv)
@@ -74,17 +77,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = int(import_module(f"e2e_depth_ros.cli.{args.command}").run(args))
         sys.stdout.flush()  # here a full disk or a closed pipe can still be told
     except KeyboardInterrupt:
-        if argv is None:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second one ends at once, and says nothing
-        return _end(f"{name}: interrupted", INTERRUPTED)
+        return _interrupted(name, argv)
     except BrokenPipeError:
         return _end("", PIPE_CLOSED)
     except Exception as error:
+        # Ctrl-C while a C library loads reaches Python as a library that can't be loaded.
+        if isinstance(error, ImportError) and was_interrupted.is_set():
+            return _interrupted(name, argv)
         line = explain(error)
         if line is None:
             raise  # a bug: its traceback is what a report needs
         return _end(f"{name}: {line}", WRONG_INPUT)
     return code
+
+
+def _remember_interrupts() -> threading.Event:
+    """Note each Ctrl-C before it becomes a KeyboardInterrupt, unless someone else listens to it."""
+    noted = threading.Event()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.set()
+        signal.default_int_handler(number, frame)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, note)
+    return noted
+
+
+def _interrupted(name: str, argv: Sequence[str] | None) -> int:
+    if argv is None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second one ends at once, and says nothing
+    return _end(f"{name}: interrupted", INTERRUPTED)
 
 
 def _end(line: str, code: int) -> int:
