@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import e2e_depth_ros
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 INDEX = (DOCS / "index.rst").read_text(encoding="utf-8")
@@ -32,6 +34,13 @@ def test_modules_of_the_reference_exist():
     paths = [ROOT / module.replace(".", "/") for module in MODULES]
     assert [str(path) for path in paths if not path.with_suffix(".py").exists()] == []
     assert len(set(MODULES)) == len(MODULES)
+
+
+def test_the_face_is_described_name_by_name():
+    page = (DOCS / "api" / "face.rst").read_text(encoding="utf-8")
+    homes = dict(re.findall(r":py:\w+:`(\w+) <([\w.]+)>`", page))
+    assert sorted(homes) == sorted(e2e_depth_ros.__all__)
+    assert [name for name, home in homes.items() if home.rpartition(".")[0] not in MODULES] == []
 
 
 def test_overviews_show_files_that_exist():
