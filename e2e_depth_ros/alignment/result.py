@@ -109,14 +109,13 @@ class Alignment:
 
         return replace(self, uncertainty=joined)
 
-    def following(self, outlines: Outlines, kind: DepthKind) -> Alignment:
+    def following(self, outlines: Outlines) -> Alignment:
         """Let the metric depth follow the outlines of the image, after scale and shift are found.
 
         Not before: a sample beside an outline would then be compared with the wrong side of it.
 
         Args:
             outlines: Of the frame.
-            kind: Of the relative map.
 
         Returns:
             A copy whose `log_std` holds how far each pixel moved, as an independent error: nobody measured
@@ -125,7 +124,7 @@ class Alignment:
         if self.depth is None:
             return self
         smooth, alignment_std = self.depth, self.uncertainty
-        depth = outlines.followed_by_metric(smooth, kind)
+        depth = outlines.followed_by_metric(smooth)
         if alignment_std is None:
             return replace(self, depth=depth)
 

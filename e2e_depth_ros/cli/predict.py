@@ -146,7 +146,7 @@ def _predict(
         return
     alignment = align_to_samples(estimate.depth, samples)
     if estimate.outlines is not None:
-        alignment = alignment.following(estimate.outlines, estimate.depth.kind)
+        alignment = alignment.following(estimate.outlines)
     _write(
         folder,
         _arrays(estimate, alignment),

@@ -49,30 +49,27 @@ class Outlines:
         followed = follow_outlines(depth.values, self.image, grid_px=self.network_px)
         return DepthMap(followed, depth.valid, depth.kind)
 
-    def followed_by_metric(self, depth: DepthMap, predicted: DepthKind) -> DepthMap:
+    def followed_by_metric(self, depth: DepthMap) -> DepthMap:
         """Let depth follow them that was made metric by measurements.
 
-        Between samples it may have detail finer than the grid, which a window would even out. So a pixel goes
-        the share d^2 / (d^2 + s^2) of its way, d, which is relative to its depth, as is s, `SMALL`.
+        The filter sees 1 / depth, in which surfaces far away don't drown thin things before them. Between
+        samples depth may have detail finer than the grid, which a window would even out: so a pixel goes the
+        share d^2 / (d^2 + s^2) of its way, d, which is relative to its depth, as is s, `SMALL`.
 
         Args:
             depth: METRIC.
-            predicted: Kind of the map that it was made from: from disparity comes depth that is smooth in
-                1 / depth.
 
         Raises:
             InvalidInputError: Map and image are not of one size.
             KindError: The depth is not metric.
         """
         smooth = depth.require(DepthKind.METRIC).values
-        is_inverse = predicted is DepthKind.AFFINE_INVARIANT_DISPARITY
-        followed = follow_outlines(
-            np.reciprocal(smooth) if is_inverse else smooth, self.image, grid_px=self.network_px
-        )
-        way = np.subtract(np.reciprocal(followed) if is_inverse else followed, smooth)
+        way = follow_outlines(np.reciprocal(smooth), self.image, grid_px=self.network_px)
+        np.subtract(np.reciprocal(way, out=way), smooth, out=way)
         square = np.square(way)
         way *= square / (square + np.square(np.float32(SMALL) * smooth))
-        return DepthMap(smooth + way, depth.valid, depth.kind)
+        way += smooth
+        return DepthMap(way, depth.valid, depth.kind)
 
 
 def follow_outlines(

@@ -257,7 +257,7 @@ def score_methods(
         metres = method.complete(relative.depth, samples)
         if method.follows_outlines and relative.outlines is not None:
             completed = DepthMap(metres, np.isfinite(metres), DepthKind.METRIC)
-            metres = relative.outlines.followed_by_metric(completed, relative.depth.kind).values
+            metres = relative.outlines.followed_by_metric(completed).values
         duration = time.perf_counter() - start
         results[method.name] = AlignmentScore(_score(np.asarray(metres)[scored], target), duration)
     return results

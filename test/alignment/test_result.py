@@ -87,7 +87,7 @@ def test_depth_follows_outlines_and_its_deviation_tells_how_far_it_went(scene, o
     smooth = as_the_network_sees_it(1 / truth if is_disparity else truth)
     rows, columns = scene.pixels(60)
     alignment = align(as_map(smooth, kind), columns, rows, scene.depth_m[rows, columns], kind=kind)
-    followed = alignment.following(outlines, kind)
+    followed = alignment.following(outlines)
     before, after = (match_edges(one.depth_m, truth).scores().f1 for one in (alignment, followed))
     assert before < 0.3
     assert after > 0.8
@@ -116,7 +116,7 @@ def test_what_is_invalid_stays_so(outlines):
         size=SIZE,
         uncertainty=lambda: np.full(SIZE, STD, np.float32),
     )
-    followed = alignment.following(outlines, DepthKind.AFFINE_INVARIANT)
+    followed = alignment.following(outlines)
     np.testing.assert_array_equal(np.isfinite(followed.depth_m), np.isfinite(metres))
     assert followed.depth.kind is DepthKind.METRIC
     assert np.nanmin(followed.log_std) >= np.float32(STD)
@@ -125,4 +125,4 @@ def test_what_is_invalid_stays_so(outlines):
 def test_a_lost_alignment_has_nothing_to_follow(outlines):
     nan = float("nan")
     lost = Alignment(None, nan, nan, AlignmentState.LOST, "no samples", "none", size=SIZE)
-    assert lost.following(outlines, DepthKind.AFFINE_INVARIANT) is lost
+    assert lost.following(outlines) is lost

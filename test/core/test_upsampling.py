@@ -105,9 +105,7 @@ def test_metric_depth_jumps_at_outlines_and_keeps_its_detail_elsewhere():
     image, depth_m, blurred = box_before_a_wall()
     ripples = blurred * (1 + 0.02 * np.sin(np.arange(SIZE[1]) / 1.5).astype(np.float32))
     outlines = Outlines(image)
-    followed = outlines.followed_by_metric(
-        relative_map(ripples, DepthKind.METRIC), DepthKind.AFFINE_INVARIANT
-    )
+    followed = outlines.followed_by_metric(relative_map(ripples, DepthKind.METRIC))
     assert followed.kind is DepthKind.METRIC
     assert match_edges(followed.values, depth_m).scores().f1 > 0.9 > match_edges(ripples, depth_m).scores().f1
     even = follow_outlines(ripples, image)
@@ -115,21 +113,17 @@ def test_metric_depth_jumps_at_outlines_and_keeps_its_detail_elsewhere():
     assert np.abs(followed.values - ripples)[wall].mean() < 0.3 * np.abs(even - ripples)[wall].mean()
 
 
-def test_depth_made_from_disparity_is_smooth_in_its_inverse():
+def test_what_is_far_does_not_draw_what_is_near_to_itself():
+    """The filter sees 1 / depth: a hole in a wall, or a disparity of nearly 0, is a spot and no more."""
     image, _, blurred = box_before_a_wall()
-    disparity = 1 / blurred
-    disparity[100, 20] = 1e-4  # nearly infinite depth must not draw what is around to itself
-    depth = relative_map(1 / disparity, DepthKind.METRIC)
-    inverse, plain = (
-        Outlines(image).followed_by_metric(depth, kind).values
-        for kind in (DepthKind.AFFINE_INVARIANT_DISPARITY, DepthKind.AFFINE_INVARIANT)
-    )
+    blurred[100, 20] = 1e4
+    followed = Outlines(image).followed_by_metric(relative_map(blurred, DepthKind.METRIC)).values
     around = np.s_[90:110, 10:30]
-    assert np.median(inverse[around]) == pytest.approx(FAR_M, rel=0.02)
-    assert np.median(plain[around]) > 2 * FAR_M
+    assert np.median(followed[around]) == pytest.approx(FAR_M, rel=0.02)
+    assert np.median(follow_outlines(blurred, image)[around]) > 2 * FAR_M
 
 
 def test_what_is_not_metric_is_refused_as_metric():
     image, _, blurred = box_before_a_wall()
     with pytest.raises(KindError, match="expected metric depth"):
-        Outlines(image).followed_by_metric(relative_map(blurred), DepthKind.AFFINE_INVARIANT)
+        Outlines(image).followed_by_metric(relative_map(blurred))

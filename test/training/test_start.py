@@ -142,6 +142,19 @@ def test_what_is_shipped_diffusers_reads_alike(tiny_checkpoint, tmp_path, walls,
         np.testing.assert_allclose(estimate.normals.values, optical, rtol=0, atol=2e-4)
 
 
+@pytest.mark.parametrize(
+    ("layout", "asked", "said"),
+    [
+        ("embedded", "auto", "guided"),
+        ("embedded", "bilinear", "bilinear"),
+        ("marigold_depth", "auto", "bilinear"),
+    ],
+)
+def test_the_upsampling_is_the_starts_unless_the_recipe_says_another(tiny_checkpoint, layout, asked, said):
+    start = model_from_start(start_recipe(tiny_checkpoint(layout), upsampling=asked), [Task.DEPTH])
+    assert start.facts.upsampling == said
+
+
 def test_image_alone_and_no_text_encoder(tiny_checkpoint, tmp_path, walls):
     four = train(recipe(walls, tiny_checkpoint("four_channels"), reads_target=False), tmp_path / "four")
     assert load_checkpoint(four.checkpoint).model.unet.config.in_channels == 4

@@ -228,7 +228,7 @@ def _outlined(
 ) -> tuple[DepthMap, Alignment | None]:
     """Let what is wanted follow the image's outlines, after the alignment: it fits what the network said."""
     if alignment is not None and not METRIC_OUTPUTS.isdisjoint(wanted):
-        alignment = alignment.following(outlines, relative.kind)
+        alignment = alignment.following(outlines)
     if not RELATIVE_OUTPUTS.isdisjoint(wanted):
         relative = outlines.followed_by(relative)
     return relative, alignment

@@ -185,7 +185,7 @@ def test_what_is_wanted_follows_outlines_after_the_alignment(wanted):
         np.testing.assert_array_equal(depth_from_message(sharp.messages[Output.RELATIVE]), expected.values)
         assert np.abs(expected.values - RELATIVE).max() > 0.01
     if Output.DEPTH in wanted:
-        expected = OUTLINES.followed_by_metric(smooth.alignment.depth, DepthKind.AFFINE_INVARIANT)
+        expected = OUTLINES.followed_by_metric(smooth.alignment.depth)
         np.testing.assert_array_equal(depth_from_message(sharp.messages[Output.DEPTH]), expected.values)
         assert np.abs(expected.values - smooth.alignment.depth_m).max() > 0.01
     if wanted == {Output.STATUS}:  # no map of it is published

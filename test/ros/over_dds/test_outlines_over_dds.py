@@ -36,6 +36,9 @@ def test_relative_depth_has_a_sharp_outline(robot, tmp_path, upsampling, is_shar
     process = NodeProcess(tmp_path / "log", {"model": "embedded", "upsampling": upsampling})
     try:
         process.wait_until_ready()
+        robot.listen()  # what is still queued is of the other node
+        robot.spin(0.5)
+        robot.statuses.clear()
         robot.listen(Output.RELATIVE)
 
         def step():

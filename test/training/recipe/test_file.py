@@ -86,6 +86,7 @@ def test_number_without_a_dot_is_a_number():
         ("model.autoencoder.channels", [8, 16, 16, 16], "equal widths"),
         ("model.unet.heads", [1], r"heads: expected one entry for each of channels"),
         ("data.sizes", [{"height": 96, "width": 100}], r"factor 8, got 96 x 100"),
+        ("model.upsampling", "nearest", r"auto or bilinear or guided, got 'nearest'"),
         ("model.target_noise", "pink", r"zeros or gaussian or pyramid, got 'pink'"),
         ("loss.depth", {"target": "quantiles", "clip_target": True}, r"clip_target: expected false"),
         ("optimiser.accumulate", 0, r"accumulate: expected > 0, got 0"),

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 import e2e_depth_ros.training
+from e2e_depth_ros.model.checkpoint.locate import find_checkpoint
+from e2e_depth_ros.model.families.registry import read_facts
 from e2e_depth_ros.training.recipe import AugmentationRecipe, DepthLossRecipe, read_recipe
 from e2e_depth_ros.training.schedule import learning_rate
 
@@ -16,6 +18,7 @@ def test_embedded_recipe_is_valid():
     recipe = read_recipe(RECIPES / "embedded.yaml")
     assert recipe.model.autoencoder.down_factor == 8
     assert recipe.loss.depth.target == "quantiles"
+    assert recipe.model.upsampling == read_facts(find_checkpoint("embedded")).upsampling == "guided"
 
 
 def test_embedded_recipe_for_a_gpu_lasts_by_the_clock():
