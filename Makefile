@@ -3,6 +3,8 @@ PYTHON ?= python3
 # Anything pip takes. As it stands it gives the CUDA build on x86_64 Linux; PyTorch's CPU index has a smaller one:
 #   make demo TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
 TORCH ?= torch==2.13.0
+# mypy reads numpy's own types, and those of 2.5 refuse what 2.4 and all before it take. `make matrix` takes any.
+NUMPY ?= numpy<2.5
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -57,7 +59,7 @@ $(INSTALLED): setup.py setup.cfg $(SCENES) requirements-robot.txt requirements-r
 	@echo "Set-up, step 1 of 2: $(TORCH), the largest download"
 	$(PIP_INSTALL) $(TORCH)
 	@echo "Set-up, step 2 of 2: the package itself, its scenes, and what they need ($(EXTRAS))"
-	$(PIP_INSTALL) --editable ".[$(EXTRAS)]" $(SCENES:scenes/setup.cfg=--editable ./scenes)
+	$(PIP_INSTALL) --editable ".[$(EXTRAS)]" $(SCENES:scenes/setup.cfg=--editable ./scenes) "$(NUMPY)"
 	@touch $@
 
 install: $(INSTALLED)
