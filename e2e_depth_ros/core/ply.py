@@ -25,6 +25,7 @@ def save_ply(path: str | Path, points: NDArray[Any], colours: NDArray[np.uint8] 
         OSError: The file cannot be written.
     """
     points = np.asarray(points)
+    colours = None if colours is None else np.asarray(colours)
     if points.ndim < 2 or points.shape[-1] != 3:
         raise InvalidInputError(f"expected points of shape (..., 3), got {points.shape}")
     if colours is not None and (colours.shape != points.shape or colours.dtype != np.uint8):
