@@ -42,47 +42,48 @@ def train(
         LentError: Something is missing: nothing was trained then.
     """
     began = time.monotonic()
-    lock = _lock(folder)
-    arrivals = Arrivals(pieces, folder)
-    for trouble in arrivals.take():
-        say(trouble)
-    _check_ready(folder, arrivals.missing(), pieces)
-    _unpack_wheels(folder)
-    os.chdir(folder)  # where the recipe's paths begin
-    sys.path[:0] = [str(folder / PACKAGE), str(folder / SITE)]
-    recipe = _recipe_for_now(folder, minutes, device)
-    if call_minutes:
-        left = call_minutes - (time.monotonic() - began) / 60
-        recipe = replace(recipe, run=replace(recipe.run, max_minutes=max(left, 1e-3)))
+    with _lock(folder):
+        arrivals = Arrivals(pieces, folder)
+        for trouble in arrivals.take():
+            say(trouble)
+        _check_ready(folder, arrivals.missing(), pieces)
+        _unpack_wheels(folder)
+        os.chdir(folder)  # where the recipe's paths begin
+        sys.path[:0] = [str(folder / PACKAGE), str(folder / SITE)]
+        recipe = _recipe_for_now(folder, minutes, device)
+        if call_minutes:
+            left = call_minutes - (time.monotonic() - began) / 60
+            recipe = replace(recipe, run=replace(recipe.run, max_minutes=max(left, 1e-3)))
 
-    from e2e_depth_ros.training import loop  # noqa: PLC0415
+        from e2e_depth_ros.training import loop  # noqa: PLC0415
 
-    output = Path(RUN)
-    ended = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(arrivals, recipe.data.watch_seconds, ended), daemon=True)
-    watcher.start()
-    try:
-        with in_one_line():
-            result = loop.train(
-                recipe,
-                output,
-                resume=(output / loop.STATE).exists(),
-                after_checkpoint=lambda step: _write_back(output, back, step),
-            )
-    except Exception:
-        say(f"the training failed; in {back}: {_held(back)}")
-        raise
-    finally:
-        ended.set()
-        watcher.join()
-        lock.close()
-    print(_table(recipe, output, result, back))
-    if not result.finished:
-        say(f"stopped by {result.stopped_by} after step {result.steps}: the same command goes on")
+        output = Path(RUN)
+        ended = threading.Event()
+        watcher = threading.Thread(
+            target=_watch, args=(arrivals, recipe.data.watch_seconds, ended), daemon=True
+        )
+        watcher.start()
+        try:
+            with in_one_line():
+                result = loop.train(
+                    recipe,
+                    output,
+                    resume=(output / loop.STATE).exists(),
+                    after_checkpoint=lambda step: _write_back(output, back, step),
+                )
+        except Exception:
+            say(f"the training failed; in {back}: {_held(back)}")
+            raise
+        finally:
+            ended.set()
+            watcher.join()
+        print(_table(recipe, output, result, back))
+        if not result.finished:
+            say(f"stopped by {result.stopped_by} after step {result.steps}: the same command goes on")
 
 
 def _lock(folder: Path) -> TextIO:
-    """Keep a folder for this process, until it ends: an earlier call may have outlived its connection."""
+    """Keep a folder for this process until it is closed: an earlier call may have outlived its connection."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = (folder / ".lock").open("a", encoding="utf-8")
     try:
