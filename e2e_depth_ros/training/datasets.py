@@ -170,26 +170,20 @@ class TrainingBatches(Dataset[Batch]):
         self._count = count
         self._accumulate = accumulate
         self._source_shares = shares([source.weight for source in sources])
-        self._size_shares = shares([size.weight for size in recipe.sizes])
 
     def __len__(self) -> int:
         return self._count
 
     def __getitem__(self, number: int) -> Batch:
-        rng, size = self._draw_size(number)
+        rng, size = draw_size(self._recipe, self._seed, number)
         if number % self._accumulate:
-            _, size = self._draw_size(number - number % self._accumulate)
+            _, size = draw_size(self._recipe, self._seed, number - number % self._accumulate)
         source = None
         if self._recipe.one_source_per_batch:
             source = self._draw_source(rng)
             size = source.size or size
         views = [self._view(number, index, size, source) for index in range(self._recipe.batch_size)]
         return batch_from_views(views)._replace(domain=(source or self._sources[0]).domain)
-
-    def _draw_size(self, number: int) -> tuple[np.random.Generator, tuple[int, int]]:
-        rng = np.random.default_rng((self._seed, number))
-        size = self._recipe.sizes[rng.choice(len(self._recipe.sizes), p=self._size_shares)]
-        return rng, (size.height, size.width)
 
     def _view(self, number: int, index: int, size: tuple[int, int], source: Source | None) -> View:
         rng = np.random.default_rng((self._seed, number, index))
@@ -231,6 +225,19 @@ def batch_from_views(views: Sequence[View]) -> Batch:
         depth_m=torch.from_numpy(np.stack([view.depth_m for view in views])),
         normals=torch.from_numpy(np.stack([view.normals.transpose(2, 0, 1) for view in views])),
     )
+
+
+def draw_size(recipe: DataRecipe, seed: int, number: int) -> tuple[np.random.Generator, tuple[int, int]]:
+    """Draw the size (h, w) of a batch; the generator goes on with what else is random in it.
+
+    Args:
+        recipe: The sizes.
+        seed: Of the training.
+        number: Of the batch, or of the first of the optimiser step, whose batches have one size.
+    """
+    rng = np.random.default_rng((seed, number))
+    size = recipe.sizes[rng.choice(len(recipe.sizes), p=shares([size.weight for size in recipe.sizes]))]
+    return rng, (size.height, size.width)
 
 
 def shares(weights: Sequence[float]) -> NDArray[np.float64]:

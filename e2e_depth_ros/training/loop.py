@@ -208,7 +208,7 @@ class Trainer:
                 if not own_reason and recipe.run.max_minutes and now - began >= 60 * recipe.run.max_minutes:
                     own_reason = f"{recipe.run.max_minutes:g} minutes"
                 stopped_by = self.processes.agree(own_reason)
-                if stopped_by or self._is_over():
+                if stopped_by or self._is_over:
                     break
                 if now - checkpointed >= 60 * recipe.run.checkpoint_minutes:
                     self._checkpoint()
@@ -219,16 +219,21 @@ class Trainer:
         return TrainingResult(
             steps=self.progress.step,
             bad_steps=self.progress.bad_steps,
-            finished=self._is_over(),
+            finished=self._is_over,
             stopped_by=stopped_by,
             checkpoint=checkpoint,
             scores=self.scores,
             is_main=self.processes.is_main,
         )
 
+    @property
+    def _position(self) -> int:
+        """Where in its schedule the training is: 0 at its start, `optimiser.steps` once it is over."""
+        return schedule_step(self.progress.step, self.progress.seconds, self.recipe.optimiser)
+
+    @property
     def _is_over(self) -> bool:
-        optimiser = self.recipe.optimiser
-        return schedule_step(self.progress.step, self.progress.seconds, optimiser) >= optimiser.steps
+        return self._position >= self.recipe.optimiser.steps
 
     def _batches(self) -> Generator[list[tuple[int, Batch]]]:
         """Yield this process's share of the batches of each step, numbered."""
@@ -252,9 +257,7 @@ class Trainer:
 
     def _step(self, batches: list[tuple[int, Batch]]) -> None:
         recipe, progress, processes = self.recipe, self.progress, self.processes
-        rate = learning_rate(
-            schedule_step(progress.step, progress.seconds, recipe.optimiser), recipe.optimiser
-        )
+        rate = learning_rate(self._position, recipe.optimiser)
         set_learning_rate(self.optimiser, rate)
         self.optimiser.zero_grad(set_to_none=True)
         sums: dict[str, float] = {}

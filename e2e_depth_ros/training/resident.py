@@ -16,7 +16,7 @@ from torch import Tensor
 
 from e2e_depth_ros.core.errors import E2EDepthError
 from e2e_depth_ros.training.batch_augmentation import BatchAugmentation
-from e2e_depth_ros.training.datasets import Batch, Source, StoredView, shares
+from e2e_depth_ros.training.datasets import Batch, Source, StoredView, draw_size, shares
 from e2e_depth_ros.training.recipe import AugmentationRecipe, DataRecipe
 
 
@@ -92,7 +92,6 @@ class ResidentBatches:
         self._seed = seed
         self._device = device
         self._source_shares = shares([source.weight for source in sources])
-        self._size_shares = shares([size.weight for size in recipe.sizes])
         self._views = [ResidentViews(device) for _ in sources]
         for views, source in zip(self._views, sources, strict=True):
             views.add(source.stored)
@@ -117,13 +116,12 @@ class ResidentBatches:
                 self._arrivals.stop()
 
     def _batch(self, number: int) -> Batch:
-        rng = np.random.default_rng((self._seed, number - number % self._accumulate))
-        chosen = self._recipe.sizes[rng.choice(len(self._recipe.sizes), p=self._size_shares)]
+        _, size = draw_size(self._recipe, self._seed, number - number % self._accumulate)
         rng = np.random.default_rng((self._seed, number))
         augment = BatchAugmentation(self._augmentation, self._device, int(rng.integers(1 << 62)))
         counts = rng.multinomial(self._recipe.batch_size, self._source_shares)
         parts = [
-            augment(part, (chosen.height, chosen.width))
+            augment(part, size)
             for views, count in zip(self._views, counts, strict=True)
             for part in views.draw(int(count), rng)
         ]

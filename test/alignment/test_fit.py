@@ -7,17 +7,9 @@ from e2e_depth_ros.alignment.fit import fit_affine
 from e2e_depth_ros.alignment.verdict import FitCase
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
+from helpers.known_scene import planted
 
 DEPTH, DISPARITY = DepthKind.AFFINE_INVARIANT, DepthKind.AFFINE_INVARIANT_DISPARITY
-
-
-def planted(count, seed=0, *, scale=3.5, shift=1.25, noise=0.0, outliers=0.0):
-    rng = np.random.default_rng(seed)
-    r = rng.random(count)
-    z = (scale * r + shift) * np.exp(noise * rng.standard_normal(count))
-    wrong = rng.permutation(count) < round(outliers * count)
-    z[wrong] = rng.uniform(shift, scale + shift, wrong.sum())
-    return r, z, wrong
 
 
 @settings(max_examples=60, deadline=None)

@@ -6,17 +6,9 @@ import pytest
 from e2e_depth_ros.alignment.fit import fit_affine
 from e2e_depth_ros.alignment.verdict import FitCase
 from e2e_depth_ros.core.maps import DepthKind
+from helpers.known_scene import planted
 
 DEPTH, DISPARITY = DepthKind.AFFINE_INVARIANT, DepthKind.AFFINE_INVARIANT_DISPARITY
-
-
-def planted(count, seed=0, *, scale=3.5, shift=1.25, noise=0.0, outliers=0.0):
-    rng = np.random.default_rng(seed)
-    r = rng.random(count)
-    z = (scale * r + shift) * np.exp(noise * rng.standard_normal(count))
-    wrong = rng.permutation(count) < round(outliers * count)
-    z[wrong] = rng.uniform(shift, scale + shift, wrong.sum())
-    return r, z, wrong
 
 
 def case_of(r, z, value_range=(0.0, 1.0), kind=DEPTH):

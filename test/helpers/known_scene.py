@@ -47,6 +47,16 @@ def smooth_error(rng, amplitude=0.06):
     return amplitude * cv2.resize(coarse, SIZE[::-1], interpolation=cv2.INTER_CUBIC)
 
 
+def planted(count, seed=0, *, scale=SCALE, shift=SHIFT_M, noise=0.0, outliers=0.0):
+    """Samples without a scene: relative depth in 0..1, depth, and which of them are outliers."""
+    rng = np.random.default_rng(seed)
+    r = rng.random(count)
+    z = (scale * r + shift) * np.exp(noise * rng.standard_normal(count))
+    wrong = rng.permutation(count) < round(outliers * count)
+    z[wrong] = rng.uniform(shift, scale + shift, wrong.sum())
+    return r, z, wrong
+
+
 def draw(depth_m, count, rng, *, noise=0.0, outliers=0.0):
     """Random samples: u, v, depth, and which of them are outliers."""
     flat = rng.choice(depth_m.size, count, replace=False)

@@ -19,20 +19,6 @@ RELIABLE = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 
-@pytest.fixture
-def node(context):
-    node = rclpy.create_node("listener", namespace="/front", context=context)
-    yield node
-    node.destroy_node()
-
-
-@pytest.fixture
-def driver(context):
-    node = rclpy.create_node("driver", namespace="/front/camera", context=context)
-    yield node
-    node.destroy_node()
-
-
 def wait():
     time.sleep(0.02)
 

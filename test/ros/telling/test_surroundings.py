@@ -17,20 +17,6 @@ from helpers.robot import until
 RELIABLE = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.RELIABLE)
 
 
-@pytest.fixture
-def node(context):
-    node = rclpy.create_node("listener", namespace="/front", context=context)
-    yield node
-    node.destroy_node()
-
-
-@pytest.fixture
-def driver(context):
-    node = rclpy.create_node("driver", namespace="/front/camera", context=context)
-    yield node
-    node.destroy_node()
-
-
 def wait():
     time.sleep(0.02)
 
