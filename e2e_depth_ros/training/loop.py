@@ -204,6 +204,9 @@ class Trainer:
                 now = time.monotonic()
                 self.progress.seconds += now - started
                 started = now
+                if recipe.optimiser.minutes:
+                    # Each process has a clock of its own, and all must end after the same step.
+                    self.progress.seconds = self.processes.gather([self.progress.seconds])[0][0]
                 own_reason = stop.reason
                 if not own_reason and recipe.run.max_minutes and now - began >= 60 * recipe.run.max_minutes:
                     own_reason = f"{recipe.run.max_minutes:g} minutes"

@@ -184,3 +184,32 @@ def test_batches_that_cannot_be_shared_evenly_are_refused(tmp_path, recipe_file,
     monkeypatch.setattr(processes_module, "Processes", Several)
     with pytest.raises(InvalidInputError, match=f"multiple of the {count} processes.*got 4"):
         train(read_recipe(recipe_file), Path(tmp_path / "out"))
+
+
+# The clock of its second process gains a second each time it is read.
+BY_THE_CLOCK = """
+import os, sys, time
+from pathlib import Path
+from e2e_depth_ros.training.loop import train
+from e2e_depth_ros.training.recipe import read_recipe
+
+if os.environ["RANK"] == "1":
+    real, ahead = time.monotonic, [0]
+    def monotonic():
+        ahead[0] += 1
+        return real() + ahead[0]
+    time.monotonic = monotonic
+result = train(read_recipe(Path(sys.argv[1])), Path(sys.argv[2]))
+assert result.finished, result
+"""
+
+
+@pytest.mark.timeout(SECONDS + 100)
+@pytest.mark.slow
+def test_processes_end_by_one_clock(tmp_path, recipe_file):
+    recipe = yaml.safe_load(recipe_file.read_text(encoding="utf-8"))
+    recipe["optimiser"]["minutes"] = 0.05
+    recipe_file.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    run_two("-c", BY_THE_CLOCK, recipe_file, tmp_path / "run")
+    steps, _ = logged(tmp_path / "run")
+    assert 0 < steps[-1]["seconds"] < 30  # of the main one's clock, on a busy machine too
