@@ -17,6 +17,7 @@ from e2e_depth_ros.model.families.registry import load_checkpoint
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.recipe import read_recipe, recipe_from_mapping
 from e2e_depth_ros.training.shards import Sample, write_shard
+from helpers.processors import need_bfloat16_attention
 
 LENT = Path(__file__).parents[2] / "examples" / "lent_gpu"
 LIMIT_MB = 0.6
@@ -155,6 +156,7 @@ def test_pieces_hold_all_and_are_small(packed):
 
 
 def test_trains_from_pieces_is_stopped_goes_on_and_comes_back(packed, tmp_path, monkeypatch, capsys):
+    need_bfloat16_attention()
     from lent import main
 
     there, output = tmp_path / "there", tmp_path / "said"
