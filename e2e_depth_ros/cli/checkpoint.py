@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from e2e_depth_ros.cli.model_arguments import MODEL_HELP
+from e2e_depth_ros.cli.model_arguments import MODEL_HELP, add_task_argument
 
 if TYPE_CHECKING:
     from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
@@ -34,6 +34,7 @@ def add_parser(subparsers: Any) -> None:
     )
     for action in (inspect, verify):
         action.add_argument("model", help=MODEL_HELP)
+        add_task_argument(action)
         action.add_argument("--json", action="store_true", help="print JSON instead of a table")
     _add_convert_parser(actions)
 
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "convert":
         _print(convert(args), as_json=args.json)
         return 0
-    from e2e_depth_ros.model.checkpoint.configs import paints_by_instruction  # noqa: PLC0415
+    from e2e_depth_ros.model.checkpoint.layout import paints_by_instruction  # noqa: PLC0415
     from e2e_depth_ros.model.checkpoint.locate import find_checkpoint  # noqa: PLC0415
     from e2e_depth_ros.model.families.registry import read_facts  # noqa: PLC0415
     from e2e_depth_ros.model.instruct.facts import read_instruct_facts  # noqa: PLC0415
@@ -82,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         facts = read_instruct_facts(folder)
         summary = describe_instructed(facts)
     else:
-        facts = read_facts(folder)
+        facts = read_facts(folder, task=args.task)
         summary = describe(facts)
     if args.action == "verify":
         from e2e_depth_ros.model.checkpoint.integrity import verify_against_hub, verify_against_record  # noqa: PLC0415
@@ -93,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         from_hub = verify_against_hub(facts.files)
         if from_hub:
             summary["hub"] = f"{from_hub} files: as the hub has them"
-        summary["verified"] = f"{_load(facts)} tensors: all present, of the right shape, finite"
+        summary["verified"] = f"{_load(facts, args.task)} tensors: all present, of the right shape, finite"
     _print(summary, as_json=args.json)
     return 0
 
@@ -140,7 +141,7 @@ def describe(facts: CheckpointFacts) -> dict[str, Any]:
 
 def describe_instructed(facts: InstructFacts) -> dict[str, Any]:
     """Gather what a checkpoint that paints by instruction is; see `describe`."""
-    from e2e_depth_ros.model.checkpoint.configs import INSTRUCTED_IMAGE  # noqa: PLC0415
+    from e2e_depth_ros.model.checkpoint.layout import INSTRUCTED_IMAGE  # noqa: PLC0415
     from e2e_depth_ros.model.instruct.facts import FAMILY  # noqa: PLC0415
 
     return {
@@ -157,14 +158,14 @@ def describe_instructed(facts: InstructFacts) -> dict[str, Any]:
     }
 
 
-def _load(facts: CheckpointFacts | InstructFacts) -> int:
+def _load(facts: CheckpointFacts | InstructFacts, task: str) -> int:
     """Load a checkpoint and so check every tensor; return how many there are."""
     from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts  # noqa: PLC0415
     from e2e_depth_ros.model.families.registry import load_checkpoint  # noqa: PLC0415
     from e2e_depth_ros.model.instruct.painter import Painter  # noqa: PLC0415
 
     if isinstance(facts, CheckpointFacts):
-        return len(load_checkpoint(facts.folder).model.state_dict()) if facts.folder else 0
+        return len(load_checkpoint(facts.folder, task=task).model.state_dict()) if facts.folder else 0
     painter = Painter.load(facts.folder, device="cpu", dtype="float32")
     return len(painter.network.state_dict()) + painter.text_encoder.tensors
 

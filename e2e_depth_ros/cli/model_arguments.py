@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from e2e_depth_ros.model.memory import DEFAULT_BATCH_MEMORY_MB
 from e2e_depth_ros.model.sampling import DOMAINS, SPACINGS, Sampling
+from e2e_depth_ros.model.task import AUTO, TASK_WORDS
 from e2e_depth_ros.model.upsampling import DEFAULT_UPSAMPLING, UPSAMPLINGS
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("model")
     group.add_argument("--model", default="embedded", help=f"{MODEL_HELP} (default: embedded)")
     group.add_argument("--revision", help="of a hub id: a branch, tag or commit")
+    add_task_argument(group)
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     group.add_argument("--dtype", default="auto", help="auto, float32, float16 or bfloat16 (default: auto)")
     group.add_argument(
@@ -83,6 +85,16 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_task_argument(parser: argparse._ActionsContainer) -> None:
+    """Add what says what a checkpoint predicts (--task)."""
+    parser.add_argument(
+        "--task",
+        choices=TASK_WORDS,
+        default=AUTO,
+        help="what the checkpoint predicts, where its configs don't say (default: as they or its name say)",
+    )
+
+
 def load_estimator(args: argparse.Namespace) -> Estimator:
     """Load the network that the arguments name.
 
@@ -95,6 +107,7 @@ def load_estimator(args: argparse.Namespace) -> Estimator:
     return Estimator.load(
         args.model,
         revision=args.revision,
+        task=args.task,
         device=args.device,
         dtype=args.dtype,
         processing_resolution=args.processing_resolution,

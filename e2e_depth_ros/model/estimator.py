@@ -22,7 +22,7 @@ from e2e_depth_ros.model.forward import forward
 from e2e_depth_ros.model.memory import DEFAULT_BATCH_MEMORY_MB, batch_that_fits
 from e2e_depth_ros.model.placement import device_named, dtype_named, use_threads
 from e2e_depth_ros.model.sampling import Sampling
-from e2e_depth_ros.model.task import Task
+from e2e_depth_ros.model.task import AUTO, Task
 from e2e_depth_ros.model.upsampling import DEFAULT_UPSAMPLING
 
 __all__ = ["NETWORK_STAGES", "Estimate", "Estimator"]
@@ -89,7 +89,7 @@ class Estimator:
         model: str | Path = "embedded",
         *,
         revision: str | None = None,
-        tasks: Collection[Task] | None = None,
+        task: str = AUTO,
         device: str = "auto",
         dtype: str = "auto",
         processing_resolution: int | None = None,
@@ -104,7 +104,8 @@ class Estimator:
         Args:
             model: "embedded", a folder, or a hub id (see `find_checkpoint`).
             revision: Of a hub id.
-            tasks: What the checkpoint predicts, if its configs and its name don't say so.
+            task: What the checkpoint predicts, if its configs don't say: "auto" (as they or its name say),
+                "depth", "disparity" or "normals".
             device: "auto" (a GPU where there is one), "cuda", "cuda:1", "cpu".
             dtype: "auto" (float16 on a GPU, float32 on a CPU), "float32", "float16", "bfloat16". On a CPU
                 with AMX, bfloat16 takes two thirds of the time, but depth comes in steps of 0.2 to 0.4 %
@@ -126,7 +127,7 @@ class Estimator:
         use_threads(num_threads)
         folder = find_checkpoint(model, revision=revision, dtype=chosen_dtype)
         checkpoint = load_checkpoint(
-            folder, tasks=tasks, dtype=chosen_dtype, padded_prompt=padded_prompt, sampling=sampling
+            folder, task=task, dtype=chosen_dtype, padded_prompt=padded_prompt, sampling=sampling
         )
         return cls(
             checkpoint,

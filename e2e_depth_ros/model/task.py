@@ -10,3 +10,13 @@ class Task(Enum):
 
     DEPTH = "depth"
     NORMALS = "normals"
+
+
+AUTO = "auto"
+"""The word for what a checkpoint says itself."""
+
+DISPARITY = "disparity"
+"""The word for depth that comes as its inverse."""
+
+TASK_WORDS = (AUTO, Task.DEPTH.value, DISPARITY, Task.NORMALS.value)
+"""What a user may say that a checkpoint predicts."""

@@ -18,17 +18,22 @@ from e2e_depth_ros.core.maps import DepthKind
 from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
 from e2e_depth_ros.model.checkpoint.locate import PROMPT_FILE, find_checkpoint
 from e2e_depth_ros.model.checkpoint.prompt import prompt_embeddings, write_prompt_embeddings
+from e2e_depth_ros.model.families.consistency import CONSISTENCY
 from e2e_depth_ros.model.families.family import LatentNetwork
+from e2e_depth_ros.model.families.generator import IMAGE_GENERATOR
+from e2e_depth_ros.model.families.multi_step import DIFFUSION
 from e2e_depth_ros.model.families.one_step import (
+    ONE_STEP,
     ONE_STEP_SCHEDULER,
     OneStepSampler,
     denoising_step,
     facts_of_new_model,
 )
-from e2e_depth_ros.model.families.registry import load_parts, read_facts
+from e2e_depth_ros.model.families.registry import load_parts, read_facts, read_start
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.recipe import ModelRecipe
 
+_STARTS = (IMAGE_GENERATOR, DIFFUSION, CONSISTENCY, ONE_STEP)
 _TEXT_PARTS = {"text_encoder": "CLIPTextModel", "tokenizer": "CLIPTokenizer"}
 # What diffusers' schedulers take where a config is silent. The network learnt under these.
 NOISE_DEFAULTS = {
@@ -121,11 +126,16 @@ def parts_from_start(recipe: ModelRecipe, tasks: Collection[Task]) -> StartParts
         InvalidInputError: It can't be trained for these tasks.
     """
     folder = find_checkpoint(recipe.start)
-    found = read_facts(folder, tasks=frozenset(tasks))
+    found = read_start(folder, frozenset(tasks))
     if found.family.is_joint:
         raise InvalidInputError(
             f"model.start: expected a network of UNet, VAE and prompt, got {found.name}, "
             "whose depth and normals attend to each other (GeoWizard: objective geowizard)"
+        )
+    if found.family not in _STARTS:
+        raise InvalidInputError(
+            "model.start: expected Stable Diffusion, Marigold or E2E-FT, "
+            f"got {found.name}: {found.family.title}"
         )
     if Task.DEPTH in tasks and found.depth_kind is DepthKind.AFFINE_INVARIANT_DISPARITY:
         raise InvalidInputError(f"model.start: expected a network of depth, got {found.name} of disparity")
@@ -207,7 +217,7 @@ def add_text_encoder(checkpoint: Path, start: Path) -> None:
     """
     if not all((start / part).is_dir() for part in _TEXT_PARTS):
         return
-    unpadded = prompt_embeddings(read_facts(start, tasks=read_facts(checkpoint).tasks))
+    unpadded = prompt_embeddings(read_start(start, read_facts(checkpoint).tasks))
     with tempfile.TemporaryDirectory(dir=checkpoint) as name:
         write_prompt_embeddings(Path(name), unpadded)
         # safetensors ignores the umask

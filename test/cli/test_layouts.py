@@ -14,7 +14,7 @@ DEPTH = {
     "geowizard_v1": ["--steps", "1", "--domain", "outdoor", "--normals"],
     "geowizard_v2": ["--steps", "1", "--spacing", "linspace"],
     "geowizard_e2e_ft": ["--dtype", "bfloat16"],
-    "leading_and_silent": ["--steps", "1"],
+    "leading_and_silent_depth": ["--steps", "1"],
 }
 NORMALS = {
     "e2e_ft_normals": [],

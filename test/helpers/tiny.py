@@ -1,5 +1,7 @@
 """Writes tiny checkpoints with random weights, in the layout of each published family.
 
+Where an index is silent, a layout's name tells what it predicts, as hub ids do.
+
 They are real: diffusers' own classes read them, and so does its Marigold pipeline, which is the oracle.
 """
 
@@ -38,6 +40,7 @@ _LCM = {
     "timestep_scaling": 10.0,
 }
 _DDPM = {"_class_name": "DDPMScheduler", **_SCHEDULER, "timestep_spacing": "trailing"}
+_NO_SIGNAL = {**_DDIM, "beta_start": 1.0, "beta_end": 1.0}
 _DEPTH = {
     "prediction_type": "depth",
     "scale_invariant": True,
@@ -65,7 +68,7 @@ class _Layout:
     variant: str | None = None
     shard_size: str = "10GB"
     text_encoder: bool = True
-    class_size: int | None = None  # GeoWizard's: 10 with an image encoder, or 4
+    class_size: int | None = None  # GeoWizard's: 10 with an image encoder, or 4; Lotus': 4
 
 
 _SD = "StableDiffusionPipeline"
@@ -85,7 +88,7 @@ _LAYOUTS = {
         _NORMALS_PIPELINE, {**_NORMALS, "default_denoising_steps": 4}, scheduler=_ZERO_SNR
     ),
     "marigold_normals_lcm": _Layout(_NORMALS_PIPELINE, _NORMALS, scheduler=_LCM),
-    "leading_and_silent": _Layout(pipeline=_SD),  # an index without Marigold's entries
+    "leading_and_silent_depth": _Layout(pipeline=_SD),  # an index without Marigold's entries
     "geowizard_v1": _Layout("GeoWizardPipeline", text_encoder=False, class_size=10),
     "geowizard_v2": _Layout("GeoWizardPipeline", class_size=4),
     "geowizard_e2e_ft": _Layout(
@@ -94,10 +97,18 @@ _LAYOUTS = {
         text_encoder=False,
         class_size=10,
     ),
+    "lotus_d_depth": _Layout("LotusDPipeline", class_size=4, input_halves=1),
+    "lotus_d_disparity": _Layout("LotusDPipeline", class_size=4, input_halves=1),
+    "lotus_d_normals": _Layout("LotusDPipeline", class_size=4, input_halves=1),
+    "lotus_g_depth": _Layout("LotusGPipeline", class_size=4),
+    "genpercept_depth": _Layout("GenPerceptPipeline", scheduler=_NO_SIGNAL, input_halves=1),
+    "genpercept_disparity": _Layout("GenPerceptPipeline", scheduler=_NO_SIGNAL, input_halves=1),
+    "genpercept_normals": _Layout("GenPerceptPipeline", scheduler=_NO_SIGNAL, input_halves=1),
+    "stable_diffusion": _Layout(_SD, input_halves=1),  # makes images: to start a training from, or to join
     "zero_snr": _Layout(index=_DEPTH, scheduler=_ZERO_SNR),
     "epsilon": _Layout(index=_DEPTH, scheduler={**_DDIM, "prediction_type": "epsilon"}),
     "sample": _Layout(index=_DEPTH, scheduler={**_DDIM, "prediction_type": "sample", "clip_sample": True}),
-    "four_channels": _Layout(pipeline=_SD, scheduler=_DDPM, input_halves=1),
+    "four_channels": _Layout(index=_DEPTH, input_halves=1),
     "tiny_vae": _Layout(index=_DEPTH, tiny_vae=True),
     "fp16": _Layout(index=_DEPTH, variant="fp16"),
     "sharded": _Layout(index=_DEPTH, shard_size="40KB"),
@@ -110,8 +121,8 @@ _LAYOUTS = {
         text_encoder=False,
     ),
 }
-LAYOUTS = tuple(_LAYOUTS)
-"""The names of all layouts, to parametrise tests with."""
+LAYOUTS = tuple(name for name in _LAYOUTS if name != "stable_diffusion")
+"""The names of all layouts that predict, to parametrise tests with."""
 
 
 def write_tiny_checkpoint(folder: str | Path, layout: str = "marigold_depth", seed: int = 0) -> Path:

@@ -36,7 +36,7 @@ _RESOLUTION = 40
         ("marigold_depth_lcm", Sampling()),
         ("marigold_depth_lcm", Sampling(steps=2)),
         ("marigold_depth_lcm", Sampling(steps=4, seed=3)),
-        ("leading_and_silent", Sampling(steps=2)),
+        ("leading_and_silent_depth", Sampling(steps=2)),
     ],
 )
 def test_depth_equals_the_pipeline(

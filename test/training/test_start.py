@@ -58,7 +58,7 @@ def weights_of(folder, component):
 
 
 def test_conv_in_for_a_target_is_repeated_and_halved(tiny_checkpoint):
-    unet = load_checkpoint(tiny_checkpoint("four_channels"), tasks=[Task.DEPTH]).model.unet
+    unet = load_checkpoint(tiny_checkpoint("four_channels")).model.unet
     before = {name: tensor.clone() for name, tensor in unet.conv_in.state_dict().items()}
     wide = fit_conv_in(unet, 4, reads_target=True)
     assert wide.config.in_channels == 8
@@ -104,8 +104,9 @@ def test_start_keeps_the_noise_and_what_the_output_means(tiny_checkpoint, layout
     [
         ("marigold_depth", Task.DEPTH, {"gradient_checkpointing": True}),
         ("marigold_normals_v1_1", Task.NORMALS, {}),
-        ("leading_and_silent", Task.NORMALS, {"padded_prompt": True}),
+        ("leading_and_silent_depth", Task.NORMALS, {"padded_prompt": True}),
         ("four_channels", Task.DEPTH, {"reads_target": True}),
+        ("stable_diffusion", Task.DEPTH, {}),
         ("fp16", Task.DEPTH, {}),
     ],
 )
@@ -137,7 +138,7 @@ def test_what_is_shipped_diffusers_reads_alike(tiny_checkpoint, tmp_path, walls,
         np.testing.assert_allclose(estimate.depth.values, expected[..., 0], rtol=0, atol=2e-5)
     else:
         # An index that says nothing is E2E-FT's: x points left.
-        sign_of_x = -1 if layout == "leading_and_silent" else 1
+        sign_of_x = -1 if layout == "leading_and_silent_depth" else 1
         optical = expected * np.array([sign_of_x, -1, -1], dtype=np.float32)
         np.testing.assert_allclose(estimate.normals.values, optical, rtol=0, atol=2e-4)
 
@@ -232,6 +233,12 @@ def test_padded_prompt_trains_and_the_other_is_shipped(tiny_checkpoint, tmp_path
 @pytest.mark.parametrize("layout", ["geowizard_v1", "geowizard_v2"])
 def test_refuses_geowizard(tiny_checkpoint, layout):
     with pytest.raises(InvalidInputError, match=r"model\.start: expected .* UNet, VAE and prompt"):
+        model_from_start(start_recipe(tiny_checkpoint(layout)), [Task.DEPTH])
+
+
+@pytest.mark.parametrize("layout", ["lotus_d_depth", "genpercept_depth"])
+def test_refuses_families_that_it_cannot_train(tiny_checkpoint, layout):
+    with pytest.raises(InvalidInputError, match="expected Stable Diffusion, Marigold or E2E-FT, got"):
         model_from_start(start_recipe(tiny_checkpoint(layout)), [Task.DEPTH])
 
 

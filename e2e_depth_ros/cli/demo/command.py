@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from e2e_depth_ros.cli.model_arguments import MODEL_HELP
+from e2e_depth_ros.cli.model_arguments import MODEL_HELP, add_task_argument
 from e2e_depth_ros.core.errors import InvalidInputError
 
 
@@ -19,6 +19,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for pictures, clouds and numbers")
     parser.add_argument("--model", default="embedded", help=MODEL_HELP)
+    add_task_argument(parser)
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument("--frames", type=int, default=30, help="frames of each scene")
     parser.add_argument("--rate", type=float, default=8.0, help="frames a second")
@@ -58,13 +59,15 @@ def run(args: argparse.Namespace) -> int:
 
     from e2e_depth_ros.cli.demo.report import print_summary, summarise, write_results  # noqa: PLC0415
     from e2e_depth_ros.model.checkpoint.locate import find_checkpoint  # noqa: PLC0415
+    from e2e_depth_ros.model.families.registry import read_facts  # noqa: PLC0415
 
-    find_checkpoint(args.model)  # fails here in one line, not in the node's log
+    read_facts(find_checkpoint(args.model), task=args.task)  # fails here in one line, not in the node's log
     scenes = load_scenes()
     args.output.mkdir(parents=True, exist_ok=True)
     settings = DemoSettings(
         output=args.output,
         model=args.model,
+        task=args.task,
         device=args.device,
         frames=args.frames,
         rate_hz=args.rate,

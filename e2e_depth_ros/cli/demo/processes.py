@@ -35,6 +35,7 @@ class DemoSettings:
     Attributes:
         output: Folder for logs and results.
         model: Checkpoint: "embedded", a folder, or a hub id.
+        task: What it predicts, where its configs don't say.
         device: "auto", "cpu" or "cuda".
         frames: Frames of each scene.
         rate_hz: Frames a second.
@@ -45,6 +46,7 @@ class DemoSettings:
 
     output: Path
     model: str = "embedded"
+    task: str = "auto"
     device: str = "auto"
     frames: int = 30
     rate_hz: float = 8.0
@@ -115,10 +117,9 @@ def run_processes(
         stack.callback(listener.destroy_node)
         receiver = Receiver(listener, scenes)
         parameters = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "parameters.yaml"
+        chosen = {name: getattr(settings, name) for name in ("model", "task", "device")}
         parameters.write_text(
-            yaml.safe_dump(
-                {"/**": {"ros__parameters": {"model": settings.model, "device": settings.device}}}
-            ),
+            yaml.safe_dump({"/**": {"ros__parameters": chosen}}),
             encoding="utf-8",
         )
         node = stack.enter_context(

@@ -1,4 +1,4 @@
-"""A checkpoint's configs, read, and whether their numbers can be those of a network before it is built.
+"""Whether the numbers of a checkpoint's configs can be those of a network, before it is built.
 
 The bounds are far beyond every published network: they tell a broken or hostile file, not an unusual one.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,17 +15,6 @@ from torch import Tensor
 
 from e2e_depth_ros.core.errors import CheckpointError
 from e2e_depth_ros.core.user_file import MAX_JSON_BYTES, json_from_text, read_text
-
-CONFIG_FILES: Final = {
-    "index": "model_index.json",
-    "unet": "unet/config.json",
-    "vae": "vae/config.json",
-    "scheduler": "scheduler/scheduler_config.json",
-}
-"""Where the configs lie."""
-
-INSTRUCTED_IMAGE: Final = "instructed image"
-"""The entry under "tasks" in model_index.json of a checkpoint that paints by instruction."""
 
 MAX_RESOLUTION: Final = 8192
 """The largest processing resolution, pixels of the longer edge."""
@@ -51,66 +39,6 @@ _WIDTHS: Final = (
 _BLOCKS: Final = ("block_out_channels", "encoder_block_out_channels", "decoder_block_out_channels")
 _LAYERS: Final = ("layers_per_block", "num_encoder_blocks", "num_decoder_blocks")
 _TRANSFORMERS: Final = ("transformer_layers_per_block", "reverse_transformer_layers_per_block")
-
-
-@dataclass(frozen=True)
-class Configs:
-    """The configs of a checkpoint of diffusers' layout, each checked.
-
-    Attributes:
-        folder: Where they lie.
-        index: Of model_index.json.
-        unet: Of the UNet's config.json.
-        vae: Of the VAE's.
-        scheduler: Of scheduler_config.json.
-    """
-
-    folder: Path
-    index: Mapping[str, Any]
-    unet: Mapping[str, Any]
-    vae: Mapping[str, Any]
-    scheduler: Mapping[str, Any]
-
-    @property
-    def answers_in_one_step(self) -> bool:
-        """Whether the network was trained end to end to answer in one step.
-
-        One step by default is what E2E-FT trains; where the index is silent, E2E-FT's schedulers are saved
-        with "trailing", Marigold's old ones with "leading".
-        """
-        steps = self.index.get("default_denoising_steps")
-        return steps == 1 or (steps is None and self.scheduler.get("timestep_spacing") == "trailing")
-
-
-def read_configs(folder: Path) -> Configs:
-    """Read the configs of a checkpoint.
-
-    Args:
-        folder: With model_index.json, unet/, vae/ and scheduler/.
-
-    Raises:
-        CheckpointError: One is missing, broken, or impossible.
-    """
-    missing = [name for name in CONFIG_FILES.values() if not (folder / name).exists()]
-    if missing:
-        raise CheckpointError(
-            f"{folder}: expected a checkpoint in diffusers' layout, {', '.join(missing)} missing; "
-            "is it the right folder, and downloaded completely?"
-        )
-    configs = {part: read_json(folder / name) for part, name in CONFIG_FILES.items()}
-    checks = (check_index, check_network_config, check_vae_config, check_scheduler_config)
-    for (part, config), check in zip(configs.items(), checks, strict=True):
-        check(config, folder / CONFIG_FILES[part])
-    return Configs(folder, **configs)
-
-
-def paints_by_instruction(folder: Path) -> bool:
-    """Tell a checkpoint that paints by instruction; one that can't be read doesn't."""
-    try:
-        tasks = read_json(folder / CONFIG_FILES["index"]).get("tasks")
-    except CheckpointError:
-        return False
-    return isinstance(tasks, list) and INSTRUCTED_IMAGE in tasks
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a checkpoint is, read from its own configs, never from the names of classes."""
+"""What a checkpoint is, read from its own configs."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ import torch
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
-from e2e_depth_ros.model.checkpoint.configs import CONFIG_FILES, MAX_RESOLUTION, Configs
+from e2e_depth_ros.model.checkpoint.configs import MAX_RESOLUTION
+from e2e_depth_ros.model.checkpoint.layout import CONFIG_FILES, Configs
 from e2e_depth_ros.model.checkpoint.locate import COMPONENTS, MODEL_STEM, checkpoint_name, weight_files
+from e2e_depth_ros.model.checkpoint.prediction import (
+    MARIGOLD_AXES,
+    Axes,
+    Prediction,
+    axes_of,
+    depth_kind_said,
+    prediction_of,
+    signs_of,
+)
 from e2e_depth_ros.model.checkpoint.stored import StoredCheckpoint
 from e2e_depth_ros.model.sampling import TARGET_NOISES
-from e2e_depth_ros.model.task import Task
+from e2e_depth_ros.model.task import AUTO, Task
 from e2e_depth_ros.model.upsampling import OWN_UPSAMPLINGS, UPSAMPLINGS
 
-Axes = tuple[str, str, str]
-"""Where x, y and z of decoded normals point."""
-
-MARIGOLD_AXES: Axes = ("right", "up", "backward")
-"""Where x, y and z of the normals point that Marigold's networks decode (Hypersim's own axes)."""
-
-E2E_FT_AXES: Axes = ("left", "up", "backward")
-"""The same of E2E-FT's: its training turns Hypersim's normals into the optical frame, then negates them."""
-
-_OPTICAL_AXES = (("right", "left"), ("down", "up"), ("forward", "backward"))
-_MARIGOLD_ENTRIES = ("prediction_type", "scale_invariant", "use_full_z_range", "default_denoising_steps")
 _PROMPT_FILES = (
     "prompt_embedding.safetensors",
     "text_encoder/*.safetensors",
@@ -52,6 +51,7 @@ class Family:
         normals_axes: Of its normals, where the configs don't tell; None where the index does.
         clips_normals: Whether each axis of decoded normals is held within [-1, 1].
         default_steps: Denoising steps where the index is silent.
+        default_resolution: Processing resolution where the index is silent; None follows the UNet's config.
     """
 
     title: str
@@ -61,6 +61,7 @@ class Family:
     normals_axes: Axes | None = None
     clips_normals: bool = True
     default_steps: int = 1
+    default_resolution: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,17 +211,19 @@ class CheckpointFacts(StoredCheckpoint):
 
 
 def facts_from_configs(
-    configs: Configs, family: Family, tasks: frozenset[Task] | None = None
+    configs: Configs, family: Family, task: str = AUTO, *, learns: frozenset[Task] | None = None
 ) -> CheckpointFacts:
     """Gather what a checkpoint is; its weights aren't opened.
 
     Args:
         configs: Of a folder.
         family: That the network is of.
-        tasks: What it predicts, where the caller knows better than its configs and its name.
+        task: What the user says that it predicts; see `prediction_of`.
+        learns: What a training will teach it, whatever it predicts now.
 
     Raises:
         CheckpointError: Its configs contradict each other, or say what nobody here knows.
+        InvalidInputError: The user says something else than the index.
     """
     name, index = checkpoint_name(configs.folder), configs.index
     _check_vae(configs.vae, name)
@@ -229,31 +232,24 @@ def facts_from_configs(
             f"{name}: expected one cross_attention_dim in unet/config.json, "
             f"got {configs.unet.get('cross_attention_dim')!r}"
         )
+    prediction = _prediction(configs, family, task, learns)
     return CheckpointFacts(
         name=name,
         folder=configs.folder,
-        tasks=tasks or (frozenset(Task) if family.is_joint else _tasks(index, name)),
+        tasks=prediction.tasks,
         unet_config=configs.unet,
         vae_config=configs.vae,
         scheduler_config=configs.scheduler,
-        processing_resolution=_processing_resolution(configs),
+        processing_resolution=_processing_resolution(configs, family),
         family=family,
-        depth_kind=_depth_kind(index, name),
-        normals_axes=_normals_axes(index, name, family),
+        depth_kind=prediction.depth_kind,
+        normals_axes=axes_of(index, name, family.normals_axes),
         full_z_range=index.get("use_full_z_range") is not False,
         clips_normals=family.clips_normals,
         steps=_steps(index, family),
         target_noise=_word(index, "target_noise", TARGET_NOISES, name),
         upsampling=_word(index, "upsampling", OWN_UPSAMPLINGS, name),
     )
-
-
-def signs_of(normals_axes: Axes) -> tuple[float, float, float]:
-    """Return what turns normals of these axes into the camera optical frame, and back."""
-    x, y, z = (
-        1.0 if name == same else -1.0 for name, (same, _) in zip(normals_axes, _OPTICAL_AXES, strict=True)
-    )
-    return x, y, z
 
 
 def down_factor_of(vae_config: Mapping[str, Any]) -> int:
@@ -281,55 +277,19 @@ def _word(index: Mapping[str, Any], key: str, words: Sequence[str], name: str) -
     return str(word)
 
 
-def _tasks(index: Mapping[str, Any], name: str) -> frozenset[Task]:
-    if "tasks" in index:
-        try:
-            tasks = frozenset(Task(value) for value in index["tasks"])
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"{name}: expected tasks like ['depth'], got {index['tasks']!r}") from error
-        if not tasks:
-            raise CheckpointError(f"{name}: expected tasks like ['depth'], got none")
-        return tasks
-    kind = index.get("prediction_type")
-    if kind not in {None, "depth", "disparity", "normals"}:
-        raise CheckpointError(f"{name}: expected prediction_type depth, disparity or normals, got {kind!r}")
-    if kind == "normals" or index.get("use_full_z_range") is not None:
-        return frozenset({Task.NORMALS})
-    if kind is not None or index.get("scale_invariant") is not None:
-        return frozenset({Task.DEPTH})
-    return frozenset({Task.NORMALS if "normal" in name.lower() else Task.DEPTH})
+def _prediction(configs: Configs, family: Family, task: str, learns: frozenset[Task] | None) -> Prediction:
+    name, index = checkpoint_name(configs.folder), configs.index
+    if learns is None:
+        return prediction_of(index, name, task, is_joint=family.is_joint)
+    return Prediction(learns, depth_kind_said(index, name))
 
 
-def _processing_resolution(configs: Configs) -> int:
+def _processing_resolution(configs: Configs, family: Family) -> int:
     resolution = configs.index.get("default_processing_resolution")
+    resolution = family.default_resolution if resolution is None else resolution
     if resolution is not None:
         return int(resolution)
     latent_size = configs.unet.get("sample_size")
     if isinstance(latent_size, list) and latent_size:
         latent_size = max(latent_size)
     return min(MAX_RESOLUTION, latent_size * down_factor_of(configs.vae)) if latent_size else 768
-
-
-def _depth_kind(index: Mapping[str, Any], name: str) -> DepthKind:
-    if index.get("prediction_type") == "disparity":
-        return DepthKind.AFFINE_INVARIANT_DISPARITY
-    scale, shift = index.get("scale_invariant"), index.get("shift_invariant")
-    if scale is False:
-        raise CheckpointError(
-            f"{name}: expected depth that is scale-invariant, for without a unit 0..1 can't be absolute; "
-            "got scale_invariant false"
-        )
-    return DepthKind.SCALE_INVARIANT if shift is False else DepthKind.AFFINE_INVARIANT
-
-
-def _normals_axes(index: Mapping[str, Any], name: str, family: Family) -> Axes:
-    axes = index.get("normals_axes")
-    if axes is None and family.normals_axes is not None:
-        return family.normals_axes
-    if axes is None:
-        # Marigold's index says how it predicts; that of E2E-FT's authors is silent.
-        return MARIGOLD_AXES if any(entry in index for entry in _MARIGOLD_ENTRIES) else E2E_FT_AXES
-    words = axes.split() if isinstance(axes, str) else []
-    if len(words) != 3 or any(w not in pair for w, pair in zip(words, _OPTICAL_AXES, strict=True)):
-        raise CheckpointError(f"{name}: expected normals_axes like 'right up backward', got {axes!r}")
-    return words[0], words[1], words[2]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, first_line
-from e2e_depth_ros.model.checkpoint.configs import read_configs, read_json
+from e2e_depth_ros.model.checkpoint.configs import read_json
+from e2e_depth_ros.model.checkpoint.layout import read_configs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

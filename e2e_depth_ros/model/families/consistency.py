@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.model.checkpoint.configs import Configs
 from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
+from e2e_depth_ros.model.checkpoint.layout import Configs
 from e2e_depth_ros.model.families.family import NetworkFamily
 from e2e_depth_ros.model.families.multi_step import ScheduleSampler, scheduler_from_config
 from e2e_depth_ros.model.sampling import Sampling
@@ -18,13 +18,14 @@ class Consistency(NetworkFamily):
 
     def recognises(self, configs: Configs) -> bool:
         """See `NetworkFamily.recognises`: only these are distilled from a number of original steps."""
-        return configs.scheduler.get("original_inference_steps") is not None
+        distilled = configs.scheduler.get("original_inference_steps") is not None
+        return configs.is_of_marigold and distilled
 
-    def check_sampling(self, name: str, sampling: Sampling) -> None:
+    def check_sampling(self, facts: CheckpointFacts, sampling: Sampling) -> None:
         """See `NetworkFamily.check_sampling`."""
         if sampling.spacing != Sampling.spacing:
             raise InvalidInputError(
-                f"{name} is a consistency model with timesteps of its own: expected spacing "
+                f"{facts.name} is a consistency model with timesteps of its own: expected spacing "
                 f"{Sampling.spacing!r}, which it ignores, got {sampling.spacing!r}"
             )
 

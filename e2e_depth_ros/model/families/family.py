@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
-from e2e_depth_ros.model.checkpoint.configs import Configs
 from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts, Family
+from e2e_depth_ros.model.checkpoint.layout import Configs
 from e2e_depth_ros.model.checkpoint.prompt import prompt_embeddings
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
@@ -151,12 +151,16 @@ class LatentNetwork(nn.Module):
         def output(latents: Tensor, timestep: Tensor) -> Tensor:
             def part(images: Tensor, latents: Tensor, prompts: Tensor) -> Tensor:
                 unet_input = torch.cat([images, latents], dim=1) if self.reads_target else images
-                predicted: Tensor = self.unet(unet_input, timestep, prompts, return_dict=False)[0]
-                return predicted
+                return self.unet_output(unet_input, timestep, prompts)
 
             return in_batches(part, batch, image_latents, latents, prompts)
 
         return self.sampler(output, torch.zeros_like(image_latents) if start is None else start, generator)
+
+    def unet_output(self, unet_input: Tensor, timestep: Tensor, prompts: Tensor) -> Tensor:
+        """Ask the UNet, (N, L or 2 L, h / f, w / f) -> (N, L, h / f, w / f)."""
+        output: Tensor = self.unet(unet_input, timestep, prompts, return_dict=False)[0]
+        return output
 
     def check_start(self, start: Tensor | None, items: int) -> None:
         """Refuse noise where the sampler starts from zero, and none where it starts from noise.
@@ -230,13 +234,7 @@ class NetworkFamily(Family, ABC):
 
     @abstractmethod
     def recognises(self, configs: Configs) -> bool:
-        """Tell whether a checkpoint is of this family, where no family before it in the registry knows it.
-
-        The classes that configs name don't decide: E2E-FT's checkpoints name StableDiffusionPipeline.
-
-        Raises:
-            CheckpointError: It is, but of no version that is known.
-        """
+        """Tell whether a checkpoint shows all that is this family's, and nothing that speaks against it."""
 
     @abstractmethod
     def sampler(self, facts: CheckpointFacts, sampling: Sampling) -> Sampler:
@@ -246,11 +244,11 @@ class NetworkFamily(Family, ABC):
             InvalidInputError: It can't take so many steps.
         """
 
-    def check_sampling(self, name: str, sampling: Sampling) -> None:
+    def check_sampling(self, facts: CheckpointFacts, sampling: Sampling) -> None:
         """Refuse what the family can't do.
 
         Raises:
-            InvalidInputError: Names the option, and what the checkpoint of this name does instead.
+            InvalidInputError: Names the option, and what the checkpoint does instead.
         """
         if not self.is_one_step:
             return
@@ -262,7 +260,7 @@ class NetworkFamily(Family, ABC):
         for what, (value, only) in asked.items():
             if value != only:
                 raise InvalidInputError(
-                    f"{name} answers in one deterministic step: expected {what} {only}, got {value:g}"
+                    f"{facts.name} answers in one deterministic step: expected {what} {only}, got {value:g}"
                 )
 
     def network(

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
-from e2e_depth_ros.model.checkpoint.configs import Configs
+from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
+from e2e_depth_ros.model.checkpoint.layout import STABLE_DIFFUSION, Configs
 from e2e_depth_ros.model.families.family import LatentNetwork, NetworkFamily, Sampler
 from e2e_depth_ros.model.families.geowizard_clip import ImageEncoder, load_image_encoder
 from e2e_depth_ros.model.families.multi_step import ScheduleSampler, ddim_scheduler
@@ -23,6 +23,7 @@ from e2e_depth_ros.model.task import Task
 OPTICAL_AXES = ("right", "down", "forward")
 """Where GeoWizard's normals point: its training data is in the optical frame (its own tools negate them)."""
 
+_PIPELINES = ("DepthNormalEstimationPipeline", "GeoWizardPipeline")
 _TASK_CODE_SIZE = 4  # sine and cosine of two numbers
 _TASK_AND_DOMAIN_CODE_SIZE = 10  # and of three more
 
@@ -169,11 +170,20 @@ class GeoWizard(NetworkFamily):
     """GeoWizard's networks of either version, which are told their task as a class."""
 
     def recognises(self, configs: Configs) -> bool:
-        """See `NetworkFamily.recognises`."""
-        if configs.unet.get("class_embed_type") != "projection":
-            return False
-        sees_image_by_clip(configs.unet)
-        return configs.answers_in_one_step == self.is_one_step
+        """See `NetworkFamily.recognises`.
+
+        The code of version 1 is its own. That of version 2 is Lotus' too, whose index names another class.
+        """
+        known = configs.pipeline in _PIPELINES or (
+            configs.pipeline in {"", STABLE_DIFFUSION}
+            and configs.class_code_size == _TASK_AND_DOMAIN_CODE_SIZE
+        )
+        return (
+            known
+            and configs.class_code_size in {_TASK_CODE_SIZE, _TASK_AND_DOMAIN_CODE_SIZE}
+            and configs.reads_image_and_target
+            and configs.answers_in_one_step == self.is_one_step
+        )
 
     def sampler(self, facts: CheckpointFacts, sampling: Sampling) -> Sampler:
         """See `NetworkFamily.sampler`."""
@@ -224,14 +234,6 @@ def sees_image_by_clip(unet_config: Mapping[str, Any]) -> bool:
     """Tell version 1, which is given the image's CLIP embedding and a code of the domain.
 
     Version 2 is told the domain by the prompt, "indoor geometry". The size of the code tells them apart.
-
-    Raises:
-        CheckpointError: It is neither.
     """
     size = unet_config.get("projection_class_embeddings_input_dim")
-    if size not in (_TASK_CODE_SIZE, _TASK_AND_DOMAIN_CODE_SIZE):
-        raise CheckpointError(
-            "expected GeoWizard's UNet with projection_class_embeddings_input_dim "
-            f"{_TASK_AND_DOMAIN_CODE_SIZE} (version 1) or {_TASK_CODE_SIZE} (version 2), got {size!r}"
-        )
     return bool(size == _TASK_AND_DOMAIN_CODE_SIZE)

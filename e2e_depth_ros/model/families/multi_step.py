@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
-from e2e_depth_ros.model.checkpoint.configs import Configs
 from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
+from e2e_depth_ros.model.checkpoint.layout import Configs
 from e2e_depth_ros.model.families.family import NetworkFamily, Predict
 from e2e_depth_ros.model.families.noise import gaussian_noise
 from e2e_depth_ros.model.sampling import Sampling
@@ -85,9 +85,9 @@ def scheduler_from_config(scheduler_class: Any, config: Mapping[str, Any]) -> An
 class Diffusion(NetworkFamily):
     """Networks that denoise, each task asked for by the prompt."""
 
-    def recognises(self, configs: Configs) -> bool:  # noqa: ARG002 - asked last
-        """See `NetworkFamily.recognises`: whatever no other family knows."""
-        return True
+    def recognises(self, configs: Configs) -> bool:
+        """See `NetworkFamily.recognises`."""
+        return configs.is_of_marigold or configs.is_of_e2e_ft
 
     def sampler(self, facts: CheckpointFacts, sampling: Sampling) -> ScheduleSampler:
         """See `NetworkFamily.sampler`."""

@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from e2e_depth_ros.model.checkpoint.configs import Configs, check_prediction
-from e2e_depth_ros.model.checkpoint.facts import MARIGOLD_AXES, CheckpointFacts
+from e2e_depth_ros.model.checkpoint.configs import check_prediction
+from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
+from e2e_depth_ros.model.checkpoint.layout import Configs
+from e2e_depth_ros.model.checkpoint.prediction import MARIGOLD_AXES
 from e2e_depth_ros.model.families.family import NetworkFamily, Predict
 from e2e_depth_ros.model.families.noise import gaussian_noise, pyramid_noise
 from e2e_depth_ros.model.sampling import Sampling
@@ -164,7 +166,7 @@ class OneStep(NetworkFamily):
 
     def recognises(self, configs: Configs) -> bool:
         """See `NetworkFamily.recognises`."""
-        return configs.answers_in_one_step
+        return (configs.is_of_marigold or configs.is_of_e2e_ft) and configs.answers_in_one_step
 
     def sampler(self, facts: CheckpointFacts, sampling: Sampling) -> OneStepSampler:  # noqa: ARG002 - no choice
         """See `NetworkFamily.sampler`."""

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, MissingDependencyError
-from e2e_depth_ros.model.checkpoint.configs import INSTRUCTED_IMAGE, check_vae_config
+from e2e_depth_ros.model.checkpoint.configs import check_vae_config
+from e2e_depth_ros.model.checkpoint.layout import INSTRUCTED_IMAGE
 from e2e_depth_ros.model.checkpoint.locate import MODEL_STEM
 from e2e_depth_ros.model.checkpoint.weights import problem_of
 from e2e_depth_ros.model.instruct import ldm_names

@@ -10,12 +10,8 @@ from typing import Any, ClassVar
 import torch
 
 from e2e_depth_ros.core.errors import CheckpointError
-from e2e_depth_ros.model.checkpoint.configs import (
-    CONFIG_FILES,
-    paints_by_instruction,
-    read_configs,
-    read_json,
-)
+from e2e_depth_ros.model.checkpoint.configs import read_json
+from e2e_depth_ros.model.checkpoint.layout import CONFIG_FILES, paints_by_instruction, read_configs
 from e2e_depth_ros.model.checkpoint.locate import MODEL_STEM, checkpoint_name, weight_files
 from e2e_depth_ros.model.checkpoint.stored import StoredCheckpoint
 

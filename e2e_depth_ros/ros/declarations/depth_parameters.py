@@ -14,6 +14,7 @@ from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings
 from e2e_depth_ros.alignment.samples import MAX_SAMPLES, samples_from_points
 from e2e_depth_ros.alignment.states import TrackerSettings
 from e2e_depth_ros.core.colours import COLORMAPS, colours_from_depth
+from e2e_depth_ros.model.task import AUTO, TASK_WORDS
 from e2e_depth_ros.model.upsampling import DEFAULT_UPSAMPLING, UPSAMPLINGS
 from e2e_depth_ros.ros.declarations.declaration import (
     BadParameterError,
@@ -37,6 +38,12 @@ class Parameters(SamplingParameters):
     Each is described in its declaration, see `DECLARATIONS`.
     """
 
+    task: str = parameter(
+        AUTO,
+        "What the checkpoint predicts, where its configs don't say. auto: as they or its name say.",
+        changes=Changes.UNCONFIGURED,
+        choices=TASK_WORDS,
+    )
     upsampling: str = parameter(
         DEFAULT_UPSAMPLING,
         "How depth comes from the size that the network sees to the image's. bilinear: smoothly. guided: it"

@@ -56,6 +56,7 @@ class DepthNode(ImageNode[Parameters]):
         wanted = self.parameters
         return Estimator.load(
             wanted.model,
+            task=wanted.task,
             sampling=wanted.sampling,
             upsampling=wanted.upsampling,
             batch_memory_mb=wanted.batch_memory,

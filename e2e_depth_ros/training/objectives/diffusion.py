@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from e2e_depth_ros.model.checkpoint.facts import MARIGOLD_AXES, CheckpointFacts
+from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
+from e2e_depth_ros.model.checkpoint.prediction import MARIGOLD_AXES
 from e2e_depth_ros.model.families.family import LatentNetwork
 from e2e_depth_ros.model.families.multi_step import DIFFUSION, ScheduleSampler, ddim_scheduler
 from e2e_depth_ros.model.families.one_step import ONE_STEP_SCHEDULER, facts_of_new_model

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.model.checkpoint.configs import Configs
+from e2e_depth_ros.model.checkpoint.layout import Configs
 from e2e_depth_ros.model.estimator import Estimator
 from e2e_depth_ros.model.families.consistency import CONSISTENCY, consistency_scheduler
 from e2e_depth_ros.model.families.registry import read_facts
@@ -14,7 +14,7 @@ from e2e_depth_ros.model.sampling import Sampling
 
 
 def configs(**scheduler):
-    return Configs(Path("somewhere"), {}, {}, {}, scheduler)
+    return Configs(Path("somewhere"), {"_class_name": "MarigoldDepthPipeline"}, {}, {}, scheduler)
 
 
 def test_only_what_was_distilled_is_one():
@@ -23,10 +23,11 @@ def test_only_what_was_distilled_is_one():
     assert not CONSISTENCY.recognises(configs())
 
 
-def test_a_spacing_that_it_would_ignore_is_refused():
-    CONSISTENCY.check_sampling("lcm", Sampling(steps=4))
+def test_a_spacing_that_it_would_ignore_is_refused(tiny_checkpoint):
+    facts = read_facts(tiny_checkpoint("marigold_depth_lcm"))
+    CONSISTENCY.check_sampling(facts, Sampling(steps=4))
     with pytest.raises(InvalidInputError, match="'trailing', which it ignores, got 'leading'"):
-        CONSISTENCY.check_sampling("lcm", Sampling(spacing="leading"))
+        CONSISTENCY.check_sampling(facts, Sampling(spacing="leading"))
 
 
 @pytest.mark.parametrize(("steps", "expected"), [(None, 1), (4, 4)])

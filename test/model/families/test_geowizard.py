@@ -91,7 +91,7 @@ def test_one_task_alone_may_be_loaded(tiny_checkpoint: Callable[..., Path]) -> N
     for layout in ("geowizard_v1", "geowizard_v2"):
         folder = tiny_checkpoint(layout)
         alone = Estimator.load(
-            folder, tasks=[Task.DEPTH], device="cpu", processing_resolution=32, sampling=sampling
+            folder, task="depth", device="cpu", processing_resolution=32, sampling=sampling
         )
         found, expected = alone.estimate(_image()).depth, _load(folder, sampling).estimate(_image()).depth
         assert found is not None

@@ -133,8 +133,8 @@ def test_what_is_written_is_of_the_same_family(
 
 def test_refuses_a_unet_that_reads_no_target(tiny_checkpoint: Callable[..., Path], tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_checkpoint("four_channels"), tmp_path / "copy")
-    scheduler = folder / "scheduler" / "scheduler_config.json"
-    scheduler.write_text(json.dumps({**json.loads(scheduler.read_text()), "timestep_spacing": "leading"}))
+    index = folder / "model_index.json"
+    index.write_text(json.dumps({**json.loads(index.read_text()), "default_denoising_steps": 4}))
     with pytest.raises(CheckpointError, match="image and target, 8 channels"):
         load_checkpoint(folder)
 
