@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from e2e_depth_ros.cli.model_arguments import MODEL_HELP, add_task_argument
+from e2e_depth_ros.model.task import TASK_WORDS
 
 if TYPE_CHECKING:
     from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
@@ -36,7 +37,23 @@ def add_parser(subparsers: Any) -> None:
         action.add_argument("model", help=MODEL_HELP)
         add_task_argument(action)
         action.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    _add_join_parser(actions)
     _add_convert_parser(actions)
+
+
+def _add_join_parser(actions: Any) -> None:
+    join: argparse.ArgumentParser = actions.add_parser(
+        "join",
+        help="write a UNet that is published alone (GenPercept) with the parts that it needs",
+        description="Write a checkpoint of GenPercept's UNet and of Stable Diffusion 2.1's other parts, from "
+        "which it was trained.",
+    )
+    join.add_argument(
+        "unet", type=Path, metavar="UNET", help="folder with its weights, such as unet_depth_v2"
+    )
+    join.add_argument("base", metavar="BASE", help="Stable Diffusion 2.1: a folder, or a hub id")
+    join.add_argument("folder", type=Path, metavar="OUT", help="new or empty folder to write to")
+    join.add_argument("--task", choices=TASK_WORDS[1:], required=True, help="what the UNet predicts")
 
 
 def _add_convert_parser(actions: Any) -> None:
@@ -61,7 +78,7 @@ def _add_convert_parser(actions: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Inspect, verify or convert.
+    """Inspect, verify, join or convert.
 
     Returns:
         0; a checkpoint that is not whole raises.
@@ -74,6 +91,12 @@ def run(args: argparse.Namespace) -> int:
         return 0
     from e2e_depth_ros.model.checkpoint.layout import paints_by_instruction  # noqa: PLC0415
     from e2e_depth_ros.model.checkpoint.locate import find_checkpoint  # noqa: PLC0415
+
+    if args.action == "join":
+        from e2e_depth_ros.model.families.joining import join  # noqa: PLC0415
+
+        sys.stdout.write(f"{join(args.unet, find_checkpoint(args.base), args.folder, args.task)}\n")
+        return 0
     from e2e_depth_ros.model.families.registry import read_facts  # noqa: PLC0415
     from e2e_depth_ros.model.instruct.facts import read_instruct_facts  # noqa: PLC0415
 
@@ -213,17 +236,15 @@ def _print(summary: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _print_table(summary: dict[str, Any]) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(show_header=False)
+    """Print a line for each entry, however long: a hash that is cut or broken up can't be compared."""
+    width = max(map(len, summary))
     for key, value in summary.items():
         if isinstance(value, dict):
-            text = "\n".join(f"{name}: {_number(entry)}" for name, entry in value.items())
+            lines = [f"{name}: {_number(entry)}" for name, entry in value.items()]
         else:
-            text = ", ".join(value) if isinstance(value, list) else str(value)
-        table.add_row(key, text)
-    Console().print(table, soft_wrap=True)
+            lines = [", ".join(value) if isinstance(value, list) else str(value)]
+        for name, line in zip([key, *[""] * len(lines)], lines, strict=False):
+            sys.stdout.write(f"{name:{width}}  {line}\n")
 
 
 def _number(value: object) -> str:

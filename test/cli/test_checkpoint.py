@@ -32,6 +32,40 @@ def test_inspect_prints_a_table(tiny_checkpoint, capsys):
     assert "depth, normals" in text
 
 
+def test_the_table_shows_whole_hashes_however_narrow_the_terminal(tiny_checkpoint, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    folder = str(tiny_checkpoint("marigold_depth"))
+    assert main(["checkpoint", "inspect", folder, "--json"]) == 0
+    hashes = json.loads(capsys.readouterr().out)["sha256"]
+    assert main(["checkpoint", "inspect", folder]) == 0
+    text = capsys.readouterr().out
+    assert len(hashes) > 5
+    for name, digest in hashes.items():
+        assert f"{name}: {digest}\n" in text
+
+
+def test_the_task_is_given_where_the_layout_is_silent(tiny_checkpoint, tmp_path, capsys):
+    folder, saying = tiny_checkpoint("e2e_ft_normals"), str(tiny_checkpoint("marigold_depth"))
+    folder = shutil.copytree(folder, tmp_path / "tuned")
+    capsys.readouterr()
+    for action in ("inspect", "verify"):
+        assert main(["checkpoint", action, str(folder)]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert "--task" in error
+        assert main(["checkpoint", action, str(folder), "--task", "normals", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["tasks"] == ["normals"]
+    assert main(["checkpoint", "inspect", saying, "--task", "normals"]) == 2
+    assert "expected task auto, depth, got normals" in capsys.readouterr().err
+
+
+def test_loading_shows_no_bar_of_another_library(tiny_checkpoint, capfd):
+    folder = str(tiny_checkpoint("marigold_depth"))
+    capfd.readouterr()
+    assert main(["checkpoint", "verify", folder, "--json"]) == 0
+    assert capfd.readouterr().err == ""
+
+
 def test_verify_counts_the_tensors(tiny_checkpoint, capsys):
     assert main(["checkpoint", "verify", str(tiny_checkpoint()), "--json"]) == 0
     assert "all present" in json.loads(capsys.readouterr().out)["verified"]

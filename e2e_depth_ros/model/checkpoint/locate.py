@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, first_line
+from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
+from e2e_depth_ros.model.checkpoint import hub
 from e2e_depth_ros.model.checkpoint.configs import read_json
-from e2e_depth_ros.model.checkpoint.layout import read_configs
+from e2e_depth_ros.model.checkpoint.layout import IncompleteCheckpointError, read_configs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -29,6 +28,7 @@ PROMPT_FILE = "prompt_embedding.safetensors"
 EMBEDDED = "embedded"
 """The name of the checkpoint that ships with the package."""
 
+_VARIANTS = ("fp16", "bf16", "non_ema")
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w./-]+))?")
 _SMALL_FILES = re.compile(r"model_index\.json|prompt_embedding\.safetensors|[a-z_]+/[\w.-]+\.(json|txt)")
 _ENCODERS = ("text_encoder", "image_encoder")
@@ -65,8 +65,9 @@ def find_checkpoint(
         if revision is not None:
             raise InvalidInputError(f"expected a revision only with a hub id, got {name} and {revision!r}")
         if not folder.is_dir():
+            what = "that is a file" if folder.exists() else "no such folder"
             raise CheckpointError(
-                f"expected 'embedded', a folder, or a hub id like org/name, got {str(name)!r}; no such folder"
+                f"expected 'embedded', a folder, or a hub id like org/name, got {str(name)!r}; {what}"
             )
         return folder
     if match["revision"] and revision and match["revision"] != revision:
@@ -114,7 +115,7 @@ def _check_tokenizer(folder: Path) -> None:
     """
     missing = [name for name in _TOKENIZER_FILES if not (folder / "tokenizer" / name).is_file()]
     if missing:
-        raise CheckpointError(f"{folder}/tokenizer: expected {', '.join(missing)}, not there")
+        raise IncompleteCheckpointError(f"{folder}/tokenizer: expected {', '.join(missing)}, not there")
 
 
 def choose_weights(names: Collection[str], dtype: torch.dtype, stem: str = MODEL_STEM) -> str | None:
@@ -129,21 +130,24 @@ def choose_weights(names: Collection[str], dtype: torch.dtype, stem: str = MODEL
         The name of a safetensors file, or of the index of a sharded one; None where there is neither.
     """
     preferred = {torch.float16: ("fp16", ""), torch.bfloat16: ("bf16", "fp16", "")}.get(dtype, ("",))
-    for variant in (*preferred, "", "fp16", "bf16"):
-        dotted = f".{variant}" if variant else ""
-        for name in (
-            f"{stem}{dotted}.safetensors",
-            f"{stem}.safetensors.index{dotted}.json",
-            f"{stem}{dotted}.safetensors.index.json",
-        ):
-            if name in names:
-                return name
+    # diffusers' own weights are as good under the name that transformers gives; not the other way round.
+    stems = (stem, "model") if stem == MODEL_STEM else (stem,)
+    for known in stems:
+        for variant in (*preferred, "", *_VARIANTS):
+            dotted = f".{variant}" if variant else ""
+            for name in (
+                f"{known}{dotted}.safetensors",
+                f"{known}.safetensors.index{dotted}.json",
+                f"{known}{dotted}.safetensors.index.json",
+            ):
+                if name in names:
+                    return name
     return None
 
 
 def variant_of(name: str) -> str:
-    """Return the variant of a weight file, a shard or an index: "fp16", "bf16" or ""."""
-    return next((variant for variant in ("fp16", "bf16") if f".{variant}" in name), "")
+    """Return the variant of a weight file, a shard or an index: "fp16", "bf16", "non_ema" or ""."""
+    return next((variant for variant in _VARIANTS if f".{variant}" in name), "")
 
 
 def weight_files(folder: Path, dtype: torch.dtype, stem: str = MODEL_STEM) -> tuple[Path, ...]:
@@ -161,7 +165,12 @@ def weight_files(folder: Path, dtype: torch.dtype, stem: str = MODEL_STEM) -> tu
                 f"{folder}: expected safetensors, got only {', '.join(pickles)}; a pickle can run code when "
                 "it is read, so it is refused. Save the checkpoint again with diffusers' save_pretrained"
             )
-        raise CheckpointError(f"{folder}: expected {stem}.safetensors, found no weights; download it again")
+        others = sorted(name for name in names if name.endswith(".safetensors"))
+        if others:
+            raise CheckpointError(
+                f"{folder}: expected {stem}.safetensors, got only {', '.join(others[:_SHOWN])}; rename it"
+            )
+        raise IncompleteCheckpointError(f"{folder}: expected {stem}.safetensors, found no weights")
     if not chosen.endswith(".json"):
         return (folder / chosen,)
     weight_map = read_json(folder / chosen).get("weight_map")
@@ -171,57 +180,36 @@ def weight_files(folder: Path, dtype: torch.dtype, stem: str = MODEL_STEM) -> tu
     missing = [shard for shard in shards if shard not in names]
     if missing:
         shown = ", ".join([*missing[:_SHOWN], *(["..."] if len(missing) > _SHOWN else [])])
-        raise CheckpointError(
-            f"{folder}: {len(missing)} of {len(shards)} shards are missing ({shown}); download it again"
+        raise IncompleteCheckpointError(
+            f"{folder}: {len(missing)} of {len(shards)} shards are missing ({shown})"
         )
     return tuple(folder / shard for shard in shards)
 
 
 def _from_hub(repo: str, revision: str | None, dtype: torch.dtype) -> Path:
-    # Only checkpoints from the hub need it, and it is slow to import.
-    from huggingface_hub import HfApi, constants, snapshot_download  # noqa: PLC0415
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
-
-    try:
-        cached = Path(snapshot_download(repo, revision=revision, local_files_only=True))
-    except LocalEntryNotFoundError:
-        cached = None
-    except HFValidationError as error:
-        raise CheckpointError(f"expected a hub id like org/name, got {repo!r} ({error})") from error
     problem = "it isn't in the cache"
-    if cached is not None:
+    in_cache = hub.cached(repo, revision)
+    if in_cache is not None:
         try:
-            check_whole(cached)
-        except CheckpointError as error:
-            problem = str(error)
+            check_whole(in_cache)
+        except IncompleteCheckpointError as error:
+            problem = error.missing
         else:
-            return cached
-    if constants.HF_HUB_OFFLINE or os.environ.get("TRANSFORMERS_OFFLINE") == "1":
+            return in_cache
+    if hub.is_switched_off():
         raise CheckpointError(f"{repo}: {problem}, and downloads are switched off (HF_HUB_OFFLINE)")
     try:
-        files = _wanted(HfApi().list_repo_files(repo, revision=revision), dtype)
-        return Path(snapshot_download(repo, revision=revision, allow_patterns=files))
-    except _download_errors() as error:
-        raise CheckpointError(
-            f"{repo}: {problem}, and it can't be downloaded ({first_line(error)})"
-        ) from error
-
-
-def _download_errors() -> tuple[type[Exception], ...]:
-    """What may be raised where the hub refuses, or can't be reached.
-
-    The library's HTTP client was requests, whose errors are OSErrors; later it is httpx, whose are not.
-    """
-    from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415 - slow to import, as above
-
-    clients = (sys.modules.get(name) for name in ("httpx", "httpx2"))
-    return (HfHubHTTPError, OSError, *(client.HTTPError for client in clients if client is not None))
+        return hub.download(repo, revision, lambda files: _wanted(files, dtype))
+    except hub.HubError as error:
+        raise CheckpointError(f"{repo}: {problem}, and it can't be downloaded ({error})") from error
 
 
 def _wanted(files: Iterable[str], dtype: torch.dtype) -> list[str]:
     """Choose what to download: configs, and one variant of the weights of each component."""
     files = list(files)
     wanted = [name for name in files if _SMALL_FILES.fullmatch(name) and _folder(name) in {"", *_FOLDERS}]
+    if "model_index.json" not in files:  # of another layout: its config tells which
+        return [name for name in files if name == "config.json"]
     for component in (*COMPONENTS, *_ENCODERS):
         stem = MODEL_STEM if component in COMPONENTS else "model"
         names = [name.partition("/")[2] for name in files if _folder(name) == component]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +35,14 @@ def load_transformer(model_class: Any, folder: Path) -> Any:
     check_dtypes(read_tensor_table(files), whole_numbers=_INDICES)
     check_network_config(read_json(folder / "config.json"), folder / "config.json")
     try:
-        model, info = model_class.from_pretrained(
-            folder,
-            variant=variant_of(chosen) or None,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
+        with _without_bars():
+            model, info = model_class.from_pretrained(
+                folder,
+                variant=variant_of(chosen) or None,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+            )
     except Exception as error:  # a config can make transformers fail anywhere
         raise CheckpointError(
             f"{folder}: transformers can't build this network ({first_line(error)})"
@@ -75,3 +78,17 @@ def load_tokenizer(folder: Path) -> Any:
         raise CheckpointError(
             f"{tokenizer}: transformers can't read this tokenizer ({first_line(error)})"
         ) from error
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Keep transformers' bars off stderr for a while."""
+    from transformers.utils import logging  # noqa: PLC0415 - optional
+
+    shows_bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shows_bars:
+            logging.enable_progress_bar()

@@ -138,12 +138,22 @@ def load_weights(module: nn.Module, files: Iterable[Path], dtype: torch.dtype) -
     Raises:
         CheckpointError: A tensor is missing, unexpected, of the wrong shape or dtype, or not finite.
     """
+    table = check_tensors(module, files)
+    state = {name: tensor for name, tensor in _read_tensors(table, module, dtype)}  # noqa: C416
+    module.load_state_dict(state, strict=True, assign=True)
+
+
+def check_tensors(module: nn.Module, files: Iterable[Path]) -> dict[str, TensorInfo]:
+    """Make sure that files have the tensors of a module, reading no data; see `load_weights`.
+
+    Returns:
+        Where each is stored.
+    """
     files = tuple(files)
     table = read_tensor_table(files)
     _check_table(table, module, files[0].parent)
     check_dtypes(table)
-    state = {name: tensor for name, tensor in _read_tensors(table, module, dtype)}  # noqa: C416
-    module.load_state_dict(state, strict=True, assign=True)
+    return table
 
 
 def check_dtypes(table: Mapping[str, TensorInfo], whole_numbers: Collection[str] = ()) -> None:

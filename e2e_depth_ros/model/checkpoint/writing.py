@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from e2e_depth_ros.core.errors import CheckpointError
+from e2e_depth_ros.core.maps import DepthKind
 from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
 from e2e_depth_ros.model.checkpoint.locate import MODEL_STEM
 from e2e_depth_ros.model.checkpoint.prompt import write_prompt_embeddings
@@ -50,7 +51,7 @@ def write_checkpoint(
         folder: Where to.
         model: The network.
         facts: What it is.
-        dtype: Of the weights in the files; float16 writes the variant "fp16".
+        dtype: Of the weights in the files.
 
     Returns:
         The folder.
@@ -63,8 +64,8 @@ def write_checkpoint(
         scratch = Path(name)
         for component, module in (("unet", model.unet), ("vae", model.vae)):
             _write_component(scratch / component, module, dtype)
-        _write_json(scratch / "scheduler" / "scheduler_config.json", facts.scheduler_config)
-        _write_json(scratch / "model_index.json", _index(facts, model))
+        write_json(scratch / "scheduler" / "scheduler_config.json", facts.scheduler_config)
+        write_json(scratch / "model_index.json", _index(facts, model))
         if not facts.family.is_joint:
             write_prompt_embeddings(scratch, {task: model.prompt_embedding(task) for task in facts.tasks})
         _share_files(scratch)
@@ -84,7 +85,7 @@ def write_autoencoder(folder: Path, vae: Any, dtype: torch.dtype = torch.float16
 
 
 def _write_component(folder: Path, module: Any, dtype: torch.dtype) -> None:
-    _write_json(folder / "config.json", without_derived(json.loads(module.to_json_string())))
+    write_json(folder / "config.json", without_derived(json.loads(module.to_json_string())))
     _write_weights(module, folder, dtype)
 
 
@@ -114,8 +115,8 @@ def _write_weights(module: nn.Module, folder: Path, dtype: torch.dtype) -> None:
         raise CheckpointError(
             f"{folder.name}: {len(broken)} tensors aren't finite in {dtype} ({broken[0]}, ...); not written"
         )
-    variant = {torch.float16: ".fp16", torch.bfloat16: ".bf16"}.get(dtype, "")
-    save_file(tensors, folder / f"{MODEL_STEM}{variant}.safetensors", {"format": "pt"})
+    # Whatever the dtype, under the name that from_pretrained(folder) looks for: there is no other variant.
+    save_file(tensors, folder / f"{MODEL_STEM}.safetensors", {"format": "pt"})
 
 
 def _index(facts: CheckpointFacts, model: WritableNetwork) -> dict[str, Any]:
@@ -139,7 +140,12 @@ def _index(facts: CheckpointFacts, model: WritableNetwork) -> dict[str, Any]:
     if facts.family.is_joint:
         return index | {"normals_axes": " ".join(facts.normals_axes)}
     if Task.DEPTH in facts.tasks:
-        index |= {"prediction_type": "depth", "scale_invariant": True, "shift_invariant": True}
+        is_disparity = facts.depth_kind is DepthKind.AFFINE_INVARIANT_DISPARITY
+        index |= {
+            "prediction_type": "disparity" if is_disparity else "depth",
+            "scale_invariant": True,
+            "shift_invariant": facts.depth_kind is not DepthKind.SCALE_INVARIANT,
+        }
     else:
         index |= {"prediction_type": "normals"}
     if Task.NORMALS in facts.tasks:
@@ -147,6 +153,7 @@ def _index(facts: CheckpointFacts, model: WritableNetwork) -> dict[str, Any]:
     return index
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a config as diffusers does, with its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(dict(content), indent=2) + "\n", encoding="utf-8")

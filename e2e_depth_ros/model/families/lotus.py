@@ -41,6 +41,14 @@ class LotusModel(LatentNetwork):
         output: Tensor = self.unet(unet_input, timestep, prompts, class_labels=code, return_dict=False)[0]
         return output
 
+    def decode(self, latents: Tensor) -> Tensor:
+        """See `LatentNetwork.decode`: each channel is held within [-1, 1], before depth is their mean.
+
+        What isn't finite stays so, to be seen.
+        """
+        decoded = super().decode(latents)
+        return torch.where(decoded.isfinite(), decoded.clamp(-1, 1), decoded)
+
 
 class Lotus(NetworkFamily):
     """Lotus-D, which reads the image alone, and Lotus-G, which reads noise too."""

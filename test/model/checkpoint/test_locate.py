@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import torch
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
 from e2e_depth_ros.model.checkpoint.locate import PROMPT_FILE, _wanted, find_checkpoint
+from e2e_depth_ros.model.families.registry import load_checkpoint
 
 _COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -59,31 +59,52 @@ def test_a_revision_that_is_not_cached_is_not_replaced(
 def test_half_of_a_download_is_not_used(hub_cache: Path, tiny_checkpoint: Callable[..., Path]) -> None:
     snapshot = _cached(hub_cache, tiny_checkpoint("marigold_depth"))
     (snapshot / "vae" / "diffusion_pytorch_model.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=r"vae: expected diffusion_pytorch_model\.safetensors"):
+    with pytest.raises(CheckpointError) as refusal:
+        find_checkpoint("org/tiny")
+    assert str(refusal.value) == (
+        f"org/tiny: {snapshot}/vae: expected diffusion_pytorch_model.safetensors, found no weights, "
+        "and downloads are switched off (HF_HUB_OFFLINE)"
+    )
+    (snapshot / "scheduler" / "scheduler_config.json").unlink()
+    with pytest.raises(
+        CheckpointError, match=r"scheduler_config\.json missing, and downloads are switched off"
+    ):
         find_checkpoint("org/tiny")
 
 
-@pytest.mark.usefixtures("hub_cache")
-def test_without_a_network_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Which client the hub's library calls depends on its version; the newest one that is here is it.
-    name = next(name for name in ("httpx2", "httpx", "requests") if importlib.util.find_spec(name))
-    client = importlib.import_module(name)
-    error = client.ConnectionError if name == "requests" else client.ConnectError
+@pytest.mark.parametrize(
+    ("component", "name"),
+    [
+        ("unet", "model.safetensors"),
+        ("unet", "diffusion_pytorch_model.non_ema.safetensors"),
+        ("vae", "diffusion_pytorch_model.bf16.safetensors"),
+        ("text_encoder", "model.non_ema.safetensors"),
+    ],
+)
+def test_finds_weights_under_other_names(
+    tiny_checkpoint: Callable[..., Path], tmp_path: Path, component: str, name: str
+) -> None:
+    folder = shutil.copytree(tiny_checkpoint("marigold_depth"), tmp_path / "depth")
+    weights = next((folder / component).glob("*.safetensors"))
+    weights.rename(weights.with_name(name))
+    assert load_checkpoint(folder).facts.name == "depth"
 
-    def refuse(*_args: object, **_kwargs: object) -> None:
-        raise error("Name or service not known")
 
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", refuse)
-    with pytest.raises(CheckpointError, match=r"can't be downloaded \(Name or service not known\)"):
-        find_checkpoint("org/tiny")
+def test_names_weights_that_it_does_not_take(tiny_checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_checkpoint("marigold_depth"), tmp_path / "depth")
+    weights = next((folder / "unet").glob("*.safetensors"))
+    weights.rename(weights.with_name("unet_ema.safetensors"))
+    with pytest.raises(
+        CheckpointError, match=r"unet: expected .*, got only unet_ema\.safetensors; rename it"
+    ):
+        load_checkpoint(folder)
 
 
 def test_a_file_is_no_hub_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "log.jsonl").touch()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(CheckpointError, match="no such folder"):
+    with pytest.raises(CheckpointError, match="that is a file"):
         find_checkpoint("runs/log.jsonl")
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
 from e2e_depth_ros.model.checkpoint.writing import write_checkpoint
@@ -18,6 +17,7 @@ from e2e_depth_ros.model.estimator import Estimator
 from e2e_depth_ros.model.families.registry import load_checkpoint
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
+from helpers.known_weights import fill_with_known_numbers
 
 _BOTH = (Task.DEPTH, Task.NORMALS)
 _GOLDEN = json.loads((Path(__file__).parent / "geowizard_golden.json").read_text(encoding="utf-8"))
@@ -149,24 +149,3 @@ def test_what_is_missing_is_named(tiny_checkpoint: Callable[..., Path], tmp_path
 def test_refuses_what_one_step_cannot_do(tiny_checkpoint: Callable[..., Path]) -> None:
     with pytest.raises(InvalidInputError, match="one deterministic step: expected steps 1, got 2"):
         _load(tiny_checkpoint("geowizard_e2e_ft"), Sampling(steps=2))
-
-
-def fill_with_known_numbers(folder: Path) -> None:
-    """Overwrite every weight of a checkpoint; numpy keeps the numbers of RandomState for good."""
-    # Only of its components: another test's load may have left a prompt's embedding beside them.
-    for number, path in enumerate(sorted(folder.glob("*/*.safetensors"))):
-        random = np.random.RandomState(number)
-        tensors = load_file(path)
-        for name in sorted(tensors):
-            shape = tensors[name].shape
-            if tensors[name].dtype != np.float32:
-                continue
-            values = random.randn(*shape)
-            if len(shape) > 1:
-                values *= np.prod(shape[1:]) ** -0.5
-            elif name.endswith("weight"):  # of a normalisation
-                values = 1 + 0.1 * values
-            else:
-                values *= 0.1
-            tensors[name] = values.astype(np.float32)
-        save_file(tensors, path, {"format": "pt"})
