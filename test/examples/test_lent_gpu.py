@@ -198,7 +198,7 @@ def test_trains_from_pieces_is_stopped_goes_on_and_comes_back(packed, tmp_path, 
     shutil.copytree(there / "back", tmp_path / "fetched" / "deeper")
     assert main(["join", str(tmp_path / "fetched"), "--output", str(tmp_path / "second")]) == 0
 
-    weights = "unet/diffusion_pytorch_model.fp16.safetensors"
+    weights = "unet/diffusion_pytorch_model.safetensors"
     second = (tmp_path / "second" / weights).read_bytes()
     assert second == (there / "run" / "checkpoint" / weights).read_bytes()
     assert second != (tmp_path / "first" / weights).read_bytes()

@@ -264,8 +264,7 @@ def _write_component(folder: Path, component: _Component, dtype: torch.dtype | N
         raise CheckpointError(
             f"{component.name}: {len(broken)} tensors are too large for {dtype} ({_some(broken)})"
         )
-    variant = ".fp16" if dtype == torch.float16 else ""
-    path = folder / f"{component.stem}{variant}.safetensors"
+    path = folder / f"{component.stem}.safetensors"
     save_file(tensors, path, {"format": "pt"})
     path.chmod((folder / "config.json").stat().st_mode)  # safetensors would let only the owner read it
 

@@ -3,14 +3,20 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderTiny, MarigoldDepthPipeline, MarigoldNormalsPipeline
+from safetensors.torch import load_file
 
 from e2e_depth_ros.core.errors import CheckpointError
+from e2e_depth_ros.core.maps import DepthKind
+from e2e_depth_ros.model.checkpoint.locate import find_checkpoint
 from e2e_depth_ros.model.checkpoint.writing import write_checkpoint
+from e2e_depth_ros.model.estimator import Estimator
 from e2e_depth_ros.model.families.family import LatentNetwork
 from e2e_depth_ros.model.families.one_step import facts_of_new_model
 from e2e_depth_ros.model.families.registry import load_checkpoint, read_facts
@@ -40,9 +46,43 @@ def test_diffusers_reads_what_is_written(tiny_checkpoint: Callable[..., Path], t
     facts = facts_of_new_model("new", new.unet, new.vae, tasks=list(Task), processing_resolution=72)
     written = write_checkpoint(tmp_path / "written", new, facts)
     for pipeline_class in (MarigoldDepthPipeline, MarigoldNormalsPipeline):
-        pipeline = pipeline_class.from_pretrained(written, variant="fp16", text_encoder=None, tokenizer=None)
+        pipeline = pipeline_class.from_pretrained(written, text_encoder=None, tokenizer=None)
         assert pipeline.default_processing_resolution == 72
         assert pipeline.scheduler.config.timestep_spacing == "trailing"
+
+
+def test_diffusers_reads_the_embedded_checkpoint_as_the_documentation_says() -> None:
+    folder = find_checkpoint("embedded")
+    image = np.random.default_rng(3).integers(0, 256, (40, 64, 3), dtype=np.uint8)
+    for pipeline_class, task in (
+        (MarigoldDepthPipeline, Task.DEPTH),
+        (MarigoldNormalsPipeline, Task.NORMALS),
+    ):
+        pipeline = pipeline_class.from_pretrained(folder, text_encoder=None, tokenizer=None)
+        pipeline.empty_text_embedding = load_file(folder / "prompt_embedding.safetensors")[task.value]
+        pipeline.set_progress_bar_config(disable=True)
+        assert pipeline.unet.dtype == torch.float32
+        expected = pipeline(
+            torch.from_numpy(image).permute(2, 0, 1)[None] / 255,
+            num_inference_steps=1,
+            processing_resolution=64,
+            latents=torch.zeros(1, 16, 5, 8),
+        ).prediction[0]
+        estimate = Estimator.load(folder, device="cpu", processing_resolution=64).estimate(
+            image, tasks=[task]
+        )
+        if estimate.depth is not None:
+            np.testing.assert_allclose(estimate.depth.values, expected[..., 0], rtol=0, atol=1e-4)
+        if estimate.normals is not None:
+            signs = np.array([1, -1, -1], dtype=np.float32)  # Marigold's x right, y up, z towards the camera
+            np.testing.assert_allclose(estimate.normals.values, expected * signs, rtol=0, atol=1e-3)
+
+
+def test_disparity_is_written_as_such(tiny_checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    original = load_checkpoint(tiny_checkpoint("marigold_depth"))
+    facts = replace(original.facts, depth_kind=DepthKind.AFFINE_INVARIANT_DISPARITY)
+    written = write_checkpoint(tmp_path / "written", original.model, facts)
+    assert read_facts(written).depth_kind is DepthKind.AFFINE_INVARIANT_DISPARITY
 
 
 def test_whoever_the_umask_lets_may_read_what_is_written(
@@ -69,7 +109,7 @@ def test_loading_a_tiny_vae_warns_of_nothing(
         original = load_checkpoint(tiny_checkpoint("tiny_vae"))
         assert original.facts.has_tiny_vae
         written = write_checkpoint(tmp_path / "written", original.model, original.facts)
-        AutoencoderTiny.from_pretrained(written / "vae", variant="fp16")
+        AutoencoderTiny.from_pretrained(written / "vae")
     finally:
         diffusers_logger.removeHandler(caplog.handler)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []

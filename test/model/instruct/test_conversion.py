@@ -98,11 +98,11 @@ def test_moving_averages_are_taken_and_the_rest_is_named(converted, save_ldm, tm
     assert json.loads((tmp_path / "out" / "vae" / "config.json").read_text())["scaling_factor"] == 0.25
 
 
-def test_half_precision_is_a_variant(converted, tmp_path):
+def test_half_precision_has_the_usual_name(converted, tmp_path):
     convert_checkpoint(converted.source, tmp_path / "out", tokenizer=converted.tokenizer, dtype=torch.float16)
-    unet = load_file(tmp_path / "out" / "unet" / "diffusion_pytorch_model.fp16.safetensors")
+    unet = load_file(tmp_path / "out" / "unet" / "diffusion_pytorch_model.safetensors")
     assert {tensor.dtype for tensor in unet.values()} == {torch.float16}
-    assert (tmp_path / "out" / "text_encoder" / "model.fp16.safetensors").is_file()
+    assert (tmp_path / "out" / "text_encoder" / "model.safetensors").is_file()
 
 
 def test_safetensors_are_read_as_well(converted, tmp_path):

@@ -18,7 +18,7 @@ def test_it_writes_the_folder_and_accounts_for_the_tensors(converted, tmp_path, 
         "of these moving averages": 0,
         "unused": [],
     }
-    assert (tmp_path / "out" / "unet" / "diffusion_pytorch_model.fp16.safetensors").is_file()
+    assert (tmp_path / "out" / "unet" / "diffusion_pytorch_model.safetensors").is_file()
     assert main(["checkpoint", "convert", *arguments]) == 2
     assert "new or empty folder" in capsys.readouterr().err
 

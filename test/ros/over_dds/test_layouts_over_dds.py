@@ -13,6 +13,7 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from safetensors.torch import load_file, save_file
 
+from e2e_depth_ros.ros.messages.images import message_from_array
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
 from helpers.robot import NodeProcess, set_parameter
 
@@ -30,6 +31,10 @@ SETTINGS = {
     "marigold_normals_v1_1": {},
     "marigold_normals_lcm": {"denoising_steps": 1},
     "e2e_ft_normals": {"denoising_steps": 0},
+    "lotus_d_disparity": {"denoising_steps": 0},
+    "lotus_d_normals": {},
+    "lotus_g_depth": {"ensemble_size": 3},
+    "genpercept_depth": {"ensemble_size": 1},
     "e2e_ft_depth": {},
 }
 """What of the node's parameters changes from one layout to the next."""
@@ -75,6 +80,33 @@ def test_every_layout_publishes(process, robot, tiny_checkpoint):
             before = robot.refused("model: task")
             robot.listen(Output.NORMALS)
             assert robot.stream_until(lambda: robot.refused("model: task") > before), layout  # noqa: B023
+
+
+def test_disparity_becomes_metres_and_the_task_is_a_parameter(process, robot, tiny_checkpoint, tmp_path):
+    """Samples whose inverse is affine in what the network predicts: only a fit of disparity brings them back."""
+    silent = shutil.copytree(tiny_checkpoint("lotus_d_disparity"), tmp_path / "tuned")
+    assert not reconfigure(robot, model=str(silent), **PLAIN)
+    assert "give the task: depth, disparity, normals" in process.output
+    assert reconfigure(robot, model=str(silent), task="disparity")
+    assert change(robot, Transition.TRANSITION_ACTIVATE)
+    robot.listen(Output.RELATIVE)
+    assert robot.stream_until(lambda: Output.RELATIVE in robot.received), process.output
+    nearness = 1 - pixels_of(robot.received[Output.RELATIVE][-1])  # it is published as 0 near .. 1 far
+    assert np.ptp(nearness) > 0.01
+    inverse = 0.1 + (nearness - nearness.min()) / np.ptp(nearness)
+    truth_m = (1 / inverse).astype(np.float32)
+    sparse_m = np.zeros_like(truth_m)
+    sparse_m[::3, ::3] = truth_m[::3, ::3]
+    robot.listen(Output.METRIC)
+    header = robot.header()
+    robot.send_frame(header=header, sparse=message_from_array(sparse_m, "32FC1", header))
+    assert robot.stream_until(lambda: Output.METRIC in robot.received), process.output
+    np.testing.assert_allclose(pixels_of(robot.received[Output.METRIC][-1]), truth_m, rtol=0.02)
+    assert reconfigure(robot, model=str(tiny_checkpoint("e2e_ft_depth")), task="auto", **PLAIN)
+
+
+def pixels_of(message):
+    return np.frombuffer(message.data, np.float32).reshape(message.height, message.width)
 
 
 def test_a_checkpoint_of_normals_asked_for_depth_is_one_line(process, robot, tiny_checkpoint):
@@ -127,9 +159,10 @@ def spoilt(folder, what):
     path = folder / "unet" / "config.json"
     change = {"9 input channels": {"in_channels": 9}, "unknown family": {"class_embed_type": "timestep"}}
     path.write_text(json.dumps({**json.loads(path.read_text()), **change[what]}))
-    return {"9 input channels": "got one from 9 to 4", "unknown family": "which no family known here has"}[
-        what
-    ]
+    return {
+        "9 input channels": "inpainting, which fills holes",
+        "unknown family": "which no family known here has",
+    }[what]
 
 
 @pytest.mark.parametrize(

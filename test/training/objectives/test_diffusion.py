@@ -108,9 +108,9 @@ def test_what_is_shipped_diffusers_samples_alike(small, tmp_path):
     image = np.random.default_rng(1).integers(0, 255, (40, 56, 3)).astype(np.uint8)
     sampling = Sampling(steps=3, spacing="trailing")
     estimate = Estimator.load(result.checkpoint, device="cpu", sampling=sampling).estimate(image)
-    pipeline = MarigoldDepthPipeline.from_pretrained(
-        result.checkpoint, variant="fp16", text_encoder=None, tokenizer=None
-    ).to(torch.float32)
+    pipeline = MarigoldDepthPipeline.from_pretrained(result.checkpoint, text_encoder=None, tokenizer=None).to(
+        torch.float32
+    )
     pipeline.empty_text_embedding = load_checkpoint(result.checkpoint).model.prompt_embedding(Task.DEPTH)
     expected = pipeline(
         torch.from_numpy(image.transpose(2, 0, 1).copy())[None] / 255,
@@ -162,7 +162,7 @@ def test_from_autoencoder_to_images_to_depth_to_one_step(small, tmp_path):
     )
     depth = train(small("diffusion", {"start": str(images.checkpoint)}), tmp_path / "depth")
     assert load_checkpoint(depth.checkpoint).model.unet.config.in_channels == 8
-    frozen = load_file(folder / "vae" / "diffusion_pytorch_model.fp16.safetensors")
+    frozen = load_file(folder / "vae" / "diffusion_pytorch_model.safetensors")
     for run in (images, depth):
         vae = load_autoencoder(run.checkpoint).state_dict()
         assert all(torch.equal(tensor, vae[name].half()) for name, tensor in frozen.items())
