@@ -83,7 +83,7 @@ def test_every_layout_publishes(process, robot, tiny_checkpoint):
 
 
 def test_disparity_becomes_metres_and_the_task_is_a_parameter(process, robot, tiny_checkpoint, tmp_path):
-    """Samples whose inverse is affine in what the network predicts: only a fit of disparity brings them back."""
+    """Samples whose inverse is affine in what is predicted: only a fit of disparity brings them back."""
     silent = shutil.copytree(tiny_checkpoint("lotus_d_disparity"), tmp_path / "tuned")
     assert not reconfigure(robot, model=str(silent), **PLAIN)
     assert "give the task: depth, disparity, normals" in process.output
@@ -97,11 +97,11 @@ def test_disparity_becomes_metres_and_the_task_is_a_parameter(process, robot, ti
     truth_m = (1 / inverse).astype(np.float32)
     sparse_m = np.zeros_like(truth_m)
     sparse_m[::3, ::3] = truth_m[::3, ::3]
-    robot.listen(Output.METRIC)
+    robot.listen(Output.DEPTH)
     header = robot.header()
     robot.send_frame(header=header, sparse=message_from_array(sparse_m, "32FC1", header))
-    assert robot.stream_until(lambda: Output.METRIC in robot.received), process.output
-    np.testing.assert_allclose(pixels_of(robot.received[Output.METRIC][-1]), truth_m, rtol=0.02)
+    assert robot.stream_until(lambda: Output.DEPTH in robot.received), process.output
+    np.testing.assert_allclose(pixels_of(robot.received[Output.DEPTH][-1]), truth_m, rtol=0.02)
     assert reconfigure(robot, model=str(tiny_checkpoint("e2e_ft_depth")), task="auto", **PLAIN)
 
 
