@@ -15,12 +15,19 @@ DEPTH = {
     "geowizard_v2": ["--steps", "1", "--spacing", "linspace"],
     "geowizard_e2e_ft": ["--dtype", "bfloat16"],
     "leading_and_silent_depth": ["--steps", "1"],
+    "lotus_d_depth": ["--task", "depth"],
+    "lotus_d_disparity": [],
+    "lotus_g_depth": ["--ensemble", "3"],
+    "genpercept_depth": [],
+    "genpercept_disparity": ["--task", "disparity"],
 }
 NORMALS = {
     "e2e_ft_normals": [],
     "marigold_normals_v0_1": ["--steps", "2"],
     "marigold_normals_v1_1": ["--ensemble", "2"],
     "marigold_normals_lcm": [],
+    "lotus_d_normals": [],
+    "genpercept_normals": [],
 }
 
 

@@ -119,20 +119,15 @@ def _errors() -> tuple[type[Exception], ...]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the library's bars and warnings off stderr for a while."""
-    from huggingface_hub.utils import (  # noqa: PLC0415
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
-    from huggingface_hub.utils import logging as hub_logging  # noqa: PLC0415
+    import huggingface_hub.utils  # noqa: PLC0415
 
-    utilities: Any = hub_logging
-    shows_bars, verbosity = not are_progress_bars_disabled(), utilities.get_verbosity()
-    disable_progress_bars()
-    utilities.set_verbosity_error()
+    utils: Any = huggingface_hub.utils  # it doesn't export them as typed packages do
+    shows_bars, verbosity = not utils.are_progress_bars_disabled(), utils.logging.get_verbosity()
+    utils.disable_progress_bars()
+    utils.logging.set_verbosity_error()
     try:
         yield
     finally:
-        utilities.set_verbosity(verbosity)
+        utils.logging.set_verbosity(verbosity)
         if shows_bars:
-            enable_progress_bars()
+            utils.enable_progress_bars()
