@@ -24,14 +24,14 @@ _UNET = {
     "projection_class_embeddings_input_dim": None,
     "addition_embed_type": None,
 }
-_SD1 = {"cross_attention_dim": 768, "attention_head_dim": 8, "sample_size": 64}
+SD1 = {"cross_attention_dim": 768, "attention_head_dim": 8, "sample_size": 64}
 _VAE = {
     "_class_name": "AutoencoderKL",
     "latent_channels": 4,
     "block_out_channels": [128, 256, 512, 512],
     "scaling_factor": 0.18215,
 }
-_DDIM = {
+DDIM = {
     "_class_name": "DDIMScheduler",
     "num_train_timesteps": 1000,
     "beta_start": 0.00085,
@@ -43,18 +43,18 @@ _DDIM = {
     "clip_sample": False,
     "steps_offset": 1,
 }
-_DDPM = {**_DDIM, "_class_name": "DDPMScheduler", "timestep_spacing": "trailing"}
-_ZERO_SNR = {**_DDIM, "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
-_LCM = {**_DDIM, "_class_name": "LCMScheduler", "original_inference_steps": 50}
-_EPSILON = {**_DDIM, "prediction_type": "epsilon"}
-_PNDM = {**_EPSILON, "_class_name": "PNDMScheduler"}
-_EULER = {**_EPSILON, "_class_name": "EulerDiscreteScheduler"}
-_ANCESTRAL = {**_EPSILON, "_class_name": "EulerAncestralDiscreteScheduler"}
-_TARGET = {"in_channels": 8}
-_GEOWIZARD_V1 = {**_TARGET, "class_embed_type": "projection", "projection_class_embeddings_input_dim": 10}
-_TASK_CODE = {"class_embed_type": "projection", "projection_class_embeddings_input_dim": 4}
-_GENPERCEPT = {**_DDIM, "beta_start": 1.0, "beta_end": 1.0}
-_SD = "StableDiffusionPipeline"
+DDPM = {**DDIM, "_class_name": "DDPMScheduler", "timestep_spacing": "trailing"}
+ZERO_SNR = {**DDIM, "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+LCM = {**DDIM, "_class_name": "LCMScheduler", "original_inference_steps": 50}
+EPSILON = {**DDIM, "prediction_type": "epsilon"}
+PNDM = {**EPSILON, "_class_name": "PNDMScheduler"}
+EULER = {**EPSILON, "_class_name": "EulerDiscreteScheduler"}
+ANCESTRAL = {**EPSILON, "_class_name": "EulerAncestralDiscreteScheduler"}
+TARGET = {"in_channels": 8}
+_GEOWIZARD_V1 = {**TARGET, "class_embed_type": "projection", "projection_class_embeddings_input_dim": 10}
+TASK_CODE = {"class_embed_type": "projection", "projection_class_embeddings_input_dim": 4}
+_GENPERCEPT = {**DDIM, "beta_start": 1.0, "beta_end": 1.0}
+SD = "StableDiffusionPipeline"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Published:
 
     id: str
     pipeline: str
-    scheduler: dict[str, Any] = field(default_factory=lambda: _DDIM)
+    scheduler: dict[str, Any] = field(default_factory=lambda: DDIM)
     unet: dict[str, Any] = field(default_factory=dict)
     index: dict[str, Any] = field(default_factory=dict)
     vae: dict[str, Any] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Published:
         return snapshot
 
 
-def _marigold(steps: int, **entries: Any) -> dict[str, Any]:
+def marigold(steps: int, **entries: Any) -> dict[str, Any]:
     return {"default_denoising_steps": steps, "default_processing_resolution": 768, **entries}
 
 
@@ -100,16 +100,16 @@ _DEPTH = {"prediction_type": "depth", "scale_invariant": True, "shift_invariant"
 _NORMALS = {"prediction_type": "normals", "use_full_z_range": True}
 
 RECOGNISED: tuple[tuple[Published, str, str, int], ...] = (
-    (Published("GonzaloMG/marigold-e2e-ft-depth", _SD, _DDPM, _TARGET), "ONE_STEP", "depth", 1),
-    (Published("GonzaloMG/marigold-e2e-ft-normals", _SD, _DDPM, _TARGET), "ONE_STEP", "normals", 1),
-    (Published("GonzaloMG/stable-diffusion-e2e-ft-depth", _SD, _DDPM, _TARGET), "ONE_STEP", "depth", 1),
-    (Published("GonzaloMG/stable-diffusion-e2e-ft-normals", _SD, _DDPM, _TARGET), "ONE_STEP", "normals", 1),
-    (Published("GonzaloMG/marigold-normals", _SD, _DDIM, _TARGET), "DIFFUSION", "normals", 4),
+    (Published("GonzaloMG/marigold-e2e-ft-depth", SD, DDPM, TARGET), "ONE_STEP", "depth", 1),
+    (Published("GonzaloMG/marigold-e2e-ft-normals", SD, DDPM, TARGET), "ONE_STEP", "normals", 1),
+    (Published("GonzaloMG/stable-diffusion-e2e-ft-depth", SD, DDPM, TARGET), "ONE_STEP", "depth", 1),
+    (Published("GonzaloMG/stable-diffusion-e2e-ft-normals", SD, DDPM, TARGET), "ONE_STEP", "normals", 1),
+    (Published("GonzaloMG/marigold-normals", SD, DDIM, TARGET), "DIFFUSION", "normals", 4),
     (
         Published(
             "GonzaloMG/geowizard-e2e-ft",
             "DepthNormalEstimationPipeline",
-            {**_DDIM, "timestep_spacing": "trailing"},
+            {**DDIM, "timestep_spacing": "trailing"},
             _GEOWIZARD_V1,
         ),
         "JOINT_ONE_STEP",
@@ -117,26 +117,26 @@ RECOGNISED: tuple[tuple[Published, str, str, int], ...] = (
         1,
     ),
     (
-        Published("lemonaddie/geowizard", "DepthNormalEstimationPipeline", _DDIM, _GEOWIZARD_V1),
+        Published("lemonaddie/geowizard", "DepthNormalEstimationPipeline", DDIM, _GEOWIZARD_V1),
         "JOINT_DIFFUSION",
         "depth normals",
         10,
     ),
     (
-        Published("geowizard_v2", "DepthNormalEstimationPipeline", _DDIM, {**_TARGET, **_TASK_CODE}),
+        Published("geowizard_v2", "DepthNormalEstimationPipeline", DDIM, {**TARGET, **TASK_CODE}),
         "JOINT_DIFFUSION",
         "depth normals",
         10,
     ),
     (
-        Published("prs-eth/marigold-v1-0", "MarigoldPipeline", _DDIM, _TARGET, _DEPTH),
+        Published("prs-eth/marigold-v1-0", "MarigoldPipeline", DDIM, TARGET, _DEPTH),
         "DIFFUSION",
         "depth",
         4,
     ),
     (
         Published(
-            "prs-eth/marigold-depth-v1-0", "MarigoldDepthPipeline", _DDIM, _TARGET, _marigold(10, **_DEPTH)
+            "prs-eth/marigold-depth-v1-0", "MarigoldDepthPipeline", DDIM, TARGET, marigold(10, **_DEPTH)
         ),
         "DIFFUSION",
         "depth",
@@ -144,7 +144,7 @@ RECOGNISED: tuple[tuple[Published, str, str, int], ...] = (
     ),
     (
         Published(
-            "prs-eth/marigold-depth-v1-1", "MarigoldDepthPipeline", _ZERO_SNR, _TARGET, _marigold(4, **_DEPTH)
+            "prs-eth/marigold-depth-v1-1", "MarigoldDepthPipeline", ZERO_SNR, TARGET, marigold(4, **_DEPTH)
         ),
         "DIFFUSION",
         "depth",
@@ -152,7 +152,7 @@ RECOGNISED: tuple[tuple[Published, str, str, int], ...] = (
     ),
     (
         Published(
-            "prs-eth/marigold-depth-lcm-v1-0", "MarigoldDepthPipeline", _LCM, _TARGET, _marigold(1, **_DEPTH)
+            "prs-eth/marigold-depth-lcm-v1-0", "MarigoldDepthPipeline", LCM, TARGET, marigold(1, **_DEPTH)
         ),
         "CONSISTENCY",
         "depth",
@@ -162,9 +162,9 @@ RECOGNISED: tuple[tuple[Published, str, str, int], ...] = (
         Published(
             "prs-eth/marigold-normals-v0-1",
             "MarigoldNormalsPipeline",
-            _DDIM,
-            _TARGET,
-            _marigold(10, **_NORMALS),
+            DDIM,
+            TARGET,
+            marigold(10, **_NORMALS),
         ),
         "DIFFUSION",
         "normals",
@@ -174,9 +174,9 @@ RECOGNISED: tuple[tuple[Published, str, str, int], ...] = (
         Published(
             "prs-eth/marigold-normals-v1-1",
             "MarigoldNormalsPipeline",
-            _ZERO_SNR,
-            _TARGET,
-            _marigold(4, **_NORMALS),
+            ZERO_SNR,
+            TARGET,
+            marigold(4, **_NORMALS),
         ),
         "DIFFUSION",
         "normals",
@@ -186,165 +186,36 @@ RECOGNISED: tuple[tuple[Published, str, str, int], ...] = (
         Published(
             "prs-eth/marigold-normals-lcm-v0-1",
             "MarigoldNormalsPipeline",
-            _LCM,
-            _TARGET,
-            _marigold(1, **_NORMALS),
+            LCM,
+            TARGET,
+            marigold(1, **_NORMALS),
         ),
         "CONSISTENCY",
         "normals",
         1,
     ),
     *(
-        (Published(f"jingheya/lotus-{name}", pipeline, _DDIM, {**unet, **_TASK_CODE}), "LOTUS", task, 1)
+        (Published(f"jingheya/lotus-{name}", pipeline, DDIM, {**unet, **TASK_CODE}), "LOTUS", task, 1)
         for name, pipeline, unet, task in (
             ("depth-d-v1-0", "LotusDPipeline", {}, "depth"),
-            ("depth-g-v1-0", "LotusGPipeline", _TARGET, "depth"),
+            ("depth-g-v1-0", "LotusGPipeline", TARGET, "depth"),
             ("depth-d-v2-0-disparity", "LotusDPipeline", {}, "disparity"),
-            ("depth-g-v2-1-disparity", "LotusGPipeline", _TARGET, "disparity"),
+            ("depth-g-v2-1-disparity", "LotusGPipeline", TARGET, "disparity"),
             ("normal-d-v1-1", "LotusDPipeline", {}, "normals"),
-            ("normal-g-v1-1", "LotusGPipeline", _TARGET, "normals"),
+            ("normal-g-v1-1", "LotusGPipeline", TARGET, "normals"),
             # As Stable Diffusion's pipeline saves the same parts.
-            ("depth-d-saved", _SD, {}, "depth"),
+            ("depth-d-saved", SD, {}, "depth"),
         )
     ),
     (
-        Published("lotus-depth-g", _SD, {**_DDIM, "prediction_type": "sample"}, {**_TARGET, **_TASK_CODE}),
+        Published("lotus-depth-g", SD, {**DDIM, "prediction_type": "sample"}, {**TARGET, **TASK_CODE}),
         "LOTUS",
         "depth",
         1,
     ),
     *(
         (Published(f"genpercept-{task}-joined", pipeline, _GENPERCEPT), "GENPERCEPT", task, 1)
-        for task, pipeline in (("depth", _SD), ("disparity", "GenPerceptPipeline"), ("normals", _SD))
+        for task, pipeline in (("depth", SD), ("disparity", "GenPerceptPipeline"), ("normals", SD))
     ),
 )
 """Checkpoints, the names of their families, what they predict, and steps by default."""
-
-REFUSED: tuple[tuple[Published, str], ...] = (
-    (Published("stabilityai/stable-diffusion-2", _SD), "Stable Diffusion 2: an image generator; fine-tune"),
-    (Published("stabilityai/stable-diffusion-2-base", _SD, _PNDM), "Stable Diffusion 2: an image generator"),
-    (Published("saved trailing", _SD, {**_DDIM, "timestep_spacing": "trailing"}), "an image generator"),
-    (Published("sd2 depth saved trailing", _SD, _DDPM), "Stable Diffusion 2: an image generator"),
-    (Published("stable-diffusion-v1-5", _SD, _PNDM, _SD1), "Stable Diffusion 1: an image generator"),
-    (Published("stabilityai/sd-turbo", _SD, _EULER), "Stable Diffusion 2: an image generator"),
-    (
-        Published(
-            "timbrooks/instruct-pix2pix",
-            "StableDiffusionInstructPix2PixPipeline",
-            _ANCESTRAL,
-            {**_TARGET, **_SD1},
-        ),
-        "InstructPix2Pix",
-    ),
-    (
-        Published("instruct-pix2pix saved as depth", _SD, _ANCESTRAL, {**_TARGET, **_SD1}),
-        "from 8 to 4 channels",
-    ),
-    (Published("instruct-pix2pix depth", _SD, _EPSILON, {**_TARGET, **_SD1}), "from 8 to 4 channels"),
-    (
-        Published(
-            "stable-diffusion-2-inpainting", "StableDiffusionInpaintPipeline", _PNDM, {"in_channels": 9}
-        ),
-        "inpainting",
-    ),
-    (Published("an inpainting depth", _SD, _PNDM, {"in_channels": 9}), "inpainting"),
-    (
-        Published("stable-diffusion-2-depth", "StableDiffusionDepth2ImgPipeline", _PNDM, {"in_channels": 5}),
-        "makes images from depth",
-    ),
-    (
-        Published(
-            "stable-diffusion-x4-upscaler", "StableDiffusionUpscalePipeline", _DDIM, {"in_channels": 7}
-        ),
-        "upscaler",
-    ),
-    (
-        Published(
-            "prs-eth/marigold-iid-appearance-v1-1",
-            "MarigoldIntrinsicsPipeline",
-            _ZERO_SNR,
-            {"in_channels": 12, "out_channels": 8},
-            _marigold(4, prediction_type="intrinsics"),
-        ),
-        "Marigold's intrinsic images",
-    ),
-    (
-        Published(
-            "prs-eth/marigold-iid-lighting-v1-1",
-            "MarigoldIntrinsicsPipeline",
-            _ZERO_SNR,
-            {"in_channels": 16, "out_channels": 12},
-            _marigold(4, prediction_type="intrinsics"),
-        ),
-        "Marigold's intrinsic images",
-    ),
-    (
-        Published(
-            "stable-diffusion-xl", "StableDiffusionXLPipeline", _EULER, {"addition_embed_type": "text_time"}
-        ),
-        "Stable Diffusion XL",
-    ),
-    (
-        Published("xl saved as depth", _SD, _EULER, {"addition_embed_type": "text_time"}),
-        "Stable Diffusion XL",
-    ),
-    (
-        Published(
-            "stable-video-diffusion",
-            "StableVideoDiffusionPipeline",
-            _EULER,
-            {"_class_name": "UNetSpatioTemporalConditionModel", **_TARGET},
-            vae={"_class_name": "AutoencoderKLTemporalDecoder"},
-        ),
-        "Stable Video Diffusion",
-    ),
-    (
-        Published("depth-crafter", "DepthCrafterPipeline", _EULER, _TARGET),
-        "DepthCrafterPipeline",
-    ),
-    (
-        Published("LCM_Dreamshaper", "LatentConsistencyModelPipeline", _LCM, {"time_cond_proj_dim": 256}),
-        "latent consistency model",
-    ),
-    (Published("zero123 depth", "Zero1to3Pipeline", _DDIM, _TARGET), "Zero1to3Pipeline"),
-    # Lotus-G or GeoWizard's second version: nothing tells.
-    (Published("either depth", _SD, _DDIM, {**_TARGET, **_TASK_CODE}), "class_embed_type projection of 4"),
-    (
-        Published("another code", _SD, _DDIM, {**_TARGET, **_TASK_CODE, "class_embed_type": "timestep"}),
-        "class_embed_type timestep",
-    ),
-    (Published("silent depth", "", _DDIM, _TARGET), "names no pipeline"),
-)
-"""Checkpoints that no family takes, and words of the line that says what they are."""
-
-ELSEWHERE: dict[str, tuple[dict[str, str], str]] = {
-    "LiheYoung/depth-anything-small-hf": (
-        {"config.json": '{"model_type": "depth_anything"}', "model.safetensors": ""},
-        "Depth Anything, a network of transformers",
-    ),
-    "Intel/dpt-large": ({"config.json": '{"model_type": "dpt"}', "model.safetensors": ""}, "DPT"),
-    "Intel/zoedepth-nyu": ({"config.json": '{"model_type": "zoedepth"}'}, "ZoeDepth"),
-    "apple/DepthPro-hf": ({"config.json": '{"model_type": "depth_pro"}'}, "Depth Pro"),
-    "Depth-Anything-V2-Small": ({"depth_anything_v2_vits.pth": ""}, "another program (depth_anything_v2"),
-    "moge": ({"model.pt": ""}, "another program (model.pt)"),
-    "genpercept-models/unet_depth_v2": (
-        {"diffusion_pytorch_model.safetensors": ""},
-        "a UNet alone; GenPercept",
-    ),
-    "genpercept-depth": (
-        {"unet/diffusion_pytorch_model.safetensors": "", "unet/config.json": "{}"},
-        "a UNet alone; GenPercept",
-    ),
-    "controlnet": ({"config.json": '{"_class_name": "ControlNetModel"}'}, "a ControlNet"),
-    "sd-vae-ft-mse": ({"config.json": '{"_class_name": "AutoencoderKL"}'}, "an autoencoder alone"),
-    "a lora": ({"pytorch_lora_weights.safetensors": ""}, "a LoRA"),
-    "FLUX.1-dev": (
-        {"model_index.json": '{"_class_name": "FluxPipeline"}', "transformer/config.json": "{}"},
-        "a FluxPipeline of diffusers",
-    ),
-    "stable-diffusion-3": (
-        {"model_index.json": '{"_class_name": "StableDiffusion3Pipeline"}', "vae/config.json": "{}"},
-        "Stable Diffusion 3",
-    ),
-}
-"""Folders of another layout: their files, and words of the line that says what they are."""

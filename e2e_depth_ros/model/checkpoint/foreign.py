@@ -41,6 +41,10 @@ _PARTS: Final = {
     "AutoencoderKL": "an autoencoder alone",
     "AutoencoderTiny": "an autoencoder alone",
 }
+_EITHER: Final = (
+    "Lotus-G or GeoWizard's second version, whose layouts are alike: write LotusGPipeline or "
+    "DepthNormalEstimationPipeline as _class_name into its model_index.json"
+)
 _LORA: Final = ("pytorch_lora_weights.safetensors", "adapter_config.json", "adapter_model.safetensors")
 _WEIGHTS: Final = (".safetensors", ".bin", ".ckpt", ".pt", ".pth", ".onnx", ".gguf")
 _INTRINSIC_IMAGES: Final = "MarigoldIntrinsicsPipeline"
@@ -72,12 +76,18 @@ def foreign_network(index: Mapping[str, Any], unet: Mapping[str, Any], latent_ch
         name = _PIPELINES[_INTRINSIC_IMAGES]
     if name is None and latent_channels == 4 and inputs in _BY_CHANNELS:
         name = _PIPELINES[_BY_CHANNELS[inputs]]
+    size = unet.get("projection_class_embeddings_input_dim")
+    if name is None and (unet.get("class_embed_type"), size, inputs) == (
+        "projection",
+        4,
+        2 * latent_channels,
+    ):
+        name = _EITHER
     if name is not None:
         return name
     pipeline = one_line(str(index.get("_class_name") or "no pipeline"), 80)
     parts = [one_line(str(unet.get("_class_name") or "a UNet"), 80), f"from {inputs} to {outputs} channels"]
     if unet.get("class_embed_type") is not None:
-        size = unet.get("projection_class_embeddings_input_dim")
         parts.append(f"with class_embed_type {one_line(str(unet['class_embed_type']), 40)} of {size}")
     return f"one whose index names {pipeline}, with {' '.join(parts)}, which no family known here has"
 

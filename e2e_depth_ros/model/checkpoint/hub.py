@@ -69,6 +69,8 @@ def download(repo: str, revision: str | None, choose: Callable[[list[str]], list
         try:
             sizes = _within(PATIENCE_S, lambda: _sizes(repo, revision))
             files = choose(list(sizes))
+            if not files:  # nothing chosen would mean everything
+                raise HubError("it has no file of a checkpoint in diffusers' layout")
             megabytes = sum(sizes[name] for name in files) / 1e6
             _LOGGER.warning("downloading %s: %d files, %.0f MB", repo, len(files), megabytes)
             return Path(snapshot_download(repo, revision=revision, allow_patterns=files))

@@ -24,7 +24,6 @@ MAX_WEIGHT: Final = 1e6
 _FLOATS: Final = ("F64", "F32", "F16", "BF16")
 _HALVES: Final = ("F16", "BF16")
 
-
 # RuntimeError is torch's where it can't map a file that is larger than memory.
 _UNREADABLE = (SafetensorError, OSError, ValueError, RuntimeError)
 _SHOWN = 3  # names in an error message
@@ -144,11 +143,7 @@ def load_weights(module: nn.Module, files: Iterable[Path], dtype: torch.dtype) -
 
 
 def check_tensors(module: nn.Module, files: Iterable[Path]) -> dict[str, TensorInfo]:
-    """Make sure that files have the tensors of a module, reading no data; see `load_weights`.
-
-    Returns:
-        Where each is stored.
-    """
+    """Make sure that files have a module's tensors, and tell where; no data is read; see `load_weights`."""
     files = tuple(files)
     table = read_tensor_table(files)
     _check_table(table, module, files[0].parent)

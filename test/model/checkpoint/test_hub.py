@@ -102,6 +102,12 @@ def test_a_name_that_nobody_resolves_is_left_behind(monkeypatch: pytest.MonkeyPa
     assert time.monotonic() - begin < 4
 
 
+def test_a_repository_without_a_checkpoint_is_not_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "_sizes", lambda *_: {"README.md": 10, "weights.pth": 10**9})
+    with pytest.raises(hub.HubError, match="no file of a checkpoint"):
+        hub.download("org/name", None, lambda _: [])
+
+
 def test_a_name_that_no_hub_has() -> None:
     with pytest.raises(CheckpointError, match="expected a hub id like org/name, got"):
         hub.cached("org/--", None)

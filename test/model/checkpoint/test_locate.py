@@ -154,6 +154,11 @@ def test_downloads_one_variant_and_no_pickle() -> None:
     assert set(half) == both | {"unet/diffusion_pytorch_model.fp16.safetensors"}
 
 
+def test_downloads_of_another_layout_only_what_names_it() -> None:
+    assert _wanted(["README.md", "config.json", "model.safetensors"], torch.float32) == ["config.json"]
+    assert _wanted(["README.md", "weights.pth"], torch.float32) == []
+
+
 def test_downloads_the_image_encoder_of_geowizard() -> None:
     files = [
         "model_index.json",

@@ -28,7 +28,8 @@ from e2e_depth_ros.model.families.one_step import ONE_STEP, OneStepSampler, deno
 from e2e_depth_ros.model.families.registry import read_facts, read_start
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
-from helpers.published import ELSEWHERE, RECOGNISED, REFUSED, Published
+from helpers.foreign import ELSEWHERE, REFUSED
+from helpers.published import RECOGNISED, Published
 
 _LEADING = {"timestep_spacing": "leading"}
 _OF_WORD = {
