@@ -97,10 +97,9 @@ def foreign_folder(folder: Path) -> str | None:
     index = _entries(folder / "model_index.json")
     if index.get("_class_name") is None:
         return _by_config(_entries(folder / "config.json")) or _by_files(folder)
-    known = _pipeline(index)
-    if known is not None or (folder / "unet").exists():  # rather half of one of the families
-        return known
-    return f"a {one_line(str(index['_class_name']), 80)} of diffusers"
+    if (folder / "unet").exists():  # rather half of what somebody here knows
+        return None
+    return _pipeline(index) or f"a {one_line(str(index['_class_name']), 80)} of diffusers"
 
 
 def _by_config(config: Mapping[str, Any]) -> str | None:

@@ -23,6 +23,7 @@ def test_half_of_a_family_is_no_foreign_folder(tmp_path: Path) -> None:
     (tmp_path / "unet").mkdir()
     (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
     assert foreign_folder(tmp_path) is None
+    (tmp_path / "unet").rmdir()
     (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionInpaintPipeline"}')
     assert "inpainting" in str(foreign_folder(tmp_path))
 

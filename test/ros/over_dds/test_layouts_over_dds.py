@@ -178,7 +178,7 @@ def spoilt(folder, what):
     ],
 )
 def test_a_spoilt_checkpoint_is_one_line_and_the_node_stays(process, robot, tiny_checkpoint, tmp_path, what):
-    folder = shutil.copytree(tiny_checkpoint("e2e_ft_depth"), tmp_path / "spoilt")
+    folder = shutil.copytree(tiny_checkpoint("e2e_ft_depth"), tmp_path / "spoilt-depth")
     message = spoilt(folder, what)
     assert not reconfigure(robot, model=str(folder), **PLAIN)
     lines = [line for line in process.output.splitlines() if message in line]
