@@ -240,6 +240,7 @@ def copy_parts(checkpoint: Path, start: Path, parts: Mapping[str, str]) -> None:
             temporary = checkpoint / f".{part}"
             shutil.rmtree(temporary, ignore_errors=True)
             shutil.copytree(start / part, temporary)
+            _name_plainly(temporary)
             temporary.rename(checkpoint / part)
     path = checkpoint / "model_index.json"
     index = json.loads(path.read_text(encoding="utf-8"))
@@ -247,3 +248,10 @@ def copy_parts(checkpoint: Path, start: Path, parts: Mapping[str, str]) -> None:
     temporary = path.with_name(f".{path.name}")
     temporary.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
     temporary.replace(path)
+
+
+def _name_plainly(folder: Path) -> None:
+    """Give weights that are there in one variant only the name that from_pretrained(folder) looks for."""
+    variants, plain = sorted(folder.glob("model.*.safetensors")), folder / "model.safetensors"
+    if variants and not plain.exists():
+        variants[0].rename(plain)

@@ -164,7 +164,7 @@ def test_what_was_trained_from_noise_starts_from_it(tiny_checkpoint, tmp_path, k
 
 
 def test_refuses_a_checkpoint_of_unknown_noise(tiny_checkpoint, tmp_path):
-    folder = shutil.copytree(tiny_checkpoint("e2e_ft_depth"), tmp_path / "copy")
+    folder = shutil.copytree(tiny_checkpoint("e2e_ft_depth"), tmp_path / "copy-depth")
     index = json.loads((folder / "model_index.json").read_text())
     (folder / "model_index.json").write_text(json.dumps({**index, "target_noise": "pink"}))
     with pytest.raises(CheckpointError, match="expected target_noise zeros, gaussian, pyramid, got 'pink'"):
