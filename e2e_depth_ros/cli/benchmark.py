@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,14 +85,10 @@ def run(args: argparse.Namespace) -> int:
 
         prepare_environment()
     estimator = load_estimator(args)
-    import torch  # noqa: PLC0415
-
     cases = {**_time_network(estimator, size, args.frames), **_time_node(estimator, size, args.frames)}
     report: dict[str, Any] = {
         "model": estimator.facts.name,
-        "device": str(estimator.device),
-        "dtype": str(estimator.dtype).removeprefix("torch."),
-        "threads": torch.get_num_threads(),
+        **asdict(estimator.place),
         "image size": list(size),
         "processing resolution": estimator.processing_resolution,
         "frames": args.frames,
@@ -128,7 +125,7 @@ def summarise(laps: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 
     stages = {name: np.array([lap.get(name, 0.0) for lap in laps]) for name in laps[0]}
     total = np.sum(list(stages.values()), axis=0)
-    network = np.sum([stages[name] for name in NETWORK_STAGES], axis=0)
+    network = np.sum([stages[name] for name in NETWORK_STAGES if name in stages], axis=0)
     stages |= {WITHOUT_NETWORK: total - network, TOTAL: total}
     return {
         "stages_ms": {name: _quantiles_ms(seconds) for name, seconds in stages.items()},
@@ -203,6 +200,7 @@ def _time_arrivals(args: argparse.Namespace, size: tuple[int, int]) -> dict[str,
 
     given = {
         "model": args.model,
+        "engine": args.engine,
         "revision": args.revision,
         "device": args.device,
         "dtype": args.dtype,
@@ -225,11 +223,10 @@ def _size(text: str) -> tuple[int, int]:
 def _memory_mb() -> dict[str, float]:
     import resource  # noqa: PLC0415
 
-    import torch  # noqa: PLC0415
-
     peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kB on Linux
     memory = {"process, peak": round(peak_kb / 1e3, 1)}
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
         memory["GPU, peak"] = round(torch.cuda.max_memory_allocated() / 1e6, 1)
     return memory
 
@@ -241,7 +238,8 @@ def _print(report: Mapping[str, Any]) -> None:
     console = Console()
     height, width = report["image size"]
     console.print(
-        f"{report['model']} on {report['device']}, {report['dtype']}, {report['threads']} threads; "
+        f"{report['model']} by {report['engine']} on {report['device']}, {report['precision']}, "
+        f"{report['threads'] or 'its own'} threads; "
         f"image {width}x{height}, network at {report['processing resolution'] or 'native size'}"
     )
     for name, case in report["cases"].items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,12 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from e2e_depth_ros.core.framing import Framing
-from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
-from e2e_depth_ros.model.estimate import Estimate, read_depth, read_normals
+from e2e_depth_ros.model.clock import Clock
+from e2e_depth_ros.model.decoded import read_depth, read_normals
+from e2e_depth_ros.model.estimate import Estimate
 from e2e_depth_ros.model.families.family import LatentNetwork, in_batches
+from e2e_depth_ros.model.network_facts import NetworkFacts
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
-from e2e_depth_ros.model.upsampling import DEFAULT_UPSAMPLING, outlines_to_follow
+from e2e_depth_ros.model.upsampling import DEFAULT_UPSAMPLING, chosen_upsampling, outlines_to_follow
 
 
 class Forward(NamedTuple):
@@ -35,7 +36,7 @@ class Forward(NamedTuple):
 @torch.inference_mode()
 def forward(
     network: LatentNetwork,
-    facts: CheckpointFacts,
+    facts: NetworkFacts,
     images: Sequence[NDArray[np.uint8]],
     tasks: Sequence[Task],
     framing: Framing,
@@ -63,7 +64,7 @@ def forward(
         stretch: Stretch the depth of each image to 0..1.
         synchronize: Wait for the GPU after each stage, so that the stages' durations are their own.
     """
-    chosen = facts.chosen_upsampling(upsampling)
+    chosen = chosen_upsampling(upsampling, facts.upsampling)
     weights = next(network.unet.parameters())
     clock = _Clock(weights.device if synchronize else None)
     pixels = framing.apply(_pixels(images, weights.device)).to(weights.dtype)  # (B, 3, h, w)
@@ -140,18 +141,15 @@ def _denoise(
     return network.denoise(members, tasks, start, tokens=tokens, generator=generator, batch=batch)
 
 
-class _Clock:
-    """Measures stages one after the other."""
+class _Clock(Clock):
+    """Waits for the GPU after each stage."""
 
     def __init__(self, device: torch.device | None) -> None:
-        self.durations_s: dict[str, float] = {}
+        super().__init__()
         self._device = device if device is not None and device.type == "cuda" else None
-        self._last = time.perf_counter()
 
     def lap(self, stage: str) -> None:
-        """End a stage."""
+        """See `Clock`."""
         if self._device is not None:
             torch.cuda.synchronize(self._device)
-        now = time.perf_counter()
-        self.durations_s[stage] = now - self._last
-        self._last = now
+        super().lap(stage)

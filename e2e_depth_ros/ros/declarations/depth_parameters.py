@@ -14,6 +14,7 @@ from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings
 from e2e_depth_ros.alignment.samples import MAX_SAMPLES, samples_from_points
 from e2e_depth_ros.alignment.states import TrackerSettings
 from e2e_depth_ros.core.colours import COLORMAPS, colours_from_depth
+from e2e_depth_ros.model.engine.engine import AUTO, ENGINES
 from e2e_depth_ros.model.upsampling import DEFAULT_UPSAMPLING, UPSAMPLINGS
 from e2e_depth_ros.ros.declarations.declaration import (
     BadParameterError,
@@ -37,6 +38,13 @@ class Parameters(SamplingParameters):
     Each is described in its declaration, see `DECLARATIONS`.
     """
 
+    engine: str = parameter(
+        AUTO,
+        "What runs the network. torch: every checkpoint. onnx (ONNX Runtime) and openvino: the embedded model"
+        " and those that e2e-depth export wrote. auto: the fastest that is there and gives the same result.",
+        changes=Changes.UNCONFIGURED,
+        choices=ENGINES,
+    )
     upsampling: str = parameter(
         DEFAULT_UPSAMPLING,
         "How depth comes from the size that the network sees to the image's. bilinear: smoothly. guided: it"
