@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from e2e_depth_ros.core.framing import Framing
-from e2e_depth_ros.core.maps import DepthMap, NormalMap
+from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
 from e2e_depth_ros.model.ensemble import ensemble_depth, ensemble_normals
 from e2e_depth_ros.model.estimate import depth_map_from, normal_map_from
 from e2e_depth_ros.model.network_facts import NetworkFacts
@@ -34,47 +34,63 @@ class Finding(Generic[_Map]):
     uncertainty: NDArray[np.float32] | None
 
 
-def read_depth(
-    decoded: Tensor, framing: Framing, facts: NetworkFacts, *, stretch: bool = False
-) -> list[Finding[DepthMap]]:
-    """Read the depth of images.
+def depth_maps(decoded: Tensor, framing: Framing, kind: DepthKind) -> Tensor:
+    """Bring decoded pixels to depth at the images' size, on their device.
 
     Args:
         decoded: (B, E, 3, h, w), float32, what the VAE decoded, of E members for each image.
         framing: How the images were fitted.
-        facts: What the network's depth means.
-        stretch: Stretch the depth of each image to 0..1.
+        kind: What the network's depth means.
+
+    Returns:
+        (B, 1, H, W); with an ensemble (B, 2, H, W), its uncertainty being the second.
     """
-    batch, members = decoded.shape[:2]
-    depths = depth_from_decoded(decoded.flatten(0, 1)).view(
-        batch, members, *decoded.shape[3:]
-    )  # (B, E, h, w)
-    framed = depths
-    if members > 1:
-        framing, depths = _unpadded(framing, depths)
-        ensembles = [ensemble_depth(of_image, facts.depth_kind) for of_image in depths]
-        framed = torch.stack([torch.cat([e.values, e.uncertainty[None]]) for e in ensembles])  # (B, 2, h, w)
-    findings = []
-    for values, *uncertainty in framing.invert(framed).cpu().numpy():
-        found = depth_map_from(values, facts.depth_kind, stretch=stretch)
-        findings.append(Finding(*found, uncertainty[0] if uncertainty else None))
-    return findings
+    depths = depth_from_decoded(decoded.flatten(0, 1)).view(*decoded.shape[:2], *decoded.shape[3:])
+    if decoded.shape[1] == 1:
+        return framing.invert(depths)
+    framing, depths = _unpadded(framing, depths)
+    ensembles = [ensemble_depth(of_image, kind) for of_image in depths]
+    return framing.invert(torch.stack([torch.cat([e.values, e.uncertainty[None]]) for e in ensembles]))
 
 
-def read_normals(decoded: Tensor, framing: Framing, facts: NetworkFacts) -> list[Finding[NormalMap]]:
-    """Read the normals of images; see `read_depth`."""
-    members = decoded.shape[1]
+def normals_maps(decoded: Tensor, framing: Framing, facts: NetworkFacts) -> Tensor:
+    """Bring decoded pixels to normals at the images' size; see `depth_maps`.
+
+    Returns:
+        (B, 3, H, W), shorter than 1 where they were interpolated; with an ensemble (B, 4, H, W).
+    """
     framed = normals_from_decoded(
         decoded.flatten(0, 1), facts.normals_signs, full_z_range=facts.full_z_range, clip=facts.clips_normals
     )  # (B * E, 3, h, w)
-    if members > 1:
-        framing, normals = _unpadded(framing, framed.view(decoded.shape))
-        ensembles = [ensemble_normals(of_image) for of_image in normals]
-        framed = torch.stack([torch.cat([e.values, e.uncertainty[None]]) for e in ensembles])  # (B, 4, h, w)
-    findings = []
-    for x, y, z, *uncertainty in framing.invert(framed).cpu().numpy():
-        findings.append(Finding(*normal_map_from(x, y, z), uncertainty[0] if uncertainty else None))
-    return findings
+    if decoded.shape[1] == 1:
+        return framing.invert(framed)
+    framing, normals = _unpadded(framing, framed.view(decoded.shape))
+    ensembles = [ensemble_normals(of_image) for of_image in normals]
+    return framing.invert(torch.stack([torch.cat([e.values, e.uncertainty[None]]) for e in ensembles]))
+
+
+def read_depth(
+    maps: NDArray[np.float32], kind: DepthKind, *, stretch: bool = False
+) -> list[Finding[DepthMap]]:
+    """Read what `depth_maps` made, image by image.
+
+    Args:
+        maps: (B, 1 or 2, H, W).
+        kind: What the depth means.
+        stretch: Stretch the depth of each image to 0..1.
+    """
+    return [
+        Finding(*depth_map_from(values, kind, stretch=stretch), uncertainty[0] if uncertainty else None)
+        for values, *uncertainty in maps
+    ]
+
+
+def read_normals(maps: NDArray[np.float32]) -> list[Finding[NormalMap]]:
+    """Read what `normals_maps` made, (B, 3 or 4, H, W); see `read_depth`."""
+    return [
+        Finding(*normal_map_from(x, y, z), uncertainty[0] if uncertainty else None)
+        for x, y, z, *uncertainty in maps
+    ]
 
 
 def depth_from_decoded(decoded: Tensor) -> Tensor:

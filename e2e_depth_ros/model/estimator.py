@@ -80,6 +80,7 @@ class Estimator:
         padded_prompt: bool = False,
         sampling: Sampling | None = None,
         batch_memory_mb: int = DEFAULT_BATCH_MEMORY_MB,
+        compiled: bool = False,
     ) -> Estimator:
         """Load a model.
 
@@ -101,6 +102,8 @@ class Estimator:
             padded_prompt: Use the empty prompt of 77 tokens instead of 2.
             sampling: How to sample; None for the defaults.
             batch_memory_mb: See the class.
+            compiled: Compile the network by torch.compile, for engine torch: faster on a GPU, but the first
+                frame of each size takes minutes.
 
         Raises:
             CheckpointError: The model is missing or incomplete.
@@ -118,6 +121,7 @@ class Estimator:
             num_threads=num_threads,
             padded_prompt=padded_prompt,
             sampling=sampling,
+            compiled=compiled,
         )
         return cls(
             loaded,

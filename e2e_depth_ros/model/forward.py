@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from e2e_depth_ros.core.framing import Framing
 from e2e_depth_ros.model.clock import Clock
-from e2e_depth_ros.model.decoded import read_depth, read_normals
+from e2e_depth_ros.model.decoded import depth_maps, normals_maps, read_depth, read_normals
 from e2e_depth_ros.model.estimate import Estimate
 from e2e_depth_ros.model.families.family import LatentNetwork, in_batches
 from e2e_depth_ros.model.network_facts import NetworkFacts
@@ -30,6 +30,18 @@ class Forward(NamedTuple):
     """
 
     estimates: list[Estimate]
+    latents: Tensor
+
+
+class DeviceForward(NamedTuple):
+    """What comes of a forward, on the network's device.
+
+    Attributes:
+        maps: Of each task, (B, C, H, W), float32, see `depth_maps` and `normals_maps`.
+        latents: See `Forward`.
+    """
+
+    maps: dict[Task, Tensor]
     latents: Tensor
 
 
@@ -64,10 +76,48 @@ def forward(
         stretch: Stretch the depth of each image to 0..1.
         synchronize: Wait for the GPU after each stage, so that the stages' durations are their own.
     """
+    device = next(network.unet.parameters()).device
+    clock = _Clock(device if synchronize else None)
+    pixels = torch.from_numpy(stacked(images)).to(device)
+    found = forward_on_device(
+        network, facts, pixels, tasks, framing, sampling, last=last, batch=batch, clock=clock
+    )
+    maps = {task: of_task.cpu().numpy() for task, of_task in found.maps.items()}
     chosen = chosen_upsampling(upsampling, facts.upsampling)
-    weights = next(network.unet.parameters())
-    clock = _Clock(weights.device if synchronize else None)
-    pixels = framing.apply(_pixels(images, weights.device)).to(weights.dtype)  # (B, 3, h, w)
+    estimates = read_maps(maps, facts, images, framing, chosen, clock, stretch=stretch)
+    return Forward(estimates, found.latents)
+
+
+@torch.inference_mode()
+def forward_on_device(
+    network: LatentNetwork,
+    facts: NetworkFacts,
+    images: Tensor,
+    tasks: Sequence[Task],
+    framing: Framing,
+    sampling: Sampling,
+    *,
+    last: Tensor | None = None,
+    batch: int | None = None,
+    clock: Clock | None = None,
+) -> DeviceForward:
+    """Do the part of a forward that waits for nothing outside of the network's device; see `forward`.
+
+    Args:
+        network: See `forward`, as the rest.
+        facts: What its depth and normals mean.
+        images: (B, H, W, 3), uint8, on the network's device.
+        tasks: What to predict.
+        framing: How the images are fitted.
+        sampling: Where it starts.
+        last: Latents of an earlier forward.
+        batch: How many items a part of the network sees at once.
+        clock: Gets a lap for each stage.
+    """
+    clock = clock or Clock()
+    dtype = next(network.unet.parameters()).dtype
+    # Before the permutation, where memory is contiguous.
+    pixels = framing.apply(pixels_from_images(images).permute(0, 3, 1, 2)).to(dtype)  # (B, 3, h, w)
     clock.lap("preprocess")
     latents = in_batches(network.encode, batch, pixels)  # (B, L, h / f, w / f)
     height, width = framing.content_size
@@ -80,11 +130,42 @@ def forward(
     # An infinity would pass the clamps as if it were far away: let it stay visible, as NaN.
     decoded = decoded.nan_to_num(nan=torch.nan, posinf=torch.nan, neginf=torch.nan)
     decoded = decoded.view(len(tasks), len(images), -1, *decoded.shape[1:])
-    maps = dict(zip(tasks, decoded, strict=True))  # of (B, E, 3, h, w)
-    depths = read_depth(maps[Task.DEPTH], framing, facts, stretch=stretch) if Task.DEPTH in maps else []
-    normals = read_normals(maps[Task.NORMALS], framing, facts) if Task.NORMALS in maps else []
+    maps = {}
+    for task, of_task in zip(tasks, decoded, strict=True):  # (B, E, 3, h, w)
+        is_depth = task is Task.DEPTH
+        maps[task] = (
+            depth_maps(of_task, framing, facts.depth_kind)
+            if is_depth
+            else normals_maps(of_task, framing, facts)
+        )
+    return DeviceForward(maps, latents)
+
+
+def read_maps(
+    maps: Mapping[Task, NDArray[np.float32]],
+    facts: NetworkFacts,
+    images: Sequence[NDArray[np.uint8]],
+    framing: Framing,
+    upsampling: str,
+    clock: Clock,
+    *,
+    stretch: bool = False,
+) -> list[Estimate]:
+    """Read what a forward found, image by image.
+
+    Args:
+        maps: See `DeviceForward`.
+        facts: What they mean.
+        images: B of them, (H, W, 3), uint8.
+        framing: How they were fitted.
+        upsampling: One of `OWN_UPSAMPLINGS`.
+        clock: Of the forward; it gets the last lap.
+        stretch: Stretch the depth of each image to 0..1.
+    """
+    depths = read_depth(maps[Task.DEPTH], facts.depth_kind, stretch=stretch) if Task.DEPTH in maps else []
+    normals = read_normals(maps[Task.NORMALS]) if Task.NORMALS in maps else []
     clock.lap("postprocess")
-    estimates = [
+    return [
         Estimate(
             depth=depths[i].map if depths else None,
             normals=normals[i].map if normals else None,
@@ -92,11 +173,10 @@ def forward(
             non_finite=max(found[i].non_finite for found in (depths, normals) if found),
             depth_uncertainty=depths[i].uncertainty if depths else None,
             normals_uncertainty=normals[i].uncertainty if normals else None,
-            outlines=outlines_to_follow(images[i], framing, chosen),
+            outlines=outlines_to_follow(images[i], framing, upsampling),
         )
         for i in range(len(images))
     ]
-    return Forward(estimates, latents)
 
 
 def pixels_from_images(images: Tensor) -> Tensor:
@@ -104,13 +184,10 @@ def pixels_from_images(images: Tensor) -> Tensor:
     return images.float().div_(255).mul_(2).sub_(1)  # in diffusers' order, to the last bit
 
 
-def _pixels(images: Sequence[NDArray[np.uint8]], device: torch.device) -> Tensor:
-    """Return images as networks see them, (B, 3, H, W)."""
+def stacked(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Join images of one size, (H, W, 3) each, to a batch that torch may take as it is, (B, H, W, 3)."""
     batch = np.stack(images) if len(images) > 1 else np.ascontiguousarray(images[0])[None]
-    if not batch.flags.writeable:  # torch warns of them, though nothing writes here
-        batch = batch.copy()
-    # Before the permutation, where memory is contiguous.
-    return pixels_from_images(torch.from_numpy(batch).to(device)).permute(0, 3, 1, 2)
+    return batch if batch.flags.writeable else batch.copy()  # torch warns, though nothing writes there
 
 
 def _denoise(

@@ -29,6 +29,7 @@ def load_engine(
     num_threads: int | None = None,
     padded_prompt: bool = False,
     sampling: Sampling | None = None,
+    compiled: bool = False,
 ) -> Engine:
     """Load a model into an engine; see `Estimator.load`.
 
@@ -45,6 +46,7 @@ def load_engine(
         num_threads: On the CPU; None as the engine finds fit.
         padded_prompt: Ask by the prompt of 77 tokens.
         sampling: How to sample; None for the defaults.
+        compiled: Let torch compile the network.
 
     Raises:
         CheckpointError: The model is missing, incomplete, or has no graphs and the engine needs them.
@@ -56,10 +58,25 @@ def load_engine(
     if num_threads is not None and num_threads < 1:
         raise InvalidInputError(f"expected at least 1 thread, got {num_threads}")
     exported = find_exported(model)
-    wishes = _wishes_of_torch(exported, tasks, sampling, padded_prompt=padded_prompt)
+    wishes = _wishes_of_torch(exported, tasks, sampling, padded_prompt=padded_prompt, compiled=compiled)
     chosen = _chosen(exported, device, dtype, is_torchs=bool(wishes)) if name == AUTO else name
     if chosen == TORCH:
-        return _torch_engine(model, revision, tasks, device, dtype, num_threads, sampling, padded_prompt)
+        if exported is not None and not exported.has_weights:
+            raise InvalidInputError(
+                f"expected a checkpoint for engine torch, got {str(model)!r}, an exported model"
+                f"{': ' if wishes else ''}{wishes}"
+            )
+        return _torch_engine(
+            model,
+            revision=revision,
+            tasks=tasks,
+            device=device,
+            dtype=dtype,
+            num_threads=num_threads,
+            padded_prompt=padded_prompt,
+            sampling=sampling,
+            compiled=compiled,
+        )
     if exported is None:
         raise InvalidInputError(
             f"expected an exported model for engine {chosen}, got {str(model)!r}: "
@@ -77,14 +94,14 @@ def _chosen(exported: ExportedModel | None, device: str, dtype: str, *, is_torch
     """Choose the fastest engine that gives what torch would give."""
     if exported is None or is_torchs:
         return TORCH
-    if not exported.has_weights and not any(_is_installed(name) for name in (ONNX, OPENVINO)):
+    if not exported.has_weights and not any(is_installed(name) for name in (ONNX, OPENVINO)):
         return ONNX  # it says what to install
     if exported.has_weights and (device not in ("auto", "cpu") or (device == "auto" and _has_gpu())):
         return TORCH
     wanted = (OPENVINO,) if dtype == "bfloat16" else (ONNX, OPENVINO)
     if dtype in ("auto", exported.precision, "bfloat16"):
         for name in wanted:
-            if _is_installed(name):
+            if is_installed(name):
                 return name
     return TORCH if exported.has_weights else ONNX
 
@@ -95,10 +112,13 @@ def _wishes_of_torch(
     sampling: Sampling | None,
     *,
     padded_prompt: bool,
+    compiled: bool,
 ) -> str:
     """Tell what an exported model can't do; "" where nothing was asked."""
     if exported is None:
         return ""
+    if compiled:
+        return "it is a graph already, and torch compiles none"
     if padded_prompt:
         return "its prompt is part of it, so none of 77 tokens can be given"
     if tasks and not exported.facts.tasks.issuperset(tasks):
@@ -110,13 +130,15 @@ def _wishes_of_torch(
 
 def _torch_engine(
     model: str | Path,
+    *,
     revision: str | None,
     tasks: Collection[Task] | None,
     device: str,
     dtype: str,
     num_threads: int | None,
-    sampling: Sampling | None,
     padded_prompt: bool,
+    sampling: Sampling | None,
+    compiled: bool,
 ) -> Engine:
     # torch and diffusers take seconds to import: only where they run.
     from e2e_depth_ros.model.checkpoint.locate import find_checkpoint  # noqa: PLC0415
@@ -131,7 +153,7 @@ def _torch_engine(
     checkpoint = load_checkpoint(
         folder, tasks=tasks, dtype=chosen_dtype, padded_prompt=padded_prompt, sampling=sampling
     )
-    return TorchEngine(checkpoint, chosen_device)
+    return TorchEngine(checkpoint, chosen_device, compiled=compiled)
 
 
 def _graph_engine(name: str, exported: ExportedModel, device: str, dtype: str, threads: int) -> GraphEngine:
@@ -153,7 +175,8 @@ def _graph_engine(name: str, exported: ExportedModel, device: str, dtype: str, t
     )
 
 
-def _is_installed(name: str) -> bool:
+def is_installed(name: str) -> bool:
+    """Tell whether an engine's library is there."""
     return find_spec(_LIBRARIES[name]) is not None
 
 

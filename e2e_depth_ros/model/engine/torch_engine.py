@@ -10,12 +10,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
+from e2e_depth_ros.model.clock import Clock
+from e2e_depth_ros.model.engine.captured import CapturedForward
 from e2e_depth_ros.model.engine.engine import TORCH, Place, Request
 from e2e_depth_ros.model.estimate import Estimate
 from e2e_depth_ros.model.families.family import LatentNetwork
 from e2e_depth_ros.model.families.registry import LoadedCheckpoint
-from e2e_depth_ros.model.forward import forward
+from e2e_depth_ros.model.forward import forward, read_maps
 from e2e_depth_ros.model.sampling import Sampling
+
+_FRAMES_KEPT = 4  # recorded for each kind; a camera has one
 
 
 class TorchEngine:
@@ -24,9 +28,13 @@ class TorchEngine:
     Args:
         checkpoint: The network.
         device: Where to run.
+        compiled: Compile the network by torch.compile. On a GPU it then is faster; the first frame of each
+            size takes minutes, and later starts read what was compiled from torch's cache.
     """
 
-    def __init__(self, checkpoint: LoadedCheckpoint, device: torch.device | None = None) -> None:
+    def __init__(
+        self, checkpoint: LoadedCheckpoint, device: torch.device | None = None, *, compiled: bool = False
+    ) -> None:
         self.facts: CheckpointFacts = checkpoint.facts
         self.sampling: Sampling = checkpoint.sampling
         self.device = device or torch.device("cpu")
@@ -38,6 +46,12 @@ class TorchEngine:
             # diffusers' in the last bits.
             for part in (self.network.unet, self.network.vae):
                 part.to(memory_format=torch.channels_last)
+        if compiled:
+            for part in (self.network.unet, self.network.vae.encoder, self.network.vae.decoder):
+                part.compile(dynamic=False)
+        # A graph repeats what it recorded: nothing may be drawn in it, nor carried over.
+        self._can_be_captured = self.device.type == "cuda" and not self.network.sampler.starts_from_noise
+        self._captured: dict[object, CapturedForward | None] = {}
         self._last: tuple[object, Tensor] | None = None  # of what, and its latents
 
     @property
@@ -59,6 +73,20 @@ class TorchEngine:
     def run(self, images: Sequence[NDArray[np.uint8]], request: Request) -> list[Estimate]:
         """See `Engine`."""
         frame = (request.framing, request.tasks, len(images))
+        captured = self._capture(frame, request, len(images))
+        if captured is not None:
+            clock = Clock()
+            maps = captured(images)
+            clock.lap("network")
+            return read_maps(
+                maps,
+                self.facts,
+                images,
+                request.framing,
+                request.upsampling,
+                clock,
+                stretch=request.stretch,
+            )
         found = forward(
             self.network,
             self.facts,
@@ -76,6 +104,23 @@ class TorchEngine:
             # NaN would never leave again.
             self._last = (frame, found.latents) if bool(torch.isfinite(found.latents).all()) else None
         return found.estimates
+
+    def _capture(self, frame: object, request: Request, images: int) -> CapturedForward | None:
+        """Return the recorded forward of such frames, recorded now if need be; None where it can't be."""
+        too_many = request.batch is not None and images * len(request.tasks) > request.batch
+        if not self._can_be_captured or too_many or request.synchronize:
+            return None
+        if frame not in self._captured:
+            if len(self._captured) >= _FRAMES_KEPT:
+                del self._captured[next(iter(self._captured))]
+            try:
+                self._captured[frame] = CapturedForward(
+                    self.network, self.facts, request.tasks, request.framing, self.sampling, images
+                )
+            except RuntimeError:  # it waits for the CPU somewhere: then it runs step by step
+                torch.cuda.synchronize(self.device)
+                self._captured[frame] = None
+        return self._captured[frame]
 
     def forget_last_frame(self) -> None:
         """See `Engine`."""

@@ -45,6 +45,12 @@ class Parameters(SamplingParameters):
         changes=Changes.UNCONFIGURED,
         choices=ENGINES,
     )
+    compiled: bool = parameter(
+        False,
+        "Compile the network by torch.compile, for engine torch: faster on a GPU, but the first start takes"
+        " minutes.",
+        changes=Changes.UNCONFIGURED,
+    )
     upsampling: str = parameter(
         DEFAULT_UPSAMPLING,
         "How depth comes from the size that the network sees to the image's. bilinear: smoothly. guided: it"

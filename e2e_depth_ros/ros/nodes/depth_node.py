@@ -59,6 +59,7 @@ class DepthNode(ImageNode[Parameters]):
         estimator = Estimator.load(
             wanted.model,
             engine=wanted.engine,
+            compiled=wanted.compiled,
             sampling=wanted.sampling,
             upsampling=wanted.upsampling,
             batch_memory_mb=wanted.batch_memory,
