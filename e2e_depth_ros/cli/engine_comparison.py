@@ -68,9 +68,11 @@ def ways_to_run(
         diffusers: Whether diffusers' own pipeline runs beside ours.
         compiled: Whether torch also compiles.
     """
-    from e2e_depth_ros.model.engine.choice import is_installed  # noqa: PLC0415
+    from e2e_depth_ros.model.engine.choice import has_gpu, is_installed  # noqa: PLC0415
     from e2e_depth_ros.model.engine.exported import find_exported  # noqa: PLC0415
 
+    if device == "auto":
+        device = "cuda" if has_gpu() else "cpu"
     ways = []
     for model in models:
         exported = find_exported(model)
@@ -83,11 +85,12 @@ def ways_to_run(
             for dtype in dtypes:
                 if engine == ONNX and exported is not None and dtype != exported.precision:
                     continue
-                for number in threads:
+                numbers = threads if device == "cpu" else [None]
+                for number in numbers:
                     way = Way(model, engine, dtype, device, number, False, processing_resolution)
                     ways.append(way)
                 if engine == TORCH and compiled:
-                    ways.append(Way(model, engine, dtype, device, threads[0], True, processing_resolution))
+                    ways.append(Way(model, engine, dtype, device, numbers[0], True, processing_resolution))
     return ways
 
 

@@ -96,7 +96,7 @@ def _chosen(exported: ExportedModel | None, device: str, dtype: str, *, is_torch
         return TORCH
     if not exported.has_weights and not any(is_installed(name) for name in (ONNX, OPENVINO)):
         return ONNX  # it says what to install
-    if exported.has_weights and (device not in ("auto", "cpu") or (device == "auto" and _has_gpu())):
+    if exported.has_weights and (device not in ("auto", "cpu") or (device == "auto" and has_gpu())):
         return TORCH
     wanted = (OPENVINO,) if dtype == "bfloat16" else (ONNX, OPENVINO)
     if dtype in ("auto", exported.precision, "bfloat16"):
@@ -180,6 +180,6 @@ def is_installed(name: str) -> bool:
     return find_spec(_LIBRARIES[name]) is not None
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
     """Tell by its driver's files whether torch may find a GPU: to import torch and ask takes seconds."""
     return any(Path(name).exists() for name in _GPUS)
