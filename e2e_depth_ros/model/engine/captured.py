@@ -51,12 +51,12 @@ class CapturedForward:
         stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream(device))
         # The libraries try which algorithm is the fastest for these sizes, once.
-        with torch.cuda.stream(stream), torch.backends.cudnn.flags(benchmark=True):
+        with torch.cuda.stream(stream), torch.backends.cudnn.flags(enabled=True, benchmark=True):
             for _ in range(_WARM_UP):
                 forward_on_device(network, facts, self._pixels, tasks, framing, sampling)
         torch.cuda.current_stream(device).wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.backends.cudnn.flags(benchmark=True), torch.cuda.graph(self._graph):
+        with torch.backends.cudnn.flags(enabled=True, benchmark=True), torch.cuda.graph(self._graph):
             self._maps = forward_on_device(network, facts, self._pixels, tasks, framing, sampling).maps
         self._host = {
             task: torch.empty(of_task.shape, dtype=of_task.dtype, pin_memory=True)
