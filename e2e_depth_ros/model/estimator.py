@@ -193,14 +193,15 @@ class Estimator:
         return self.engine.run(images, request)
 
     def warm_up(self, native_size: tuple[int, int], tasks: Collection[Task] = (Task.DEPTH,)) -> None:
-        """Look at a grey image, so that the first real one doesn't wait for what an engine prepares.
+        """Look at a grey image, if the first real one would wait for what the engine prepares.
 
         Args:
             native_size: (H, W) of the images to come.
             tasks: What will be asked of them.
         """
-        self.estimate(np.full((*native_size, 3), 128, np.uint8), tasks=tasks)
-        self.forget_last_frame()
+        if self.engine.prepares:
+            self.estimate(np.full((*native_size, 3), 128, np.uint8), tasks=tasks)
+            self.forget_last_frame()
 
     def forget_last_frame(self) -> None:
         """Carry nothing over to the next frame (see `Sampling.carry`): it belongs to another scene."""

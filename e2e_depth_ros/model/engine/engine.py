@@ -86,6 +86,10 @@ class Engine(Protocol):
         """How often it runs the network per image."""
 
     @property
+    def prepares(self) -> bool:
+        """Whether the first frame of its kind waits for something that later ones don't."""
+
+    @property
     def bytes_per_number(self) -> int:
         """Of the numbers that it computes with."""
 

@@ -52,6 +52,7 @@ class GraphEngine:
     """
 
     steps: Final = 1
+    prepares: Final = True
     sampling: Final = DEFAULT_SAMPLING
 
     def __init__(self, model: ExportedModel, runtime: Runtime) -> None:

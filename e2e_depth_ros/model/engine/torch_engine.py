@@ -66,6 +66,11 @@ class TorchEngine:
         return self.network.sampler.steps
 
     @property
+    def prepares(self) -> bool:
+        """See `Engine`: on a GPU libraries choose their algorithms."""
+        return self.device.type == "cuda"
+
+    @property
     def bytes_per_number(self) -> int:
         """See `Engine`."""
         return self.dtype.itemsize

@@ -65,7 +65,6 @@ class DepthNode(ImageNode[Parameters]):
             batch_memory_mb=wanted.batch_memory,
             **wanted.loading,
         )
-        # The first frames would wait for what an engine prepares, which some do for each size of image.
         for tasks in ((Task.DEPTH,), tuple(Task)):
             if estimator.tasks.issuperset(tasks):
                 estimator.warm_up(_USUAL_SIZE, tasks)
