@@ -107,7 +107,6 @@ def residual_block(g: Graph, block: Any, x: str, told: Conditions) -> str:
     """Diffusers' ResnetBlock2D; the timestep's share becomes part of the first convolution's bias."""
     expect(type(block).__name__ == "ResnetBlock2D", f"residual blocks, not {type(block).__name__}")
     expect(block.upsample is None and block.downsample is None, "residual blocks that keep the size")
-    expect(block.time_embedding_norm == "default", "the timestep added, not as a factor")
     h = activation(g, block.nonlinearity, group_norm(g, block.norm1, x))
     knows_time = block.time_emb_proj is not None
     h = _told_the_time(g, block, h, told) if knows_time else convolution(g, block.conv1, h)
@@ -120,6 +119,7 @@ def residual_block(g: Graph, block: Any, x: str, told: Conditions) -> str:
 
 
 def _told_the_time(g: Graph, block: Any, x: str, told: Conditions) -> str:
+    expect(block.time_embedding_norm == "default", "the timestep added, not as a factor")
     if told.time is None:
         raise InvalidInputError(
             "this network can't be exported: expected a timestep for blocks that want one"
