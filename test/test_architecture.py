@@ -45,11 +45,14 @@ ROS_FOLDERS = (
 )
 # The model room: what is under it, from where it lies to a network; its own files are above both.
 MODEL = ROOT / PACKAGE / "model"
-WORDS_OF_MODEL = {"task", "sampling", "upsampling"}
+WORDS_OF_MODEL = {"clock", "resolution", "sampling", "task", "threads", "upsampling"}
 MODEL_MAY_LOOK_INTO = {
     "checkpoint": WORDS_OF_MODEL | {"checkpoint"},
     "families": WORDS_OF_MODEL | {"checkpoint", "families"},
     "instruct": WORDS_OF_MODEL | {"checkpoint", "families", "placement", "instruct"},
+    "engine": WORDS_OF_MODEL
+    | {"checkpoint", "families", "placement", "network_facts", "estimate", "forward", "engine"},
+    "export": WORDS_OF_MODEL | {"checkpoint", "families", "engine", "export"},
 }
 MAX_FILES_OF_MODEL = 15  # of a folder
 

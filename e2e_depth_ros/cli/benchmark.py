@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,29 @@ def add_parser(subparsers: Any) -> None:
         help="also time a point cloud of N points to samples, and samples to metric depth",
     )
     parser.add_argument(
+        "--compare",
+        nargs="*",
+        metavar="MODEL",
+        help="instead time every engine and number of threads for --model, and for further models, in turns",
+    )
+    parser.add_argument(
+        "--dtypes",
+        nargs="+",
+        default=["float32"],
+        metavar="DTYPE",
+        help="with --compare: number formats to try (default: float32)",
+    )
+    parser.add_argument(
+        "--diffusers", action="store_true", help="with --compare: time diffusers' own pipeline beside ours"
+    )
+    parser.add_argument(
+        "--busy",
+        type=int,
+        default=0,
+        metavar="N",
+        help="with --compare: time all again beside N processes that keep a core busy each",
+    )
+    parser.add_argument(
         "--mask",
         metavar="MODEL",
         help="with --dds: then time as many again while mask_node paints with this checkpoint",
@@ -79,19 +103,17 @@ def run(args: argparse.Namespace) -> int:
         raise InvalidInputError(f"expected at least 3 images for --dds, got {args.dds}")
     if args.mask and not args.dds:
         raise InvalidInputError("expected --mask only with --dds N, got it alone")
+    if args.compare is not None:
+        return _compare(args, size)
     if args.dds:
         from e2e_depth_ros.cli.demo.processes import prepare_environment  # noqa: PLC0415
 
         prepare_environment()
     estimator = load_estimator(args)
-    import torch  # noqa: PLC0415
-
     cases = {**_time_network(estimator, size, args.frames), **_time_node(estimator, size, args.frames)}
     report: dict[str, Any] = {
         "model": estimator.facts.name,
-        "device": str(estimator.device),
-        "dtype": str(estimator.dtype).removeprefix("torch."),
-        "threads": torch.get_num_threads(),
+        **asdict(estimator.place),
         "image size": list(size),
         "processing resolution": estimator.processing_resolution,
         "frames": args.frames,
@@ -102,14 +124,43 @@ def run(args: argparse.Namespace) -> int:
         report["alignment"] = _time_alignment(size, args.frames, args.points)
     if args.dds:
         report["over DDS"] = _time_arrivals(args, size)
-    if args.json is not None and str(args.json) == "-":
-        json.dump(report, sys.stdout, indent=2)
-        sys.stdout.write("\n")
-        return 0
-    _print(report)
-    if args.json is not None:
-        args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    if args.json is None or str(args.json) != "-":
+        _print(report)
+    _write_json(args.json, report)
     return 0
+
+
+def _compare(args: argparse.Namespace, size: tuple[int, int]) -> int:
+    from rich.console import Console  # noqa: PLC0415
+
+    from e2e_depth_ros.cli.benchmark_image import camera_image  # noqa: PLC0415
+    from e2e_depth_ros.cli.engine_comparison import compare, print_comparison, ways_to_run  # noqa: PLC0415
+    from e2e_depth_ros.model.threads import usable_cores  # noqa: PLC0415
+
+    cores = usable_cores()
+    ways = ways_to_run(
+        [args.model, *args.compare],
+        device=args.device,
+        dtypes=args.dtypes,
+        threads=[args.threads] if args.threads else sorted({1, cores}),
+        processing_resolution=args.processing_resolution,
+        diffusers=args.diffusers,
+        compiled=args.compile,
+    )
+    report = compare(ways, camera_image(size), frames=args.frames, busy=args.busy)
+    report = {"image size": list(size), "cores": cores, "frames": args.frames, **report}
+    if args.json is None or str(args.json) != "-":
+        print_comparison(report, Console())
+    _write_json(args.json, report)
+    return 0
+
+
+def _write_json(path: Path | None, report: Mapping[str, Any]) -> None:
+    text = json.dumps(report, indent=2) + "\n"
+    if path is not None and str(path) == "-":
+        sys.stdout.write(text)
+    elif path is not None:
+        path.write_text(text, encoding="utf-8")
 
 
 def summarise(laps: Sequence[Mapping[str, float]]) -> dict[str, Any]:
@@ -128,7 +179,7 @@ def summarise(laps: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 
     stages = {name: np.array([lap.get(name, 0.0) for lap in laps]) for name in laps[0]}
     total = np.sum(list(stages.values()), axis=0)
-    network = np.sum([stages[name] for name in NETWORK_STAGES], axis=0)
+    network = np.sum([stages[name] for name in NETWORK_STAGES if name in stages], axis=0)
     stages |= {WITHOUT_NETWORK: total - network, TOTAL: total}
     return {
         "stages_ms": {name: _quantiles_ms(seconds) for name, seconds in stages.items()},
@@ -203,6 +254,7 @@ def _time_arrivals(args: argparse.Namespace, size: tuple[int, int]) -> dict[str,
 
     given = {
         "model": args.model,
+        "engine": args.engine,
         "revision": args.revision,
         "device": args.device,
         "dtype": args.dtype,
@@ -225,11 +277,10 @@ def _size(text: str) -> tuple[int, int]:
 def _memory_mb() -> dict[str, float]:
     import resource  # noqa: PLC0415
 
-    import torch  # noqa: PLC0415
-
     peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kB on Linux
     memory = {"process, peak": round(peak_kb / 1e3, 1)}
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
         memory["GPU, peak"] = round(torch.cuda.max_memory_allocated() / 1e6, 1)
     return memory
 
@@ -241,7 +292,8 @@ def _print(report: Mapping[str, Any]) -> None:
     console = Console()
     height, width = report["image size"]
     console.print(
-        f"{report['model']} on {report['device']}, {report['dtype']}, {report['threads']} threads; "
+        f"{report['model']} by {report['engine']} on {report['device']}, {report['precision']}, "
+        f"{report['threads'] or 'its own'} threads; "
         f"image {width}x{height}, network at {report['processing resolution'] or 'native size'}"
     )
     for name, case in report["cases"].items():

@@ -145,13 +145,14 @@ def _source(
 
 
 def _settings(estimator: Estimator) -> dict[str, Any]:
-    weights = hashlib.sha256("".join(sorted(estimator.facts.sha256().values())).encode()).hexdigest()
+    weights = hashlib.sha256("".join(sorted(estimator.engine.hashes().values())).encode()).hexdigest()
     return {
         "model": estimator.facts.name,
         "weights_sha256": weights,
         "processing_resolution": estimator.processing_resolution,
         "upsampling": estimator.upsampling,
-        "dtype": str(estimator.dtype),
+        "engine": estimator.place.engine,
+        "dtype": estimator.place.precision,
         **asdict(estimator.sampling),
         "steps": estimator.steps,
     }

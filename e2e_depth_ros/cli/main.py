@@ -25,6 +25,7 @@ SUBCOMMANDS = (
     "train",
     "compare",
     "checkpoint",
+    "export",
     "benchmark",
 )
 """Modules of this package, each with `add_parser(subparsers)` and `run(args) -> int`.

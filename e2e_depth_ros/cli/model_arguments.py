@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from e2e_depth_ros.model.engine.engine import ENGINES, FASTEST
 from e2e_depth_ros.model.memory import DEFAULT_BATCH_MEMORY_MB
 from e2e_depth_ros.model.sampling import DOMAINS, SPACINGS, Sampling
 from e2e_depth_ros.model.task import AUTO, TASK_WORDS
@@ -20,9 +21,25 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what chooses the network (--model, --device, ...) and how it samples (--steps, --ensemble, ...)."""
     group = parser.add_argument_group("model")
     group.add_argument("--model", default="embedded", help=f"{MODEL_HELP} (default: embedded)")
+    group.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default=FASTEST,
+        help="what runs the network: torch, or for exported models and the embedded one onnx (ONNX Runtime) "
+        "and openvino; auto takes the fastest that gives the same result (default: %(default)s)",
+    )
+    group.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile the network by torch.compile: faster on a GPU, but the first frame takes minutes",
+    )
     group.add_argument("--revision", help="of a hub id: a branch, tag or commit")
     add_task_argument(group)
-    group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    group.add_argument(
+        "--device",
+        default="auto",
+        help="auto, cpu, cuda or cuda:N; with engine onnx also tensorrt (default: auto)",
+    )
     group.add_argument("--dtype", default="auto", help="auto, float32, float16 or bfloat16 (default: auto)")
     group.add_argument(
         "--processing-resolution",
@@ -37,7 +54,12 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         help="how depth comes from that size to the image's: bilinear, guided (it jumps where the image "
         "does) or auto, as the checkpoint says (default: %(default)s)",
     )
-    group.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: as torch finds fit)")
+    group.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="CPU threads (default: all cores; with engine torch one less)",
+    )
     sampling = parser.add_argument_group("sampling", "for models that start from noise (Marigold, GeoWizard)")
     sampling.add_argument(
         "--steps", type=int, metavar="N", help="denoising steps (default: the checkpoint's own number)"
@@ -102,10 +124,11 @@ def load_estimator(args: argparse.Namespace) -> Estimator:
         CheckpointError: It isn't there or isn't whole.
         InvalidInputError: An argument is impossible.
     """
-    from e2e_depth_ros.model.estimator import Estimator  # noqa: PLC0415 - torch and diffusers take seconds
+    from e2e_depth_ros.model.estimator import Estimator  # noqa: PLC0415 - heavy imports wait
 
     return Estimator.load(
         args.model,
+        engine=args.engine,
         revision=args.revision,
         task=args.task,
         device=args.device,
@@ -122,4 +145,5 @@ def load_estimator(args: argparse.Namespace) -> Estimator:
             domain=args.domain or Sampling.domain,
         ),
         batch_memory_mb=args.batch_memory,
+        compiled=args.compile,
     )

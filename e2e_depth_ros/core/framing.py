@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+import numpy as np
+from numpy.typing import NDArray
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.resampling import enlarged, resized
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,8 @@ class Framing:
     Convention:
         Sizes are (H, W). Resizing keeps the outer borders of image and map aligned (the half-pixel rule,
         `align_corners=False`), so a pixel at x of the content lies at (x + 0.5) * W / w - 0.5 of the image.
-        The same steps as diffusers' Marigold pipelines, so that results agree with theirs.
+        The same steps as diffusers' Marigold pipelines, so that results agree with theirs. `apply` and
+        `invert` are for tensors; `pixels` and `restored` do the same to arrays, without torch.
 
     Attributes:
         native_size: The image as the camera delivers it.
@@ -42,6 +48,8 @@ class Framing:
         Raises:
             InvalidInputError: The tensor has another shape or is not floating point.
         """
+        from torch.nn import functional  # noqa: PLC0415 - only where there is a tensor
+
         _check(images, self.native_size, "images of the native size")
         if self.content_size != self.native_size:
             images = functional.interpolate(images, self.content_size, mode="bilinear", antialias=True)
@@ -66,6 +74,8 @@ class Framing:
         Raises:
             InvalidInputError: The tensor has another shape or is not floating point.
         """
+        from torch.nn import functional  # noqa: PLC0415 - only where there is a tensor
+
         _check(maps, self.padded_size, "maps of the padded size")
         height, width = self.content_size
         maps = maps[:, :, :height, :width]
@@ -75,6 +85,36 @@ class Framing:
             maps = functional.interpolate(maps, self.native_size, mode="bilinear", align_corners=False)
             maps = maps.reshape(batch, channels, *self.native_size)
         return maps
+
+    def pixels(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Fit images to the network, in the range that it wants; see `apply`.
+
+        Args:
+            images: B of them, (H, W, 3) with H x W the native size, uint8.
+
+        Returns:
+            (B, 3, h, w) with h x w the padded size, -1..1.
+        """
+        height, width = self.content_size
+        bottom, right = self.padded_size[0] - height, self.padded_size[1] - width
+        fitted = np.stack([resized(image, self.content_size) for image in images])
+        fitted *= np.float32(2 / 255)
+        fitted -= np.float32(1)
+        if bottom or right:
+            fitted = np.pad(fitted, ((0, 0), (0, 0), (0, bottom), (0, right)), mode="edge")
+        return fitted
+
+    def restored(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Bring one of the network's maps back to the image; see `invert`.
+
+        Args:
+            plane: (h, w), the padded size.
+
+        Returns:
+            (H, W), the native size.
+        """
+        height, width = self.content_size
+        return enlarged(np.ascontiguousarray(plane[:height, :width]), self.native_size)
 
 
 def framing_for(native_size: tuple[int, int], processing_resolution: int | None, multiple: int) -> Framing:
@@ -113,7 +153,7 @@ def framing_for(native_size: tuple[int, int], processing_resolution: int | None,
 
 
 def _check(tensor: Tensor, size: tuple[int, int], what: str) -> None:
-    if tensor.ndim != 4 or tuple(tensor.shape[2:]) != size or not torch.is_floating_point(tensor):
+    if tensor.ndim != 4 or tuple(tensor.shape[2:]) != size or not tensor.is_floating_point():
         raise InvalidInputError(
             f"expected {what}, floating point (B, C, {size[0]}, {size[1]}), "
             f"got {tensor.dtype} {tuple(tensor.shape)}"

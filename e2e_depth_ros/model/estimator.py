@@ -6,29 +6,21 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.framing import Framing, framing_for
-from e2e_depth_ros.model.checkpoint.configs import MAX_RESOLUTION
-from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
-from e2e_depth_ros.model.checkpoint.locate import find_checkpoint
+from e2e_depth_ros.model.engine.choice import load_engine
+from e2e_depth_ros.model.engine.engine import FASTEST, NETWORK_STAGES, Engine, Place, Request
 from e2e_depth_ros.model.estimate import Estimate
-from e2e_depth_ros.model.families.family import LatentNetwork
-from e2e_depth_ros.model.families.registry import LoadedCheckpoint, load_checkpoint
-from e2e_depth_ros.model.forward import forward
 from e2e_depth_ros.model.memory import DEFAULT_BATCH_MEMORY_MB, batch_that_fits
-from e2e_depth_ros.model.placement import device_named, dtype_named, use_threads
+from e2e_depth_ros.model.network_facts import NetworkFacts
+from e2e_depth_ros.model.resolution import MAX_RESOLUTION
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import AUTO, Task
-from e2e_depth_ros.model.upsampling import DEFAULT_UPSAMPLING
+from e2e_depth_ros.model.upsampling import DEFAULT_UPSAMPLING, chosen_upsampling
 
 __all__ = ["NETWORK_STAGES", "Estimate", "Estimator"]
-
-NETWORK_STAGES = ("encode", "denoise", "decode")
-"""The stages of `Estimate.durations_s` that are the network itself; all others are what surrounds it."""
 
 
 class Estimator:
@@ -37,8 +29,7 @@ class Estimator:
     Don't call one estimator from several threads at once; the network already uses all of its own.
 
     Args:
-        checkpoint: The network.
-        device: Where to run.
+        engine: The network, and what runs it.
         processing_resolution: Longer edge, pixels, at which the network works; 0 for the image's own size,
             None for the checkpoint's.
         upsampling: How depth comes from that size to the image's: "bilinear", "guided" by the outlines of the
@@ -52,21 +43,19 @@ class Estimator:
 
     def __init__(
         self,
-        checkpoint: LoadedCheckpoint,
+        engine: Engine,
         *,
-        device: torch.device | None = None,
         processing_resolution: int | None = None,
         upsampling: str = DEFAULT_UPSAMPLING,
         batch_memory_mb: int = DEFAULT_BATCH_MEMORY_MB,
     ) -> None:
-        self.facts: CheckpointFacts = checkpoint.facts
-        self.sampling: Sampling = checkpoint.sampling
+        self.engine = engine
+        self.facts: NetworkFacts = engine.facts
+        self.sampling: Sampling = engine.sampling
         if batch_memory_mb < 1:
             raise InvalidInputError(f"expected at least 1 MB for a pass, got {batch_memory_mb}")
         self.batch_memory_mb = batch_memory_mb
-        self.upsampling = self.facts.chosen_upsampling(upsampling)
-        self._last: tuple[object, Tensor] | None = None  # of what, and its latents
-        self.device = device or torch.device("cpu")
+        self.upsampling = chosen_upsampling(upsampling, self.facts.upsampling)
         if processing_resolution is not None and not 0 <= processing_resolution <= MAX_RESOLUTION:
             raise InvalidInputError(
                 f"expected a processing resolution of 0 to {MAX_RESOLUTION}, got {processing_resolution}"
@@ -74,20 +63,13 @@ class Estimator:
         self.processing_resolution = (
             self.facts.processing_resolution if processing_resolution is None else processing_resolution
         )
-        model = checkpoint.model.to(self.device).eval()
-        self.model: LatentNetwork = model.requires_grad_(requires_grad=False)
-        self.dtype: torch.dtype = next(self.model.unet.parameters()).dtype
-        if self.dtype != torch.float32:
-            # A quarter faster on a CPU. In float32 it gains little, and results would differ from
-            # diffusers' in the last bits.
-            for part in (self.model.unet, self.model.vae):
-                part.to(memory_format=torch.channels_last)
 
     @classmethod
     def load(
         cls,
         model: str | Path = "embedded",
         *,
+        engine: str = FASTEST,
         revision: str | None = None,
         task: str = AUTO,
         device: str = "auto",
@@ -98,49 +80,66 @@ class Estimator:
         padded_prompt: bool = False,
         sampling: Sampling | None = None,
         batch_memory_mb: int = DEFAULT_BATCH_MEMORY_MB,
+        compiled: bool = False,
     ) -> Estimator:
-        """Load a checkpoint onto a device.
+        """Load a model.
 
         Args:
-            model: "embedded", a folder, or a hub id (see `find_checkpoint`).
+            model: "embedded", the folder of a checkpoint or of an exported model, or a hub id (see
+                `find_checkpoint`).
+            engine: "auto", "torch", "onnx" or "openvino"; the last two run exported models, the embedded one
+                too. "auto" takes the fastest that is installed and gives the same result.
             revision: Of a hub id.
             task: What the checkpoint predicts, if its configs don't say: "auto" (as they or its name say),
                 "depth", "disparity" or "normals".
-            device: "auto" (a GPU where there is one), "cuda", "cuda:1", "cpu".
+            device: "auto" (a GPU where there is one), "cuda", "cuda:1", "cpu"; with engine onnx also
+                "tensorrt".
             dtype: "auto" (float16 on a GPU, float32 on a CPU), "float32", "float16", "bfloat16". On a CPU
-                with AMX, bfloat16 takes two thirds of the time, but depth comes in steps of 0.2 to 0.4 %
-                of its range.
+                that has bfloat16 it is faster, but depth comes in steps of 0.2 to 0.4 % of its range.
             processing_resolution: See the class.
             upsampling: See the class.
-            num_threads: Threads of torch on the CPU, for the whole process; None leaves them unchanged.
+            num_threads: On the CPU; torch's are those of the whole process. None takes all cores, and for
+                torch, whose threads need a core each, all but one.
             padded_prompt: Use the empty prompt of 77 tokens instead of 2.
             sampling: How to sample; None for the defaults.
             batch_memory_mb: See the class.
+            compiled: Compile the network by torch.compile, for engine torch: faster on a GPU, but the first
+                frame of each size takes minutes.
 
         Raises:
-            CheckpointError: The checkpoint is missing or incomplete.
+            CheckpointError: The model is missing or incomplete.
             InvalidInputError: An argument has none of the values above, the device is absent, or the
-                checkpoint can't be sampled in this way.
+                model can't be run or sampled in this way.
+            MissingDependencyError: The engine's library isn't installed.
         """
-        chosen_device = device_named(device)
-        chosen_dtype = dtype_named(dtype, chosen_device)
-        use_threads(num_threads)
-        folder = find_checkpoint(model, revision=revision, dtype=chosen_dtype)
-        checkpoint = load_checkpoint(
-            folder, task=task, dtype=chosen_dtype, padded_prompt=padded_prompt, sampling=sampling
+        loaded = load_engine(
+            engine,
+            model,
+            revision=revision,
+            task=task,
+            device=device,
+            dtype=dtype,
+            num_threads=num_threads,
+            padded_prompt=padded_prompt,
+            sampling=sampling,
+            compiled=compiled,
         )
         return cls(
-            checkpoint,
-            device=chosen_device,
+            loaded,
             processing_resolution=processing_resolution,
             upsampling=upsampling,
             batch_memory_mb=batch_memory_mb,
         )
 
     @property
+    def place(self) -> Place:
+        """What runs the network, and where."""
+        return self.engine.place
+
+    @property
     def steps(self) -> int:
         """How often it runs the network per image."""
-        return self.model.sampler.steps
+        return self.engine.steps
 
     @property
     def tasks(self) -> frozenset[Task]:
@@ -180,37 +179,39 @@ class Estimator:
         Raises:
             InvalidInputError: The images are not as above, or the checkpoint doesn't predict a task.
         """
-        wanted = [task for task in Task if task in tasks]
+        wanted = tuple(task for task in Task if task in tasks)
         self._check(images, wanted)
         native_size = (images[0].shape[0], images[0].shape[1])
         framing = framing_for(native_size, self.processing_resolution, self.facts.down_factor)
-        frame = (framing, tuple(wanted), len(images))
-        found = forward(
-            self.model,
-            self.facts,
-            images,
+        request = Request(
             wanted,
             framing,
-            self.sampling,
-            last=self._last[1] if self._last is not None and self._last[0] == frame else None,
+            self.upsampling,
             batch=self._batch(framing),
-            upsampling=self.upsampling,
             stretch=stretch,
             synchronize=synchronize,
         )
-        if self.sampling.carry > 0:
-            # NaN would never leave again.
-            self._last = (frame, found.latents) if bool(torch.isfinite(found.latents).all()) else None
-        return found.estimates
+        return self.engine.run(images, request)
+
+    def warm_up(self, native_size: tuple[int, int], tasks: Collection[Task] = (Task.DEPTH,)) -> None:
+        """Look at a grey image, if the first real one would wait for what the engine prepares.
+
+        Args:
+            native_size: (H, W) of the images to come.
+            tasks: What will be asked of them.
+        """
+        if self.engine.prepares:
+            self.estimate(np.full((*native_size, 3), 128, np.uint8), tasks=tasks)
+            self.forget_last_frame()
 
     def forget_last_frame(self) -> None:
         """Carry nothing over to the next frame (see `Sampling.carry`): it belongs to another scene."""
-        self._last = None
+        self.engine.forget_last_frame()
 
     def _batch(self, framing: Framing) -> int:
         """Return how many images or members fit into the memory of one pass, at least one."""
         height, width = framing.padded_size
-        bytes_each = self.facts.activation_floats * height * width * self.dtype.itemsize
+        bytes_each = self.facts.activation_floats * height * width * self.engine.bytes_per_number
         return batch_that_fits(bytes_each, self.batch_memory_mb)
 
     def _check(self, images: Sequence[NDArray[np.uint8]], tasks: Sequence[Task]) -> None:

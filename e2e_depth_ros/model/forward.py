@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,12 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from e2e_depth_ros.core.framing import Framing
-from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
-from e2e_depth_ros.model.estimate import Estimate, read_depth, read_normals
+from e2e_depth_ros.model.clock import Clock
+from e2e_depth_ros.model.decoded import depth_maps, normals_maps, read_depth, read_normals
+from e2e_depth_ros.model.estimate import Estimate
 from e2e_depth_ros.model.families.family import LatentNetwork, in_batches
+from e2e_depth_ros.model.network_facts import NetworkFacts
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import Task
-from e2e_depth_ros.model.upsampling import DEFAULT_UPSAMPLING, outlines_to_follow
+from e2e_depth_ros.model.upsampling import DEFAULT_UPSAMPLING, chosen_upsampling, outlines_to_follow
 
 
 class Forward(NamedTuple):
@@ -32,10 +33,22 @@ class Forward(NamedTuple):
     latents: Tensor
 
 
+class DeviceForward(NamedTuple):
+    """What comes of a forward, on the network's device.
+
+    Attributes:
+        maps: Of each task, (B, C, H, W), float32, see `depth_maps` and `normals_maps`.
+        latents: See `Forward`.
+    """
+
+    maps: dict[Task, Tensor]
+    latents: Tensor
+
+
 @torch.inference_mode()
 def forward(
     network: LatentNetwork,
-    facts: CheckpointFacts,
+    facts: NetworkFacts,
     images: Sequence[NDArray[np.uint8]],
     tasks: Sequence[Task],
     framing: Framing,
@@ -63,10 +76,48 @@ def forward(
         stretch: Stretch the depth of each image to 0..1.
         synchronize: Wait for the GPU after each stage, so that the stages' durations are their own.
     """
-    chosen = facts.chosen_upsampling(upsampling)
-    weights = next(network.unet.parameters())
-    clock = _Clock(weights.device if synchronize else None)
-    pixels = framing.apply(_pixels(images, weights.device)).to(weights.dtype)  # (B, 3, h, w)
+    device = next(network.unet.parameters()).device
+    clock = _Clock(device if synchronize else None)
+    pixels = torch.from_numpy(stacked(images)).to(device)
+    found = forward_on_device(
+        network, facts, pixels, tasks, framing, sampling, last=last, batch=batch, clock=clock
+    )
+    maps = {task: of_task.cpu().numpy() for task, of_task in found.maps.items()}
+    chosen = chosen_upsampling(upsampling, facts.upsampling)
+    estimates = read_maps(maps, facts, images, framing, chosen, clock, stretch=stretch)
+    return Forward(estimates, found.latents)
+
+
+@torch.inference_mode()
+def forward_on_device(
+    network: LatentNetwork,
+    facts: NetworkFacts,
+    images: Tensor,
+    tasks: Sequence[Task],
+    framing: Framing,
+    sampling: Sampling,
+    *,
+    last: Tensor | None = None,
+    batch: int | None = None,
+    clock: Clock | None = None,
+) -> DeviceForward:
+    """Do the part of a forward that waits for nothing outside of the network's device; see `forward`.
+
+    Args:
+        network: See `forward`, as the rest.
+        facts: What its depth and normals mean.
+        images: (B, H, W, 3), uint8, on the network's device.
+        tasks: What to predict.
+        framing: How the images are fitted.
+        sampling: Where it starts.
+        last: Latents of an earlier forward.
+        batch: How many items a part of the network sees at once.
+        clock: Gets a lap for each stage.
+    """
+    clock = clock or Clock()
+    dtype = next(network.unet.parameters()).dtype
+    # Before the permutation, where memory is contiguous.
+    pixels = framing.apply(pixels_from_images(images).permute(0, 3, 1, 2)).to(dtype)  # (B, 3, h, w)
     clock.lap("preprocess")
     latents = in_batches(network.encode, batch, pixels)  # (B, L, h / f, w / f)
     height, width = framing.content_size
@@ -79,11 +130,42 @@ def forward(
     # An infinity would pass the clamps as if it were far away: let it stay visible, as NaN.
     decoded = decoded.nan_to_num(nan=torch.nan, posinf=torch.nan, neginf=torch.nan)
     decoded = decoded.view(len(tasks), len(images), -1, *decoded.shape[1:])
-    maps = dict(zip(tasks, decoded, strict=True))  # of (B, E, 3, h, w)
-    depths = read_depth(maps[Task.DEPTH], framing, facts, stretch=stretch) if Task.DEPTH in maps else []
-    normals = read_normals(maps[Task.NORMALS], framing, facts) if Task.NORMALS in maps else []
+    maps = {}
+    for task, of_task in zip(tasks, decoded, strict=True):  # (B, E, 3, h, w)
+        is_depth = task is Task.DEPTH
+        maps[task] = (
+            depth_maps(of_task, framing, facts.depth_kind)
+            if is_depth
+            else normals_maps(of_task, framing, facts)
+        )
+    return DeviceForward(maps, latents)
+
+
+def read_maps(
+    maps: Mapping[Task, NDArray[np.float32]],
+    facts: NetworkFacts,
+    images: Sequence[NDArray[np.uint8]],
+    framing: Framing,
+    upsampling: str,
+    clock: Clock,
+    *,
+    stretch: bool = False,
+) -> list[Estimate]:
+    """Read what a forward found, image by image.
+
+    Args:
+        maps: See `DeviceForward`.
+        facts: What they mean.
+        images: B of them, (H, W, 3), uint8.
+        framing: How they were fitted.
+        upsampling: One of `OWN_UPSAMPLINGS`.
+        clock: Of the forward; it gets the last lap.
+        stretch: Stretch the depth of each image to 0..1.
+    """
+    depths = read_depth(maps[Task.DEPTH], facts.depth_kind, stretch=stretch) if Task.DEPTH in maps else []
+    normals = read_normals(maps[Task.NORMALS]) if Task.NORMALS in maps else []
     clock.lap("postprocess")
-    estimates = [
+    return [
         Estimate(
             depth=depths[i].map if depths else None,
             normals=normals[i].map if normals else None,
@@ -91,11 +173,10 @@ def forward(
             non_finite=max(found[i].non_finite for found in (depths, normals) if found),
             depth_uncertainty=depths[i].uncertainty if depths else None,
             normals_uncertainty=normals[i].uncertainty if normals else None,
-            outlines=outlines_to_follow(images[i], framing, chosen),
+            outlines=outlines_to_follow(images[i], framing, upsampling),
         )
         for i in range(len(images))
     ]
-    return Forward(estimates, latents)
 
 
 def pixels_from_images(images: Tensor) -> Tensor:
@@ -103,13 +184,10 @@ def pixels_from_images(images: Tensor) -> Tensor:
     return images.float().div_(255).mul_(2).sub_(1)  # in diffusers' order, to the last bit
 
 
-def _pixels(images: Sequence[NDArray[np.uint8]], device: torch.device) -> Tensor:
-    """Return images as networks see them, (B, 3, H, W)."""
+def stacked(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Join images of one size, (H, W, 3) each, to a batch that torch may take as it is, (B, H, W, 3)."""
     batch = np.stack(images) if len(images) > 1 else np.ascontiguousarray(images[0])[None]
-    if not batch.flags.writeable:  # torch warns of them, though nothing writes here
-        batch = batch.copy()
-    # Before the permutation, where memory is contiguous.
-    return pixels_from_images(torch.from_numpy(batch).to(device)).permute(0, 3, 1, 2)
+    return batch if batch.flags.writeable else batch.copy()  # torch warns, though nothing writes there
 
 
 def _denoise(
@@ -140,18 +218,15 @@ def _denoise(
     return network.denoise(members, tasks, start, tokens=tokens, generator=generator, batch=batch)
 
 
-class _Clock:
-    """Measures stages one after the other."""
+class _Clock(Clock):
+    """Waits for the GPU after each stage."""
 
     def __init__(self, device: torch.device | None) -> None:
-        self.durations_s: dict[str, float] = {}
+        super().__init__()
         self._device = device if device is not None and device.type == "cuda" else None
-        self._last = time.perf_counter()
 
     def lap(self, stage: str) -> None:
-        """End a stage."""
+        """See `Clock`."""
         if self._device is not None:
             torch.cuda.synchronize(self._device)
-        now = time.perf_counter()
-        self.durations_s[stage] = now - self._last
-        self._last = now
+        super().lap(stage)

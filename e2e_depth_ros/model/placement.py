@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 import torch
@@ -60,16 +59,6 @@ def use_threads(number: int | None) -> None:
     if number < 1:
         raise InvalidInputError(f"expected at least 1 thread, got {number}")
     torch.set_num_threads(number)
-
-
-def threads_beside_messages() -> int:
-    """Return how many threads leave a core to whatever moves messages: where none is left, both wait.
-
-    Never more than torch would take, which heeds OMP_NUM_THREADS.
-    """
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, min(torch.get_num_threads(), cores - 1))
 
 
 def _gpus() -> str:

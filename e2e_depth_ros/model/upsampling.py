@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.upsampling import Outlines
 
 if TYPE_CHECKING:
@@ -22,13 +23,31 @@ published: whether outlines make it better was not measured."""
 DEFAULT_UPSAMPLING = "auto"
 
 
+def chosen_upsampling(asked: str, own: str) -> str:
+    """Tell how a map comes to the image's size.
+
+    Args:
+        asked: One of `UPSAMPLINGS`.
+        own: What the checkpoint says, one of `OWN_UPSAMPLINGS`.
+
+    Returns:
+        One of `OWN_UPSAMPLINGS`.
+
+    Raises:
+        InvalidInputError: There is no such upsampling.
+    """
+    if asked not in UPSAMPLINGS:
+        raise InvalidInputError(f"expected upsampling {', '.join(UPSAMPLINGS)}, got {asked!r}")
+    return own if asked == "auto" else asked
+
+
 def outlines_to_follow(image: NDArray[np.uint8], framing: Framing, chosen: str) -> Outlines | None:
     """Find the outlines that depth is to follow.
 
     Args:
         image: (H, W, 3), uint8, RGB, of the native size.
         framing: How it was fitted to the network.
-        chosen: One of `OWN_UPSAMPLINGS`; see `CheckpointFacts.chosen_upsampling`.
+        chosen: One of `OWN_UPSAMPLINGS`; see `chosen_upsampling`.
 
     Returns:
         None where depth stays as it is: bilinear, or not enlarged at all.

@@ -15,6 +15,7 @@ from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
 from e2e_depth_ros.core.upsampling import follow_outlines
 from e2e_depth_ros.model.checkpoint.locate import find_checkpoint
+from e2e_depth_ros.model.engine.torch_engine import TorchEngine
 from e2e_depth_ros.model.estimator import Estimator
 from e2e_depth_ros.model.families.registry import load_checkpoint, read_facts
 from e2e_depth_ros.model.task import Task
@@ -70,7 +71,9 @@ def test_the_network_s_range_is_kept_unless_stretching_is_asked_for(estimator: E
 
 
 def test_stretching_a_constant_gives_zeros(estimator: Estimator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimator.model, "decode", lambda latents: torch.zeros(len(latents), 3, 20, 32))
+    monkeypatch.setattr(
+        estimator.engine.network, "decode", lambda latents: torch.zeros(len(latents), 3, 20, 32)
+    )
     depth = estimator.estimate(_image(), stretch=True).depth
     assert depth is not None
     assert not depth.values.any()
@@ -81,7 +84,9 @@ def test_depth_follows_outlines_beside_what_is_aligned(tiny_checkpoint: Callable
     loaded = load_checkpoint(tiny_checkpoint("embedded"))
     assert loaded.facts.upsampling == "guided"
     estimates = {
-        name: Estimator(loaded, processing_resolution=32, upsampling=name).estimate(_image((60, 90)))
+        name: Estimator(TorchEngine(loaded), processing_resolution=32, upsampling=name).estimate(
+            _image((60, 90))
+        )
         for name in ("auto", "guided", "bilinear")
     }
     bilinear = estimates["bilinear"].depth
@@ -97,7 +102,7 @@ def test_depth_follows_outlines_beside_what_is_aligned(tiny_checkpoint: Callable
         expected = follow_outlines(bilinear.values, _image((60, 90)), grid_px=32)
         np.testing.assert_array_equal(outlined.values, expected)
         assert np.abs(expected - bilinear.values).max() > 1e-3
-    small = Estimator(loaded, processing_resolution=96).estimate(_image((60, 90)))
+    small = Estimator(TorchEngine(loaded), processing_resolution=96).estimate(_image((60, 90)))
     assert small.outlined_depth is small.depth
 
 
@@ -116,7 +121,7 @@ def test_half_precision_stays_close(
     tiny_checkpoint: Callable[..., Path], estimator: Estimator, dtype: str
 ) -> None:
     half = Estimator.load(tiny_checkpoint("embedded"), device="cpu", dtype=dtype, processing_resolution=32)
-    assert half.dtype is getattr(torch, dtype)
+    assert half.place.precision == dtype
     found, expected = half.estimate(_image()).depth, estimator.estimate(_image()).depth
     assert found is not None
     assert expected is not None
@@ -188,10 +193,10 @@ def test_few_files_lie_between_a_checkpoint_s_id_and_its_estimator(
     before = sys.getprofile()
     sys.setprofile(note)
     try:
-        Estimator(load_checkpoint(find_checkpoint(folder)))
+        Estimator(TorchEngine(load_checkpoint(find_checkpoint(folder))))
     finally:
         sys.setprofile(before)
     # The registry asks one family after the other; those that say no aren't on the way.
     on_the_way = {name for name, functions in entered.items() if functions != {"recognises"}}
     assert {"checkpoint/locate.py", "families/registry.py", "estimator.py"} < on_the_way
-    assert len(on_the_way) <= 9, sorted(on_the_way)
+    assert len(on_the_way) <= 11, sorted(on_the_way)

@@ -55,7 +55,7 @@ def test_what_is_not_finite_is_invalid_and_counted(
         decoded[0, 1, 4, 7] = broken
         return decoded
 
-    monkeypatch.setattr(estimator.model, "decode", decode)
+    monkeypatch.setattr(estimator.engine.network, "decode", decode)
     estimate, untouched = estimator.estimate_batch([_image((20, 32)), _image((20, 32))])
     assert estimate.depth is not None
     assert np.argwhere(~estimate.depth.valid).tolist() == [[4, 7]]

@@ -172,7 +172,7 @@ def _pipeline(
         pipeline = pipeline_class.from_pretrained(
             folder, scheduler=scheduler, variant=variant, text_encoder=None, tokenizer=None
         ).to(dtype)
-        pipeline.empty_text_embedding = estimator.model.prompt_embedding(task).to(dtype)
+        pipeline.empty_text_embedding = estimator.engine.network.prompt_embedding(task).to(dtype)
         return pipeline
     unet = UNet2DConditionModel.from_pretrained(folder / "unet", variant=variant)
     if unet.config.in_channels == unet.config.out_channels:  # the pipelines know no such UNet: widen it

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
 from e2e_depth_ros.model.checkpoint.writing import write_checkpoint
-from e2e_depth_ros.model.estimate import depth_from_decoded
+from e2e_depth_ros.model.decoded import depth_from_decoded
 from e2e_depth_ros.model.estimator import Estimator
 from e2e_depth_ros.model.families.noise import pyramid_noise
 from e2e_depth_ros.model.families.one_step import ONE_STEP_SCHEDULER, OneStepSampler, denoising_step

@@ -8,6 +8,7 @@ from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
 from e2e_depth_ros.evaluation.frames import find_frames, write_frame
 from e2e_depth_ros.evaluation.report import evaluate
 from e2e_depth_ros.evaluation.sources import EstimatorSource
+from e2e_depth_ros.model.engine.torch_engine import TorchEngine
 from e2e_depth_ros.model.estimator import Estimator
 from e2e_depth_ros.model.families.registry import load_checkpoint
 from e2e_depth_ros.training.augmentation import View
@@ -96,7 +97,7 @@ def test_validation_equals_estimator(tiny_checkpoint, every_layout, resolution):
     image = np.random.default_rng(1).integers(0, 255, (38, 59, 3)).astype(np.uint8)
     view = View(image, np.ones((38, 59), np.float32), np.zeros((38, 59, 3), np.float32))
     (validated,) = predict_views(loaded.model, [view], resolution, facts)
-    estimator = Estimator(loaded, processing_resolution=resolution)
+    estimator = Estimator(TorchEngine(loaded), processing_resolution=resolution)
     estimate = estimator.estimate(image, tasks=facts.tasks)
     assert validated.depth or validated.normals
     for found, expected in (
@@ -117,7 +118,7 @@ def test_a_training_says_what_evaluate_says(tiny_checkpoint, tmp_path, layout):
     """
     resolution = 24
     loaded = load_checkpoint(tiny_checkpoint(layout))
-    estimator = Estimator(loaded, processing_resolution=resolution)
+    estimator = Estimator(TorchEngine(loaded), processing_resolution=resolution)
     camera = Camera((24, 40), np.array([[50, 0, 21], [0, 46, 11], [0, 0, 1.0]]))
     views = []
     for number, far_m in enumerate((60, 120, 20)):

@@ -9,9 +9,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
+from e2e_depth_ros.core.errors import CheckpointError
 from e2e_depth_ros.core.maps import DepthKind
-from e2e_depth_ros.model.checkpoint.configs import MAX_RESOLUTION
 from e2e_depth_ros.model.checkpoint.layout import CONFIG_FILES, Configs
 from e2e_depth_ros.model.checkpoint.locate import COMPONENTS, MODEL_STEM, checkpoint_name, weight_files
 from e2e_depth_ros.model.checkpoint.prediction import (
@@ -24,9 +23,10 @@ from e2e_depth_ros.model.checkpoint.prediction import (
     signs_of,
 )
 from e2e_depth_ros.model.checkpoint.stored import StoredCheckpoint
+from e2e_depth_ros.model.resolution import MAX_RESOLUTION
 from e2e_depth_ros.model.sampling import TARGET_NOISES
 from e2e_depth_ros.model.task import AUTO, Task
-from e2e_depth_ros.model.upsampling import OWN_UPSAMPLINGS, UPSAMPLINGS
+from e2e_depth_ros.model.upsampling import OWN_UPSAMPLINGS, chosen_upsampling
 
 _PROMPT_FILES = (
     "prompt_embedding.safetensors",
@@ -182,9 +182,7 @@ class CheckpointFacts(StoredCheckpoint):
         Raises:
             InvalidInputError: There is no such upsampling.
         """
-        if asked not in UPSAMPLINGS:
-            raise InvalidInputError(f"expected upsampling {', '.join(UPSAMPLINGS)}, got {asked!r}")
-        return self.upsampling if asked == "auto" else asked
+        return chosen_upsampling(asked, self.upsampling)
 
     def weight_files(self, component: str, dtype: torch.dtype = torch.float32) -> tuple[Path, ...]:
         """Return the files of a component (see `COMPONENTS`) that are read for a dtype."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -27,6 +28,7 @@ _HALVES: Final = ("F16", "BF16")
 # RuntimeError is torch's where it can't map a file that is larger than memory.
 _UNREADABLE = (SafetensorError, OSError, ValueError, RuntimeError)
 _SHOWN = 3  # names in an error message
+_NUMBERS_OF_A_PART: Final = 1 << 26  # read from an open file: 128 to 256 MB
 _MAX_HEADER_BYTES = 1 << 24  # a UNet's names, shapes and offsets take a hundredth
 
 # Up to version 0.16 diffusers named the VAE's attention layers otherwise; published files still do.
@@ -191,13 +193,21 @@ def problem_of(tensor: Tensor) -> str | None:
     """Tell what is wrong with the values of a tensor; None where nothing is."""
     if tensor.dtype not in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
         return f"values of {tensor.dtype}, expected floating-point numbers"
-    finite = torch.isfinite(tensor)
-    if not finite.all():
-        return f"{int((~finite).sum())} of {tensor.numel()} values that are not finite"
-    largest = float(tensor.abs().max()) if tensor.numel() else 0.0
+    largest = _largest(tensor)
+    if not math.isfinite(largest):
+        broken = tensor.numel() - int(torch.isfinite(tensor).sum())
+        return f"{broken} of {tensor.numel()} values that are not finite"
     if largest > MAX_WEIGHT:
         return f"values of up to {largest:.3g}, expected up to {MAX_WEIGHT:g}"
     return None
+
+
+def _largest(tensor: Tensor) -> float:
+    """Return the largest magnitude, NaN where a value is, in one pass and without a copy of the tensor."""
+    if tensor.numel() == 0:
+        return 0.0
+    low, high = (float(extreme) for extreme in torch.aminmax(tensor.detach()))
+    return max(abs(low), abs(high))
 
 
 def _check_header(file: Path) -> None:
@@ -256,21 +266,35 @@ def _read_tensors(
     table: Mapping[str, TensorInfo], module: nn.Module, dtype: torch.dtype
 ) -> Iterator[tuple[str, Tensor]]:
     shapes = {name: tensor.shape for name, tensor in module.state_dict().items()}
-    for file in sorted({info.file for info in table.values()}):
-        with safe_open(file, framework="pt") as handle:
-            for name, info in table.items():
-                if info.file != file:
-                    continue
+    for part in _parts(table):
+        # A file that is open keeps in memory what was read of it: each part opens it anew.
+        with safe_open(part[0][1].file, framework="pt") as handle:
+            for name, info in part:
                 stored: Tensor = handle.get_tensor(info.name)
-                check_values(stored, name, file)
+                check_values(stored, name, info.file)
                 # A copy: what was read is a map of the file, unaligned, and gone if the file shrinks.
                 tensor = stored.to(dtype, copy=True)
-                if tensor.dtype == torch.float16 and not torch.isfinite(tensor).all():
+                if dtype == torch.float16 and not math.isfinite(_largest(tensor)):
                     raise CheckpointError(
-                        f"{file}: {name} has values of up to {float(stored.abs().max()):.3g}, "
+                        f"{info.file}: {name} has values of up to {_largest(stored):.3g}, "
                         "too large for float16; use bfloat16 or float32"
                     )
                 yield name, tensor.reshape(shapes[name])
+
+
+def _parts(table: Mapping[str, TensorInfo]) -> Iterator[list[tuple[str, TensorInfo]]]:
+    """Part tensors into lists, each of one file and of few bytes."""
+    part: list[tuple[str, TensorInfo]] = []
+    numbers = 0
+    for name, info in sorted(table.items(), key=lambda item: item[1].file):
+        size = math.prod(info.shape)
+        if part and (info.file != part[0][1].file or numbers + size > _NUMBERS_OF_A_PART):
+            yield part
+            part, numbers = [], 0
+        part.append((name, info))
+        numbers += size
+    if part:
+        yield part
 
 
 def _why_unreadable(file: Path, error: Exception) -> str:

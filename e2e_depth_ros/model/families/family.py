@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -18,6 +19,27 @@ from e2e_depth_ros.model.task import Task
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """The network's output for latents, (N, L, h / f, w / f), at a timestep, ()."""
+
+
+@dataclass(frozen=True)
+class StaticInputs:
+    """What a UNet is told in each pass besides latents and timestep: the same for every image.
+
+    Attributes:
+        tasks: T that a batch holds, task by task, the images of each in the same order.
+        prompts: (T, n, d).
+        classes: (T, c), what the class embedding is made of; None without one.
+        is_joint: Whether the tasks' maps of an image attend to each other.
+        sees_image: Whether it also attends to the image, see `LatentNetwork.image_tokens`.
+        clips_decoded: Whether each channel that is decoded is held within [-1, 1], before any mean.
+    """
+
+    tasks: tuple[Task, ...]
+    prompts: Tensor
+    classes: Tensor | None = None
+    is_joint: bool = False
+    sees_image: bool = False
+    clips_decoded: bool = False
 
 
 class Sampler(Protocol):
@@ -188,6 +210,10 @@ class LatentNetwork(nn.Module):
     def prompts(self, tasks: Sequence[Task]) -> Tensor:
         """Return the embeddings of a batch's tasks, (B, n, d)."""
         return torch.cat([self.prompt_embedding(task) for task in tasks])
+
+    def static_inputs(self, tasks: Sequence[Task]) -> StaticInputs:
+        """Return what the UNet is told, whatever the image, to predict tasks: so a graph can be fixed."""
+        return StaticInputs(tuple(tasks), self.prompts(tasks))
 
     def image_tokens(self, images: Tensor) -> Tensor | None:  # noqa: ARG002 - most have none
         """Return what the UNet attends to of each image, (B, 3, h, w) -> (B, n, d); mostly None."""

@@ -13,7 +13,7 @@ from torch.nn import functional
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
 from e2e_depth_ros.model.checkpoint.layout import STABLE_DIFFUSION, Configs
-from e2e_depth_ros.model.families.family import LatentNetwork, NetworkFamily, Sampler
+from e2e_depth_ros.model.families.family import LatentNetwork, NetworkFamily, Sampler, StaticInputs
 from e2e_depth_ros.model.families.geowizard_clip import ImageEncoder, load_image_encoder
 from e2e_depth_ros.model.families.multi_step import ScheduleSampler, ddim_scheduler
 from e2e_depth_ros.model.families.one_step import OneStepSampler, denoising_step
@@ -63,6 +63,15 @@ class GeoWizardModel(LatentNetwork):
         for name, module in unet.named_modules():
             if name.endswith(".attn1"):
                 module.set_processor(JointAttention())
+
+    def static_inputs(self, tasks: Sequence[Task]) -> StaticInputs:  # noqa: ARG002 - both always run
+        """See `LatentNetwork.static_inputs`."""
+        sees_image = self.image_encoder is not None
+        like = next(self.unet.parameters())
+        prompts = like.new_zeros(len(_PAIR), 1, 1) if sees_image else self.prompts(_PAIR)
+        return StaticInputs(
+            _PAIR, prompts, self._classes(self.domain, like), is_joint=True, sees_image=sees_image
+        )
 
     def image_tokens(self, images: Tensor) -> Tensor | None:
         """See `LatentNetwork.image_tokens`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -9,9 +11,10 @@ from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
 from e2e_depth_ros.model.checkpoint.layout import STABLE_DIFFUSION, Configs
 from e2e_depth_ros.model.checkpoint.prediction import E2E_FT_AXES
-from e2e_depth_ros.model.families.family import LatentNetwork, NetworkFamily
+from e2e_depth_ros.model.families.family import LatentNetwork, NetworkFamily, StaticInputs
 from e2e_depth_ros.model.families.one_step import DenoisingStep, OneStepSampler
 from e2e_depth_ros.model.sampling import Sampling
+from e2e_depth_ros.model.task import Task
 
 _PIPELINES = ("LotusDPipeline", "LotusGPipeline")
 _SILENT = ("", STABLE_DIFFUSION)
@@ -34,12 +37,21 @@ _OUTPUT_IS_X0 = DenoisingStep(
 class LotusModel(LatentNetwork):
     """A latent network whose UNet is told by a class that it shall predict; see `LatentNetwork`."""
 
+    def static_inputs(self, tasks: Sequence[Task]) -> StaticInputs:
+        """See `LatentNetwork.static_inputs`."""
+        codes = self._code(next(self.unet.parameters())).expand(len(tasks), -1)
+        return StaticInputs(tuple(tasks), self.prompts(tasks), codes, clips_decoded=True)
+
     def unet_output(self, unet_input: Tensor, timestep: Tensor, prompts: Tensor) -> Tensor:
         """See `LatentNetwork.unet_output`."""
-        task = torch.tensor(_TASK, device=unet_input.device)
-        code = torch.cat([task.sin(), task.cos()]).to(unet_input.dtype).expand(len(unet_input), -1)
+        code = self._code(unet_input).expand(len(unet_input), -1)
         output: Tensor = self.unet(unet_input, timestep, prompts, class_labels=code, return_dict=False)[0]
         return output
+
+    @staticmethod
+    def _code(like: Tensor) -> Tensor:
+        task = torch.tensor(_TASK, device=like.device)
+        return torch.cat([task.sin(), task.cos()]).to(like.dtype)
 
     def decode(self, latents: Tensor) -> Tensor:
         """See `LatentNetwork.decode`: each channel is held within [-1, 1], before depth is their mean.

@@ -157,7 +157,8 @@ class OneStepSampler:
         generator: torch.Generator | None = None,  # noqa: ARG002 - nothing is drawn
     ) -> Tensor:
         """See `Sampler`."""
-        output = predict(start, torch.tensor(self.step.timestep, device=start.device))
+        timestep = torch.full((), self.step.timestep, device=start.device)  # made there: nothing is copied
+        output = predict(start, timestep)
         return self.step(output, start if self.starts_from_noise else None)
 
 

@@ -31,6 +31,7 @@ from e2e_depth_ros.model.instruct.network import (
 from e2e_depth_ros.model.instruct.paint import colour_named, find_paint
 from e2e_depth_ros.model.instruct.text import TextEncoder
 from e2e_depth_ros.model.placement import device_named, dtype_named, use_threads
+from e2e_depth_ros.model.threads import threads_beside_messages
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +110,7 @@ class Painter:
             revision: Of a hub id.
             device: See `device_named`.
             dtype: Of the weights in memory; see `dtype_named`.
-            num_threads: See `use_threads`.
+            num_threads: Of torch on the CPU, for the whole process; None takes all cores but one.
             steps: Denoising steps; None takes the checkpoint's own number.
             processing_resolution: See the class; None takes the checkpoint's own.
 
@@ -123,7 +124,7 @@ class Painter:
 
         chosen_device = device_named(device)
         chosen_dtype = dtype_named(dtype, chosen_device)
-        use_threads(num_threads)
+        use_threads(num_threads or threads_beside_messages())
         folder = find_checkpoint(model, revision=revision, dtype=chosen_dtype)
         facts = read_instruct_facts(folder)
 

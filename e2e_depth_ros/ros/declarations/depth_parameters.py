@@ -14,6 +14,7 @@ from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings
 from e2e_depth_ros.alignment.samples import MAX_SAMPLES, samples_from_points
 from e2e_depth_ros.alignment.states import TrackerSettings
 from e2e_depth_ros.core.colours import COLORMAPS, colours_from_depth
+from e2e_depth_ros.model.engine.engine import ENGINES, FASTEST
 from e2e_depth_ros.model.task import AUTO, TASK_WORDS
 from e2e_depth_ros.model.upsampling import DEFAULT_UPSAMPLING, UPSAMPLINGS
 from e2e_depth_ros.ros.declarations.declaration import (
@@ -43,6 +44,19 @@ class Parameters(SamplingParameters):
         "What the checkpoint predicts, where its configs don't say. auto: as they or its name say.",
         changes=Changes.UNCONFIGURED,
         choices=TASK_WORDS,
+    )
+    engine: str = parameter(
+        FASTEST,
+        "What runs the network. torch: every checkpoint. onnx (ONNX Runtime) and openvino: the embedded model"
+        " and those that e2e-depth export wrote. auto: the fastest that is there and gives the same result.",
+        changes=Changes.UNCONFIGURED,
+        choices=ENGINES,
+    )
+    compiled: bool = parameter(
+        False,
+        "Compile the network by torch.compile, for engine torch: faster on a GPU, but the first start takes"
+        " minutes.",
+        changes=Changes.UNCONFIGURED,
     )
     upsampling: str = parameter(
         DEFAULT_UPSAMPLING,

@@ -41,7 +41,8 @@ class ImageParameters:
     )
     device: str = parameter(
         "auto",
-        "Where the network runs: auto, cpu, cuda or cuda:N; auto takes a GPU where there is one.",
+        "Where the network runs: auto, cpu, cuda or cuda:N; auto takes a GPU where there is one. With engine"
+        " onnx also tensorrt.",
         changes=Changes.UNCONFIGURED,
     )
     dtype: str = parameter(
@@ -59,7 +60,8 @@ class ImageParameters:
     )
     num_threads: int = parameter(
         0,
-        "CPU threads of the network; 0 leaves one core for the messages.",
+        "CPU threads of the network; 0 takes all cores, and with engine torch, whose threads need a core"
+        " each, all but one.",
         changes=Changes.UNCONFIGURED,
         bounds=(0, 256),
     )
@@ -111,15 +113,12 @@ class ImageParameters:
     @property
     def loading(self) -> dict[str, Any]:
         """Keyword arguments that load any kind of model."""
-        # Torch takes seconds to import: not before a model is wanted.
-        from e2e_depth_ros.model.placement import threads_beside_messages  # noqa: PLC0415
-
         return {
             "revision": self.revision or None,
             "device": self.device,
             "dtype": self.dtype,
             "processing_resolution": None if self.processing_resolution < 0 else self.processing_resolution,
-            "num_threads": self.num_threads or threads_beside_messages(),
+            "num_threads": self.num_threads or None,
         }
 
     def changed(self, values: Mapping[str, Any]) -> Self:

@@ -13,7 +13,7 @@ from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
 from e2e_depth_ros.model.checkpoint.facts import down_factor_of
 from e2e_depth_ros.model.checkpoint.prediction import MARIGOLD_AXES, signs_of
 from e2e_depth_ros.model.checkpoint.writing import write_autoencoder
-from e2e_depth_ros.model.estimate import depth_from_decoded, normals_from_decoded
+from e2e_depth_ros.model.decoded import depth_from_decoded, normals_from_decoded
 from e2e_depth_ros.model.forward import pixels_from_images
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.architecture import build_autoencoder

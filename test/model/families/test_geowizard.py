@@ -60,7 +60,7 @@ def test_a_batch_equals_its_images_and_a_task_alone_both(
 ) -> None:
     estimator = _load(tiny_checkpoint(layout), None if "e2e" in layout else Sampling(steps=2))
     images = [_image(seed) for seed in range(3)]
-    if estimator.model.sampler.starts_from_noise:  # the same noise for each image
+    if estimator.engine.network.sampler.starts_from_noise:  # the same noise for each image
         monkeypatch.setattr(torch, "randn", lambda shape, **_: torch.linspace(-2, 2, shape[3]).expand(shape))
     for batch in (1, 4, 100):
         monkeypatch.setattr(estimator, "_batch", lambda _, batch=batch: batch)

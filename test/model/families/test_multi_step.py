@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
 from e2e_depth_ros.core.framing import framing_for
 from e2e_depth_ros.model.checkpoint.writing import write_checkpoint
+from e2e_depth_ros.model.engine.torch_engine import TorchEngine
 from e2e_depth_ros.model.estimator import Estimator
 from e2e_depth_ros.model.families.one_step import ONE_STEP
 from e2e_depth_ros.model.families.registry import load_checkpoint
@@ -55,10 +56,10 @@ def test_the_memory_bound_changes_nothing_but_memory(
     whole = _load(tiny_checkpoint(layout), sampling)
     parts = _load(tiny_checkpoint(layout), sampling)
     seen: list[int] = []
-    unet = parts.model.unet.forward
+    unet = parts.engine.network.unet.forward
     monkeypatch.setattr(parts, "_batch", lambda _: 2)
     monkeypatch.setattr(
-        parts.model.unet, "forward", lambda x, *a, **k: seen.append(len(x)) or unet(x, *a, **k)
+        parts.engine.network.unet, "forward", lambda x, *a, **k: seen.append(len(x)) or unet(x, *a, **k)
     )
     images = [_image(seed) for seed in range(3)]
     for found, expected in zip(parts.estimate_batch(images), whole.estimate_batch(images), strict=True):
@@ -103,7 +104,7 @@ def test_nan_is_not_carried_over(
     alone = _depth(estimator, _image(1))
     estimator.forget_last_frame()
     with monkeypatch.context() as broken:
-        broken.setattr(estimator.model, "encode", lambda _: torch.full((1, 4, 3, 4), torch.nan))
+        broken.setattr(estimator.engine.network, "encode", lambda _: torch.full((1, 4, 3, 4), torch.nan))
         assert estimator.estimate(_image(0)).non_finite == 21 * 34
     np.testing.assert_array_equal(_depth(estimator, _image(1)), alone)
 
@@ -172,9 +173,13 @@ def test_a_network_takes_the_steps_that_its_estimator_tells(
     asked: int | None,
     expected: int,
 ) -> None:
-    estimator = Estimator(load_checkpoint(tiny_checkpoint(layout), sampling=Sampling(steps=asked)))
+    estimator = Estimator(
+        TorchEngine(load_checkpoint(tiny_checkpoint(layout), sampling=Sampling(steps=asked)))
+    )
     steps = []
-    unet = estimator.model.unet.forward
-    monkeypatch.setattr(estimator.model.unet, "forward", lambda *a, **k: steps.append(a[1]) or unet(*a, **k))
+    unet = estimator.engine.network.unet.forward
+    monkeypatch.setattr(
+        estimator.engine.network.unet, "forward", lambda *a, **k: steps.append(a[1]) or unet(*a, **k)
+    )
     estimator.estimate(_image())
     assert len(steps) == estimator.steps == expected

@@ -162,9 +162,9 @@ def test_a_family_is_a_line_in_the_registry(
     estimator = Estimator.load(folder, device="cpu")
     assert estimator.facts.family is hasty
     seen = []
-    unet = estimator.model.unet.forward
+    unet = estimator.engine.network.unet.forward
     monkeypatch.setattr(
-        estimator.model.unet, "forward", lambda *a, **k: seen.append(int(a[1])) or unet(*a, **k)
+        estimator.engine.network.unet, "forward", lambda *a, **k: seen.append(int(a[1])) or unet(*a, **k)
     )
     assert estimator.estimate(image).depth is not None
     assert seen == [499]

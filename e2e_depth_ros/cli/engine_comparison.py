@@ -1,0 +1,295 @@
+"""Every way to run a network, timed in turns in one run: a machine's moods then meet all of them alike."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import Any, Final, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.cli.engine_worker import DIFFUSERS
+from e2e_depth_ros.core.errors import E2EDepthError
+from e2e_depth_ros.model.engine.engine import ONNX, OPENVINO, TORCH
+
+_WORKER: Final = "e2e_depth_ros.cli.engine_worker"
+_FRAMES_A_TURN: Final = 5
+_TASKS: Final = {"depth": ("depth",), "depth and normals": ("depth", "normals")}
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to run a network.
+
+    Attributes:
+        model: Which.
+        engine: "torch", "onnx", "openvino" or "diffusers".
+        dtype: See `Estimator.load`, as the rest.
+        device: Where.
+        num_threads: On the CPU.
+        compiled: By torch.compile.
+        processing_resolution: Longer edge that the network sees; None for the checkpoint's own.
+    """
+
+    model: str
+    engine: str
+    dtype: str = "auto"
+    device: str = "auto"
+    num_threads: int | None = None
+    compiled: bool = False
+    processing_resolution: int | None = None
+
+
+def ways_to_run(
+    models: Sequence[str],
+    *,
+    device: str,
+    dtypes: Sequence[str],
+    threads: Sequence[int],
+    processing_resolution: int | None,
+    diffusers: bool,
+    compiled: bool,
+) -> list[Way]:
+    """List the ways that can be tried here.
+
+    Args:
+        models: Checkpoints and exported models.
+        device: Where.
+        dtypes: Number formats to try; each engine takes those that it has.
+        threads: Numbers of threads to try on a CPU.
+        processing_resolution: Of the network.
+        diffusers: Whether diffusers' own pipeline runs beside ours.
+        compiled: Whether torch also compiles.
+    """
+    from e2e_depth_ros.model.engine.choice import has_gpu, is_installed  # noqa: PLC0415
+    from e2e_depth_ros.model.engine.exported import find_exported  # noqa: PLC0415
+
+    if device == "auto":
+        device = "cuda" if has_gpu() else "cpu"
+    ways = []
+    for model in models:
+        exported = find_exported(model)
+        engines = [TORCH] if exported is None or exported.has_weights else []
+        if exported is not None:
+            engines += [name for name in (ONNX, OPENVINO) if is_installed(name)]
+        if diffusers and TORCH in engines:
+            engines.insert(0, DIFFUSERS)
+        for engine in engines:
+            for dtype in dtypes:
+                if engine == ONNX and exported is not None and dtype != exported.precision:
+                    continue
+                numbers = threads if device == "cpu" else [None]
+                for number in numbers:
+                    way = Way(model, engine, dtype, device, number, False, processing_resolution)
+                    ways.append(way)
+                if engine == TORCH and compiled:
+                    ways.append(Way(model, engine, dtype, device, numbers[0], True, processing_resolution))
+    return ways
+
+
+def compare(ways: Sequence[Way], image: NDArray[np.uint8], *, frames: int, busy: int) -> dict[str, Any]:
+    """Time every way, and how far each is from the first.
+
+    Args:
+        ways: See `ways_to_run`; those that can't be loaded here are told and left out.
+        image: (H, W, 3), uint8, RGB.
+        frames: To time of each, quiet and busy.
+        busy: How many processes to keep busy beside, in a second round; 0 for none.
+
+    Returns:
+        `ways`, each with its `place`, `first_s` (from the process's start to its first depth), `memory_mb`,
+        `difference` (the largest, of relative depth, from the first), and `ms`: for "depth" and for "depth
+        and normals", "quiet" and "busy", the median and the fastest; `left_out`.
+    """
+    report: dict[str, Any] = {"ways": [], "left_out": []}
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        np.save(folder / "image.npy", image)
+        workers = []
+        for way in ways:
+            try:
+                worker = stack.enter_context(_worker(way, folder / "image.npy"))
+            except E2EDepthError as error:
+                report["left_out"].append({**asdict(way), "why": str(error)})
+                continue
+            workers.append(worker)
+        depths = [worker.depth(folder / f"{index}.npy") for index, worker in enumerate(workers)]
+        for worker, depth in zip(workers, depths, strict=True):
+            difference = float(np.nanmax(np.abs(depth - depths[0])))
+            report["ways"].append({**worker.entry, "difference": difference, "ms": {}})
+        rounds = [("quiet", 0)] + ([("busy", busy)] if busy else [])
+        for name, wanted in _TASKS.items():
+            for mood, others in rounds:
+                with _busy_processes(others):
+                    _take_turns(workers, report["ways"], name, wanted, mood, frames)
+    return report
+
+
+def _take_turns(
+    workers: Sequence[_Worker],
+    entries: Sequence[dict[str, Any]],
+    name: str,
+    tasks: Sequence[str],
+    mood: str,
+    frames: int,
+) -> None:
+    from rich.progress import track  # noqa: PLC0415
+
+    able = [index for index, worker in enumerate(workers) if worker.can(tasks)]
+    laps: dict[int, list[float]] = {index: [] for index in able}
+    for index in able:
+        workers[index].time(tasks, 1)  # what is prepared for these tasks
+    turns = -(-frames // _FRAMES_A_TURN)
+    for _ in track(range(turns), description=f"{name}, {mood}", transient=True):
+        for index in able:
+            laps[index] += workers[index].time(tasks, min(_FRAMES_A_TURN, frames))
+    for index, seconds in laps.items():
+        entries[index]["ms"].setdefault(name, {})[mood] = {
+            "median": round(1e3 * float(np.median(seconds)), 2),
+            "fastest": round(1e3 * float(np.min(seconds)), 2),
+        }
+        entries[index]["memory_mb"] = workers[index].memory_mb
+
+
+class _Worker:
+    """A process that runs a network in one way."""
+
+    def __init__(self, way: Way, process: subprocess.Popen[str], said: TextIO, image: Path) -> None:
+        self._process = process
+        self._said = said
+        loaded = self._ask({**asdict(way), "image": str(image)})
+        self._tasks = set(loaded["tasks"])
+        self.memory_mb: Mapping[str, float] = loaded["memory_mb"]
+        self.entry = {
+            "model": way.model,
+            "compiled": way.compiled,
+            **loaded["place"],
+            "first_s": round(loaded["first_s"], 2),
+            "memory_mb": self.memory_mb,
+        }
+
+    def can(self, tasks: Sequence[str]) -> bool:
+        """Tell whether it predicts the tasks at once."""
+        return set(tasks) <= self._tasks
+
+    def time(self, tasks: Sequence[str], frames: int) -> list[float]:
+        """Return the seconds of each frame."""
+        answer = self._ask({"tasks": list(tasks), "frames": frames})
+        self.memory_mb = answer["memory_mb"]
+        return list(answer["laps_s"])
+
+    def depth(self, path: Path) -> NDArray[np.float32]:
+        """Return relative depth, (H, W)."""
+        self._ask({"save": str(path)})
+        return np.asarray(np.load(path), np.float32)
+
+    def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            raise E2EDepthError("expected pipes to the process")
+        try:
+            stdin.write(json.dumps(question) + "\n")
+            stdin.flush()
+        except OSError:
+            pass  # it has ended: what it said tells why
+        line = stdout.readline()
+        if not line:
+            self._process.wait()
+            self._said.seek(0)
+            said = self._said.read().strip().splitlines()
+            raise E2EDepthError(said[-1] if said else "the process ended without a word")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+@contextmanager
+def _worker(way: Way, image: Path) -> Iterator[_Worker]:
+    pipe = subprocess.PIPE
+    with TemporaryFile("w+") as said:  # a file: it can say much without waiting for a reader
+        process = subprocess.Popen(
+            [sys.executable, "-m", _WORKER], stdin=pipe, stdout=pipe, stderr=said, text=True
+        )
+        try:
+            yield _Worker(way, process, said, image)
+        finally:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def _busy_processes(number: int) -> Iterator[None]:
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(number)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def print_comparison(report: Mapping[str, Any], console: Any) -> None:
+    """Print a table: times, and their ratio to the best of torch without compilation in the same run."""
+    from rich.table import Table  # noqa: PLC0415
+
+    entries = report["ways"]
+    columns = [
+        (name, mood)
+        for name in _TASKS
+        for mood in ("quiet", "busy")
+        if any(mood in entry["ms"].get(name, {}) for entry in entries)
+    ]
+    height, width = report["image size"]
+    console.print(
+        f"image {width}x{height}, {report['cores']} cores; median ms, and how often the best of torch"
+    )
+    table = Table()
+    for heading in ("model", "engine"):
+        table.add_column(heading, no_wrap=True)
+    for heading in (*(", ".join(column) for column in columns), "first depth s", "MB", "difference"):
+        table.add_column(heading, justify="right")
+    best = {column: _best_of_torch(entries, *column) for column in columns}
+    for entry in entries:
+        cells = []
+        for column in columns:
+            found, reference = _median(entry, *column), best[column]
+            ratio = f"  {found / reference:.2f}" if found and reference else ""
+            cells.append(f"{found:.1f}{ratio}" if found else "")
+        memory = max(entry["memory_mb"].items(), key=lambda item: item[0].startswith("GPU"))[1]
+        table.add_row(
+            Path(entry["model"]).name,
+            _words(entry),
+            *cells,
+            f"{entry['first_s']:.1f}",
+            f"{memory:.0f}",
+            f"{entry['difference']:.1e}",
+        )
+    console.print(table)
+    for way in report["left_out"]:
+        console.print(
+            f"left out: {way['model']} by {way['engine']}, {way['dtype']}: {way['why']}", markup=False
+        )
+
+
+def _words(entry: Mapping[str, Any]) -> str:
+    words = [entry["engine"], "compiled" if entry["compiled"] else "", entry["precision"]]
+    words.append(f"x {entry['threads']}" if entry["threads"] else entry["device"])
+    return " ".join(word for word in words if word)
+
+
+def _median(entry: Mapping[str, Any], tasks: str, mood: str) -> float | None:
+    found: float | None = entry["ms"].get(tasks, {}).get(mood, {}).get("median")
+    return found
+
+
+def _best_of_torch(entries: Sequence[Mapping[str, Any]], tasks: str, mood: str) -> float | None:
+    torchs = [entry for entry in entries if entry["engine"] == TORCH and not entry["compiled"]]
+    torchs = [entry for entry in torchs if entry["precision"] == torchs[0]["precision"]]
+    times = [found for entry in torchs if (found := _median(entry, tasks, mood)) is not None]
+    return min(times, default=None)

@@ -1,0 +1,96 @@
+"""Graphs run by OpenVINO: on Intel's CPUs and others, in bfloat16 where they have it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, MissingDependencyError, first_line
+from e2e_depth_ros.model.engine.engine import OPENVINO, Place
+from e2e_depth_ros.model.engine.graph_engine import Session
+from e2e_depth_ros.model.task import Task
+
+_HINTS: Final = {"float32": "f32", "bfloat16": "bf16"}
+_SHAPES_KEPT: Final = 4  # compiled for each; a camera has one
+
+
+class OpenVino:
+    """OpenVINO on the CPU.
+
+    Args:
+        precision: "float32", or "bfloat16" where the CPU has it.
+        threads: At most.
+
+    Raises:
+        MissingDependencyError: The library isn't installed.
+        InvalidInputError: The CPU has no such precision.
+    """
+
+    def __init__(self, precision: str = "float32", threads: int = 1) -> None:
+        try:
+            import openvino  # noqa: PLC0415 - optional
+        except ImportError as error:
+            raise MissingDependencyError(
+                f"engine openvino needs OpenVINO: pip install openvino ({first_line(error)})"
+            ) from error
+        self._core: Any = openvino.Core()
+        can = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if precision not in _HINTS or (precision == "bfloat16" and "BF16" not in can):
+            raise InvalidInputError(
+                f"expected a precision that this CPU has in OpenVINO, float32"
+                f"{' or bfloat16' if 'BF16' in can else ''}, got {precision!r}"
+            )
+        self.place = Place(OPENVINO, "cpu", precision, threads)
+        self._config = {
+            "INFERENCE_PRECISION_HINT": _HINTS[precision],
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+
+    def load(self, graph: Path) -> Session:
+        """See `Runtime`.
+
+        Raises:
+            CheckpointError: The library refuses the graph.
+        """
+        try:
+            model = self._core.read_model(str(graph))
+        except RuntimeError as error:
+            raise CheckpointError(f"{graph}: OpenVINO can't load it ({first_line(error)})") from error
+        return _OpenVinoSession(self._core, model, self._config)
+
+
+class _OpenVinoSession:
+    def __init__(self, core: Any, model: Any, config: Mapping[str, Any]) -> None:
+        self._core = core
+        self._model = model
+        self._config = config
+        # An output has several names: that of the node which makes it is one.
+        self._tasks = [self._task(output.get_names()) for output in model.outputs]
+        self._requests: dict[tuple[int, ...], Any] = {}
+
+    def run(self, pixels: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
+        """See `Session`."""
+        results = self._request(pixels.shape).infer([pixels], share_inputs=True)
+        # Copies: the next frame overwrites what belongs to the request.
+        return {task: np.array(results[i]) for i, task in enumerate(self._tasks)}
+
+    @staticmethod
+    def _task(names: Collection[str]) -> str:
+        return next(task.value for task in Task if task.value in names)
+
+    def _request(self, shape: tuple[int, ...]) -> Any:
+        """Compile for one shape: a graph of fixed shape is faster than one of any."""
+        if shape not in self._requests:
+            if len(self._requests) >= _SHAPES_KEPT:
+                del self._requests[next(iter(self._requests))]
+            fixed = self._model.clone()
+            fixed.reshape(list(shape))
+            self._requests[shape] = self._core.compile_model(
+                fixed, "CPU", self._config
+            ).create_infer_request()
+        return self._requests[shape]
