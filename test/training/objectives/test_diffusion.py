@@ -173,5 +173,5 @@ def test_from_autoencoder_to_images_to_depth_to_one_step(small, tmp_path):
 
 def test_what_makes_images_predicts_nothing(small, tmp_path):
     images = train(small("image_diffusion"), tmp_path)
-    with pytest.raises(CheckpointError, match="expected a UNet that reads image and target"):
+    with pytest.raises(CheckpointError, match="an image generator; fine-tune it"):
         Estimator.load(images.checkpoint, device="cpu")
