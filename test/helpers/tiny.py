@@ -94,6 +94,9 @@ _LAYOUTS = {
         text_encoder=False,
         class_size=10,
     ),
+    "geowizard_v2_e2e_ft": _Layout(
+        "GeoWizardPipeline", scheduler={**_DDIM, "timestep_spacing": "trailing"}, class_size=4
+    ),
     "zero_snr": _Layout(index=_DEPTH, scheduler=_ZERO_SNR),
     "epsilon": _Layout(index=_DEPTH, scheduler={**_DDIM, "prediction_type": "epsilon"}),
     "sample": _Layout(index=_DEPTH, scheduler={**_DDIM, "prediction_type": "sample", "clip_sample": True}),
