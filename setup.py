@@ -54,6 +54,7 @@ setup(
         "opencv-python-headless>=4.5.4,<5",
         "pyyaml>=5.4.1",
         *requirements("requirements-robot.txt"),
+        'onnxruntime>=1.17 ; python_version < "3.11"',  # see there
     ],
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
@@ -66,6 +67,8 @@ setup(
         "ros": requirements("requirements-ros.txt"),
         "demo": ["imgviz>=2.1", "scikit-image>=0.19"],
         "hub": ["transformers>=4.49"],
+        "openvino": ["openvino>=2026.1"],
+        "export": ["onnx>=1.15"],
         "hypersim": ["h5py>=3.6,<4"],
         "training": ["accelerate>=1.10,<2"],
         "evaluation": ["scikit-learn>=1.0.2", "scipy>=1.8"],

@@ -37,7 +37,7 @@ limit_opencv()  # before any module of the package loads it
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for: the estimator brings torch, which takes seconds, and the rest needs none."""
+    """Import what is asked for: a camera needs no network."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -102,6 +102,30 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
     return write
 
 
+@pytest.fixture(scope="session")
+def tiny_export(
+    tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Callable[..., Path]
+) -> Callable[..., Path]:
+    """`tiny_export(layout="embedded", precision="float32", size=None)`: a tiny checkpoint's graphs, a folder.
+
+    They are written once a session: copy them before changing them.
+    """
+    folders: dict[tuple[object, ...], Path] = {}
+
+    def write(
+        layout: str = "embedded", precision: str = "float32", size: tuple[int, int] | None = None
+    ) -> Path:
+        key = (layout, precision, size)
+        if key not in folders:
+            from helpers.exporting import write_export
+
+            folder = tmp_path_factory.mktemp("exported") / f"{layout.replace('_', '-')}-{precision}"
+            folders[key] = write_export(tiny_checkpoint(layout), folder, precision, size)
+        return folders[key]
+
+    return write
+
+
 @pytest.fixture
 def write_frame() -> Callable[..., Path]:
     """`write_frame(folder, depth=None, points=None, ...)`: a frame folder of 40 x 56 pixels, and its path.

@@ -145,6 +145,8 @@ def set_up(cell: Cell, python: Path, uv: str, torch: Sequence[str]) -> None:
             f"{pins}/lowest.txt",
             "--build-constraint",
             f"{pins}/build.txt",
+            "--override",
+            f"{pins}/override.txt",
             *package,
         )
     else:

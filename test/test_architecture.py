@@ -66,7 +66,7 @@ ROS_SUFFIXES = ("_msgs", "_srvs", "_interfaces", "_ros")
 MAX_LINES = 400
 MAX_FILES_OF_A_ROS_FOLDER = 15
 MAX_BYTES = 25 * 2**20
-NOT_TEXT = {".gz", ".png", ".jpg", ".npz", ".safetensors", ".ply"}
+NOT_TEXT = {".gz", ".png", ".jpg", ".npz", ".safetensors", ".ply", ".onnx"}
 # Written in two parts, so that this file does not contain them.
 MACHINE_PATHS = ["/" + "work/", "/" + "root/", "file:" + "///"]
 

@@ -52,7 +52,13 @@ class Framing:
 
         _check(images, self.native_size, "images of the native size")
         if self.content_size != self.native_size:
-            images = functional.interpolate(images, self.content_size, mode="bilinear", antialias=True)
+            height, width = self.content_size
+            if width == 1:  # on its side: torch 2.13 makes all rows the same of what is one pixel wide
+                images = images.transpose(2, 3).contiguous()
+                images = functional.interpolate(images, (width, height), mode="bilinear", antialias=True)
+                images = images.transpose(2, 3)
+            else:
+                images = functional.interpolate(images, (height, width), mode="bilinear", antialias=True)
         bottom = self.padded_size[0] - self.content_size[0]
         right = self.padded_size[1] - self.content_size[1]
         if bottom or right:

@@ -104,7 +104,7 @@ HAS_OLD_LOADER = tuple(map(int, cv2.__version__.split(".")[:2])) < (4, 6)
 
 @pytest.mark.parametrize("package", ["cv2", "numpy", "yaml", "torch", "diffusers", "rich", "safetensors"])
 def test_a_missing_package_is_one_line(package: str, image: Path, tmp_path: Path) -> None:
-    command = ["predict", image, "--output", tmp_path / "out"]
+    command = ["predict", image, "--output", tmp_path / "out", "--engine", "torch"]
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, package, *map(str, command)],
         capture_output=True,

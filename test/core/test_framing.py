@@ -108,3 +108,13 @@ def test_refuses_other_sizes_and_types() -> None:
         framing_for((5, 5), -1, 8)
     with pytest.raises(InvalidInputError, match="multiple"):
         framing_for((5, 5), 16, 0)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_result_one_pixel_wide_keeps_its_rows(channels_last: bool) -> None:
+    """torch 2.13 makes them all the same where it resizes both ways at once."""
+    rows = torch.linspace(0, 1, 90).view(1, 1, 90, 1).expand(2, 3, 90, 4)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    fitted = framing_for((90, 4), 16, 1).apply(rows.contiguous(memory_format=layout))
+    assert fitted.shape == (2, 3, 16, 1)
+    torch.testing.assert_close(fitted[1, 2, 1:-1, 0], (torch.arange(1, 15) + 0.5) / 16, rtol=0, atol=0.01)

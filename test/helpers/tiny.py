@@ -97,6 +97,9 @@ _LAYOUTS = {
         text_encoder=False,
         class_size=10,
     ),
+    "geowizard_v2_e2e_ft": _Layout(
+        "GeoWizardPipeline", scheduler={**_DDIM, "timestep_spacing": "trailing"}, class_size=4
+    ),
     "lotus_d_depth": _Layout("LotusDPipeline", class_size=4, input_halves=1),
     "lotus_d_disparity": _Layout("LotusDPipeline", class_size=4, input_halves=1),
     "lotus_d_normals": _Layout("LotusDPipeline", class_size=4, input_halves=1),

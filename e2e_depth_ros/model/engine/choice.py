@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -63,8 +64,7 @@ def load_engine(
     if chosen == TORCH:
         if exported is not None and not exported.has_weights:
             raise InvalidInputError(
-                f"expected a checkpoint for engine torch, got {str(model)!r}, an exported model"
-                f"{': ' if wishes else ''}{wishes}"
+                f"expected a checkpoint for engine torch, got {str(model)!r}, an exported model without one"
             )
         return _torch_engine(
             model,
@@ -83,27 +83,32 @@ def load_engine(
             f"e2e-depth export {model} --output FOLDER makes one"
         )
     if wishes:
-        raise InvalidInputError(f"engine {chosen} runs what was exported: {wishes}; engine torch can")
+        raise InvalidInputError(
+            f"engine {chosen} runs what was exported: {wishes}; engine torch can, with the checkpoint itself"
+        )
     if revision is not None:
         raise InvalidInputError(f"expected a revision only with a hub id, got {model} and {revision!r}")
     exported.check_files()
+    if task != AUTO:
+        only = Task.NORMALS if task == Task.NORMALS.value else Task.DEPTH
+        exported = replace(exported, facts=replace(exported.facts, tasks=frozenset({only})))
     return _graph_engine(chosen, exported, device, dtype, num_threads or usable_cores())
 
 
 def _chosen(exported: ExportedModel | None, device: str, dtype: str, *, is_torchs: bool) -> str:
     """Choose the fastest engine that gives what torch would give."""
-    if exported is None or is_torchs:
+    if exported is None:
         return TORCH
-    if not exported.has_weights and not any(is_installed(name) for name in (ONNX, OPENVINO)):
-        return ONNX  # it says what to install
-    if exported.has_weights and (device not in ("auto", "cpu") or (device == "auto" and has_gpu())):
+    is_on_gpu = device not in ("auto", "cpu") or (device == "auto" and has_gpu())
+    if exported.has_weights and (is_torchs or is_on_gpu):
         return TORCH
-    wanted = (OPENVINO,) if dtype == "bfloat16" else (ONNX, OPENVINO)
-    if dtype in ("auto", exported.precision, "bfloat16"):
-        for name in wanted:
+    if dtype == "bfloat16":
+        return OPENVINO if not exported.has_weights or _has_bfloat16() else TORCH
+    if dtype in ("auto", exported.precision) and device in ("auto", "cpu"):
+        for name in (ONNX, OPENVINO):
             if is_installed(name):
                 return name
-    return TORCH if exported.has_weights else ONNX
+    return TORCH if exported.has_weights else ONNX  # which says what is wrong, or what to install
 
 
 def _wishes_of_torch(
@@ -184,6 +189,15 @@ def _graph_engine(name: str, exported: ExportedModel, device: str, dtype: str, t
 def is_installed(name: str) -> bool:
     """Tell whether an engine's library is there."""
     return find_spec(_LIBRARIES[name]) is not None
+
+
+def _has_bfloat16() -> bool:
+    """Tell whether OpenVINO is installed and runs in bfloat16 here."""
+    if not is_installed(OPENVINO):
+        return False
+    from e2e_depth_ros.model.engine.openvino_runtime import has_bfloat16  # noqa: PLC0415
+
+    return has_bfloat16()
 
 
 def has_gpu() -> bool:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Final
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, TypeVar
 
-from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
+from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, first_line
 from e2e_depth_ros.core.maps import DepthKind
-from e2e_depth_ros.core.user_file import MAX_JSON_BYTES, json_from_text, open_file, read_text
+from e2e_depth_ros.core.user_file import MAX_JSON_BYTES, json_from_text, read_text
+from e2e_depth_ros.model.checkpoint.integrity import sha256
+from e2e_depth_ros.model.resolution import MAX_RESOLUTION
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.model.upsampling import OWN_UPSAMPLINGS
 
@@ -23,7 +24,18 @@ EMBEDDED: Final = "embedded"
 
 EMBEDDED_FOLDER: Final = Path(__file__).parents[1] / EMBEDDED
 
+PRECISIONS: Final = ("float32", "float16")
+"""In which graphs may compute. bfloat16 is a choice of the engine, from graphs of float32."""
+
 _FORMAT: Final = 1
+
+# Far beyond every network: they tell a broken or hostile file, not an unusual one.
+_MAX_SIZE: Final = 1 << 16
+_MAX_DOWN_FACTOR: Final = 1 << 15
+_MAX_ACTIVATION_FLOATS: Final = 1 << 20
+_SHOWN: Final = 60  # characters of a value in an error message
+
+_Kind = TypeVar("_Kind")
 
 
 @dataclass(frozen=True)
@@ -93,14 +105,11 @@ class ExportedModel:
                 raise CheckpointError(
                     f"{path}: expected a file of the exported model, not there; export it again"
                 )
-            with open_file(path) as stream:
-                digest = hashlib.sha256()
-                while block := stream.read(1 << 20):
-                    digest.update(block)
-            if digest.hexdigest() != expected:
+            found = sha256(path)
+            if found != expected:
                 raise CheckpointError(
                     f"{path}: expected the file that was exported, SHA-256 {expected[:16]}..., got "
-                    f"{digest.hexdigest()[:16]}...; export the model again"
+                    f"{found[:16]}...; export the model again"
                 )
 
     def write(self, folder: Path) -> None:
@@ -129,13 +138,17 @@ def find_exported(name: str | Path) -> ExportedModel | None:
         name: "embedded", or a folder.
 
     Returns:
-        None where there are none: it is a checkpoint for torch, or lies on a hub.
+        None where there are none: it is a checkpoint for torch, or lies on a hub, or nowhere.
 
     Raises:
         CheckpointError: The file that describes them is broken.
     """
-    folder = EMBEDDED_FOLDER if str(name) == EMBEDDED else Path(name).expanduser()
-    return read_exported(folder) if (folder / GRAPHS_FILE).is_file() else None
+    try:
+        folder = EMBEDDED_FOLDER if str(name) == EMBEDDED else Path(name).expanduser()
+        is_exported = (folder / GRAPHS_FILE).is_file()
+    except (OSError, RuntimeError, ValueError):  # no name of a folder: too long, a null character, ~nobody
+        return None
+    return read_exported(folder) if is_exported else None
 
 
 def read_exported(folder: Path) -> ExportedModel:
@@ -147,46 +160,84 @@ def read_exported(folder: Path) -> ExportedModel:
     path = folder / GRAPHS_FILE
     try:
         return _model(folder, json_from_text(read_text(path, MAX_JSON_BYTES)))
-    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+    except (KeyError, TypeError, ValueError) as error:
+        why = f"no entry {error}" if isinstance(error, KeyError) else first_line(error)
         raise CheckpointError(
-            f"{path}: expected the description of an exported model, could not read it "
-            f"({type(error).__name__}: {error}); export it again"
+            f"{path}: expected the description of an exported model, could not read it ({why}); "
+            "export it again"
         ) from error
 
 
 def _model(folder: Path, content: Any) -> ExportedModel:
-    if content["format"] != _FORMAT:
-        raise ValueError(f"format {content['format']!r}, this version reads {_FORMAT}")
-    given = content["facts"]
-    words = {"name": str, "processing_resolution": int, "full_z_range": bool, "clips_normals": bool}
-    words.update(upsampling=str, down_factor=int, activation_floats=int)
-    plain = {key: kind(given[key]) for key, kind in words.items()}
-    if plain["upsampling"] not in OWN_UPSAMPLINGS:
-        raise ValueError(f"upsampling {plain['upsampling']!r}")
-    if plain["down_factor"] < 1 or plain["activation_floats"] < 1 or plain["processing_resolution"] < 0:
-        raise ValueError("numbers that are not positive")
-    x, y, z = (float(sign) for sign in given["normals_signs"])
-    facts = ExportedFacts(
-        **plain,
-        tasks=frozenset(Task(word) for word in given["tasks"]),
-        depth_kind=DepthKind(given["depth_kind"]),
-        normals_signs=(x, y, z),
-    )
-    graphs = {_tasks(word): str(name) for word, name in content["graphs"].items()}
-    files = {str(name): str(digest) for name, digest in content["files"].items()}
-    for name in (*files, *graphs.values()):
-        if Path(name).is_absolute() or ".." in Path(name).parts or "\\" in name:
-            raise ValueError(f"file {name!r} outside of the folder")
+    """Read a description, in which a stranger may have written anything.
+
+    Raises:
+        KeyError, TypeError, ValueError: It isn't one.
+    """
+    entries = _entry({"": content}, "", dict)
+    if entries["format"] != _FORMAT:
+        raise ValueError(f"format {entries['format']!r}, this version reads {_FORMAT}")
+    graphs = {_tasks(word): _path(name) for word, name in _entry(entries, "graphs", dict).items()}
+    files = {_path(name): str(digest) for name, digest in _entry(entries, "files", dict).items()}
+    facts = _facts(_entry(entries, "facts", dict))
     unlisted = set(graphs.values()) - set(files)
     if unlisted or not graphs:
         raise ValueError(f"no hash of {', '.join(sorted(unlisted)) or 'any graph'}")
-    size = content["size"]
-    precision = content["precision"]
-    if precision not in ("float32", "float16"):
-        raise ValueError(f"precision {precision!r}")
-    return ExportedModel(
-        folder, facts, graphs, precision, None if size is None else (int(size[0]), int(size[1])), files
+    if frozenset().union(*graphs) != facts.tasks:
+        raise ValueError(f"graphs of {' / '.join(map(_words, graphs))}, but tasks {_words(facts.tasks)}")
+    size = entries["size"]
+    if size is not None:
+        height, width = (_whole(number, 1, _MAX_SIZE) for number in size)
+        if height % facts.down_factor or width % facts.down_factor:
+            raise ValueError(f"size {height}x{width}, no multiple of {facts.down_factor}")
+        size = (height, width)
+    return ExportedModel(folder, facts, graphs, _word(entries["precision"], PRECISIONS), size, files)
+
+
+def _facts(entries: dict[str, Any]) -> ExportedFacts:
+    x, y, z = entries["normals_signs"]
+    for sign in (x, y, z):
+        if sign not in (1, -1):
+            raise ValueError(f"sign {sign!r}, expected 1 or -1")
+    return ExportedFacts(
+        name=_entry(entries, "name", str),
+        tasks=frozenset(Task(word) for word in entries["tasks"]),
+        processing_resolution=_whole(entries["processing_resolution"], 0, MAX_RESOLUTION),
+        depth_kind=DepthKind(entries["depth_kind"]),
+        normals_signs=(float(x), float(y), float(z)),
+        full_z_range=_entry(entries, "full_z_range", bool),
+        clips_normals=_entry(entries, "clips_normals", bool),
+        upsampling=_word(entries["upsampling"], OWN_UPSAMPLINGS),
+        down_factor=_whole(entries["down_factor"], 1, _MAX_DOWN_FACTOR),
+        activation_floats=_whole(entries["activation_floats"], 1, _MAX_ACTIVATION_FLOATS),
     )
+
+
+def _entry(entries: Mapping[str, Any], key: str, kind: type[_Kind]) -> _Kind:
+    value = entries[key]
+    if not isinstance(value, kind):
+        raise TypeError(f"{key or 'all'} as {type(value).__name__}, expected {kind.__name__}")
+    return value
+
+
+def _whole(value: object, low: int, high: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"{str(value)[:_SHOWN]}, expected a whole number of {low} to {high}")
+    return value
+
+
+def _word(value: object, words: Collection[str]) -> str:
+    if not isinstance(value, str) or value not in words:
+        raise ValueError(f"{str(value)[:_SHOWN]!r}, expected {' or '.join(words)}")
+    return value
+
+
+def _path(name: object) -> str:
+    """Read a path within the folder."""
+    path = PurePosixPath(name if isinstance(name, str) else "")
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in str(path) or "\0" in str(path):
+        raise ValueError(f"file {str(name)[:_SHOWN]!r}, expected one in the folder")
+    return str(path)
 
 
 def _words(tasks: Collection[Task]) -> str:

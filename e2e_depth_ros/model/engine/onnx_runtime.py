@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,8 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "tensorrt": "TensorrtExecutionProvider",
 }
 """What a device is called here, and in ONNX Runtime."""
+
+_DEVICE: Final = re.compile(r"cpu|(cuda|tensorrt)(:\d{1,3})?")
 
 
 class OnnxRuntime:
@@ -45,7 +48,7 @@ class OnnxRuntime:
         self._library: Any = onnxruntime
         kind, _, number = device.partition(":")
         available = onnxruntime.get_available_providers()
-        if PROVIDERS.get(kind) not in available:
+        if PROVIDERS.get(kind) not in available or not _DEVICE.fullmatch(device):
             known = [name for name, provider in PROVIDERS.items() if provider in available]
             raise InvalidInputError(
                 f"expected a device that this ONNX Runtime has, {', '.join(known)}, got {device!r}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -9,12 +10,19 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, MissingDependencyError, first_line
+from e2e_depth_ros.core.errors import (
+    CheckpointError,
+    InvalidInputError,
+    MissingDependencyError,
+    first_line,
+    one_line,
+)
 from e2e_depth_ros.model.engine.engine import OPENVINO, Place
 from e2e_depth_ros.model.engine.graph_engine import Session
 from e2e_depth_ros.model.task import Task
 
 _HINTS: Final = {"float32": "f32", "bfloat16": "bf16"}
+_MIN_VERSION: Final = (2026, 1)  # 2024 refuses the graphs; 2025.2 to 2026.0 compute something else
 _SHAPES_KEPT: Final = 4  # compiled for each; a camera has one
 
 
@@ -26,23 +34,16 @@ class OpenVino:
         threads: At most.
 
     Raises:
-        MissingDependencyError: The library isn't installed.
+        MissingDependencyError: The library isn't installed, or too old.
         InvalidInputError: The CPU has no such precision.
     """
 
     def __init__(self, precision: str = "float32", threads: int = 1) -> None:
-        try:
-            import openvino  # noqa: PLC0415 - optional
-        except ImportError as error:
-            raise MissingDependencyError(
-                f"engine openvino needs OpenVINO: pip install openvino ({first_line(error)})"
-            ) from error
-        self._core: Any = openvino.Core()
-        can = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        if precision not in _HINTS or (precision == "bfloat16" and "BF16" not in can):
+        self._core = _core()
+        if precision not in _HINTS or (precision == "bfloat16" and not has_bfloat16(self._core)):
             raise InvalidInputError(
                 f"expected a precision that this CPU has in OpenVINO, float32"
-                f"{' or bfloat16' if 'BF16' in can else ''}, got {precision!r}"
+                f"{' or bfloat16' if has_bfloat16(self._core) else ''}, got {precision!r}"
             )
         self.place = Place(OPENVINO, "cpu", precision, threads)
         self._config = {
@@ -60,8 +61,35 @@ class OpenVino:
         try:
             model = self._core.read_model(str(graph))
         except RuntimeError as error:
-            raise CheckpointError(f"{graph}: OpenVINO can't load it ({first_line(error)})") from error
+            # It begins with the place in its own source; the reason comes last.
+            reason = str(error).strip().rpartition("\n")[2]
+            raise CheckpointError(f"{graph}: OpenVINO can't load it ({one_line(reason, 300)})") from error
         return _OpenVinoSession(self._core, model, self._config)
+
+
+def has_bfloat16(core: Any = None) -> bool:
+    """Tell whether OpenVINO runs in bfloat16 on this CPU.
+
+    Raises:
+        MissingDependencyError: It isn't installed, or too old.
+    """
+    return "BF16" in (core or _core()).get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _core() -> Any:
+    try:
+        import openvino  # noqa: PLC0415 - optional
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"engine openvino needs OpenVINO: pip install openvino ({first_line(error)})"
+        ) from error
+    version = tuple(int(part) for part in re.findall(r"\d+", openvino.__version__)[:2])
+    if version < _MIN_VERSION:
+        raise MissingDependencyError(
+            f"engine openvino needs OpenVINO {'.'.join(map(str, _MIN_VERSION))} or later, got "
+            f"{openvino.__version__}: pip install -U openvino"
+        )
+    return openvino.Core()
 
 
 class _OpenVinoSession:

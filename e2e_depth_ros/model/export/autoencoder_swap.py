@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.model.checkpoint.facts import down_factor_of
 from e2e_depth_ros.model.checkpoint.weights import load_autoencoder
 from e2e_depth_ros.model.families.registry import LoadedCheckpoint
 from e2e_depth_ros.model.task import Task
@@ -35,13 +36,14 @@ def swap_autoencoder(
         InvalidInputError: Its latents are not those of the checkpoint.
     """
     vae: Any = load_autoencoder(folder)
-    facts = replace(checkpoint.facts, vae_config=dict(vae.config))
-    for what in ("latent_channels", "down_factor"):
-        expected, found = getattr(checkpoint.facts, what), getattr(facts, what)
+    for what, expected, found in (
+        ("latent channels", checkpoint.facts.latent_channels, int(vae.config.latent_channels)),
+        ("down factor", checkpoint.facts.down_factor, down_factor_of(vae.config)),
+    ):
         if found != expected:
-            raise InvalidInputError(
-                f"{folder}: expected an autoencoder with {what.replace('_', ' ')} {expected}, got {found}"
-            )
+            raise InvalidInputError(f"{folder}: expected an autoencoder with {what} {expected}, got {found}")
+    # It has no folder any more: nothing may point to the weights of the autoencoder that lies there.
+    facts = replace(checkpoint.facts, folder=None, vae_config=dict(vae.config))
     before = _decoded(checkpoint)
     checkpoint.model.vae = vae
     swapped = replace(checkpoint, facts=facts, model=checkpoint.model.eval())

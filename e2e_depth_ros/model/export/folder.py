@@ -16,7 +16,7 @@ import torch
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
 from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts, down_factor_of
 from e2e_depth_ros.model.checkpoint.integrity import sha256
-from e2e_depth_ros.model.engine.exported import ExportedFacts, ExportedModel
+from e2e_depth_ros.model.engine.exported import PRECISIONS, ExportedFacts, ExportedModel
 from e2e_depth_ros.model.engine.onnx_runtime import OnnxRuntime
 from e2e_depth_ros.model.export.graph import Graph
 from e2e_depth_ros.model.export.network import Size, write_network
@@ -24,9 +24,6 @@ from e2e_depth_ros.model.export.placing import WEIGHTS_FILE, initializers, place
 from e2e_depth_ros.model.families.family import LatentNetwork
 from e2e_depth_ros.model.families.registry import LoadedCheckpoint
 from e2e_depth_ros.model.task import Task
-
-DTYPES = {"float32": torch.float32, "float16": torch.float16}
-"""What graphs may compute in. bfloat16 is a choice of the engine, from graphs of float32."""
 
 TOLERANCES = {"float32": 1e-4, "float16": 5e-2}
 """How far a graph may be from torch before it is refused, of decoded values in -1..1: rounding is a tenth of
@@ -61,7 +58,7 @@ def export(
         folder: Where it goes, new or empty; or the checkpoint's own folder, whose weights the graphs then
             point to.
         tasks: What the graphs predict: each alone, and all at once. None for all that the checkpoint does.
-        precision: One of `DTYPES`.
+        precision: One of `PRECISIONS`.
         size: (h, w) that the network sees; None for any.
 
     Raises:
@@ -69,8 +66,8 @@ def export(
         InvalidInputError: A graph can't express this network.
     """
     facts, network = checkpoint.facts, checkpoint.model
-    if precision not in DTYPES:
-        raise InvalidInputError(f"expected precision {' or '.join(DTYPES)}, got {precision!r}")
+    if precision not in PRECISIONS:
+        raise InvalidInputError(f"expected precision {' or '.join(PRECISIONS)}, got {precision!r}")
     factor = down_factor_of(network.vae.config)
     if size is not None and (min(size) < 1 or size[0] % factor or size[1] % factor):
         raise InvalidInputError(f"expected a size of multiples of {factor}, got {size[0]}x{size[1]}")
@@ -79,7 +76,7 @@ def export(
     if absent:
         raise InvalidInputError(f"{facts.name}: expected tasks that it predicts, got {' and '.join(absent)}")
     sets = [(task,) for task in wanted] + ([tuple(wanted)] if len(wanted) > 1 else [])
-    graphs = {of: write_network(network, of, dtype=DTYPES[precision], size=size) for of in sets}
+    graphs = {of: write_network(network, of, dtype=getattr(torch, precision), size=size) for of in sets}
     with _workplace(folder, facts) as place:
         difference = _write_graphs(graphs, place, checkpoint, precision, size, is_own=place == facts.folder)
         names = [
@@ -90,7 +87,7 @@ def export(
         hashes = {path.relative_to(place).as_posix(): sha256(path) for path in names}
         model = ExportedModel(
             folder,
-            _facts(facts, wanted, factor),
+            _facts(facts, wanted, factor, size),
             {frozenset(of): f"{graph.name}.onnx" for of, graph in graphs.items()},
             precision,
             size,
@@ -116,16 +113,24 @@ def _write_graphs(
     else:
         places = write_weights(graphs.values(), folder)
     difference = {}
-    for tasks, graph in graphs.items():
-        path = folder / f"{graph.name}.onnx"
-        onnx.save_model(graph.model(initializers(graph, places, folder)), str(path))
-        found = largest_difference(checkpoint.model, tasks, path, precision, size)
-        if not found <= TOLERANCES[precision]:
-            raise CheckpointError(
-                f"{path.name}: expected what torch decodes, to {TOLERANCES[precision]:g}, got a difference "
-                f"of {found:.3g}; nothing was exported"
-            )
-        difference[path.name] = found
+    drafts = {
+        folder / f".draft_{name}": folder / name for name in (f"{g.name}.onnx" for g in graphs.values())
+    }
+    try:
+        for (tasks, graph), (draft, path) in zip(graphs.items(), drafts.items(), strict=True):
+            onnx.save_model(graph.model(initializers(graph, places, folder)), str(draft))
+            found = largest_difference(checkpoint.model, tasks, draft, precision, size)
+            if not found <= TOLERANCES[precision]:
+                raise CheckpointError(
+                    f"{path.name}: expected what torch decodes, to {TOLERANCES[precision]:g}, got a "
+                    f"difference of {found:.3g}; nothing was exported"
+                )
+            difference[path.name] = found
+        for draft, path in drafts.items():
+            draft.replace(path)
+    finally:
+        for draft in drafts:
+            draft.unlink(missing_ok=True)
     return difference
 
 
@@ -152,11 +157,11 @@ def largest_difference(
     return largest
 
 
-def _facts(facts: CheckpointFacts, tasks: Sequence[Task], factor: int) -> ExportedFacts:
+def _facts(facts: CheckpointFacts, tasks: Sequence[Task], factor: int, size: Size | None) -> ExportedFacts:
     return ExportedFacts(
         name=facts.name,
         tasks=frozenset(tasks),
-        processing_resolution=facts.processing_resolution,
+        processing_resolution=facts.processing_resolution if size is None else max(size),
         depth_kind=facts.depth_kind,
         normals_signs=facts.normals_signs,
         full_z_range=facts.full_z_range,
@@ -171,7 +176,10 @@ def _facts(facts: CheckpointFacts, tasks: Sequence[Task], factor: int) -> Export
 def _workplace(folder: Path, facts: CheckpointFacts) -> Iterator[Path]:
     """Give a folder that takes the wanted one's place when all is there; or the checkpoint's own."""
     if facts.folder is not None and folder.resolve() == facts.folder.resolve():
-        yield facts.folder
+        try:
+            yield facts.folder
+        except OSError as error:
+            raise CheckpointError(f"cannot write to {folder}: {error.strerror or error}") from error
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CheckpointError(f"expected a new or empty folder for the exported model, got {folder}")

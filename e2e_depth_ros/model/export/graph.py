@@ -40,6 +40,7 @@ class Graph:
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
         self._integers: dict[tuple[int, ...], str] = {}
+        self._factors: dict[str, tuple[float, ...]] = {}
         self._known: dict[int, str] = {}
         self._kept: list[Tensor] = []  # their identity is a key above
         self._named: set[str] = set()
@@ -79,6 +80,12 @@ class Graph:
             self._integers[values] = f"integers_{'_'.join(map(str, values))}".replace("-", "m")
         return self._integers[values]
 
+    def factors(self, *values: float) -> str:
+        """Add factors of a size, constant; they are float32 whatever the graph computes in."""
+        name = f"factors_{'_'.join(map(repr, values))}"
+        self._factors[name] = values
+        return name
+
     def scalar(self, value: float) -> str:
         """Add a number, constant, as small as it must be to act on a tensor of any shape."""
         name = f"scalar_{value!r}"
@@ -115,8 +122,12 @@ class Graph:
             helper.make_tensor(name, TensorProto.INT64, [len(values)], values)
             for values, name in self._integers.items()
         ]
+        factors = [
+            helper.make_tensor(name, TensorProto.FLOAT, [len(values)], values)
+            for name, values in self._factors.items()
+        ]
         graph = helper.make_graph(
-            [*casts, *self._nodes], self.name, self._inputs, self._outputs, [*proper, *integers]
+            [*casts, *self._nodes], self.name, self._inputs, self._outputs, [*proper, *integers, *factors]
         )
         return helper.make_model(
             graph,

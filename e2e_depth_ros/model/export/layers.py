@@ -163,7 +163,7 @@ def repeat_pixels(g: Graph, x: str, like: str | None = None) -> str:
     """Twice the size, or the size of another map, each pixel repeated."""
     how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     if like is None:
-        return g.op("Resize", x, "", g.weight(torch.tensor([1.0, 1.0, 2.0, 2.0])), **how)
+        return g.op("Resize", x, "", g.factors(1.0, 1.0, 2.0, 2.0), **how)
     size = g.op("Concat", g.op("Shape", x, start=0, end=2), g.op("Shape", like, start=2, end=4), axis=0)
     return g.op("Resize", x, "", "", size, **how)
 

@@ -57,6 +57,7 @@ def write_network(
     told = network.static_inputs(tasks)
     unet, vae = network.unet, network.vae
     expect(not told.sees_image, "a UNet that sees the image in its latents alone, not by CLIP")
+    expect(not unet.config.center_input_sample, "a UNet that reads latents as they are")
     g = Graph("_".join(task.value for task in tasks), dtype)
     g.name_weights({name: parameter for name, parameter in network.named_parameters()})  # noqa: C416
     shape = ["batch", 3, *(size or ("height", "width"))]

@@ -48,7 +48,8 @@ class Parameters(SamplingParameters):
     engine: str = parameter(
         FASTEST,
         "What runs the network. torch: every checkpoint. onnx (ONNX Runtime) and openvino: the embedded model"
-        " and those that e2e-depth export wrote. auto: the fastest that is there and gives the same result.",
+        " and those that e2e-depth export wrote; onnx has the device tensorrt too. auto: the fastest that is"
+        " there and gives the same result.",
         changes=Changes.UNCONFIGURED,
         choices=ENGINES,
     )

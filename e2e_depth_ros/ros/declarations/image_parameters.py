@@ -41,8 +41,7 @@ class ImageParameters:
     )
     device: str = parameter(
         "auto",
-        "Where the network runs: auto, cpu, cuda or cuda:N; auto takes a GPU where there is one. With engine"
-        " onnx also tensorrt.",
+        "Where the network runs: auto, cpu, cuda or cuda:N; auto takes a GPU where there is one.",
         changes=Changes.UNCONFIGURED,
     )
     dtype: str = parameter(
@@ -60,8 +59,8 @@ class ImageParameters:
     )
     num_threads: int = parameter(
         0,
-        "CPU threads of the network; 0 takes all cores, and with engine torch, whose threads need a core"
-        " each, all but one.",
+        "CPU threads of the network; 0 takes all cores, or for torch, whose threads need a core each, all but"
+        " one.",
         changes=Changes.UNCONFIGURED,
         bounds=(0, 256),
     )

@@ -107,9 +107,6 @@ def test_depth_limits_must_be_in_order():
         Parameters().changed({"min_depth": 3.0, "max_depth": 2.0})
 
 
-@pytest.mark.parametrize(("cores", "torch_takes", "expected"), [(1, 1, 1), (2, 2, 1), (6, 6, 5), (6, 3, 3)])
-def test_by_default_a_core_is_left_to_the_messages(monkeypatch, cores, torch_takes, expected):
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)), raising=False)
-    monkeypatch.setattr("torch.get_num_threads", lambda: torch_takes)
-    assert Parameters().loading["num_threads"] == expected
+def test_by_default_the_engine_chooses_its_threads():
+    assert Parameters().loading["num_threads"] is None
     assert Parameters(num_threads=4).loading["num_threads"] == 4

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, MissingDependencyError
+from e2e_depth_ros.model.engine.openvino_runtime import OpenVino, has_bfloat16
+
+openvino = pytest.importorskip("openvino")
+
+
+def test_a_graph_gives_each_task_by_its_name_and_keeps_what_it_gave(tiny_export: Callable[..., Path]) -> None:
+    runtime = OpenVino("float32", threads=1)
+    assert (runtime.place.engine, runtime.place.device, runtime.place.threads) == ("openvino", "cpu", 1)
+    session = runtime.load(tiny_export("embedded") / "depth_normals.onnx")
+    first, second = (np.full((2, 3, 24, 40), value, np.float32) for value in (-0.5, 0.5))
+    found = session.run(first)
+    kept = {name: values.copy() for name, values in found.items()}
+    assert {name: values.shape for name, values in found.items()} == {
+        "depth": (2, 1, 24, 40),
+        "normals": (2, 3, 24, 40),
+    }
+    other = session.run(second)
+    for name, values in found.items():  # the next frame doesn't overwrite the last
+        np.testing.assert_array_equal(values, kept[name])
+        assert np.abs(other[name] - values).max() > 1e-3
+
+
+def test_few_shapes_are_kept_compiled(tiny_export: Callable[..., Path]) -> None:
+    session = OpenVino().load(tiny_export("embedded") / "depth.onnx")
+    for width in (8, 16, 24, 32, 40, 48, 8):
+        assert session.run(np.zeros((1, 3, 8, width), np.float32))["depth"].shape == (1, 1, 8, width)
+    assert len(session._requests) == 4
+
+
+@pytest.mark.parametrize("precision", ["float16", "auto", "int8", ""])
+def test_a_precision_that_it_has_not_is_refused(precision: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"in OpenVINO, float32.*, got '{precision}'"):
+        OpenVino(precision)
+
+
+def test_bfloat16_is_refused_where_the_cpu_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Core:
+        def get_property(self, device: str, name: str) -> list[str]:
+            assert (device, name) == ("CPU", "OPTIMIZATION_CAPABILITIES")
+            return ["FP32", "INT8"]
+
+    monkeypatch.setattr(openvino, "Core", Core)
+    assert not has_bfloat16()
+    with pytest.raises(InvalidInputError, match="in OpenVINO, float32, got 'bfloat16'"):
+        OpenVino("bfloat16")
+
+
+def test_what_is_no_graph_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "depth.onnx"
+    path.write_bytes(b"\x08\x09 no graph")
+    with pytest.raises(CheckpointError, match=r"depth\.onnx: OpenVINO can't load it \(.+\)") as caught:
+        OpenVino().load(path)
+    assert "\n" not in str(caught.value)
+    assert "src/inference" not in str(caught.value)
+
+
+def test_without_the_library_or_with_an_old_one_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for version in ("2026.0.0-20965-c6d6a13a886-releases/2026/0", "2025.4.1", "2024.0.0"):
+        monkeypatch.setattr(openvino, "__version__", version)
+        with pytest.raises(MissingDependencyError, match=r"OpenVINO 2026\.1 or later, got 202"):
+            OpenVino()
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(MissingDependencyError, match="pip install openvino"):
+        OpenVino()
