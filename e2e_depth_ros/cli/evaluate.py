@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         E2EDepthError: An argument or the checkpoint is wrong, or no frame could be scored.
     """
-    if args.protocol:
+    if args.protocol is not None:
         return run_protocol_evaluation(args)
     if args.align:
         return run_alignment_evaluation(args)
