@@ -110,11 +110,13 @@ def _settings(args: argparse.Namespace) -> CostmapSettings:
 def _row(frame: MappedFrame, settings: CostmapSettings) -> Rgb:
     from e2e_depth_ros.cli.costmap_pictures import predicted_picture, true_picture  # noqa: PLC0415
     from e2e_depth_ros.cli.pictures import labelled_row  # noqa: PLC0415
-    from e2e_depth_ros.evaluation.costmap_report import DEFAULTS  # noqa: PLC0415
+    from e2e_depth_ros.evaluation.costmap_report import DEFAULTS, NAVIGATION  # noqa: PLC0415
 
-    shown = [name for name in ("no filter", DEFAULTS, "level_ground") if name in frame.predicted]
     panels = [(frame.name, frame.rgb), ("true", true_picture(frame.true))]
-    panels += [(name, predicted_picture(frame.predicted[name], frame.true, settings)) for name in shown]
+    panels += [
+        (name, predicted_picture(frame.predicted[name], frame.true, settings))
+        for name in (DEFAULTS, NAVIGATION)
+    ]
     return labelled_row(panels)
 
 

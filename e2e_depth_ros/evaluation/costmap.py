@@ -137,12 +137,13 @@ class CostmapCounts:
     cell_m2: float = 0.0
 
     def __add__(self, other: CostmapCounts) -> CostmapCounts:
-        sums = {}
+        sums: dict[str, Any] = {}
         for field in fields(self):
             one, two = getattr(self, field.name), getattr(other, field.name)
             is_sized = isinstance(one, tuple)
             sums[field.name] = tuple(map(sum, zip(one, two, strict=True))) if is_sized else one + two
-        return CostmapCounts(**{**sums, "cell_m2": self.cell_m2 or other.cell_m2})
+        sums["cell_m2"] = self.cell_m2 or other.cell_m2  # all are of one resolution
+        return CostmapCounts(**sums)
 
     def scores(self) -> dict[str, float]:
         """Return what follows from the counts; NaN where nothing was counted.

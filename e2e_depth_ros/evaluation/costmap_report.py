@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -53,23 +53,24 @@ class CloudVariant:
 DEFAULTS: Final = "defaults"
 """Name of the variant that the node makes without being told anything."""
 
+_WITHOUT_LONE_POINTS: Final = CloudFilterSettings(
+    remove_edges=False, noise_filter_radius=0.1, noise_filter_min_neighbors=5
+)
+
+NAVIGATION: Final = "navigation"
+"""Name of the variant that `config/navigation.yaml` asks the node for."""
+
 VARIANTS: Final[Mapping[str, CloudVariant]] = {
     "no filter": CloudVariant(CloudFilterSettings(remove_edges=False)),
     DEFAULTS: CloudVariant(),
-    "level_ground": CloudVariant(level_ground=True),
-    **{
-        f"noise filter {radius:g} m, {count}": CloudVariant(
-            CloudFilterSettings(noise_filter_radius=radius, noise_filter_min_neighbors=count)
-        )
-        for radius, count in ((0.05, 5), (0.1, 5), (0.1, 10))
-    },
     **{
         f"confidence {threshold:g}": CloudVariant(CloudFilterSettings(confidence_threshold=threshold))
-        for threshold in (0.1, 0.3, 0.5)
+        for threshold in (0.1, 0.3)
     },
-    "level_ground, noise filter 0.1 m, 10": CloudVariant(
-        CloudFilterSettings(noise_filter_radius=0.1, noise_filter_min_neighbors=10), level_ground=True
-    ),
+    "noise filter 0.1 m, 5": CloudVariant(_WITHOUT_LONE_POINTS),
+    "noise filter 0.1 m, 10": CloudVariant(replace(_WITHOUT_LONE_POINTS, noise_filter_min_neighbors=10)),
+    "level_ground": CloudVariant(level_ground=True),
+    NAVIGATION: CloudVariant(_WITHOUT_LONE_POINTS, level_ground=True),
 }
 """What is compared."""
 
@@ -280,7 +281,7 @@ def cloud_points(
         variant: How the cloud is made.
     """
     if variant.level_ground:
-        depth = levelled(depth, camera, ground)
+        depth = levelled(depth, camera, ground.height_m, down=ground.down)
     edges = depth_edges(depth.values, depth.valid) if variant.filters.remove_edges else None
     points = filtered_depth(depth, variant.filters, confidence=confidence, edges=edges).points(camera)
     points[~kept_points(points, variant.filters)] = np.nan

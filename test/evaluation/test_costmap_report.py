@@ -39,7 +39,7 @@ def folder(tmp_path):
 def network(spoil=lambda depth: depth):
     """Says the depth of the room up to a scale and a shift."""
 
-    def relative(rgb):
+    def relative(_rgb):
         values = ((spoil(room_depth()) - 1) / 6).astype(np.float32)
         return Relative(DepthMap(values, np.ones(SIZE, bool), DepthKind.AFFINE_INVARIANT))
 

@@ -16,7 +16,7 @@ from e2e_depth_ros.alignment.states import TrackerSettings
 from e2e_depth_ros.alignment.track import LateSamples
 from e2e_depth_ros.alignment.tracker import AlignmentTracker
 from e2e_depth_ros.core.maps import DepthMap
-from e2e_depth_ros.ros.aligning.ground_input import GroundInput
+from e2e_depth_ros.ros.aligning.ground_input import Floor, GroundInput
 from e2e_depth_ros.ros.aligning.shortfall import shortfall
 from e2e_depth_ros.ros.aligning.sparse import SparseInputs
 from e2e_depth_ros.ros.aligning.transforms import Transforms
@@ -108,6 +108,10 @@ class Aligner:
         if alignment.state is AlignmentState.LOST and parameters.fixed_scale > 0:
             alignment = _given(relative, parameters, alignment)
         return alignment, refusals
+
+    def floor(self, header: Any, parameters: Parameters) -> Floor | None:
+        """Say where the floor is at a frame; None where nothing tells."""
+        return self._ground.floor(header, parameters)
 
     def _settle(self, frame_ns: int, parameters: Parameters) -> None:
         if 0 < frame_ns < self._last_ns:  # a recording began again: what waits is of the run before
