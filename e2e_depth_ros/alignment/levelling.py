@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.ground import find_ground
 from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.ground_plane import GroundPlane
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
 _SAME: Final = 0.09  # relative difference from the floor's depth, up to which a pixel is floor
@@ -23,9 +23,7 @@ _HORIZON: Final = (
 )  # metres of height for a metre of depth, below which a ray meets the floor too far away
 
 
-def levelled(
-    depth: DepthMap, camera: Camera, height_m: float, *, down: NDArray[np.float64] | None = None
-) -> DepthMap:
+def levelled(depth: DepthMap, camera: Camera, ground: GroundPlane) -> DepthMap:
     """Give the pixels of the floor the depth of the known floor; all others keep theirs.
 
     Which pixels those are is told by `find_ground`, whose floor may be off by a scale and a shift of depth.
@@ -33,19 +31,18 @@ def levelled(
     Args:
         depth: (H, W), METRIC.
         camera: The pinhole of this depth.
-        height_m: Height of the camera above the floor along its normal, metres.
-        down: (3,), direction of the floor in the optical frame, say from TF; by default as predicted.
+        ground: Where the floor is. A tilt that is off by a degree lifts it by 14 cm, 8 m away.
 
     Returns:
         (H, W), metric; the map itself where no floor is found.
 
     Raises:
         KindError: The depth is not metric.
-        InvalidInputError: Depth and camera differ in size, or height or direction are impossible.
+        InvalidInputError: Depth and camera differ in size.
     """
-    ground = find_ground(depth.require(DepthKind.METRIC), camera, height_m, down=down)
-    found, normal = ground.samples, ground.down
-    if found is None or normal is None:
+    metric = depth.require(DepthKind.METRIC)
+    found = find_ground(metric, camera, ground.height_m, down=ground.down).samples
+    if found is None:
         return depth
     column, row = (np.asarray(pixel).astype(np.intp) for pixel in (found.u_px, found.v_px))
     predicted, true = depth.values[row, column].astype(np.float64), found.depth_m.astype(np.float64)
@@ -54,8 +51,8 @@ def levelled(
     if not _SCALES[0] < scale < _SCALES[1]:
         return depth
     x, y = (np.broadcast_to(grid, depth.size) for grid in camera.normalized_grid)
-    drop = x * normal[0] + y * normal[1] + normal[2]
-    floor_m = np.where(drop > _HORIZON, height_m / np.maximum(drop, _HORIZON), np.inf)
+    drop = x * ground.down[0] + y * ground.down[1] + ground.down[2]
+    floor_m = np.where(drop > _HORIZON, ground.height_m / np.maximum(drop, _HORIZON), np.inf)
     with np.errstate(invalid="ignore"):
         is_floor = depth.valid & (np.abs((scale * depth.values + shift) / floor_m - 1) < _SAME)
     return DepthMap(

@@ -281,7 +281,7 @@ def cloud_points(
         variant: How the cloud is made.
     """
     if variant.level_ground:
-        depth = levelled(depth, camera, ground.height_m, down=ground.down)
+        depth = levelled(depth, camera, ground)
     edges = depth_edges(depth.values, depth.valid) if variant.filters.remove_edges else None
     points = filtered_depth(depth, variant.filters, confidence=confidence, edges=edges).points(camera)
     points[~kept_points(points, variant.filters)] = np.nan

@@ -77,8 +77,8 @@ def test_a_floor_that_rises_blocks_the_way_until_it_is_levelled(folder):
 
     report = evaluated(folder, network(rising), plain=CloudVariant(), laid=CloudVariant(level_ground=True))
     plain, laid = (report.scores(name) for name in ("plain", "laid"))
-    assert plain["blocked"] > 0.05
-    assert laid["blocked"] < plain["blocked"]
+    assert plain["blocked"] > 0.03
+    assert laid["blocked"] < 0.5 * plain["blocked"]
     assert laid["recall"] >= plain["recall"] - 0.02
 
 

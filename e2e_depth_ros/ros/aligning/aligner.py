@@ -15,8 +15,9 @@ from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.alignment.states import TrackerSettings
 from e2e_depth_ros.alignment.track import LateSamples
 from e2e_depth_ros.alignment.tracker import AlignmentTracker
+from e2e_depth_ros.core.ground_plane import GroundPlane
 from e2e_depth_ros.core.maps import DepthMap
-from e2e_depth_ros.ros.aligning.ground_input import Floor, GroundInput
+from e2e_depth_ros.ros.aligning.ground_input import GroundInput
 from e2e_depth_ros.ros.aligning.shortfall import shortfall
 from e2e_depth_ros.ros.aligning.sparse import SparseInputs
 from e2e_depth_ros.ros.aligning.transforms import Transforms
@@ -109,9 +110,9 @@ class Aligner:
             alignment = _given(relative, parameters, alignment)
         return alignment, refusals
 
-    def floor(self, header: Any, parameters: Parameters) -> Floor | None:
-        """Say where the floor is at a frame; None where nothing tells."""
-        return self._ground.floor(header, parameters)
+    def ground_plane(self, header: Any, parameters: Parameters) -> GroundPlane | None:
+        """Say where TF has the ground at a frame; None where it does not tell."""
+        return self._ground.plane(header, parameters)
 
     def _settle(self, frame_ns: int, parameters: Parameters) -> None:
         if 0 < frame_ns < self._last_ns:  # a recording began again: what waits is of the run before

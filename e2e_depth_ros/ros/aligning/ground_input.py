@@ -14,6 +14,7 @@ from e2e_depth_ros.alignment.ground import Ground, find_ground
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.alignment.track import LateSamples
 from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.ground_plane import GroundPlane
 from e2e_depth_ros.core.maps import DepthMap
 from e2e_depth_ros.ros.aligning.transforms import TransformError, Transforms
 from e2e_depth_ros.ros.aligning.waiting import Measurement, WaitingMeasurements
@@ -38,18 +39,6 @@ class Sighting(NamedTuple):
     absence: str
 
 
-class Floor(NamedTuple):
-    """Where the floor is.
-
-    Attributes:
-        height_m: Of the camera above it, metres.
-        down: (3,), direction of it in the optical frame; None where TF does not tell.
-    """
-
-    height_m: float
-    down: NDArray[np.float64] | None
-
-
 class GroundInput:
     """Looks for the ground now and then. For one thread."""
 
@@ -63,13 +52,13 @@ class GroundInput:
         self._waiting: WaitingMeasurements[Ground] = WaitingMeasurements()
         self._looked_ns: int | None = None
         self._absence = ""
-        self._last_floor: Floor | None = None
+        self._last_plane: GroundPlane | None = None
 
     def reset(self) -> None:
         """Look anew at the next frame."""
         self._waiting.clear()
         self._looked_ns = None
-        self._last_floor = None
+        self._last_plane = None
 
     def look(
         self,
@@ -127,40 +116,37 @@ class GroundInput:
         return ground.samples
 
     def _found(self, relative: DepthMap, header: Any, camera: Camera, parameters: Parameters) -> Ground:
-        floor = self._floor_at(header, parameters)
-        if floor.height_m <= 0:
-            return Ground(None, f"the camera is {-floor.height_m:.3f} m below {parameters.ground_frame}")
-        return find_ground(relative, camera, floor.height_m, down=floor.down)
+        height_m, down = parameters.camera_height, None
+        if not height_m:
+            height_m, down = self._height_and_down(header, parameters)
+            if height_m <= 0:
+                return Ground(None, f"the camera is {-height_m:.3f} m below {parameters.ground_frame}")
+        return find_ground(relative, camera, height_m, down=down)
 
-    def floor(self, header: Any, parameters: Parameters) -> Floor | None:
-        """Say where the floor is at a frame.
+    def plane(self, header: Any, parameters: Parameters) -> GroundPlane | None:
+        """Say where TF has the ground at a frame.
 
         Until TF knows this frame's transform it is where it was last: images never wait.
 
         Args:
             header: The frame's.
-            parameters: The camera's height, or the frame on the ground.
+            parameters: The frame on the ground.
 
         Returns:
-            None where the parameters say nothing of the ground, or TF never told.
+            None where no frame is named, TF never told, or the camera is below it.
         """
-        if not (parameters.camera_height or parameters.ground_frame):
+        if not parameters.ground_frame:
             return None
         try:
-            floor = self._floor_at(header, parameters)
+            height_m, down = self._height_and_down(header, parameters)
         except TransformError:
-            return self._last_floor
-        self._last_floor = floor if floor.height_m > 0 else None
-        return self._last_floor
+            return self._last_plane
+        self._last_plane = GroundPlane(down, height_m) if height_m > 0 else None
+        return self._last_plane
 
-    def _floor_at(self, header: Any, parameters: Parameters) -> Floor:
-        if parameters.camera_height:
-            return Floor(parameters.camera_height, None)
+    def _height_and_down(self, header: Any, parameters: Parameters) -> tuple[float, NDArray[np.float64]]:
+        """Height of the camera, metres, above the x-y plane of a frame with z up; and (3,) where down is."""
         ground = Header(frame_id=parameters.ground_frame, stamp=header.stamp)
-        return _floor_from_pose(self._transforms.pose(header, ground))
-
-
-def _floor_from_pose(camera_from_ground: NDArray[np.float64]) -> Floor:
-    """The x-y plane of a frame with z up."""
-    up = camera_from_ground[:3, 2]
-    return Floor(-float(up @ camera_from_ground[:3, 3]), -up)
+        camera_from_ground = self._transforms.pose(header, ground)
+        up = camera_from_ground[:3, 2]
+        return -float(up @ camera_from_ground[:3, 3]), -up

@@ -205,8 +205,8 @@ class Parameters(SamplingParameters):
     )
     level_ground: bool = parameter(
         False,
-        "Whether points lays the floor where camera_height or ground_frame says it is. The floor that the"
-        " network sees bends, and costmaps take what rises for obstacles.",
+        "Whether points lays the floor where TF says that ground_frame is. The floor that the network sees"
+        " bends, and costmaps take what rises for obstacles.",
     )
     relative_range: str = parameter(
         "network",

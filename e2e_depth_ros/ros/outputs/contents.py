@@ -46,8 +46,8 @@ def points_cloud(products: Products, parameters: Parameters) -> Any | None:
             return None  # any of them might be what was to be left out
         depth = DepthMap(depth.values, depth.valid & ~masked, depth.kind)
     edges = products.edges if parameters.remove_edges else None
-    if products.floor is not None:
-        depth = levelled(depth, camera, products.floor.height_m, down=products.floor.down)
+    if products.ground is not None:
+        depth = levelled(depth, camera, products.ground)
         edges = None  # others than those of the floor as the network saw it
     settings = settings_from_parameters(CloudFilterSettings, parameters)
     return cloud_from_depth(
