@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -256,11 +257,26 @@ def workplace(tmp_path, monkeypatch, tiny_checkpoint):
     return tmp_path
 
 
+@pytest.fixture
+def short_trainings(monkeypatch):
+    """Recipes that ship take one step of two images."""
+
+    def read_shortened(path):
+        recipe = read_recipe(path)
+        optimiser = replace(recipe.optimiser, steps=1, warmup_steps=1, decay_steps=0)
+        data = replace(recipe.data, batch_size=2, workers=0)
+        return replace(
+            recipe, optimiser=optimiser, data=data, run=replace(recipe.run, device="cpu", threads=1)
+        )
+
+    monkeypatch.setattr("e2e_depth_ros.training.recipe.read_recipe", read_shortened)
+
+
 RUNNING = [page for page in PAGES if any(program(words) == "e2e-depth" for words in commands(page))]
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("workplace")
+@pytest.mark.usefixtures("workplace", "short_trainings")
 @pytest.mark.parametrize("page", RUNNING, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_commands_of_e2e_depth_run_as_they_are_pasted(page, capsys):
     for words in commands(page):

@@ -43,20 +43,18 @@ def find_true_ground(
         raise NoFloorError(f"no floor is in view: {len(points)} points")
     points = rng.choice(points, min(_POINTS, len(points)), replace=False)
     limit = _THICKNESS[0] + _THICKNESS[1] * np.linalg.norm(points, axis=1)
-    best, most = None, _LEAST_SHARE
-    for _ in range(_TRIALS):
-        three = points[rng.integers(len(points), size=3)]
-        normal = _normal(three) if down is None else np.asarray(down, dtype=np.float64)
-        height = float(three[0] @ normal)
-        if not _HEIGHTS_M[0] <= height <= _HEIGHTS_M[1] or _tilt_deg(normal) > _MOST_TILT_DEG:
-            continue
-        below = points @ normal - height
-        share = float((np.abs(below) < limit).mean())
-        if share > most and float((below > 2 * limit).mean()) < _MOST_BELOW:
-            best, most = (normal, height), share
-    if best is None:
+    three = points[rng.integers(len(points), size=(_TRIALS, 3))]
+    normals = _normals(three) if down is None else np.tile(np.asarray(down, dtype=np.float64), (_TRIALS, 1))
+    heights = np.einsum("nc,nc->n", three[:, 0], normals)
+    is_plausible = (heights >= _HEIGHTS_M[0]) & (heights <= _HEIGHTS_M[1])
+    is_plausible &= normals[:, 1] >= np.cos(np.deg2rad(_MOST_TILT_DEG))
+    normals, heights = normals[is_plausible], heights[is_plausible]
+    below = points @ normals.T - heights
+    share = (np.abs(below) < limit[:, None]).mean(axis=0)
+    share[(below > 2 * limit[:, None]).mean(axis=0) >= _MOST_BELOW] = 0
+    if share.max(initial=0) <= _LEAST_SHARE:
         raise NoFloorError("no floor is in view: no plane below the camera has hardly any points below it")
-    normal, height = best
+    normal, height = normals[share.argmax()], heights[share.argmax()]
     on_plane = points[np.abs(points @ normal - height) < limit]
     if down is None:
         centre = on_plane.mean(axis=0)
@@ -65,14 +63,10 @@ def find_true_ground(
     return GroundPlane(normal, float(np.median(on_plane @ normal)))
 
 
-def _normal(three: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Unit normal of the plane through three points, away from the camera; zero where they are on a line."""
-    normal = np.cross(three[1] - three[0], three[2] - three[0])
-    length = float(np.linalg.norm(normal))
-    if length < 1e-9:
-        return np.zeros(3)
-    return np.asarray(normal / length if normal @ three[0] > 0 else -normal / length, dtype=np.float64)
-
-
-def _tilt_deg(normal: NDArray[np.float64]) -> float:
-    return float(np.rad2deg(np.arccos(np.clip(normal[1], -1, 1))))
+def _normals(three: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Unit normals (T, 3), away from the camera, of the planes through three points each (T, 3, 3)."""
+    normals = np.cross(three[:, 1] - three[:, 0], three[:, 2] - three[:, 0])
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    normals = np.divide(normals, length, out=np.zeros_like(normals), where=length > 1e-9)
+    away = np.einsum("nc,nc->n", normals, three[:, 0]) > 0
+    return np.where(away[:, None], normals, -normals)
