@@ -276,6 +276,7 @@ RUNNING = [page for page in PAGES if any(program(words) == "e2e-depth" for words
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a protocol shows the network whole images
 @pytest.mark.usefixtures("workplace", "short_trainings")
 @pytest.mark.parametrize("page", RUNNING, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_commands_of_e2e_depth_run_as_they_are_pasted(page, capsys):

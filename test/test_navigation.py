@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from e2e_depth_ros.evaluation.cloud_variants import NAVIGATION, VARIANTS
 from e2e_depth_ros.evaluation.costmap import CostmapSettings
-from e2e_depth_ros.evaluation.costmap_report import NAVIGATION, VARIANTS
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config"

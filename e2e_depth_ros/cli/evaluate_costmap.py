@@ -110,7 +110,7 @@ def _settings(args: argparse.Namespace) -> CostmapSettings:
 def _row(frame: MappedFrame, settings: CostmapSettings) -> Rgb:
     from e2e_depth_ros.cli.costmap_pictures import predicted_picture, true_picture  # noqa: PLC0415
     from e2e_depth_ros.cli.pictures import labelled_row  # noqa: PLC0415
-    from e2e_depth_ros.evaluation.costmap_report import DEFAULTS, NAVIGATION  # noqa: PLC0415
+    from e2e_depth_ros.evaluation.cloud_variants import DEFAULTS, NAVIGATION  # noqa: PLC0415
 
     panels = [(frame.name, frame.rgb), ("true", true_picture(frame.true))]
     panels += [

@@ -12,14 +12,9 @@ from e2e_depth_ros.core.frames import find_frames, write_frame
 from e2e_depth_ros.core.ground_plane import GroundPlane
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.evaluation.alignment import Relative
+from e2e_depth_ros.evaluation.cloud_variants import DEFAULTS, VARIANTS, CloudVariant, cloud_points
 from e2e_depth_ros.evaluation.costmap import CostmapSettings, compare_costmaps, costmap_from_points
-from e2e_depth_ros.evaluation.costmap_report import (
-    DEFAULTS,
-    VARIANTS,
-    CloudVariant,
-    cloud_points,
-    evaluate_costmap,
-)
+from e2e_depth_ros.evaluation.costmap_report import evaluate_costmap
 from e2e_depth_ros.evaluation.protocol_samples import SamplingProtocol
 
 SIZE = (120, 160)
