@@ -69,4 +69,4 @@ def _normals(three: NDArray[np.float64]) -> NDArray[np.float64]:
     length = np.linalg.norm(normals, axis=1, keepdims=True)
     normals = np.divide(normals, length, out=np.zeros_like(normals), where=length > 1e-9)
     away = np.einsum("nc,nc->n", normals, three[:, 0]) > 0
-    return np.where(away[:, None], normals, -normals)
+    return np.asarray(np.where(away[:, None], normals, -normals), dtype=np.float64)
