@@ -12,8 +12,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "compare",
         help="trainings beside each other: recipes and scores",
-        description="Print a table in Markdown: in what the recipe of each training differs from that of the "
-        "first, and the scores of its last validation.",
+        description="Print in Markdown: the scores of the last validation, a table for each set of "
+        "validation images, and in what its recipe differs from that of the first.",
     )
     parser.add_argument(
         "runs",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from e2e_depth_ros.cli.evaluate_alignment import add_alignment_arguments, run_alignment_evaluation
+from e2e_depth_ros.cli.evaluate_costmap import add_costmap_arguments, run_costmap_evaluation
 from e2e_depth_ros.cli.evaluate_protocol import add_protocol_arguments, run_protocol_evaluation
 from e2e_depth_ros.cli.model_arguments import add_model_arguments, load_estimator
 from e2e_depth_ros.cli.saved_predictions import saved_predictions
@@ -56,6 +57,7 @@ def add_parser(subparsers: Any) -> None:
         "depth changes from each to the next at the same surface points, beyond the true change",
     )
     add_alignment_arguments(parser)
+    add_costmap_arguments(parser)
     add_protocol_arguments(parser)
     add_model_arguments(parser)
 
@@ -69,8 +71,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         E2EDepthError: An argument or the checkpoint is wrong, or no frame could be scored.
     """
-    if args.protocol:
+    if args.protocol is not None:
         return run_protocol_evaluation(args)
+    if args.costmap:
+        return run_costmap_evaluation(args)
     if args.align:
         return run_alignment_evaluation(args)
     from rich.console import Console  # noqa: PLC0415 - heavy imports wait until they are needed

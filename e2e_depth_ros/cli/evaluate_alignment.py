@@ -56,9 +56,9 @@ def run_alignment_evaluation(args: argparse.Namespace) -> int:
     from rich.progress import track  # noqa: PLC0415
 
     from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
+    from e2e_depth_ros.core.frames import find_frames  # noqa: PLC0415
     from e2e_depth_ros.evaluation.alignment import evaluate_alignment  # noqa: PLC0415
     from e2e_depth_ros.evaluation.alignment_methods import alignment_methods  # noqa: PLC0415
-    from e2e_depth_ros.evaluation.frames import find_frames  # noqa: PLC0415
     from e2e_depth_ros.evaluation.protocol_samples import SamplingProtocol  # noqa: PLC0415
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -72,7 +72,7 @@ def run_alignment_evaluation(args: argparse.Namespace) -> int:
         methods,
         protocol,
         seed=args.seed,
-        relative_source=_relative_source(args) if args.relative == "model" else None,
+        relative_source=relative_source(args) if args.relative == "model" else None,
         relative_name=args.model if args.relative == "model" else "surrogate",
         on_failure=lambda frame, reason: console.print(
             f"e2e-depth evaluate: {frame.name}: {reason}", markup=False
@@ -86,11 +86,16 @@ def run_alignment_evaluation(args: argparse.Namespace) -> int:
         f"95th percentile over frames of AbsRel of correction over scale and shift: {report.harm():.3f}"
     )
     if args.json:
-        _write_json(args.json, report.as_dict())
+        write_json(args.json, report.as_dict())
     return _FAILED if report.failures else 0
 
 
-def _relative_source(args: argparse.Namespace) -> RelativeSource:
+def relative_source(args: argparse.Namespace) -> RelativeSource:
+    """Return what the chosen model says of an image.
+
+    Raises:
+        E2EDepthError: The checkpoint is wrong; when it is called: the model predicts no depth.
+    """
     from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
     from e2e_depth_ros.evaluation.alignment import Relative  # noqa: PLC0415
 
@@ -105,7 +110,12 @@ def _relative_source(args: argparse.Namespace) -> RelativeSource:
     return relative_depth
 
 
-def _write_json(path: Path, content: dict[str, object]) -> None:
+def write_json(path: Path, content: dict[str, object]) -> None:
+    """Write an object as JSON.
+
+    Raises:
+        InvalidInputError: The file can't be written.
+    """
     from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
 
     try:

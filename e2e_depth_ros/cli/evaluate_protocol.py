@@ -33,7 +33,7 @@ def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
         "FRAMES is one data set then, as Marigold (depth) or DSINE (normals) publish it: a folder, or the "
         "tar or zip file itself",
     )
-    group.add_argument("--protocol", choices=PROTOCOL_NAMES, metavar="NAME", help=", ".join(PROTOCOL_NAMES))
+    group.add_argument("--protocol", metavar="NAME", help=", ".join(PROTOCOL_NAMES))
     group.add_argument(
         "--output",
         type=Path,

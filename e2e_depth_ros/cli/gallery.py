@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from e2e_depth_ros.cli.pictures import Rgb
     from e2e_depth_ros.core.maps import DepthMap
+    from e2e_depth_ros.core.targets import DepthTarget
     from e2e_depth_ros.evaluation.sources import PredictionSource
-    from e2e_depth_ros.evaluation.targets import DepthTarget
 
 _RANGE_PERCENT: Final = (2, 98)  # of true depth: the ends of the colours
 
@@ -114,7 +114,7 @@ def _shown(args: argparse.Namespace, sources: list[PredictionSource]) -> Iterato
 
     from e2e_depth_ros.cli.measured_frames import RenderedFrame, find_all_frames  # noqa: PLC0415
     from e2e_depth_ros.core.image_size import check_image_size  # noqa: PLC0415
-    from e2e_depth_ros.evaluation.targets import read_depth_target  # noqa: PLC0415
+    from e2e_depth_ros.core.targets import read_depth_target  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
         inputs = [*args.inputs, *(_demo_frames(Path(folder)) if args.demo else [])]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.evaluation.frames import Frame, MeasuredFrame, find_frames
+from e2e_depth_ros.core.frames import Frame, MeasuredFrame, find_frames
 from e2e_depth_ros.training.shards import Sample, Shard, read_shard
 
 if TYPE_CHECKING:

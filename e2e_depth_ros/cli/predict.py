@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from e2e_depth_ros.alignment import Alignment
     from e2e_depth_ros.alignment.samples import Samples
     from e2e_depth_ros.cli.pictures import Rgb
-    from e2e_depth_ros.evaluation.frames import Frame
+    from e2e_depth_ros.core.frames import Frame
     from e2e_depth_ros.model.estimator import Estimate, Estimator
 
 _FAILED = 2
@@ -73,8 +73,8 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import track  # noqa: PLC0415
 
     from e2e_depth_ros.core.errors import InvalidInputError, one_line  # noqa: PLC0415
+    from e2e_depth_ros.core.frames import find_frames  # noqa: PLC0415
     from e2e_depth_ros.core.image_size import check_image_size  # noqa: PLC0415
-    from e2e_depth_ros.evaluation.frames import find_frames  # noqa: PLC0415
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     frames = find_frames(args.inputs, exclude=args.output)

@@ -14,8 +14,8 @@ from e2e_depth_ros.alignment.samples import Samples, samples_from_depth, samples
 from e2e_depth_ros.cli.pictures import Rgb, samples_over_image
 from e2e_depth_ros.core.colours import colours_from_depth
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.frames import Frame
 from e2e_depth_ros.core.maps import DepthMap
-from e2e_depth_ros.evaluation.frames import Frame
 
 
 def read_samples(frame: Frame, size: tuple[int, int]) -> Samples:

@@ -14,7 +14,9 @@ def add_parser(subparsers: Any) -> None:
         help="train a network end to end as a recipe says",
         description="Train a network end to end as a recipe says. SIGINT and SIGTERM save and end the run.",
     )
-    parser.add_argument("recipe", type=Path, help="recipe, YAML")
+    parser.add_argument(
+        "recipe", metavar="RECIPE", help="recipe, YAML, or the name of one that ships, such as embedded"
+    )
     parser.add_argument(
         "--output", type=Path, required=True, help="folder for log, state, pictures, checkpoint"
     )
@@ -25,9 +27,9 @@ def run(args: argparse.Namespace) -> int:
     """Train, and return 0 also where the run was stopped early and can be resumed."""
     from rich.console import Console  # noqa: PLC0415 - heavy imports wait until they are needed
 
-    from e2e_depth_ros.training.recipe import read_recipe  # noqa: PLC0415
+    from e2e_depth_ros.training.recipe import find_recipe, read_recipe  # noqa: PLC0415
 
-    recipe = read_recipe(args.recipe)
+    recipe = read_recipe(find_recipe(args.recipe))
     from e2e_depth_ros.training.loop import train  # noqa: PLC0415 - torch and diffusers take seconds
 
     result = train(recipe, args.output, resume=args.resume)

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.depth_fit import MAX_DEPTH_M, MIN_DEPTH_M
 from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
+from e2e_depth_ros.core.frames import Frame
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.core.metrics import DepthScores, score_depth
 from e2e_depth_ros.core.pixels import are_inside, nearest_pixels
+from e2e_depth_ros.core.targets import read_depth_target
 from e2e_depth_ros.core.upsampling import Outlines
 from e2e_depth_ros.evaluation.alignment_methods import AlignmentMethod, affine_floor
-from e2e_depth_ros.evaluation.frames import Frame
 from e2e_depth_ros.evaluation.protocol_samples import PixelSamples, SamplingProtocol, draw_samples
 from e2e_depth_ros.evaluation.surrogate import surrogate_relative_depth
-from e2e_depth_ros.evaluation.targets import read_depth_target
 
 if TYPE_CHECKING:
     from rich.table import Table

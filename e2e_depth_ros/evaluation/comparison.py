@@ -13,7 +13,7 @@ from e2e_depth_ros.core.edge_metrics import EdgeMatches, match_edges
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthMap
 from e2e_depth_ros.core.metrics import DepthScores, score_depth
-from e2e_depth_ros.evaluation.targets import DepthTarget
+from e2e_depth_ros.core.targets import DepthTarget
 
 
 @dataclass(frozen=True)

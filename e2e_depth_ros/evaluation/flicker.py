@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
+from e2e_depth_ros.core.frames import MeasuredFrame
 from e2e_depth_ros.core.pixels import are_inside, nearest_pixels
+from e2e_depth_ros.core.targets import DepthTarget, read_depth_target
 from e2e_depth_ros.evaluation.comparison import Protocol
-from e2e_depth_ros.evaluation.frames import MeasuredFrame
 from e2e_depth_ros.evaluation.sources import PredictionSource
-from e2e_depth_ros.evaluation.targets import DepthTarget, read_depth_target
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -10,11 +10,11 @@ import numpy as np
 
 from e2e_depth_ros.core.edge_metrics import EdgeMatches
 from e2e_depth_ros.core.errors import E2EDepthError
+from e2e_depth_ros.core.frames import MeasuredFrame
 from e2e_depth_ros.core.metrics import DepthScores, NormalErrors
+from e2e_depth_ros.core.targets import read_depth_target, smooth_normals
 from e2e_depth_ros.evaluation.comparison import Protocol
-from e2e_depth_ros.evaluation.frames import MeasuredFrame
 from e2e_depth_ros.evaluation.sources import Prediction, PredictionSource
-from e2e_depth_ros.evaluation.targets import read_depth_target, smooth_normals
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.array_file import read_npy
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.frames import MeasuredFrame
 from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
-from e2e_depth_ros.evaluation.frames import MeasuredFrame
 
 if TYPE_CHECKING:
     from e2e_depth_ros.model.estimator import Estimator

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,9 @@ _SCORES: Final = {
     "normals_deg": ("normals", "{:.1f} deg"),
 }
 
+_ValidationSets = tuple[tuple[str, float, float], ...]
+"""Name, images, and AbsRel of the image row, which depends on nothing but the images."""
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -34,7 +38,7 @@ class Run:
     Attributes:
         name: Of its folder or log.
         log: Its log, JSON lines, compressed or not.
-        recipe: Its recipe with dotted keys, say "loss.depth.anchor"; empty where only the log is there.
+        recipe: Its recipe as it is written; empty where only the log is there.
         steps: Of the last validation.
         minutes: Spent in training steps until the last line of the log.
         scores: Of the last validation, by source; empty where none was made.
@@ -58,9 +62,9 @@ def read_run(path: Path) -> Run:
         InvalidInputError: There is no log, or something can't be read.
     """
     log = path / LOG if path.is_dir() else path
-    recipe: dict[str, Any] = {}
-    if path.is_dir():
-        recipe = _dotted(load_yaml(path / RECIPE), "")
+    recipe = load_yaml(path / RECIPE) if path.is_dir() else {}
+    if not isinstance(recipe, dict):
+        raise InvalidInputError(f"expected keys and values in {path / RECIPE}, got {type(recipe).__name__}")
     steps, seconds = 0, 0.0
     scores: Mapping[str, Mapping[str, float]] = {}
     for entry in read_log(log):
@@ -92,73 +96,91 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Return the keys in which two recipes differ, and both values; None where a recipe lacks a key."""
-    keys = [key for key in {**first, **other} if not key.startswith(_NO_CHANGE)]
-    pairs = {key: (first.get(key), other.get(key)) for key in keys}
-    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+    """Return the keys in which two recipes differ, and both values; None where a recipe lacks a key.
+
+    Keys are dotted, and those of entries of a list numbered: "loss.depth.anchor", "data.train[0].shards".
+    """
+    return {
+        key: (one, two)
+        for key, one, two in _pairs("", first, other)
+        if one != two and not key.startswith(_NO_CHANGE)
+    }
 
 
 def markdown_table(runs: Sequence[Run]) -> str:
-    """Return a table in Markdown: each run's recipe against that of the first, and its last scores.
+    """Return tables in Markdown: the last scores of the runs, and in what their recipes differ.
+
+    Runs that were validated on the same images share a table: other scores can't be compared.
 
     Raises:
         InvalidInputError: There is no run.
     """
     if not runs:
         raise InvalidInputError("expected at least one run to compare, got none")
-    sources = sorted({source for run in runs for source in run.scores})
-    header = ["change", "steps", "minutes"]
-    for source in sources:
-        prefix = f"{source}: " if len(sources) > 1 else ""
-        header += [prefix + title for title, _ in _SCORES.values()]
-    rows = [header, ["---", *["---:"] * (len(header) - 1)]]
-    for index, run in enumerate(runs):
-        cells = [
-            _change(runs[0], run) if index else f"none: {run.name}",
-            f"{run.steps}",
-            f"{run.minutes:.0f}",
-        ]
-        for source in sources:
-            scores = run.scores.get(source, {})
-            cells += [form.format(scores[key]) if key in scores else "" for key, (_, form) in _SCORES.items()]
-        rows.append(cells)
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    for source in sources:
-        first = next(run.scores[source] for run in runs if source in run.scores)
+    by_images: dict[_ValidationSets, list[Run]] = {}
+    for run in runs:
+        by_images.setdefault(_validation_sets(run), []).append(run)
+    lines: list[str] = []
+    for sets, alike in by_images.items():
+        lines += [*_table(sets, alike), ""]
         lines += [
-            "",
-            f"{source}: {first['images']:g} images, AbsRel of the image row {first['row_abs_rel']:.3f}",
+            f"{name}: {images:g} images, AbsRel of the image row {row:.3f}" for name, images, row in sets
         ]
-    return "\n".join(lines)
+        lines += [""] if sets else []
+    first, *others = runs
+    lines += [line for run in others if run.recipe and first.recipe for line in _changes(first, run)]
+    return "\n".join(lines).rstrip("\n")
 
 
-def _change(first: Run, run: Run) -> str:
-    if not (first.recipe and run.recipe):
-        return run.name
-    changes = [
-        f"`{key}` {_short(a)} -> {_short(b)}" for key, (a, b) in differences(first.recipe, run.recipe).items()
-    ]
-    return f"{run.name}: {', '.join(changes) or 'nothing'}"
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return "[" + ", ".join(_entry(entry) for entry in value) + "]"
-    return "absent" if value is None else f"{value}"
-
-
-def _entry(entry: Mapping[str, Any]) -> str:
-    """Name an entry of a list by what it holds, without what is empty; of a pattern of files its folder."""
-    held = {key: value for key, value in entry.items() if value not in ("", 0, None)}
-    return " ".join(
-        f"{key} {Path(value).parent.name if '/' in f'{value}' else value}" for key, value in held.items()
+def _validation_sets(run: Run) -> _ValidationSets:
+    return tuple(
+        (name, scores["images"], round(scores["row_abs_rel"], 6))
+        for name, scores in sorted(run.scores.items())
     )
 
 
-def _dotted(content: Any, prefix: str) -> dict[str, Any]:
-    if not isinstance(content, dict):
-        return {prefix[:-1]: content}
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        flat |= _dotted(value, f"{prefix}{key}.")
-    return flat
+def _table(sets: _ValidationSets, runs: Sequence[Run]) -> list[str]:
+    header = ["run", "steps", "minutes"]
+    for name, *_ in sets:
+        header += [f"{name}: {title}" if len(sets) > 1 else title for title, _ in _SCORES.values()]
+    rows = [header, ["---", *["---:"] * (len(header) - 1)]]
+    for run in runs:
+        cells = [run.name, f"{run.steps}", f"{run.minutes:.0f}"]
+        for name, *_ in sets:
+            scores = run.scores[name]
+            cells += [form.format(scores[key]) if key in scores else "" for key, (_, form) in _SCORES.items()]
+        rows.append(cells)
+    return ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def _changes(first: Run, run: Run) -> list[str]:
+    """What was changed, a line each."""
+    changes = differences(first.recipe, run.recipe)
+    head = f"{run.name} against {first.name}:"
+    if not changes:
+        return [f"{head} nothing changed", ""]
+    return [head, "", *(f"- `{key}`: {_shown(a)} -> {_shown(b)}" for key, (a, b) in changes.items()), ""]
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "absent"
+    if isinstance(value, dict):
+        return " ".join(f"{key} {_shown(held)}" for key, held in value.items() if held not in ("", 0, None))
+    return f"{value}"
+
+
+def _pairs(key: str, one: Any, two: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the values of two nested recipes side by side."""
+    if isinstance(one, dict) and isinstance(two, dict):
+        for name in {**one, **two}:
+            yield from _pairs(f"{key}.{name}" if key else f"{name}", one.get(name), two.get(name))
+    elif _holds_entries(one) and _holds_entries(two):
+        for index, (entry, other) in enumerate(zip_longest(one, two)):
+            yield from _pairs(f"{key}[{index}]", entry, other)
+    else:
+        yield key, one, two
+
+
+def _holds_entries(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)

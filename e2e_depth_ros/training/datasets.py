@@ -22,9 +22,11 @@ from torch.utils.data import DataLoader, Dataset
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.training.augmentation import View, augment
 from e2e_depth_ros.training.folders import FolderViews
+from e2e_depth_ros.training.frame_folders import FrameFolderViews
 from e2e_depth_ros.training.hypersim import HypersimViews
 from e2e_depth_ros.training.recipe import AugmentationRecipe, DataRecipe, SourceRecipe
 from e2e_depth_ros.training.shards import Sample, glob_shards, read_shard
+from e2e_depth_ros.training.tum_rgbd import TumRgbdViews
 from e2e_depth_ros.training.virtual_kitti import VirtualKittiViews
 
 
@@ -103,10 +105,7 @@ class Source:
             if not self._count:
                 raise InvalidInputError(f"expected shards at {recipe.shards}, found none")
             return
-        if recipe.hypersim:
-            self._views = HypersimViews(Path(recipe.hypersim), recipe.part)
-        else:
-            self._views = VirtualKittiViews(Path(recipe.virtual_kitti))
+        self._views = _open_folder(recipe)
         self._count = min(len(self._views), recipe.limit or len(self._views))
         self.contents = dict(Counter(self._views.scenes[: self._count]))
 
@@ -192,6 +191,16 @@ class TrainingBatches(Dataset[Batch]):
 
     def _draw_source(self, rng: np.random.Generator) -> Source:
         return self._sources[rng.choice(len(self._sources), p=self._source_shares)]
+
+
+def _open_folder(recipe: SourceRecipe) -> FolderViews:
+    if recipe.frames:
+        return FrameFolderViews(Path(recipe.frames))
+    if recipe.tum_rgbd:
+        return TumRgbdViews(Path(recipe.tum_rgbd))
+    if recipe.hypersim:
+        return HypersimViews(Path(recipe.hypersim), recipe.part)
+    return VirtualKittiViews(Path(recipe.virtual_kitti))
 
 
 def training_batches(

@@ -155,3 +155,10 @@ def test_a_model_without_normals_is_refused(tmp_path, tiny_checkpoint, capsys):
     model = tiny_checkpoint("marigold_depth")
     assert evaluate(small.folder, "ibims_normals", tmp_path / "out", "--model", model) == 2
     assert "predicts normals" in capsys.readouterr().err
+
+
+def test_a_protocol_that_is_not_known_is_told_with_the_closest(tmp_path, capsys):
+    assert main(["evaluate", str(tmp_path), "--protocol", "kitti"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "did you mean kitti_eigen?" in error

@@ -9,7 +9,7 @@ import pytest
 from e2e_depth_ros.cli.gallery import Shown, gallery_row
 from e2e_depth_ros.cli.main import main
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
-from e2e_depth_ros.evaluation.targets import DepthTarget
+from e2e_depth_ros.core.targets import DepthTarget
 from e2e_depth_ros.training.shards import read_shard, write_shard
 
 RENDERS = Path(__file__).parents[2] / "docs" / "gallery" / "shard-00000.npz"

@@ -12,6 +12,7 @@ import pytest
 
 from e2e_depth_ros.cli.main import main
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.frames import find_frames
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.core.upsampling import Outlines
 from e2e_depth_ros.evaluation.alignment import FLOOR, Relative, evaluate_alignment, read_scene
@@ -23,7 +24,6 @@ from e2e_depth_ros.evaluation.alignment_methods import (
     least_squares,
     scale_and_shift,
 )
-from e2e_depth_ros.evaluation.frames import find_frames
 from e2e_depth_ros.evaluation.protocol_samples import PixelSamples, SamplingProtocol, draw_samples
 from e2e_depth_ros.evaluation.surrogate import fill_holes, smooth_noise, surrogate_relative_depth
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.frames import find_frames
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.evaluation.flicker import (
     PosedDepth,
@@ -13,7 +14,6 @@ from e2e_depth_ros.evaluation.flicker import (
     evaluate_flicker,
     flicker_between,
 )
-from e2e_depth_ros.evaluation.frames import find_frames
 from e2e_depth_ros.evaluation.sources import BASELINES, Prediction
 
 SIZE = (40, 56)  # as the frames of `write_frame`: fx = 50, fy = 46, cx = 29, cy = 18

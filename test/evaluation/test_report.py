@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.frames import find_frames
 from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
+from e2e_depth_ros.core.targets import DepthTarget
 from e2e_depth_ros.evaluation.comparison import Protocol
-from e2e_depth_ros.evaluation.frames import find_frames
 from e2e_depth_ros.evaluation.report import evaluate
 from e2e_depth_ros.evaluation.sources import BASELINES, Prediction, SavedSource
-from e2e_depth_ros.evaluation.targets import DepthTarget
 
 SIZE = (40, 56)
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data"

@@ -59,49 +59,79 @@ def test_the_last_validation_counts(tmp_path):
     run = read_run(write_run(tmp_path / "base", [0.5, 0.4321]))
     assert (run.name, run.steps, run.minutes) == ("base", 20, 5.5)
     assert run.scores["validation"]["abs_rel"] == 0.4321
-    assert run.recipe["model.unet.channels"] == [96, 128]
+    assert run.recipe == RECIPE
 
 
 def test_differences_leave_out_names_and_machine():
-    first = {"a.b": 1, "c": [1], "run.threads": 1, "model.name": "x", "gone": 0.5}
-    other = {"a.b": 1, "c": [2], "run.threads": 2, "model.name": "y", "new": False}
+    first = {"a": {"b": 1}, "c": [1], "run": {"threads": 1}, "model": {"name": "x"}, "gone": 0.5}
+    other = {"a": {"b": 1}, "c": [2], "run": {"threads": 2}, "model": {"name": "y"}, "new": False}
     assert differences(first, other) == {"c": ([1], [2]), "gone": (0.5, None), "new": (None, False)}
 
 
+def test_differences_go_into_the_entries_of_a_list():
+    """Two paths of one folder name were both shown as that name."""
+    first = {"train": [{"shards": "a/x/*.npz", "weight": 1.0}, {"hypersim": "data/one"}]}
+    other = {"train": [{"shards": "b/x/*.npz", "weight": 1.0}]}
+    assert differences(first, other) == {
+        "train[0].shards": ("a/x/*.npz", "b/x/*.npz"),
+        "train[1]": ({"hypersim": "data/one"}, None),
+    }
+
+
 def test_table_tells_changes_and_scores(tmp_path):
+    wider = changed(
+        model__unet__channels=[128, 160],
+        data__train=[
+            {"shards": "z/x/*.npz", "weight": 0.5, "limit": 0},
+            {"shards": "y/*.npz", "weight": 1.0, "limit": 0, "domain": ""},
+        ],
+    )
+    free = changed(loss__depth__anchor=0.0, run__threads=2)
     runs = [
         read_run(write_run(tmp_path / "base", [0.5, 0.4321])),
-        read_run(
-            write_run(
-                tmp_path / "free", [0.4], changed(loss__depth__anchor=0.0, run__threads=2), edge_f1=0.1234
-            )
-        ),
-        read_run(
-            write_run(
-                tmp_path / "wide",
-                [0.39],
-                changed(
-                    model__unet__channels=[128, 160],
-                    data__train=[
-                        {"shards": "x/*.npz", "weight": 0.5, "limit": 0},
-                        {"shards": "y/*.npz", "weight": 1.0},
-                    ],
-                ),
-            )
-        ),
+        read_run(write_run(tmp_path / "free", [0.4], free, edge_f1=0.1234)),
+        read_run(write_run(tmp_path / "wide", [0.39], wider)),
+        read_run(write_run(tmp_path / "again", [0.38])),
     ]
     assert markdown_table(runs).splitlines() == [
-        "| change | steps | minutes | AbsRel | delta1 | edge F1 | normals |",
+        "| run | steps | minutes | AbsRel | delta1 | edge F1 | normals |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-        "| none: base | 20 | 6 | 0.432 | 0.500 |  | 21.3 deg |",
-        "| free: `loss.depth.anchor` 0.4 -> 0.0 | 10 | 3 | 0.400 | 0.500 | 0.123 | 21.3 deg |",
-        (
-            "| wide: `data.train` [shards x weight 1.0] -> [shards x weight 0.5, shards y weight 1.0], "
-            "`model.unet.channels` [96, 128] -> [128, 160] | 10 | 3 | 0.390 | 0.500 |  | 21.3 deg |"
-        ),
+        "| base | 20 | 6 | 0.432 | 0.500 |  | 21.3 deg |",
+        "| free | 10 | 3 | 0.400 | 0.500 | 0.123 | 21.3 deg |",
+        "| wide | 10 | 3 | 0.390 | 0.500 |  | 21.3 deg |",
+        "| again | 10 | 3 | 0.380 | 0.500 |  | 21.3 deg |",
         "",
         "validation: 80 images, AbsRel of the image row 0.500",
+        "",
+        "free against base:",
+        "",
+        "- `loss.depth.anchor`: 0.4 -> 0.0",
+        "",
+        "wide against base:",
+        "",
+        "- `data.train[0].shards`: x/*.npz -> z/x/*.npz",
+        "- `data.train[0].weight`: 1.0 -> 0.5",
+        "- `data.train[1]`: absent -> shards y/*.npz weight 1.0",
+        "- `model.unet.channels`: [96, 128] -> [128, 160]",
+        "",
+        "again against base: nothing changed",
     ]
+
+
+def test_runs_of_different_validation_images_have_tables_of_their_own(tmp_path):
+    runs = [
+        read_run(write_run(tmp_path / "one", [0.5])),
+        read_run(write_run(tmp_path / "other", [0.3], images=79, row_abs_rel=0.25)),
+        read_run(write_run(tmp_path / "alike", [0.4])),
+        read_run(write_run(tmp_path / "unscored", [])),
+    ]
+    first, second, third = markdown_table(runs).split("| run |")[1:]
+    assert ("| one |" in first, "| alike |" in first, "| other |" in first) == (True, True, False)
+    assert "validation: 80 images, AbsRel of the image row 0.500" in first
+    assert "| other |" in second
+    assert "validation: 79 images, AbsRel of the image row 0.250" in second
+    assert "| unscored | 0 | 0 |" in third
+    assert "AbsRel" not in third.partition("against")[0]
 
 
 def test_several_sources_have_columns_of_their_own(tmp_path):
@@ -111,7 +141,7 @@ def test_several_sources_have_columns_of_their_own(tmp_path):
     header, _, row, *_ = markdown_table([read_run(run)]).splitlines()
     assert "| validation 0: AbsRel |" in header
     assert "| validation 1: AbsRel |" in header
-    assert row.startswith("| none: base | 9 | 0 | 0.300 |")
+    assert row.startswith("| base | 9 | 0 | 0.300 |")
 
 
 def test_a_compressed_log_is_a_run_without_recipe(tmp_path):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.frames import find_frames, write_frame
 from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
-from e2e_depth_ros.evaluation.frames import find_frames, write_frame
 from e2e_depth_ros.evaluation.report import evaluate
 from e2e_depth_ros.evaluation.sources import EstimatorSource
 from e2e_depth_ros.model.engine.torch_engine import TorchEngine

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import MissingDependencyError
+from e2e_depth_ros.core.frames import write_frame
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
-from e2e_depth_ros.evaluation.frames import write_frame
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
+from e2e_depth_ros.core.frames import Frame
 from e2e_depth_ros.core.maps import DepthMap, NormalMap
 from e2e_depth_ros.core.metrics import DepthScores, NormalErrors, NormalScores
-from e2e_depth_ros.evaluation.frames import Frame
 from e2e_depth_ros.evaluation.protocols.protocol import EvaluationProtocol, Sample, SetFrame
 from e2e_depth_ros.evaluation.protocols.published import PublishedRow, rows_of
 from e2e_depth_ros.evaluation.protocols.scoring import DepthRules, NormalsRules

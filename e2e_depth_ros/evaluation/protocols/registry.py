@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.names import check_name
 from e2e_depth_ros.evaluation.protocols.diode import DIODE
 from e2e_depth_ros.evaluation.protocols.dsine import (
     IBIMS_NORMALS,
@@ -39,8 +39,6 @@ def protocol_named(name: str) -> EvaluationProtocol:
     """Return a protocol.
 
     Raises:
-        InvalidInputError: There is none of that name.
+        InvalidInputError: There is none of that name; the closest one is suggested.
     """
-    if name not in PROTOCOLS:
-        raise InvalidInputError(f"expected a protocol of {', '.join(PROTOCOLS)}, got {name!r}")
-    return PROTOCOLS[name]
+    return PROTOCOLS[check_name(name, PROTOCOLS, "a protocol")]

@@ -15,6 +15,7 @@ from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.alignment.states import TrackerSettings
 from e2e_depth_ros.alignment.track import LateSamples
 from e2e_depth_ros.alignment.tracker import AlignmentTracker
+from e2e_depth_ros.core.ground_plane import GroundPlane
 from e2e_depth_ros.core.maps import DepthMap
 from e2e_depth_ros.ros.aligning.ground_input import GroundInput
 from e2e_depth_ros.ros.aligning.shortfall import shortfall
@@ -108,6 +109,10 @@ class Aligner:
         if alignment.state is AlignmentState.LOST and parameters.fixed_scale > 0:
             alignment = _given(relative, parameters, alignment)
         return alignment, refusals
+
+    def ground_plane(self, header: Any, parameters: Parameters) -> GroundPlane | None:
+        """Say where TF has the ground at a frame; None where it does not tell."""
+        return self._ground.plane(header, parameters)
 
     def _settle(self, frame_ns: int, parameters: Parameters) -> None:
         if 0 < frame_ns < self._last_ns:  # a recording began again: what waits is of the run before

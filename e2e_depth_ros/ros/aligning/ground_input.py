@@ -14,6 +14,7 @@ from e2e_depth_ros.alignment.ground import Ground, find_ground
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.alignment.track import LateSamples
 from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.ground_plane import GroundPlane
 from e2e_depth_ros.core.maps import DepthMap
 from e2e_depth_ros.ros.aligning.transforms import TransformError, Transforms
 from e2e_depth_ros.ros.aligning.waiting import Measurement, WaitingMeasurements
@@ -51,11 +52,13 @@ class GroundInput:
         self._waiting: WaitingMeasurements[Ground] = WaitingMeasurements()
         self._looked_ns: int | None = None
         self._absence = ""
+        self._last_plane: GroundPlane | None = None
 
     def reset(self) -> None:
         """Look anew at the next frame."""
         self._waiting.clear()
         self._looked_ns = None
+        self._last_plane = None
 
     def look(
         self,
@@ -115,14 +118,35 @@ class GroundInput:
     def _found(self, relative: DepthMap, header: Any, camera: Camera, parameters: Parameters) -> Ground:
         height_m, down = parameters.camera_height, None
         if not height_m:
-            ground = Header(frame_id=parameters.ground_frame, stamp=header.stamp)
-            height_m, down = _height_and_down(self._transforms.pose(header, ground))
+            height_m, down = self._height_and_down(header, parameters)
             if height_m <= 0:
                 return Ground(None, f"the camera is {-height_m:.3f} m below {parameters.ground_frame}")
         return find_ground(relative, camera, height_m, down=down)
 
+    def plane(self, header: Any, parameters: Parameters) -> GroundPlane | None:
+        """Say where TF has the ground at a frame.
 
-def _height_and_down(camera_from_ground: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """Height of the camera, metres, above the x-y plane of a frame with z up; and (3,) where down is."""
-    up = camera_from_ground[:3, 2]
-    return -float(up @ camera_from_ground[:3, 3]), -up
+        Until TF knows this frame's transform it is where it was last: images never wait.
+
+        Args:
+            header: The frame's.
+            parameters: The frame on the ground.
+
+        Returns:
+            None where no frame is named, TF never told, or the camera is below it.
+        """
+        if not parameters.ground_frame:
+            return None
+        try:
+            height_m, down = self._height_and_down(header, parameters)
+        except TransformError:
+            return self._last_plane
+        self._last_plane = GroundPlane(down, height_m) if height_m > 0 else None
+        return self._last_plane
+
+    def _height_and_down(self, header: Any, parameters: Parameters) -> tuple[float, NDArray[np.float64]]:
+        """Height of the camera, metres, above the x-y plane of a frame with z up; and (3,) where down is."""
+        ground = Header(frame_id=parameters.ground_frame, stamp=header.stamp)
+        camera_from_ground = self._transforms.pose(header, ground)
+        up = camera_from_ground[:3, 2]
+        return -float(up @ camera_from_ground[:3, 3]), -up

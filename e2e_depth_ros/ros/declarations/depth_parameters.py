@@ -225,6 +225,11 @@ class Parameters(SamplingParameters):
         "Whether pixels beyond max_depth give a point at max_depth, so that costmaps clear the space in"
         " front of it.",
     )
+    level_ground: bool = parameter(
+        False,
+        "Whether points lays the floor where TF says that ground_frame is. The floor that the network sees"
+        " bends, and costmaps take what rises for obstacles.",
+    )
     relative_range: str = parameter(
         "network",
         "Range of depth/image_relative. network: as predicted, steady over time. image: the nearest pixel of"

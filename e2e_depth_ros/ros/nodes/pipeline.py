@@ -175,6 +175,7 @@ class Pipeline:
             normals=_normals_shown(estimate.normals, view.valid),
             alignment=alignment,
             node_name=self._node_name,
+            ground=self._aligner.ground_plane(image.header, parameters) if parameters.level_ground else None,
             stretch=parameters.relative_range == "image",
         )
         messages = {}

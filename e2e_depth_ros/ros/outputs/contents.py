@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings
+from e2e_depth_ros.alignment.levelling import levelled
 from e2e_depth_ros.core.colours import colours_from_depth
 from e2e_depth_ros.core.maps import DepthMap
 from e2e_depth_ros.ros.declarations.declaration import settings_from_parameters
@@ -44,6 +45,10 @@ def points_cloud(products: Products, parameters: Parameters) -> Any | None:
         if masked is None:
             return None  # any of them might be what was to be left out
         depth = DepthMap(depth.values, depth.valid & ~masked, depth.kind)
+    edges = products.edges if parameters.remove_edges else None
+    if products.ground is not None:
+        depth = levelled(depth, camera, products.ground)
+        edges = None  # others than those of the floor as the network saw it
     settings = settings_from_parameters(CloudFilterSettings, parameters)
     return cloud_from_depth(
         depth,
@@ -51,7 +56,7 @@ def points_cloud(products: Products, parameters: Parameters) -> Any | None:
         products.view.rgb,
         products.header,
         settings,
-        edges=products.edges if settings.remove_edges else None,
+        edges=edges,
         confidence=products.confidence if settings.confidence_threshold > 0 else None,
     )
 

@@ -13,6 +13,7 @@ from e2e_depth_ros.alignment.confidence import confidence_from_alignment
 from e2e_depth_ros.alignment.result import Alignment
 from e2e_depth_ros.core.errors import KindError
 from e2e_depth_ros.core.geometry import depth_edges
+from e2e_depth_ros.core.ground_plane import GroundPlane
 from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap, farness_from_relative
 from e2e_depth_ros.ros.inputs.frame_view import FrameView
 
@@ -27,6 +28,7 @@ class Products:
         relative: (H, W), the network's depth as it is shown; None where no output needs it.
         normals: (H, W, 3); None where no output needs them.
         alignment: None where no output needs it.
+        ground: Where the floor is to be laid; None for where the network sees it.
         node_name: Whose status it is.
         stretch: Whether `farness` runs from the image's own nearest pixel to its farthest.
     """
@@ -36,6 +38,7 @@ class Products:
     relative: DepthMap | None = None
     normals: NormalMap | None = None
     alignment: Alignment | None = None
+    ground: GroundPlane | None = None
     node_name: str = "depth"
     stretch: bool = False
 

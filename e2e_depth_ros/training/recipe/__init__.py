@@ -2,7 +2,12 @@
 
 from e2e_depth_ros.training.recipe.data import AugmentationRecipe, DataRecipe, SizeRecipe, SourceRecipe
 from e2e_depth_ros.training.recipe.diffusion import DiffusionRecipe, ReconstructionRecipe
-from e2e_depth_ros.training.recipe.file import mapping_from_recipe, read_recipe, recipe_from_mapping
+from e2e_depth_ros.training.recipe.file import (
+    find_recipe,
+    mapping_from_recipe,
+    read_recipe,
+    recipe_from_mapping,
+)
 from e2e_depth_ros.training.recipe.loss import DepthLossRecipe, LossRecipe, NormalsLossRecipe
 from e2e_depth_ros.training.recipe.model import AutoencoderRecipe, ModelRecipe, UNetRecipe
 from e2e_depth_ros.training.recipe.run import OptimiserRecipe, RunRecipe
@@ -25,6 +30,7 @@ __all__ = [
     "SizeRecipe",
     "SourceRecipe",
     "UNetRecipe",
+    "find_recipe",
     "mapping_from_recipe",
     "read_recipe",
     "recipe_from_mapping",

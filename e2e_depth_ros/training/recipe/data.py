@@ -10,15 +10,19 @@ from e2e_depth_ros.training.recipe.checks import MAX_SIDE_PX, check, check_choic
 
 MAX_BATCH = 1 << 16
 MAX_WORKERS = 1024
+PLACES = ("shards", "frames", "tum_rgbd", "hypersim", "virtual_kitti")
+"""Keys of a source, one of which says where its images are."""
 
 
 @dataclass(frozen=True)
 class SourceRecipe:
-    """A set of images: shards, or a published data set in its folder. One of the three is given.
+    """A set of images: shards, own frames, or a published data set in its folder. One of them is given.
 
     Attributes:
         shards: Glob of shard files; relative to the working directory. All of them are held in memory.
-        hypersim: Folder of Hypersim, see `HypersimViews`; its images are read as they are drawn.
+        frames: Folder of frame folders, see `FrameFolderViews`; they are read as they are drawn.
+        tum_rgbd: Folder of a TUM RGB-D sequence, or of several, see `TumRgbdViews`; likewise.
+        hypersim: Folder of Hypersim, see `HypersimViews`; likewise.
         virtual_kitti: Folder of Virtual KITTI 2, see `VirtualKittiViews`; likewise.
         part: Of Hypersim's split: train, val or test.
         weight: Share of the images (or batches, see `DataRecipe`) drawn from here, relative to the others.
@@ -30,6 +34,8 @@ class SourceRecipe:
     """
 
     shards: str = ""
+    frames: str = ""
+    tum_rgbd: str = ""
     hypersim: str = ""
     virtual_kitti: str = ""
     part: str = "train"
@@ -40,8 +46,8 @@ class SourceRecipe:
     width: int = 0
 
     def __post_init__(self) -> None:
-        given = [place for place in (self.shards, self.hypersim, self.virtual_kitti) if place]
-        check(len(given) == 1, "shards, hypersim and virtual_kitti", f"one of them, got {len(given)}")
+        given = [place for place in PLACES if getattr(self, place)]
+        check(len(given) == 1, " or ".join(PLACES), f"one of them, got {' and '.join(given) or 'none'}")
         check_choice("part", self.part, ("train", "val", "test"))
         check(self.part == "train" or bool(self.hypersim), "part", "train where it isn't Hypersim")
         check(self.weight > 0, "weight", f"> 0, got {self.weight}")

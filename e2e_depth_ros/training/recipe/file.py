@@ -6,15 +6,32 @@ import contextlib
 import dataclasses
 import typing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.names import check_name
 from e2e_depth_ros.core.yaml_file import load_yaml
 from e2e_depth_ros.training.recipe.training import Recipe
+
+SHIPPED: Final = Path(__file__).parents[1] / "recipes"
+"""Folder of the recipes that ship with the package."""
 
 T = TypeVar("T")
 
 _LARGEST = 1e18
+
+
+def find_recipe(given: str | Path) -> Path:
+    """Return the file of a recipe: a path, or one that ships, by its name without suffix.
+
+    Raises:
+        InvalidInputError: No recipe of that name ships, and there is no such file.
+    """
+    path = Path(given)
+    if path.suffix or len(path.parts) > 1 or path.is_file():
+        return path
+    names = sorted(shipped.stem for shipped in SHIPPED.glob("*.yaml"))
+    return SHIPPED / f"{check_name(str(given), names, 'a recipe, .yaml, or the name')}.yaml"
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -4,7 +4,7 @@ import pytest
 from e2e_depth_ros.alignment import AlignmentState
 from e2e_depth_ros.cli.demo import scenes
 from e2e_depth_ros.cli.predict_alignment import align_to_samples, read_samples
-from e2e_depth_ros.evaluation.frames import find_frames
+from e2e_depth_ros.core.frames import find_frames
 from e2e_depth_ros.model.estimator import Estimator
 
 pytest.importorskip("imgviz")

@@ -37,6 +37,25 @@ def test_tf_gives_height_and_tilt():
     assert lost.state is AlignmentState.LOST
 
 
+def test_the_ground_stays_where_tf_saw_it_last():
+    pose = np.eye(4)
+    pose[:3, :3] = [[1, 0, 0], [0, 0, -1], [0, 1, 0]]  # z up
+    pose[1, 3] = HEIGHT_M
+    transforms = KnownTransforms(base=pose)
+    robot = Robot(transforms, ground_frame="base")
+    ground = robot.aligner.ground_plane(robot.header(), robot.parameters)
+    assert ground.height_m == pytest.approx(HEIGHT_M)
+    np.testing.assert_allclose(ground.down, [0, 1, 0])
+    transforms.poses.clear()
+    assert robot.aligner.ground_plane(robot.header(), robot.parameters) is ground
+    assert robot.aligner.ground_plane(robot.header(), Robot(camera_height=HEIGHT_M).parameters) is None
+    unknowing = Robot(KnownTransforms(), ground_frame="base")
+    assert unknowing.aligner.ground_plane(robot.header(), robot.parameters) is None
+    pose[1, 3] = -HEIGHT_M
+    below = Robot(KnownTransforms(base=pose), ground_frame="base")
+    assert below.aligner.ground_plane(robot.header(), robot.parameters) is None
+
+
 def test_why_there_is_no_ground_is_told():
     wall = DepthMap(np.flipud(RELATIVE.values), RELATIVE.valid, RELATIVE.kind)
     assert "no ground is seen" in Robot(camera_height=HEIGHT_M).look(wall).reason

@@ -27,6 +27,7 @@ from e2e_depth_ros.ros.nodes.pipeline import Pipeline
 from e2e_depth_ros.ros.outputs import products
 from e2e_depth_ros.ros.outputs.depth_outputs import METRIC_OUTPUTS, Output
 from e2e_depth_ros.ros.outputs.products import Products
+from helpers import aligning as room
 
 SIZE = (30, 44)
 CAMERA = Camera(SIZE, np.array([[50.0, 0, 20], [0, 52, 16], [0, 0, 1]]))
@@ -535,3 +536,30 @@ def test_what_the_network_doubts_lowers_confidence():
     plain, doubted = confidence(KnownEstimator()), confidence(KnownEstimator(doubt=doubt))
     np.testing.assert_array_equal(doubted[:, :22], plain[:, :22])
     assert (doubted[:, 24:] < 0.8 * plain[:, 24:]).all()
+
+
+@pytest.mark.parametrize("level_ground", [False, True])
+def test_the_floor_of_points_lies_where_tf_has_it(level_ground):
+    bent_m = (room.DEPTH_M * (1 + 0.03 * np.sin(2 * room.DEPTH_M))).astype(np.float32)
+
+    class BentEstimator(KnownEstimator):
+        def estimate(self, rgb, *, tasks):  # noqa: ARG002 - its own signature
+            relative = (bent_m - room.SHIFT_M) / room.SCALE
+            return Estimate(DepthMap(relative, np.ones(room.SIZE, bool), self.kind), None, {})
+
+    up = -room.down()
+    pose = np.eye(4)
+    pose[:3, :3] = np.stack([np.cross([1.0, 0, 0], up), [1.0, 0, 0], up], axis=1)
+    pose[:3, 3] = room.HEIGHT_M * room.down()
+    pipeline = Pipeline(
+        BentEstimator(),
+        Parameters(level_ground=level_ground, ground_frame="base", remove_edges=False),
+        transforms=room.KnownTransforms(base=pose),
+    )
+    pipeline.sparse.depth.put(message_from_array(bent_m, "32FC1", header()))
+    image = message_from_array(np.zeros((*room.SIZE, 3), np.uint8), "rgb8", header())
+    result = pipeline.process(image, message_from_camera(room.CAMERA, header()), {Output.POINTS})
+    points = points_from_message(result.messages[Output.POINTS])
+    height = np.abs(room.HEIGHT_M - points @ room.down()).reshape(room.SIZE)
+    is_floor = room.DEPTH_M < room.WALL_M - 0.3
+    assert (np.nanmedian(height[is_floor]) < 1e-3) == level_ground

@@ -9,6 +9,7 @@ import e2e_depth_ros.training
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.training.recipe import (
     DepthLossRecipe,
+    find_recipe,
     mapping_from_recipe,
     read_recipe,
     recipe_from_mapping,
@@ -63,9 +64,9 @@ def test_number_without_a_dot_is_a_number():
         (
             "data.train",
             [{"weight": 2}],
-            r"train\[0\]\.shards, hypersim and virtual_kitti: expected one of them",
+            r"train\[0\]\.shards or frames or tum_rgbd or hypersim or virtual_kitti: expected one of them",
         ),
-        ("data.train", [{"shards": "a", "hypersim": "b"}], r"expected one of them, got 2"),
+        ("data.train", [{"shards": "a", "hypersim": "b"}], r"expected one of them, got shards and hypersim"),
         ("data.train", [{"virtual_kitti": "a", "part": "val"}], r"part: expected train"),
         ("data.train", [{"hypersim": "a", "part": "all"}], r"train or val or test, got 'all'"),
         ("data.train", [{"hypersim": "a", "height": 96, "width": 128}], r"no height unless one_source"),
@@ -140,3 +141,16 @@ def test_refuses_impossible_diffusion(keys, message):
     content = {"data": {"train": [{"shards": "a"}]}, "optimiser": {"steps": 1}, **keys}
     with pytest.raises(InvalidInputError, match=message):
         recipe_from_mapping(content)
+
+
+def test_recipes_that_ship_are_found_by_name(tmp_path, monkeypatch):
+    assert find_recipe("embedded") == RECIPES / "embedded.yaml"
+    assert find_recipe("mine.yaml") == Path("mine.yaml")  # whether it is there is told when it is read
+    assert find_recipe("recipes/embedded") == Path("recipes/embedded")
+    with pytest.raises(
+        InvalidInputError, match=r"e2e_ft_geowizard, .*got 'embeded'; did you mean embedded\?"
+    ):
+        find_recipe("embeded")
+    monkeypatch.chdir(tmp_path)
+    Path("embedded").write_text("a file of one's own")
+    assert find_recipe("embedded") == Path("embedded")

@@ -96,3 +96,13 @@ def test_marigolds_recipe_has_the_papers_numbers():
     assert learning_rate(24_999, optimiser) == pytest.approx(3e-7)
     assert learning_rate(29_999, optimiser) == pytest.approx(3e-7)
     assert not recipe.model.padded_prompt
+
+
+def test_own_frames_start_from_the_embedded_checkpoint():
+    recipe = read_recipe(RECIPES / "own_frames.yaml")
+    embedded = read_recipe(RECIPES / "embedded.yaml")
+    assert (recipe.model.start, recipe.loss) == ("embedded", embedded.loss)
+    assert recipe.model.processing_resolution == embedded.model.processing_resolution
+    recipe.check_sizes(embedded.model.autoencoder.down_factor)
+    (train,), (validation,) = recipe.data.train, recipe.data.validation
+    assert (train.frames, validation.frames) == ("frames/train", "frames/validation")

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.depth_fit import MAX_DEPTH_M, MIN_DEPTH_M, in_range
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.frames import MeasuredFrame
 from e2e_depth_ros.core.maps import NormalMap
 from e2e_depth_ros.core.pixels import are_inside, nearest_pixels
-from e2e_depth_ros.evaluation.frames import MeasuredFrame
 
 _ROUGHNESS = 0.01  # relative: how far a smooth surface may be from its plane
 

@@ -93,6 +93,11 @@ class Frame:
         """The frames of a folder are taken as a sequence, in the order of their names."""
         return self.group
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether there is depth or points beside the image."""
+        return self._path(_DEPTH) is not None or self._path(_POINTS) is not None
+
     def read_image(self) -> NDArray[np.uint8]:
         """Read the image, (H, W, 3), uint8, RGB. Plain photos are turned upright, as their tags say.
 

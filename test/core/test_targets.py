@@ -3,8 +3,8 @@ import pytest
 
 from e2e_depth_ros.core.camera import Camera, DistortionModel
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.evaluation.frames import find_frames
-from e2e_depth_ros.evaluation.targets import read_depth_target, smooth_normals
+from e2e_depth_ros.core.frames import find_frames
+from e2e_depth_ros.core.targets import read_depth_target, smooth_normals
 
 SIZE = (40, 56)
 INTRINSICS = np.array([[50.0, 0, 29], [0, 46, 18], [0, 0, 1]])

@@ -6,8 +6,8 @@ import pytest
 
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.frames import find_frames, write_frame
 from e2e_depth_ros.core.image_files import read_image
-from e2e_depth_ros.evaluation.frames import find_frames, write_frame
 
 
 def picture(path, size=(5, 7)):

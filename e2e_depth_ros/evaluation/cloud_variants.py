@@ -1,0 +1,79 @@
+"""Ways to make a cloud of metric depth, as the node can be told to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings, filtered_depth, kept_points
+from e2e_depth_ros.alignment.levelling import levelled
+from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.geometry import depth_edges
+from e2e_depth_ros.core.ground_plane import GroundPlane
+from e2e_depth_ros.core.maps import DepthMap
+
+
+@dataclass(frozen=True)
+class CloudVariant:
+    """One way to make a cloud of metric depth.
+
+    Attributes:
+        filters: What is left out.
+        level_ground: Whether the floor is laid where it is known to be.
+    """
+
+    filters: CloudFilterSettings = field(default_factory=CloudFilterSettings)
+    level_ground: bool = False
+
+
+DEFAULTS: Final = "defaults"
+"""Name of the variant that the node makes without being told anything."""
+
+_WITHOUT_LONE_POINTS: Final = CloudFilterSettings(
+    remove_edges=False, noise_filter_radius=0.1, noise_filter_min_neighbors=5
+)
+
+NAVIGATION: Final = "navigation"
+"""Name of the variant that `config/navigation.yaml` asks the node for."""
+
+VARIANTS: Final[Mapping[str, CloudVariant]] = {
+    "no filter": CloudVariant(CloudFilterSettings(remove_edges=False)),
+    DEFAULTS: CloudVariant(),
+    **{
+        f"confidence {threshold:g}": CloudVariant(CloudFilterSettings(confidence_threshold=threshold))
+        for threshold in (0.1, 0.3)
+    },
+    "noise filter 0.1 m, 5": CloudVariant(_WITHOUT_LONE_POINTS),
+    "noise filter 0.1 m, 10": CloudVariant(replace(_WITHOUT_LONE_POINTS, noise_filter_min_neighbors=10)),
+    "level_ground": CloudVariant(level_ground=True),
+    NAVIGATION: CloudVariant(_WITHOUT_LONE_POINTS, level_ground=True),
+}
+"""What is compared."""
+
+
+def cloud_points(
+    depth: DepthMap,
+    camera: Camera,
+    ground: GroundPlane,
+    confidence: NDArray[np.float32],
+    variant: CloudVariant,
+) -> NDArray[np.float32]:
+    """Return the points (H, W, 3) that the node's cloud would hold, metres; NaN where it has none.
+
+    Args:
+        depth: (H, W), METRIC.
+        camera: Of this depth.
+        ground: Where the floor is, for `level_ground`.
+        confidence: (H, W), 0..1.
+        variant: How the cloud is made.
+    """
+    if variant.level_ground:
+        depth = levelled(depth, camera, ground)
+    edges = depth_edges(depth.values, depth.valid) if variant.filters.remove_edges else None
+    points = filtered_depth(depth, variant.filters, confidence=confidence, edges=edges).points(camera)
+    points[~kept_points(points, variant.filters)] = np.nan
+    return points

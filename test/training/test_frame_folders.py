@@ -1,0 +1,70 @@
+"""Own frames become a data set by one line in a recipe."""
+
+import cv2
+import numpy as np
+import pytest
+
+from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.frames import write_frame as write_whole_frame
+from e2e_depth_ros.training.datasets import Source
+from e2e_depth_ros.training.frame_folders import FrameFolderViews
+from e2e_depth_ros.training.recipe import SourceRecipe
+
+SIZE = (48, 64)
+CAMERA = Camera(SIZE, np.array([[60.0, 0, 30], [0, 55, 22], [0, 0, 1]]))
+NORMAL = np.array([0.2, -0.6, -0.77]) / np.linalg.norm([0.2, -0.6, -0.77])
+
+
+def plane():
+    """Depth of a slanted plane 2 m away, with a hole."""
+    x, y = (np.broadcast_to(grid, SIZE).astype(np.float64) for grid in CAMERA.normalized_grid)
+    depth = -2 / (NORMAL[0] * x + NORMAL[1] * y + NORMAL[2])
+    depth[(depth < 0) | (depth > 50)] = np.nan
+    depth[20:24, 30:34] = np.nan
+    return depth
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rgb = np.full((*SIZE, 3), (200, 60, 30), np.uint8)
+    depth = plane()
+    write_whole_frame(tmp_path / "all" / "kitchen" / "0001", rgb, CAMERA, depth_m=depth)
+    points = np.array([[0, 0, 2.0], [0.5, 0.1, 3.0]])
+    write_whole_frame(tmp_path / "all" / "street" / "0001", rgb, CAMERA, points_m=points)
+    cv2.imwrite(str(tmp_path / "all" / "unmeasured.png"), rgb)
+    return tmp_path / "all"
+
+
+def test_dense_depth_brings_normals(folder):
+    views = FrameFolderViews(folder)
+    assert (len(views), views.scenes) == (2, ["kitchen", "street"])
+    view = views[0]
+    assert tuple(view.image[0, 0]) == (200, 60, 30)
+    expected = np.nan_to_num(plane()).astype(np.float32)
+    np.testing.assert_allclose(view.depth_m, expected, rtol=1e-6)
+    known = np.linalg.norm(view.normals, axis=-1) > 0
+    assert known.mean() > 0.5
+    assert not known[expected == 0].any()
+    np.testing.assert_allclose(view.normals[known] @ NORMAL, 1, atol=1e-4)
+
+
+def test_points_bring_depth_where_they_appear(folder):
+    view = FrameFolderViews(folder)[1]
+    assert np.argwhere(view.depth_m).tolist() == [[22, 30], [24, 40]]
+    np.testing.assert_allclose(view.depth_m[view.depth_m > 0], [2, 3])
+    assert not view.normals.any()
+
+
+def test_a_recipe_takes_them_by_one_line(folder):
+    source = Source(SourceRecipe(frames=str(folder), limit=1))
+    assert (len(source), source.contents) == (1, {"kitchen": 1})
+    assert source.view(0).depth_m.shape == SIZE
+
+
+def test_images_without_measurements_are_refused(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((20, 30, 3), np.uint8))
+    with pytest.raises(InvalidInputError, match="without measurements"):
+        FrameFolderViews(tmp_path)
+    with pytest.raises(InvalidInputError, match="nowhere"):
+        FrameFolderViews(tmp_path / "nowhere")
