@@ -66,6 +66,7 @@ setup(
         "ros": requirements("requirements-ros.txt"),
         "demo": ["imgviz>=2.1", "scikit-image>=0.19"],
         "hub": ["transformers>=4.49"],
+        "bags": ["rosbags>=0.11.9,<0.12"],
         "hypersim": ["h5py>=3.6,<4"],
         "training": ["accelerate>=1.10,<2"],
         "evaluation": ["scikit-learn>=1.0.2", "scipy>=1.8"],

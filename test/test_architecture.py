@@ -40,6 +40,7 @@ ROS_FOLDERS = (
         "aligning",
         "outputs",
         "nodes",
+        "recordings",
         "deployment",
     ),
 )

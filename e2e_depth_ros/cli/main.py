@@ -21,6 +21,7 @@ SUBCOMMANDS = (
     "demo",
     "predict",
     "evaluate",
+    "bag",
     "gallery",
     "train",
     "compare",

@@ -17,6 +17,7 @@ from e2e_depth_ros.ros.inputs.calibrations import CameraInfos
 from e2e_depth_ros.ros.inputs.subscriptions import Input
 from e2e_depth_ros.ros.messages.image_transport import transport_topic, transport_type
 from e2e_depth_ros.ros.nodes.alignment_log import AlignmentLog
+from e2e_depth_ros.ros.nodes.estimators import estimator_from_parameters
 from e2e_depth_ros.ros.nodes.image_node import ImageNode
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
 from e2e_depth_ros.ros.outputs.publishers import OutputPublishers
@@ -50,17 +51,7 @@ class DepthNode(ImageNode[Parameters]):
         self.create_service(Trigger, "~/reset_alignment", self._on_reset_alignment)
 
     def _load(self) -> Any:
-        # Torch takes seconds to import: not before a model is wanted.
-        from e2e_depth_ros.model.estimator import Estimator  # noqa: PLC0415
-
-        wanted = self.parameters
-        return Estimator.load(
-            wanted.model,
-            sampling=wanted.sampling,
-            upsampling=wanted.upsampling,
-            batch_memory_mb=wanted.batch_memory,
-            **wanted.loading,
-        )
+        return estimator_from_parameters(self.parameters)
 
     def _offer(self, model: Any) -> Mapping[str, Any]:
         from e2e_depth_ros.ros.nodes.pipeline import Pipeline  # noqa: PLC0415 - brings torch
