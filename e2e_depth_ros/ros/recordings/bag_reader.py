@@ -225,7 +225,7 @@ class _refusing:  # noqa: N801 - reads as a statement
 
 
 def _types_of_ros1(connections: Iterable[Any]) -> Any:
-    """Take the types from the definitions that a bag of ROS 1 keeps, with ROS 2's header: it has no counter."""
+    """Take the types of a bag of ROS 1 from its definitions, with the header of ROS 2: it has no counter."""
     types: dict[str, Any] = {}
     for one in connections:
         types.update(get_types_from_msg(one.msgdef.data, one.msgtype))
