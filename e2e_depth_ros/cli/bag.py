@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from e2e_depth_ros.ros.recordings.bag_reader import BagReader
-    from e2e_depth_ros.ros.recordings.conversion import Conversion, Report
-    from e2e_depth_ros.ros.recordings.input_topics import InputTopics
 
 _INPUTS: Final = {
     "image": "colour images, raw or compressed",
@@ -54,6 +52,7 @@ def add_parser(subparsers: Any) -> None:
     out.add_argument("--copy", action="store_true", help="take the topics of the bag along")
     out.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap", help="default: mcap")
     out.add_argument("--compress", action="store_true", help="compress with zstd")
+    out.add_argument("--view", type=Path, metavar="FILE", help="save what Rerun's viewer opens, .rrd")
     out.add_argument("--force", action="store_true", help="replace what an earlier run wrote")
 
 
@@ -81,11 +80,11 @@ def run(args: argparse.Namespace) -> int:
         conversion = _conversion(args, topics)
         if args.force:
             remove_bag(args.output)
-        _convert(reader, conversion, console)
+        _convert(reader, conversion, console, args.view)
     return 0
 
 
-def _conversion(args: argparse.Namespace, topics: InputTopics) -> Conversion:
+def _conversion(args: argparse.Namespace, topics: Any) -> Any:
     from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
     from e2e_depth_ros.ros.outputs.depth_outputs import Output  # noqa: PLC0415
     from e2e_depth_ros.ros.recordings.conversion import Conversion  # noqa: PLC0415
@@ -107,7 +106,7 @@ def _conversion(args: argparse.Namespace, topics: InputTopics) -> Conversion:
     )
 
 
-def _show(reader: BagReader, roles: dict[str, str], console: Console) -> None:
+def _show(reader: Any, roles: dict[str, str], console: Console) -> None:
     from rich.table import Table  # noqa: PLC0415
 
     table = Table("topic", "type", "messages", "used as", box=None)
@@ -118,26 +117,48 @@ def _show(reader: BagReader, roles: dict[str, str], console: Console) -> None:
         console.print(f"{(reader.end_ns - reader.start_ns) * 1e-9:.1f} s", markup=False)
 
 
-def _convert(reader: BagReader, conversion: Conversion, console: Console) -> None:
+def _convert(reader: Any, conversion: Any, console: Console, view: Path | None) -> None:
+    from contextlib import ExitStack  # noqa: PLC0415
+
     from rich.progress import Progress  # noqa: PLC0415
 
     from e2e_depth_ros.ros.nodes.estimators import estimator_from_parameters  # noqa: PLC0415
     from e2e_depth_ros.ros.recordings.conversion import convert_bag  # noqa: PLC0415
 
-    with Progress(console=console) as progress:
+    with ExitStack() as stack:
+        on_frame = stack.enter_context(_shown(view)) if view is not None else lambda _: None
+        progress = stack.enter_context(Progress(console=console))
         task = progress.add_task("bag", total=max(1, reader.end_ns - reader.start_ns))
         report = convert_bag(
             reader,
             conversion,
             lambda: estimator_from_parameters(conversion.parameters),
             on_progress=lambda ns: progress.update(task, completed=ns - reader.start_ns),
+            on_frame=on_frame,
         )
         progress.update(task, completed=max(1, reader.end_ns - reader.start_ns))
     for line in _lines(report, conversion):
         console.print(line, markup=False)
 
 
-def _lines(report: Report, conversion: Conversion) -> list[str]:
+@contextmanager
+def _shown(path: Path) -> Iterator[Callable[[Any], None]]:
+    from e2e_depth_ros.offline.viewer import Viewer  # noqa: PLC0415
+    from e2e_depth_ros.ros.recordings.shown import show_image, show_output  # noqa: PLC0415
+
+    with Viewer(path) as viewer:
+
+        def show(frame: Any) -> None:
+            if frame.result is not None:
+                viewer.at(frame.log_ns)
+                show_image(viewer, frame.image)
+                for output, message in frame.result.messages.items():
+                    show_output(viewer, output, message)
+
+        yield show
+
+
+def _lines(report: Any, conversion: Any) -> list[str]:
     if report.was_done:
         return [f"{conversion.output_path} holds the whole result already: --force makes it anew"]
     lines = [f"{count} x refused {report.words[reason]}" for reason, count in report.refusals.most_common()]

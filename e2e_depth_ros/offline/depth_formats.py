@@ -173,8 +173,11 @@ def _write_png16(path: Path, depth: PredictedDepth) -> None:
 def _write_exr(path: Path, depth: PredictedDepth) -> None:
     import OpenEXR  # noqa: PLC0415 - an extra
 
-    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
-    with OpenEXR.File(header, {"Z": np.ascontiguousarray(depth.values, np.float32)}) as file:
+    header = {
+        "compression": OpenEXR.ZIP_COMPRESSION,
+        "type": OpenEXR.scanlineimage,
+    }  # Y, as readers look for no Z
+    with OpenEXR.File(header, {"Y": np.ascontiguousarray(depth.values, np.float32)}) as file:
         file.write(str(path))
 
 
@@ -185,7 +188,7 @@ def _write_colours(path: Path, depth: PredictedDepth) -> None:
 FORMATS: Final = {
     "npy": DepthFormat("depth.npy", "float32, NaN where invalid", _write_npy),
     "png16": DepthFormat("depth_mm.png", "16 bits, millimetres, 0 where invalid", _write_png16, True),
-    "exr": DepthFormat("depth.exr", "float32 in channel Z, NaN where invalid", _write_exr),
+    "exr": DepthFormat("depth.exr", "float32 in channel Y, NaN where invalid", _write_exr),
     "png": DepthFormat("depth_color.png", "coloured, of the image's size", _write_colours),
     "ply": DepthFormat(
         "points.ply", "coloured points, metres", lambda path, d: save_ply(path, d.points(), d.rgb), True, True

@@ -16,8 +16,8 @@ CODECS = {"mp4": "mpeg4", "mkv": "mpeg4", "avi": "mpeg4", "webm": "libvpx", "gif
 def image(index):
     """Four fields of plain colours, which every codec keeps."""
     rgb = np.full((*SIZE, 3), 40, np.uint8)
-    rgb[:24, :40] = (200, 40 + 20 * index, 60)
-    rgb[24:, 40:] = (30, 60, 220 - 20 * index)
+    rgb[:24, :40] = (200, 40 + 20 * (index % 8), 60)
+    rgb[24:, 40:] = (30, 60, 220 - 20 * (index % 8))
     return rgb
 
 

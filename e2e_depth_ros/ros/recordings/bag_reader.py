@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.serialization import deserialize_message
 from rosbags import rosbag1, rosbag2
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 TYPES: Final = {
-    f"sensor_msgs/msg/{message_type.__name__}": message_type
-    for message_type in (Image, CompressedImage, CameraInfo, PointCloud2)
+    "diagnostic_msgs/msg/DiagnosticStatus": DiagnosticStatus,
+    **{
+        f"sensor_msgs/msg/{message_type.__name__}": message_type
+        for message_type in (Image, CompressedImage, CameraInfo, PointCloud2)
+    },
 }
 """The message classes of what is worked on, by the names of their types."""
 TF_TYPE: Final = "tf2_msgs/msg/TFMessage"
