@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from e2e_depth_ros.cli.model_arguments import add_model_arguments, load_estimator
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
     from e2e_depth_ros.offline.sources import Source, SourceImage
 
 _FAILED: Final = 2
-_NOT_OF_THE_RESULT: Final = ("command", "inputs", "output", "force", "threads", "batch_memory")
+_NOT_OF_THE_RESULT: Final = ("command", "inputs", "output", "view", "force", "threads", "batch_memory")
+_SECOND_NS: Final = 1_000_000_000
 
 
 def add_parser(subparsers: Any) -> None:
@@ -52,6 +55,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--depth-unit", type=float, default=0.001, metavar="M", help="metres of a unit of depth.png"
     )
+    parser.add_argument("--view", type=Path, metavar="FILE", help="save what Rerun's viewer opens, .rrd")
     parser.add_argument("--force", action="store_true", help="predict anew what is there")
     camera = parser.add_mutually_exclusive_group()
     camera.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view of the images")
@@ -91,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     for words in passed_over:
         tell(words)
     run = _Run(args, given, formats, tell)
-    with run.output, Progress(console=console) as progress:
+    with run, Progress(console=console) as progress:
         bar = progress.add_task("predict", total=sum(source.count for source in sources) or None)
         for source in sources:
             for image in run.images_of(source):
@@ -115,10 +119,26 @@ class _Run:
         settings = {name: value for name, value in vars(args).items() if name not in _NOT_OF_THE_RESULT}
         settings["calibration"] = args.calibration and str(args.calibration)
         expected = ("normals.npy",) * args.normals + ("alignment.json",) * args.align
-        self.output: OutputFolder = OutputFolder(args.output, formats, settings, expected)
+        self._open = ExitStack()
+        self._output: OutputFolder = self._open.enter_context(
+            OutputFolder(args.output, formats, settings, expected)
+        )
+        self._viewer: Any = None
+        self._shown_ns = 0
         self._estimator: Estimator | None = None
         self._tasks: list[Any] = []
         self.count = self.failed = self.skipped = 0
+
+    def __enter__(self) -> None:
+        if self._args.view is not None:
+            from e2e_depth_ros.offline.viewer import Viewer  # noqa: PLC0415
+
+            self._viewer = self._open.enter_context(Viewer(self._args.view))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
 
     def fail(self, error: Exception) -> None:
         """Tell what went wrong: one bad image must not stop the rest."""
@@ -140,7 +160,8 @@ class _Run:
         from e2e_depth_ros.core.image_size import check_image_size  # noqa: PLC0415
 
         self.count += 1
-        if not self._args.force and self.output.has(image):
+        is_shown = self._args.view is not None
+        if not (self._args.force or is_shown) and self._output.has(image):
             self.skipped += 1
             return
         try:
@@ -154,7 +175,8 @@ class _Run:
             self._tasks = _tasks(self._args, self._estimator)
         try:
             prediction = self._predicted(image, rgb, self._estimator)
-            self.output.write(image, prediction)
+            self._show(image, prediction)
+            self._output.write(image, prediction)
             self._tell_verdict(image, prediction)
         except InvalidInputError as error:
             self.fail(error)
@@ -180,6 +202,13 @@ class _Run:
         if estimate.outlines is not None:
             alignment = alignment.following(estimate.outlines)
         return Prediction(rgb, estimate, samples, alignment, camera, summary(alignment))
+
+    def _show(self, image: SourceImage, prediction: Prediction) -> None:
+        from e2e_depth_ros.cli.predict_outputs import show  # noqa: PLC0415
+
+        if self._viewer is not None:
+            show(self._viewer, self._shown_ns, prediction)
+            self._shown_ns += round(_SECOND_NS / image.fps)
 
     def _tell_verdict(self, image: SourceImage, prediction: Prediction) -> None:
         from e2e_depth_ros.alignment import AlignmentState  # noqa: PLC0415

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from e2e_depth_ros.alignment.samples import Samples
     from e2e_depth_ros.model.estimate import Estimate
+    from e2e_depth_ros.offline.viewer import Viewer
 
 _ARRAYS: Final = ("std.npy", "normals.npy", "depth_uncertainty.npy", "normals_uncertainty.npy")
 _REPORT: Final = "alignment.json"
@@ -93,6 +94,33 @@ class Prediction:
         if self.estimate.normals is not None:
             panels.append(("normals", colours_from_normals(self.estimate.normals.values)))
         return panels
+
+
+def show(viewer: Viewer, at_ns: int, prediction: Prediction) -> None:
+    """Show an image and all that is known of it.
+
+    Args:
+        viewer: Where.
+        at_ns: Its place in time.
+        prediction: What is known.
+    """
+    viewer.at(at_ns)
+    viewer.image(prediction.rgb)
+    depth, samples = prediction.depth, prediction.samples
+    if prediction.camera is not None:
+        viewer.camera(prediction.camera)
+    if samples is not None:
+        viewer.samples(samples.u_px, samples.v_px, samples.depth_m)
+    if prediction.estimate.normals is not None:
+        viewer.normals(prediction.estimate.normals.values)
+    if depth is None:
+        return
+    if not depth.is_metric:
+        viewer.relative(depth.values)
+        return
+    viewer.depth(depth.values)
+    if depth.camera is not None:
+        viewer.points(depth.points(), depth.rgb)
 
 
 @dataclass

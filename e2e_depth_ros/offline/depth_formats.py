@@ -40,7 +40,7 @@ class PredictedDepth:
     is_metric: bool
     camera: Camera | None = None
 
-    def points(self) -> NDArray[np.floating[Any]]:
+    def points(self) -> NDArray[np.float32]:
         """Return (H, W, 3), metres, optical frame, NaN where invalid.
 
         Raises:
@@ -49,8 +49,7 @@ class PredictedDepth:
         if not self.is_metric or self.camera is None:
             raise InvalidInputError("expected metric depth and intrinsics for points, got less")
         valid = np.isfinite(self.values)
-        points: NDArray[np.floating[Any]] = DepthMap(self.values, valid, DepthKind.METRIC).points(self.camera)
-        return points
+        return DepthMap(self.values, valid, DepthKind.METRIC).points(self.camera)
 
     @property
     def ends(self) -> tuple[float, float]:

@@ -75,7 +75,7 @@ def test_outputs_parameters_and_storage_are_the_users_choice(run, tmp_path):
     assert {*found} == {"/depth/image_relative", "/alignment/status"}
     for _, message in found["/depth/image_relative"]:
         values = np.frombuffer(message.data, np.float32)
-        assert (values.min(), values.max()) == (0, 1)
+        assert (values.min(), values.max()) == pytest.approx((0, 1), abs=1e-6)
     assert (out / "out_0.db3").exists()
 
 
