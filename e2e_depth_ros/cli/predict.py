@@ -94,17 +94,17 @@ def run(args: argparse.Namespace) -> int:
     sources, passed_over = find_sources(args.inputs, exclude=args.output)
     for words in passed_over:
         tell(words)
-    run = _Run(args, given, formats, tell)
-    with run, Progress(console=console) as progress:
+    work = _Run(args, given, formats, tell)
+    with work, Progress(console=console) as progress:
         bar = progress.add_task("predict", total=sum(source.count for source in sources) or None)
         for source in sources:
-            for image in run.images_of(source):
-                run.work_on(image)
+            for image in work.images_of(source):
+                work.do(image)
                 progress.advance(bar)
-    skipped = f", {run.skipped} were done already" if run.skipped else ""
-    done = f"{run.count - run.failed} of {run.count} images predicted{skipped}, in {args.output}"
+    skipped = f", {work.skipped} were done already" if work.skipped else ""
+    done = f"{work.count - work.failed} of {work.count} images predicted{skipped}, in {args.output}"
     console.print(done, markup=False)
-    return _FAILED if run.failed else 0
+    return _FAILED if work.failed else 0
 
 
 class _Run:
@@ -154,7 +154,7 @@ class _Run:
         except InvalidInputError as error:  # a video that breaks off
             self.fail(error)
 
-    def work_on(self, image: SourceImage) -> None:
+    def do(self, image: SourceImage) -> None:
         """Predict an image, unless that was done."""
         from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
         from e2e_depth_ros.core.image_size import check_image_size  # noqa: PLC0415

@@ -69,7 +69,7 @@ def read_depth_png(path: Path, unit_m: float = MILLIMETRE_M) -> NDArray[np.float
             f"expected one channel of 16 bits in {path}, got {values.dtype} {values.shape}"
         )
     known = (values > 0) & (values < _SIXTEEN_BITS_FULL)
-    return np.where(known, values * np.float32(unit_m), np.float32(np.nan)).astype(np.float32)
+    return np.asarray(np.where(known, values * np.float32(unit_m), np.nan), np.float32)
 
 
 def read_samples_csv(path: Path) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.evaluation.frames import IMAGE_SUFFIXES, Frame, find_frames
+from e2e_depth_ros.evaluation.frames import IMAGE_SUFFIXES, OUTPUT_MARK, Frame, find_frames
 from e2e_depth_ros.offline.measured_files import MILLIMETRE_M, RgbdPair, find_pairs, read_depth_png
 from e2e_depth_ros.offline.videos import DEFAULT_FPS, VIDEO_SUFFIXES, VideoReader
 
@@ -162,8 +162,16 @@ def find_sources(inputs: Sequence[Path], *, exclude: Path) -> tuple[list[Source]
 
 
 def _files_in(folder: Path, exclude: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and exclude.resolve() not in path.resolve().parents and path.name[0] != ".":
+    """Yield what lies below a folder, but for hidden files and the output of this and of earlier runs."""
+    if (folder / OUTPUT_MARK).exists() or folder.resolve() == exclude.resolve():
+        return
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            if not path.is_symlink():  # links may lead in circles
+                yield from _files_in(path, exclude)
+        elif path.is_file():
             yield path
 
 

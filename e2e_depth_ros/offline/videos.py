@@ -94,7 +94,7 @@ class VideoReader:
                 raise InvalidInputError(f"{self.path} breaks off: {one_line(str(error), 200)}") from error
             if frame is None:
                 return
-            rgb = frame.to_ndarray(format="rgb24")
+            rgb = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
             turns = _QUARTERS.get(round(getattr(frame, "rotation", 0)) % 360, 0)
             yield np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
 

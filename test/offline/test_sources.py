@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.evaluation.frames import OUTPUT_MARK
 from e2e_depth_ros.offline.sources import find_sources
 from e2e_depth_ros.offline.videos import VideoWriter
 
@@ -31,6 +32,8 @@ def test_images_and_videos_of_a_folder_and_what_is_passed_over(tmp_path):
     picture(data / "a.png")
     film(data / "day" / "b.mp4")
     film(out / "b" / "depth.mp4")  # of an earlier run
+    film(data / "older" / "b" / "depth.mp4")
+    (data / "older" / OUTPUT_MARK).write_text("{}")
     (data / "notes.txt").write_text("x")
     (data / "more.txt").write_text("x")
     (data / "camera_info.json").write_text("{}")
