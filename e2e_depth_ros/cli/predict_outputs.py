@@ -152,14 +152,14 @@ class OutputFolder:
         self._videos.__exit__(kind, error, trace)
 
     def has(self, image: SourceImage) -> bool:
-        """Whether an equal run wrote all files of an image after the image was last changed."""
+        """Whether an equal run wrote all files of an image after that was last changed."""
         mark = self.path / OUTPUT_MARK
         try:
             if mark.read_text(encoding="utf-8") != self._mark or VIDEO in self.formats:
                 return False  # a video is made of all images
-            taken_ns = image.image_path.stat().st_mtime_ns
+            changed_ns = image.changed_ns
             names = [FORMATS[name].file for name in self.formats] + [_PREVIEW, *self.expected]
-            return all((self.path / image.name / name).stat().st_mtime_ns >= taken_ns for name in names)
+            return all((self.path / image.name / name).stat().st_mtime_ns >= changed_ns for name in names)
         except (OSError, ValueError):
             return False
 

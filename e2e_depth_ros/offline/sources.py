@@ -52,6 +52,20 @@ class SourceImage:
         return self.frame.folder
 
     @property
+    def changed_ns(self) -> int:
+        """When the image, or what was measured of it, was last changed.
+
+        Raises:
+            OSError: It is gone.
+        """
+        paths = [self.image_path]
+        if self.folder is not None:
+            paths += [path for path in self.folder.iterdir() if path.is_file()]
+        if self.pair is not None:
+            paths.append(self.pair.depth_path)
+        return max(path.stat().st_mtime_ns for path in paths)
+
+    @property
     def depth_name(self) -> str:
         """What its measured depth is called."""
         if self.pair is not None:

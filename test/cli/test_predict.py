@@ -193,9 +193,8 @@ def test_what_is_done_is_skipped_unless_something_changed(inputs, tmp_path, tiny
 
     def skipped(*more):
         assert main([*command, *more]) == 0
-        return [line for line in capsys.readouterr().err.splitlines() if "2 of 2" in line][0].count(
-            "2 were done"
-        )
+        line = next(line for line in capsys.readouterr().err.splitlines() if "2 of 2" in line)
+        return line.count("2 were done")
 
     assert skipped() == 0
     before = (out / "set" / "0" / "depth.npy").stat().st_mtime_ns

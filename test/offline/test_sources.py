@@ -1,3 +1,5 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -84,3 +86,13 @@ def test_what_is_nothing_to_look_at_is_told(tmp_path):
         find_sources([tmp_path / "x.txt"], exclude=tmp_path / "out")
     with pytest.raises(InvalidInputError, match="found none"):
         find_sources([tmp_path], exclude=tmp_path / "out")
+
+
+def test_a_change_of_what_was_measured_is_a_change(tmp_path):
+    picture(tmp_path / "f" / "image.png")
+    depth = tmp_path / "f" / "depth.png"
+    cv2.imwrite(str(depth), np.full((20, 30), 500, np.uint16))
+    ((image,), *_), _ = find_sources([tmp_path / "f"], exclude=tmp_path / "out")
+    later_ns = image.changed_ns + 5_000_000_000
+    os.utime(depth, ns=(later_ns, later_ns))
+    assert image.changed_ns == later_ns
