@@ -27,7 +27,8 @@ MAY_LOOK_INTO = {
     "ros": {"core", "model", "alignment", "ros"},
     "training": {"core", "model", "training"},
     "evaluation": {"core", "model", "alignment", "evaluation"},
-    "cli": {"core", "model", "alignment", "training", "evaluation", "ros", "cli"},
+    "offline": {"core", "model", "alignment", "evaluation", "offline"},
+    "cli": {"core", "model", "alignment", "training", "evaluation", "offline", "ros", "cli"},
 }
 # As data flows: each folder looks only at those before it.
 ROS_FOLDERS = (
@@ -40,6 +41,7 @@ ROS_FOLDERS = (
         "aligning",
         "outputs",
         "nodes",
+        "recordings",
         "deployment",
     ),
 )

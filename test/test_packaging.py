@@ -28,6 +28,7 @@ SCENES = "scenes/"
 IMPORTED_AS = {
     "opencv-python-headless": "cv2",
     "pyyaml": "yaml",
+    "rerun-sdk": "rerun",
     "scikit-image": "skimage",
     "scikit-learn": "sklearn",
 }
@@ -198,7 +199,20 @@ def test_colcon_can_link_instead_of_copying(setup_arguments, tmp_path, monkeypat
 
 def test_every_import_is_declared(manifest, setup_arguments):
     requirements = names_of(setup_arguments["install_requires"])
-    for extra in ("ros", "demo", "hub", "openvino", "export", "hypersim", "training", "evaluation"):
+    extras = (
+        "ros",
+        "demo",
+        "hub",
+        "openvino",
+        "export",
+        "bags",
+        "video",
+        "exr",
+        "view",
+        "hypersim",
+        "training",
+    )
+    for extra in (*extras, "evaluation"):
         requirements |= names_of(setup_arguments["extras_require"].get(extra, []))
     ros_packages = {tag.text for tag in manifest.iter("exec_depend")}
     declared = {IMPORTED_AS.get(name, name) for name in requirements} | ros_packages

@@ -7,7 +7,7 @@ from typing import Final
 
 from e2e_depth_ros.core.errors import E2EDepthError, first_line, one_line
 
-_PIP_NAMES: Final = {"cv2": "opencv-python-headless", "yaml": "pyyaml"}
+_PIP_NAMES: Final = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "rerun": "rerun-sdk"}
 """What pip calls packages that Python calls otherwise."""
 
 _OUT_OF_MEMORY: Final = re.compile(

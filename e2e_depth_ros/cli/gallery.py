@@ -58,12 +58,17 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predict, and write the picture."""
-    from e2e_depth_ros.cli.pictures import stacked, write_picture  # noqa: PLC0415 - heavy imports wait
+    from e2e_depth_ros.cli.pictures import (  # noqa: PLC0415 - heavy imports wait
+        check_picture_path,
+        stacked,
+        write_picture,
+    )
     from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
     from e2e_depth_ros.evaluation.sources import BASELINES, EstimatorSource  # noqa: PLC0415
 
     if not (args.inputs or args.demo):
         raise InvalidInputError("expected an INPUT or --demo, got neither")
+    check_picture_path(args.output)
     sources: list[PredictionSource] = [EstimatorSource(load_estimator(args)), BASELINES[-1]]
     rows = [gallery_row(shown) for shown in _shown(args, sources)]
     try:

@@ -21,6 +21,8 @@ SUBCOMMANDS = (
     "demo",
     "predict",
     "evaluate",
+    "bag",
+    "view",
     "gallery",
     "train",
     "compare",
@@ -34,7 +36,7 @@ Their heavy imports (torch, diffusers, rclpy) stand inside `run`, so that `--hel
 command's missing dependency does not take the others away.
 """
 
-WITHOUT_TORCH = ("compare",)
+WITHOUT_TORCH = ("compare", "view")
 LEAST_MB = 300
 LEAST_MB_WITH_TORCH = 1500
 """Address space, MB, that Python and its libraries map; with less some of them abort without a word."""

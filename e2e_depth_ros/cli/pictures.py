@@ -10,9 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.colours import colours_from_depth
+from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.pixels import nearest_pixels
 
 Rgb = NDArray[np.uint8]
+
+PICTURE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp")
+"""The pictures that every build of OpenCV writes."""
 
 BACKGROUND: Final = 24  # grey
 _PANEL_HEIGHT: Final = 270
@@ -78,6 +82,18 @@ def samples_over_image(
     covered = nearest < nothing
     colours = colours_from_depth(np.where(covered, nearest, np.nan), near_m, far_m, colormap="turbo")
     return np.where(covered[..., None], colours, (rgb * _DIM).astype(np.uint8))
+
+
+def check_picture_path(path: Path) -> None:
+    """Make sure that a picture can be written there, before work is spent on it.
+
+    Raises:
+        InvalidInputError: The suffix is none of `PICTURE_SUFFIXES`, or there is no such folder.
+    """
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        raise InvalidInputError(f"expected a picture as {', '.join(PICTURE_SUFFIXES)}, got {path}")
+    if path.is_dir() or not path.parent.is_dir():
+        raise InvalidInputError(f"cannot write {path}: expected a file in a folder that exists")
 
 
 def write_picture(path: Path, rgb: Rgb) -> None:

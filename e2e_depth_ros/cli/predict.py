@@ -1,62 +1,68 @@
-"""`e2e-depth predict`: depth and normals of images, as arrays and as pictures."""
+"""`e2e-depth predict`: depth and normals of images and videos, as arrays and as pictures."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
-import json
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
 
 from e2e_depth_ros.cli.model_arguments import add_model_arguments, load_estimator
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from rich.console import Console
+    from e2e_depth_ros.cli.predict_outputs import OutputFolder, Prediction
+    from e2e_depth_ros.model.estimator import Estimator
+    from e2e_depth_ros.offline.sources import Source, SourceImage
 
-    from e2e_depth_ros.alignment import Alignment
-    from e2e_depth_ros.alignment.samples import Samples
-    from e2e_depth_ros.cli.pictures import Rgb
-    from e2e_depth_ros.core.frames import Frame
-    from e2e_depth_ros.model.estimator import Estimate, Estimator
-
-_FAILED = 2
-_PRODUCTS = (
-    "depth.npy",
-    "std.npy",
-    "normals.npy",
-    "depth_uncertainty.npy",
-    "normals_uncertainty.npy",
-    "alignment.json",
-    "preview.png",
-)
+_FAILED: Final = 2
+_NOT_OF_THE_RESULT: Final = ("command", "inputs", "output", "view", "force", "threads", "batch_memory")
+_SECOND_NS: Final = 1_000_000_000
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "predict",
-        help="depth and normals of images",
-        description="Predict depth of images, folders of images and frame folders. For each, "
-        "DIR/<relative path without suffix>/ gets depth.npy (float32, (H, W) of the image, 0 near .. 1 far, "
-        "NaN where invalid), preview.png, and with --normals normals.npy (float32, (H, W, 3), unit vectors: "
-        "x right, y down, z forward). With --align depth.npy holds metres along the optical axis, std.npy "
-        "its standard deviation in metres, and alignment.json tells how far to trust both. With --ensemble "
-        "depth_uncertainty.npy (in units of the relative depth) and normals_uncertainty.npy (0..1) tell how "
-        "far its members are from each other.",
+        help="depth and normals of images and videos",
+        description="Predict depth of images, videos, folders of both, frame folders and RGB-D folders. "
+        "For each image, DIR/<relative path without suffix>/ gets depth.npy (float32, (H, W) of the image, 0 "
+        "near .. 1 far, NaN where invalid), preview.png, and with --normals normals.npy (float32, (H, W, 3), "
+        "unit vectors: x right, y down, z forward). With --align depth.npy holds metres along the optical "
+        "axis, std.npy its standard deviation in metres, and alignment.json tells how far to trust both. "
+        "With --ensemble depth_uncertainty.npy (in units of the relative depth) and normals_uncertainty.npy "
+        "(0..1) tell how far its members are from each other. What an equal run did is not done again.",
     )
     parser.add_argument(
-        "inputs", nargs="+", type=Path, metavar="INPUT", help="image, folder, or frame folder"
+        "inputs", nargs="+", type=Path, metavar="INPUT", help="image, video, folder, or frame folder"
     )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the results go")
     parser.add_argument("--normals", action="store_true", help="predict normals as well")
     parser.add_argument(
         "--align",
         action="store_true",
-        help="metric depth of frame folders, from their points.npz (with camera_info.yaml) or else depth.npz",
+        help="metric depth of frame folders, from points.npz (with camera_info.yaml), samples.csv (u, v, "
+        "depth), depth.npz or depth.png, and of folders like TUM RGB-D's and ScanNet's",
     )
+    parser.add_argument(
+        "--format",
+        default="npy",
+        metavar="LIST",
+        help="of depth: npy, png16 (millimetres), exr, png (coloured), ply, pcd, mp4 (of a folder or video), "
+        "separated by commas (default: npy); png16, ply and pcd need --align, the last two intrinsics too",
+    )
+    parser.add_argument(
+        "--depth-unit", type=float, default=0.001, metavar="M", help="metres of a unit of depth.png"
+    )
+    parser.add_argument("--view", type=Path, metavar="FILE", help="save what Rerun's viewer opens, .rrd")
+    parser.add_argument("--force", action="store_true", help="predict anew what is there")
+    camera = parser.add_mutually_exclusive_group()
+    camera.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view of the images")
+    camera.add_argument(
+        "--intrinsics", type=float, nargs=4, metavar=("FX", "FY", "CX", "CY"), help="of the images, pixels"
+    )
+    camera.add_argument("--calibration", type=Path, metavar="FILE", help="of the images, as camera_info.yaml")
     add_model_arguments(parser)
 
 
@@ -70,40 +76,151 @@ def run(args: argparse.Namespace) -> int:
         E2EDepthError: An argument or the checkpoint is wrong, or nothing can be written.
     """
     from rich.console import Console  # noqa: PLC0415 - heavy imports wait until they are needed
-    from rich.progress import track  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415
 
-    from e2e_depth_ros.core.errors import InvalidInputError, one_line  # noqa: PLC0415
-    from e2e_depth_ros.core.frames import find_frames  # noqa: PLC0415
-    from e2e_depth_ros.core.image_size import check_image_size  # noqa: PLC0415
+    from e2e_depth_ros.core.errors import one_line  # noqa: PLC0415
+    from e2e_depth_ros.offline.depth_formats import check_formats, formats_named  # noqa: PLC0415
+    from e2e_depth_ros.offline.given_camera import GivenCamera  # noqa: PLC0415
+    from e2e_depth_ros.offline.sources import find_sources  # noqa: PLC0415
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    frames = find_frames(args.inputs, exclude=args.output)
-    estimator: Estimator | None = None
-    tasks: list[Any] = []
-    failed = 0
 
-    def tell(error: InvalidInputError) -> None:  # one bad image must not stop the rest
-        nonlocal failed
-        failed += 1
-        console.print(f"e2e-depth predict: {one_line(str(error))}", markup=False)
+    def tell(words: object) -> None:
+        console.print(f"e2e-depth predict: {one_line(str(words), 2000)}", markup=False)
 
-    for frame in track(frames, description="predict", console=console):
+    formats = formats_named(args.format)
+    check_formats(formats, is_metric=args.align)
+    given = GivenCamera(args.fov, args.intrinsics, args.calibration)
+    sources, passed_over = find_sources(args.inputs, exclude=args.output)
+    for words in passed_over:
+        tell(words)
+    work = _Run(args, given, formats, tell)
+    with work, Progress(console=console) as progress:
+        bar = progress.add_task("predict", total=sum(source.count for source in sources) or None)
+        for source in sources:
+            for image in work.images_of(source):
+                work.do(image)
+                progress.advance(bar)
+    skipped = f", {work.skipped} were done already" if work.skipped else ""
+    done = f"{work.count - work.failed} of {work.count} images predicted{skipped}, in {args.output}"
+    console.print(done, markup=False)
+    return _FAILED if work.failed else 0
+
+
+class _Run:
+    """What a run has done so far."""
+
+    def __init__(self, args: argparse.Namespace, given: Any, formats: tuple[str, ...], tell: Any) -> None:
+        from e2e_depth_ros.cli.predict_outputs import OutputFolder  # noqa: PLC0415
+
+        self._args = args
+        self._given = given
+        self._tell = tell
+        settings = {name: value for name, value in vars(args).items() if name not in _NOT_OF_THE_RESULT}
+        settings["calibration"] = args.calibration and str(args.calibration)
+        expected = ("normals.npy",) * args.normals + ("alignment.json",) * args.align
+        self._open = ExitStack()
+        self._output: OutputFolder = self._open.enter_context(
+            OutputFolder(args.output, formats, settings, expected)
+        )
+        self._viewer: Any = None
+        self._shown_ns = 0
+        self._estimator: Estimator | None = None
+        self._tasks: list[Any] = []
+        self.count = self.failed = self.skipped = 0
+
+    def __enter__(self) -> None:
+        if self._args.view is not None:
+            from e2e_depth_ros.offline.viewer import Viewer  # noqa: PLC0415
+
+            self._viewer = self._open.enter_context(Viewer(self._args.view))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+
+    def fail(self, error: Exception) -> None:
+        """Tell what went wrong: one bad image must not stop the rest."""
+        self.failed += 1
+        self._tell(error)
+
+    def images_of(self, source: Source) -> Iterator[SourceImage]:
+        """Yield the images of a source, as far as they can be read."""
+        from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
+
         try:
-            rgb = frame.read_image()
-            check_image_size(rgb.shape, frame.image_path)
-        except InvalidInputError as error:
-            tell(error)
-            continue
-        if estimator is None:  # only once there is an image to look at: to load takes seconds
-            estimator = load_estimator(args)
-            tasks = _tasks(args, estimator)
+            yield from source
+        except InvalidInputError as error:  # a video that breaks off
+            self.fail(error)
+
+    def do(self, image: SourceImage) -> None:
+        """Predict an image, unless that was done."""
+        from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
+        from e2e_depth_ros.core.image_size import check_image_size  # noqa: PLC0415
+
+        self.count += 1
+        is_shown = self._args.view is not None
+        if not (self._args.force or is_shown) and self._output.has(image):
+            self.skipped += 1
+            return
         try:
-            _predict(frame, rgb, estimator, tasks, args.output / frame.name, console, is_metric=args.align)
+            rgb = image.read_image()
+            check_image_size(rgb.shape, image.image_path)
         except InvalidInputError as error:
-            tell(error)
-    done = len(frames) - failed
-    console.print(f"{done} of {len(frames)} images predicted, in {args.output}", markup=False)
-    return _FAILED if failed else 0
+            self.fail(error)
+            return
+        if self._estimator is None:  # only once there is an image to look at: to load takes seconds
+            self._estimator = load_estimator(self._args)
+            self._tasks = _tasks(self._args, self._estimator)
+        try:
+            prediction = self._predicted(image, rgb, self._estimator)
+            self._show(image, prediction)
+            self._output.write(image, prediction)
+            self._tell_verdict(image, prediction)
+        except InvalidInputError as error:
+            self.fail(error)
+
+    def _predicted(self, image: SourceImage, rgb: Any, estimator: Estimator) -> Prediction:
+        from e2e_depth_ros.cli.predict_alignment import (  # noqa: PLC0415
+            align_to_samples,
+            read_samples,
+            summary,
+        )
+        from e2e_depth_ros.cli.predict_outputs import Prediction  # noqa: PLC0415
+
+        size = rgb.shape[0], rgb.shape[1]
+        camera = self._given.camera(size) or image.read_camera(size)
+        unit_m = self._args.depth_unit
+        samples = read_samples(image, size, camera, unit_m) if self._args.align else None
+        estimate = estimator.estimate(rgb, tasks=self._tasks)
+        if estimate.non_finite:
+            self._tell(f"{estimate.non_finite} pixels of {image.image_path} came out as NaN")
+        if samples is None or estimate.depth is None:
+            return Prediction(rgb, estimate, camera=camera)
+        alignment = align_to_samples(estimate.depth, samples)
+        if estimate.outlines is not None:
+            alignment = alignment.following(estimate.outlines)
+        return Prediction(rgb, estimate, samples, alignment, camera, summary(alignment))
+
+    def _show(self, image: SourceImage, prediction: Prediction) -> None:
+        from e2e_depth_ros.cli.predict_outputs import show  # noqa: PLC0415
+
+        if self._viewer is not None:
+            show(self._viewer, self._shown_ns, prediction)
+            self._shown_ns += round(_SECOND_NS / image.fps)
+
+    def _tell_verdict(self, image: SourceImage, prediction: Prediction) -> None:
+        from e2e_depth_ros.alignment import AlignmentState  # noqa: PLC0415
+        from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
+
+        alignment = prediction.alignment
+        if alignment is None or alignment.state is AlignmentState.FRESH:
+            return
+        verdict = f"{image.name}: {alignment.state.value}: {alignment.reason}"
+        if alignment.depth is None:
+            raise InvalidInputError(f"{verdict}; there is no metric depth")
+        self._tell(verdict)
 
 
 def _tasks(args: argparse.Namespace, estimator: Estimator) -> list[Any]:
@@ -119,111 +236,3 @@ def _tasks(args: argparse.Namespace, estimator: Estimator) -> list[Any]:
     if args.normals or Task.DEPTH not in estimator.tasks:
         return [task for task in (Task.DEPTH, Task.NORMALS) if task in estimator.tasks]
     return [Task.DEPTH]
-
-
-def _predict(
-    frame: Frame,
-    rgb: Rgb,
-    estimator: Estimator,
-    tasks: list[Any],
-    folder: Path,
-    console: Console,
-    *,
-    is_metric: bool,
-) -> None:
-    from e2e_depth_ros.alignment import AlignmentState  # noqa: PLC0415
-    from e2e_depth_ros.cli.predict_alignment import align_to_samples, read_samples, summary  # noqa: PLC0415
-    from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
-
-    height, width = rgb.shape[:2]
-    samples = read_samples(frame, (height, width)) if is_metric else None
-    estimate = estimator.estimate(rgb, tasks=tasks)
-    if estimate.non_finite:
-        message = f"e2e-depth predict: {estimate.non_finite} pixels of {frame.image_path} came out as NaN"
-        console.print(message, markup=False)
-    if samples is None or estimate.depth is None:
-        _write(folder, _arrays(estimate), _panels(rgb, estimate))
-        return
-    alignment = align_to_samples(estimate.depth, samples)
-    if estimate.outlines is not None:
-        alignment = alignment.following(estimate.outlines)
-    _write(
-        folder,
-        _arrays(estimate, alignment),
-        _panels(rgb, estimate, samples, alignment),
-        summary(alignment),
-    )
-    verdict = f"{frame.name}: {alignment.state.value}: {alignment.reason}"
-    if alignment.depth is None:
-        raise InvalidInputError(f"{verdict}; there is no metric depth")
-    if alignment.state is not AlignmentState.FRESH:
-        console.print(f"e2e-depth predict: {verdict}", markup=False)
-
-
-def _arrays(estimate: Estimate, alignment: Alignment | None = None) -> dict[str, NDArray[np.float32]]:
-    """What goes into files, by name; no depth at all where an alignment is lost."""
-    from e2e_depth_ros.core.maps import farness_from_relative  # noqa: PLC0415
-
-    arrays = {}
-    if alignment is not None:
-        if alignment.depth is not None and alignment.std_m is not None:
-            arrays = {"depth.npy": alignment.depth_m, "std.npy": alignment.std_m}
-    elif estimate.outlined_depth is not None:
-        arrays = {"depth.npy": farness_from_relative(estimate.outlined_depth)}
-        if estimate.depth_uncertainty is not None:
-            arrays["depth_uncertainty.npy"] = estimate.depth_uncertainty
-    if estimate.normals is not None:
-        arrays["normals.npy"] = estimate.normals.values
-    if estimate.normals_uncertainty is not None:
-        arrays["normals_uncertainty.npy"] = estimate.normals_uncertainty
-    return arrays
-
-
-def _panels(
-    rgb: Rgb, estimate: Estimate, samples: Samples | None = None, alignment: Alignment | None = None
-) -> list[tuple[str, Rgb]]:
-    from e2e_depth_ros.cli.predict_alignment import alignment_panels  # noqa: PLC0415
-    from e2e_depth_ros.core.colours import colours_from_depth, colours_from_normals  # noqa: PLC0415
-    from e2e_depth_ros.core.maps import farness_from_relative  # noqa: PLC0415
-
-    panels = [("image", rgb)]
-    if estimate.outlined_depth is not None:
-        farness = farness_from_relative(estimate.outlined_depth, stretch=True)
-        panels.append(("relative depth", colours_from_depth(farness, 0.0, 1.0)))
-    if samples is not None and alignment is not None:
-        panels += alignment_panels(rgb, samples, alignment)
-    if estimate.normals is not None:
-        panels.append(("normals", colours_from_normals(estimate.normals.values)))
-    return panels
-
-
-def _write(
-    folder: Path,
-    arrays: dict[str, NDArray[np.float32]],
-    panels: list[tuple[str, Rgb]],
-    report: dict[str, Any] | None = None,
-) -> None:
-    """Write the results of one image; what an earlier run left there and this one does not make, goes."""
-    import numpy as np  # noqa: PLC0415
-
-    from e2e_depth_ros.cli.pictures import labelled_row, write_picture  # noqa: PLC0415
-    from e2e_depth_ros.core.errors import E2EDepthError  # noqa: PLC0415
-
-    def remove() -> None:
-        for name in _PRODUCTS:
-            (folder / name).unlink(missing_ok=True)
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        remove()
-        for name, array in arrays.items():
-            content = io.BytesIO()
-            np.save(content, array)
-            (folder / name).write_bytes(content.getbuffer())  # unlike NumPy it says why it can't
-        if report is not None:
-            (folder / "alignment.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        write_picture(folder / "preview.png", labelled_row(panels))
-    except OSError as error:
-        with contextlib.suppress(OSError):  # half a file would pass for a whole one
-            remove()
-        raise E2EDepthError(f"cannot write to {folder}: {error.strerror or error}") from error

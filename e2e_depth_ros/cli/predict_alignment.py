@@ -12,41 +12,59 @@ from numpy.typing import NDArray
 from e2e_depth_ros.alignment import Alignment, align
 from e2e_depth_ros.alignment.samples import Samples, samples_from_depth, samples_from_points
 from e2e_depth_ros.cli.pictures import Rgb, samples_over_image
+from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.colours import colours_from_depth
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.core.frames import Frame
 from e2e_depth_ros.core.maps import DepthMap
+from e2e_depth_ros.core.pixels import are_inside
+from e2e_depth_ros.offline.measured_files import MILLIMETRE_M, read_samples_csv
+from e2e_depth_ros.offline.sources import SourceImage
 
 
-def read_samples(frame: Frame, size: tuple[int, int]) -> Samples:
-    """Read what was measured of a frame: its points, or else its depth image.
+def read_samples(
+    image: SourceImage, size: tuple[int, int], camera: Camera | None, unit_m: float = MILLIMETRE_M
+) -> Samples:
+    """Read what was measured of an image: its points, or else its samples, or else its depth image.
 
     Points come first because a frame with both has sparse points to align by, and dense depth to compare
     with. A depth image may be sparse, or smaller than the image and dense.
 
     Args:
-        frame: A frame folder.
-        size: (H, W) of its image.
+        image: One of a frame folder, or of an RGB-D folder.
+        size: (H, W) of it.
+        camera: Its camera; None where none is known.
+        unit_m: Metres of one unit of a depth PNG.
 
     Raises:
-        InvalidInputError: There is neither, or they don't fit the image.
+        InvalidInputError: There is nothing of it, or it doesn't fit the image.
     """
-    measured = frame.read_points()
+    measured = image.frame.read_points()
     if measured is not None:
-        camera = frame.read_camera()
         if camera is None:
             raise InvalidInputError(
-                f"expected camera_info.yaml beside the points of {frame.name}, found none"
+                f"expected camera_info.yaml beside the points of {image.name}, found none"
             )
         if camera.size != size:
             raise InvalidInputError(
-                f"expected a camera of the image's size {size} in {frame.name}, got {camera.size}"
+                f"expected a camera of the image's size {size} in {image.name}, got {camera.size}"
             )
         return samples_from_points(*measured, camera, source="points.npz")
-    depth = frame.read_depth()
+    table = None if image.folder is None else image.folder / "samples.csv"
+    if table is not None and table.exists():
+        return _samples_from_table(read_samples_csv(table), size)
+    depth = image.read_depth(unit_m)
     if depth is None:
-        raise InvalidInputError(f"expected points.npz or depth.npz beside {frame.image_path}, found neither")
-    return samples_from_depth(depth, size, source="depth.npz")
+        raise InvalidInputError(
+            f"expected samples.csv, depth.png, points.npz or depth.npz beside {image.image_path}, found none"
+        )
+    return samples_from_depth(depth, size, source=image.depth_name)
+
+
+def _samples_from_table(table: NDArray[np.float32], size: tuple[int, int]) -> Samples:
+    u, v, depth_m = table.T
+    usable = np.isfinite(table).all(axis=1) & (depth_m > 0) & are_inside(u, v, size)
+    dropped = {"unusable": int(np.count_nonzero(~usable))}
+    return Samples(u[usable], v[usable], depth_m[usable], dropped, "samples.csv")
 
 
 def align_to_samples(relative: DepthMap, samples: Samples) -> Alignment:

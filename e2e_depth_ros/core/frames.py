@@ -12,6 +12,7 @@ A frame folder holds `image.jpg` or `image.png` and, as far as they are known:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,10 @@ from e2e_depth_ros.core.user_file import check_file
 
 IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 
+OUTPUT_MARK = ".e2e_depth_predict.json"
+"""A file in the output folder of `predict`, which is never an input."""
+
+_ALSO_MEASURED = ("depth.png", "samples.csv")  # which `predict` reads: see `offline.measured_files`
 _CAMERA, _DEPTH, _POINTS, _POSE = "camera_info.yaml", "depth.npz", "points.npz", "pose.npz"
 
 
@@ -200,7 +205,8 @@ def find_frames(inputs: Iterable[Path | str], *, exclude: Path | None = None) ->
     """Find images, frame folders, and whatever of both lies below folders.
 
     Names are relative to the input that the image was found in. Where several inputs would give the same
-    name twice, they begin with the name of the input folder.
+    name twice, they begin with the name of the input folder; where several images would, they end with the
+    suffix: a_jpg and a_png.
 
     Args:
         inputs: Images, frame folders, or folders of them at any depth.
@@ -230,19 +236,22 @@ def find_frames(inputs: Iterable[Path | str], *, exclude: Path | None = None) ->
         frames += found
     if len({frame.name for frame in frames}) == len(frames):
         return frames
-    _check_names(prefixed)
-    return prefixed
+    distinct = _distinct(prefixed)
+    _check_names(distinct)
+    return distinct
 
 
 def _walk(folder: Path, root: Path, skipped: Path | None, seen: set[Path]) -> Iterator[Frame]:
     resolved = folder.resolve()
     if resolved == skipped or resolved in seen:  # links may lead in circles
         return
+    if (folder / OUTPUT_MARK).exists():  # pictures of an earlier run are nothing to look at
+        return
     seen.add(resolved)
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     images = [e for e in entries if e.suffix.lower() in IMAGE_SUFFIXES and e.is_file()]
     own = [image for image in images if image.stem == "image"]
-    has_more = any((folder / name).exists() for name in (_CAMERA, _DEPTH, _POINTS, _POSE))
+    has_more = any((folder / name).exists() for name in (_CAMERA, _DEPTH, _POINTS, _POSE, *_ALSO_MEASURED))
     if has_more and (own or not images):
         image = own[0] if own else folder / "image.png"  # that it is missing is told when it is read
         if folder == root:
@@ -261,6 +270,16 @@ def _name_and_group(path: Path, root: Path) -> tuple[str, str]:
     relative = path.relative_to(root)
     group = relative.parent.as_posix()
     return relative.as_posix(), root.resolve().name if group == "." else group
+
+
+def _distinct(frames: list[Frame]) -> list[Frame]:
+    counts = Counter(frame.name for frame in frames)
+    return [
+        replace(frame, name=f"{frame.name}_{frame.image_path.suffix[1:].lower()}")
+        if counts[frame.name] > 1 and frame.folder is None
+        else frame
+        for frame in frames
+    ]
 
 
 def _check_names(frames: list[Frame]) -> None:

@@ -75,3 +75,12 @@ def test_wrong_input_is_one_line(tmp_path, tiny_checkpoint, capsys, arguments, m
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["x.pdf", "x", "nowhere/x.png", "."])
+def test_a_picture_that_cannot_be_written_is_told_before_any_work(tmp_path, name, capsys):
+    inputs = str(tmp_path / "does-not-exist")  # which would be told next
+    assert main(["gallery", inputs, "--output", str(tmp_path / name), "--model", "no-such-model"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert str(tmp_path / name) in error

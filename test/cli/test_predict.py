@@ -164,3 +164,74 @@ def test_a_named_pipe_is_one_line(tmp_path, capsys):
     assert capsys.readouterr().err == (
         f"e2e-depth predict: expected a file, but {tmp_path / 'pipe.png'} is a named pipe\n"
     )
+
+
+def test_a_video_becomes_arrays_and_a_video_of_depth(tmp_path, tiny_checkpoint, capsys):
+    pytest.importorskip("av", reason="PyAV is not installed")
+    from e2e_depth_ros.offline.videos import VideoWriter
+
+    with VideoWriter(tmp_path / "drive.mp4", 10) as writer:
+        for index in range(3):
+            writer.write(np.full((40, 56, 3), 60 * index, np.uint8))
+    out = tmp_path / "out"
+    arguments = ["--output", str(out), "--model", str(tiny_checkpoint()), "--format", "npy,mp4"]
+    assert main(["predict", str(tmp_path / "drive.mp4"), *arguments]) == 0
+    assert "3 of 3 images" in capsys.readouterr().err
+    for index in range(3):
+        assert np.load(out / "drive" / f"00000{index}" / "depth.npy").shape == (40, 56)
+    capture = cv2.VideoCapture(str(out / "drive" / "depth.mp4"))
+    frames = []
+    while (found := capture.read())[0]:
+        frames.append(found[1])
+    assert [frame.shape for frame in frames] == [(40, 112, 3)] * 3
+    assert [round(frame[:, 10:46].mean(), -1) for frame in frames] == [0, 60, 120]
+
+
+def test_what_is_done_is_skipped_unless_something_changed(inputs, tmp_path, tiny_checkpoint, capsys):
+    out, model = tmp_path / "out", str(tiny_checkpoint())
+    command = ["predict", str(inputs), "--output", str(out), "--model", model]
+
+    def skipped(*more):
+        assert main([*command, *more]) == 0
+        line = next(line for line in capsys.readouterr().err.splitlines() if "2 of 2" in line)
+        return line.count("2 were done")
+
+    assert skipped() == 0
+    before = (out / "set" / "0" / "depth.npy").stat().st_mtime_ns
+    assert skipped() == 1
+    assert (out / "set" / "0" / "depth.npy").stat().st_mtime_ns == before
+    assert skipped("--force") == 0
+    assert skipped("--upsampling", "bilinear") == 0
+    assert skipped("--upsampling", "bilinear", "--normals") == 0
+
+
+def test_images_of_one_name_and_files_of_other_kinds(inputs, tmp_path, tiny_checkpoint, capsys):
+    cv2.imwrite(str(inputs / "photos" / "odd.png"), np.zeros((30, 20, 3), np.uint8))
+    (inputs / "notes.docx").write_bytes(b"x")
+    out = tmp_path / "out"
+    assert (
+        main(["predict", str(inputs / "photos"), "--output", str(out), "--model", str(tiny_checkpoint())])
+        == 0
+    )
+    names = sorted(path.parent.relative_to(out).as_posix() for path in out.rglob("depth.npy"))
+    assert names == ["photos/odd_jpg", "photos/odd_png"]
+    assert (
+        main(["predict", str(inputs), "--output", str(tmp_path / "more"), "--model", str(tiny_checkpoint())])
+        == 0
+    )
+    assert "passed over 1 files .docx" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--format", "npz"], "expected formats of npy, png16"),
+        (["--format", "png16"], "expected metres for the format png16"),
+        (["--fov", "200"], "expected --fov of 1 to 180"),
+    ],
+)
+def test_what_cannot_be_is_told_before_a_network_is_loaded(inputs, tmp_path, capsys, more, words):
+    assert (
+        main(["predict", str(inputs), "--output", str(tmp_path / "out"), "--model", "/nowhere", *more]) == 2
+    )
+    assert words in capsys.readouterr().err

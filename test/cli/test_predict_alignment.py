@@ -146,7 +146,7 @@ def test_what_can_not_be_aligned_is_told_and_the_rest_goes_on(frame, model, trut
     np.savez(wrong_camera / "points.npz", points=np.ones((5, 3)), camera_from_points=np.eye(4))
     assert predict(data, model, tmp_path / "out") == 2
     error = capsys.readouterr().err
-    assert "points.npz or depth.npz beside" in error
+    assert "depth.png, points.npz or depth.npz beside" in error
     assert "(20, 28) in set/1, got (40, 56)" in error
     assert "1 of 3 images" in error
     assert (tmp_path / "out" / "set" / "0" / "depth.npy").is_file()
@@ -155,3 +155,42 @@ def test_what_can_not_be_aligned_is_told_and_the_rest_goes_on(frame, model, trut
 def test_checkpoint_without_depth_is_refused(frame, tiny_checkpoint, tmp_path, capsys):
     assert predict(frame, str(tiny_checkpoint("marigold_normals")), tmp_path / "out") == 2
     assert "expected a checkpoint with depth" in capsys.readouterr().err
+
+
+def test_formats_hold_the_metres_of_the_array(frame, model, truth, tmp_path):
+    trimesh = pytest.importorskip("trimesh", reason="trimesh is not installed")
+    np.savez(frame / "depth.npz", depth=truth)
+    out = tmp_path / "out"
+    assert predict(frame, model, out, "--format", "npy,png16,png,ply,pcd") == 0
+    names = ["alignment.json", "depth.npy", "depth_color.png", "depth_mm.png", "points.pcd", "points.ply"]
+    assert sorted(path.name for path in (out / "0").iterdir()) == [*names, "preview.png", "std.npy"]
+    depth = np.load(out / "0" / "depth.npy")
+    millimetres = cv2.imread(str(out / "0" / "depth_mm.png"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_allclose(millimetres / 1000, depth, atol=0.5e-3 + 1e-6)
+    v, u = np.mgrid[0:40, 0:56]
+    cloud = trimesh.load(out / "0" / "points.ply").vertices.reshape(40, 56, 3)
+    expected = np.stack([(u - 29) / 50 * depth, (v - 18) / 46 * depth, depth], axis=-1)
+    np.testing.assert_allclose(cloud, expected, atol=1e-5)
+    assert predict(frame, model, out, "--format", "png", "--force") == 0
+    assert sorted(path.name for path in (out / "0").iterdir())[1:2] == ["depth_color.png"]
+
+
+@pytest.mark.parametrize("kind", ["samples.csv", "depth.png"])
+def test_samples_of_other_files_align_as_well(frame, model, truth, tmp_path, kind):
+    if kind == "samples.csv":
+        v, u = np.mgrid[1:40:3, 2:56:4]
+        table = np.stack([u, v, truth[v, u]], axis=-1).reshape(-1, 3)
+        np.savetxt(frame / kind, table, delimiter=",", header="u,v,depth")
+    else:
+        cv2.imwrite(str(frame / kind), np.rint(truth * 5000).astype(np.uint16))
+    assert predict(frame, model, tmp_path / "out", "--depth-unit", "0.0002") == 0
+    assert report_in(tmp_path / "out" / "0")["source"] == kind
+    np.testing.assert_allclose(np.load(tmp_path / "out" / "0" / "depth.npy"), truth, rtol=0.02)
+
+
+def test_the_given_field_of_view_makes_the_cloud(frame, model, truth, tmp_path):
+    trimesh = pytest.importorskip("trimesh", reason="trimesh is not installed")
+    np.savez(frame / "depth.npz", depth=truth)
+    assert predict(frame, model, tmp_path / "out", "--fov", "90", "--format", "ply") == 0
+    cloud = trimesh.load(tmp_path / "out" / "0" / "points.ply").vertices.reshape(40, 56, 3)
+    np.testing.assert_allclose(cloud[..., 0], (np.arange(56) - 27.5) / 28 * cloud[..., 2], atol=1e-5)

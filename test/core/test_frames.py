@@ -6,7 +6,7 @@ import pytest
 
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.core.frames import find_frames, write_frame
+from e2e_depth_ros.core.frames import OUTPUT_MARK, find_frames, write_frame
 from e2e_depth_ros.core.image_files import read_image
 
 
@@ -49,11 +49,27 @@ def test_inputs_with_equal_names_are_told_apart_by_their_folders(tmp_path):
     assert [f.name for f in found] == ["a/0", "b/0"]
 
 
-def test_equal_names_in_one_folder_are_refused(tmp_path):
+def test_equal_names_in_one_folder_end_with_their_suffix(tmp_path):
     picture(tmp_path / "0.png")
     picture(tmp_path / "0.jpg")
-    with pytest.raises(InvalidInputError, match=r"0\.jpg and .*0\.png"):
+    picture(tmp_path / "1.jpg")
+    assert [frame.name for frame in find_frames([tmp_path])] == [
+        f"{tmp_path.name}/{name}" for name in ("0_jpg", "0_png", "1")
+    ]
+
+
+def test_equal_names_that_no_suffix_tells_apart_are_refused(tmp_path):
+    picture(tmp_path / "0.png")
+    picture(tmp_path / "0.PNG")
+    with pytest.raises(InvalidInputError, match=r"0\.PNG and .*0\.png"):
         find_frames([tmp_path])
+
+
+def test_results_of_any_earlier_run_are_not_inputs(tmp_path):
+    picture(tmp_path / "0.png")
+    picture(tmp_path / "older" / "0" / "preview.png")
+    (tmp_path / "older" / OUTPUT_MARK).write_text("{}")
+    assert [f.name for f in find_frames([tmp_path])] == ["0"]
 
 
 def test_results_of_an_earlier_run_are_not_inputs(tmp_path):

@@ -1,15 +1,16 @@
-"""Where a sensor sits as seen from the camera: from TF, or from a parameter."""
+"""Where a sensor sits as seen from the camera: from TF, from a recording, or from a parameter."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.ros.messages.frames import frame_name
+from e2e_depth_ros.ros.messages.stamps import stamp_ns
 
 try:
     import tf2_ros
@@ -36,15 +37,43 @@ class TransformError(InvalidInputError):
         self.may_come = may_come
 
 
-class Transforms:
-    """Finds the pose of a frame in another one through TF, where `tf2_ros` is installed."""
+class TransformSource(Protocol):
+    """What knows transforms where no node listens to TF."""
 
-    def __init__(self, node: Any = None) -> None:
+    def pose(
+        self, target: str, target_ns: int, source: str, source_ns: int, fixed_frame: str = ""
+    ) -> NDArray[np.float64]:
+        """Find the pose of a frame in another one.
+
+        Args:
+            target: Name of the frame in which the pose is asked for.
+            target_ns: When; 0 for the newest that is known.
+            source: Name of the frame whose pose it is.
+            source_ns: When; counts with a fixed frame.
+            fixed_frame: Name of one that stands still between the two stamps; empty for none.
+
+        Returns:
+            (4, 4); takes points of the source's frame to the target's.
+
+        Raises:
+            TransformError: It is not known, or not yet.
+        """
+
+    def forget(self) -> None:
+        """Forget what moved."""
+
+
+class Transforms:
+    """Finds the pose of a frame in another: through TF, where `tf2_ros` is installed, or another source."""
+
+    def __init__(self, node: Any = None, *, source: TransformSource | None = None) -> None:
         """Start to listen to TF.
 
         Args:
-            node: The rclpy node that listens; None for a process without one, which knows no transforms.
+            node: The rclpy node that listens; None for a process without one.
+            source: What is asked in place of TF. With neither no transform is known.
         """
+        self._source = source
         self._buffer: Any = None
         self._listener: Any = None
         if node is not None and tf2_ros is not None:
@@ -76,6 +105,12 @@ class Transforms:
             wanted += f" over {fixed!r}"
         if not (to and of):
             raise TransformError(f"{wanted}, but a frame_id is empty", may_come=False)
+        if self._source is not None:
+            try:
+                at_ns, then_ns = stamp_ns(target), stamp_ns(source)
+                return self._source.pose(to, at_ns, of, then_ns, fixed if apart else "")
+            except TransformError as error:
+                raise TransformError(f"{wanted}: {error}", may_come=error.may_come) from error
         if self._buffer is None:
             hint = "no motion can be taken out" if apart else "set the parameter sparse_extrinsics"
             raise TransformError(f"{wanted}, but tf2_ros is not installed; {hint}", may_come=False)
@@ -94,6 +129,8 @@ class Transforms:
 
     def forget(self) -> None:
         """Forget what moved, as time went back: TF takes no transform that is older than those it has."""
+        if self._source is not None:
+            self._source.forget()
         if self._buffer is not None:
             self._buffer.clear()
 

@@ -10,7 +10,6 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_srvs.srv import Trigger
 
-from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.ros.aligning.transforms import Transforms
 from e2e_depth_ros.ros.declarations.depth_parameters import Parameters
 from e2e_depth_ros.ros.declarations.topics import MaskOutput
@@ -18,6 +17,7 @@ from e2e_depth_ros.ros.inputs.calibrations import CameraInfos
 from e2e_depth_ros.ros.inputs.subscriptions import Input
 from e2e_depth_ros.ros.messages.image_transport import transport_topic, transport_type
 from e2e_depth_ros.ros.nodes.alignment_log import AlignmentLog
+from e2e_depth_ros.ros.nodes.estimators import estimator_from_parameters
 from e2e_depth_ros.ros.nodes.image_node import ImageNode
 from e2e_depth_ros.ros.nodes.pipeline import Pipeline
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
@@ -26,7 +26,6 @@ from e2e_depth_ros.ros.telling.status import last_alignment_status
 
 _SPARSE_QUEUE: Final = 5  # a slow executor must not lose the one cloud that belongs to a frame
 _MASK_QUEUE: Final = 1
-_USUAL_SIZE: Final = (480, 640)  # of the first images, as far as one can know
 
 
 class DepthNode(ImageNode[Parameters]):
@@ -53,23 +52,7 @@ class DepthNode(ImageNode[Parameters]):
         self.create_service(Trigger, "~/reset_alignment", self._on_reset_alignment)
 
     def _load(self) -> Any:
-        from e2e_depth_ros.model.estimator import Estimator  # noqa: PLC0415 - not before a model is wanted
-
-        wanted = self.parameters
-        estimator = Estimator.load(
-            wanted.model,
-            task=wanted.task,
-            engine=wanted.engine,
-            compiled=wanted.compiled,
-            sampling=wanted.sampling,
-            upsampling=wanted.upsampling,
-            batch_memory_mb=wanted.batch_memory,
-            **wanted.loading,
-        )
-        for tasks in ((Task.DEPTH,), tuple(Task)):
-            if estimator.tasks.issuperset(tasks):
-                estimator.warm_up(_USUAL_SIZE, tasks)
-        return estimator
+        return estimator_from_parameters(self.parameters)
 
     def _offer(self, model: Any) -> Mapping[str, Any]:
         wanted, estimator = self.parameters, model

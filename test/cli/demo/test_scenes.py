@@ -6,6 +6,7 @@ from e2e_depth_ros.cli.demo import scenes
 from e2e_depth_ros.cli.predict_alignment import align_to_samples, read_samples
 from e2e_depth_ros.core.frames import find_frames
 from e2e_depth_ros.model.estimator import Estimator
+from e2e_depth_ros.offline.sources import SourceImage
 
 pytest.importorskip("imgviz")
 pytest.importorskip("skimage")
@@ -67,9 +68,9 @@ def test_honest_samples_make_the_embedded_model_metric(tmp_path):
     estimator = Estimator.load("embedded")
     for frame in find_frames([scenes.write_frames(scenes.load_scenes(), tmp_path, points=500, seed=0)]):
         truth_m = frame.read_depth()
-        alignment = align_to_samples(
-            estimator.estimate(frame.read_image()).depth, read_samples(frame, truth_m.shape)
-        )
+        image = SourceImage(frame.name, frame.group, frame)
+        samples = read_samples(image, truth_m.shape, frame.read_camera())
+        alignment = align_to_samples(estimator.estimate(frame.read_image()).depth, samples)
         assert alignment.state is not AlignmentState.LOST, f"{frame.name}: {alignment.reason}"
         known = np.isfinite(truth_m)
         error = np.abs(alignment.depth_m[known] - truth_m[known]) / truth_m[known]

@@ -4,6 +4,7 @@
 least every line runs; where ROS is installed, test_real_launch.py runs them.
 """
 
+import json
 import runpy
 import sys
 import types
@@ -237,3 +238,22 @@ def test_rviz_shows_topics_that_exist():
     topics = {display["Topic"]["Value"] for display in displays if "Topic" in display}
     assert topics <= {output.value for output in Output} | {"image_raw"}
     assert {"points", "depth/image_color"} <= topics
+
+
+def test_foxglove_shows_topics_that_exist():
+    layout = json.loads((ROOT / "config" / "foxglove_layout.json").read_text(encoding="utf-8"))
+    panels = layout["configById"]
+    topics = set()
+    for panel in panels.values():
+        mode = panel.get("imageMode", {})
+        topics |= {mode.get("imageTopic"), mode.get("calibrationTopic")} | {*panel.get("topics", {})}
+        topics |= {panel.get("topicPath"), panel.get("topicToRender")}
+    topics = {topic.lstrip("/") for topic in topics if topic}
+    inputs = {"image_raw", "camera_info", "sparse_points", "diagnostics"}
+    assert topics <= {output.value for output in Output} | inputs
+    assert {"points", "depth/image_rect", "depth/image_color", "alignment/status"} <= topics
+
+    def leaves(part):
+        return [part] if isinstance(part, str) else leaves(part["first"]) + leaves(part["second"])
+
+    assert sorted(leaves(layout["layout"])) == sorted(panels)

@@ -1,0 +1,163 @@
+"""Measured depth as others store it: 16-bit PNG, CSV, and the folders of TUM RGB-D and ScanNet."""
+
+from __future__ import annotations
+
+import csv
+import math
+from bisect import bisect_left
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.image_files import MAX_FILE_BYTES, encoded_image
+from e2e_depth_ros.core.user_file import read_file, read_text
+
+MILLIMETRE_M: Final = 0.001
+"""Metres of one unit of a depth PNG, unless told otherwise."""
+
+_TUM_UNIT_M: Final = 1 / 5000  # Sturm et al. 2012: 5000 is one metre
+_TUM_APART_S: Final = 0.02  # as their associate.py
+_MAX_TEXT_BYTES: Final = 64 << 20
+_SIXTEEN_BITS_FULL: Final = 65535  # no measurement, to some cameras
+
+
+class RgbdPair(NamedTuple):
+    """An image, and the depth image that is registered to it.
+
+    Attributes:
+        name: Of the image, without suffix.
+        image_path: The image.
+        depth_path: 16-bit PNG.
+        unit_m: Metres of one unit.
+        intrinsics: (3, 3); None where the folder does not tell.
+    """
+
+    name: str
+    image_path: Path
+    depth_path: Path
+    unit_m: float
+    intrinsics: NDArray[np.float64] | None = None
+
+    def camera(self, size: tuple[int, int]) -> Camera | None:
+        """Return the pinhole of images of a size (H, W)."""
+        return None if self.intrinsics is None else Camera(size, self.intrinsics)
+
+
+def read_depth_png(path: Path, unit_m: float = MILLIMETRE_M) -> NDArray[np.float32]:
+    """Read a depth image of 16 bits.
+
+    Args:
+        path: PNG of one channel.
+        unit_m: Metres of one unit.
+
+    Returns:
+        (H, W), metres, NaN where it is 0 or 65535.
+
+    Raises:
+        InvalidInputError: It is no such image.
+    """
+    image = encoded_image(read_file(path, MAX_FILE_BYTES), formats=("PNG",))
+    values = image.decode(cv2.IMREAD_UNCHANGED)
+    if values.ndim != 2 or values.dtype != np.uint16:
+        raise InvalidInputError(
+            f"expected one channel of 16 bits in {path}, got {values.dtype} {values.shape}"
+        )
+    known = (values > 0) & (values < _SIXTEEN_BITS_FULL)
+    return np.asarray(np.where(known, values * np.float32(unit_m), np.nan), np.float32)
+
+
+def read_samples_csv(path: Path) -> NDArray[np.float32]:
+    """Read u, v (columns and rows, pixels) and depth (metres along Z) from the first three columns.
+
+    Returns:
+        (N, 3), float32.
+
+    Raises:
+        InvalidInputError: A line but the first, which may hold names, has no three numbers.
+    """
+    rows = []
+    for number, line in enumerate(csv.reader(read_text(path, _MAX_TEXT_BYTES).splitlines()), start=1):
+        if not line or line[0].lstrip().startswith("#"):
+            continue
+        try:
+            rows.append([float(entry) for entry in line[:3]])
+        except ValueError:
+            if number > 1:
+                raise InvalidInputError(
+                    f"expected u,v,depth in line {number} of {path}, got {line}"
+                ) from None
+            continue
+        if len(rows[-1]) < 3:
+            raise InvalidInputError(f"expected u,v,depth in line {number} of {path}, got {line}")
+    return np.array(rows, np.float32).reshape(-1, 3)
+
+
+def find_pairs(folder: Path) -> list[RgbdPair]:
+    """Find the pairs of a TUM RGB-D or ScanNet-like folder; none where it is neither.
+
+    TUM RGB-D has `rgb.txt` and `depth.txt`, times and paths; ScanNet's exported scenes have `color/`,
+    `depth/` and `intrinsic/intrinsic_color.txt` or `intrinsic_depth.txt`.
+
+    Raises:
+        InvalidInputError: A list or a matrix is broken.
+    """
+    if (folder / "rgb.txt").is_file() and (folder / "depth.txt").is_file():
+        return [*_tum_pairs(folder)]
+    if (folder / "color").is_dir() and (folder / "depth").is_dir():
+        return [*_scannet_pairs(folder)]
+    return []
+
+
+def _tum_pairs(folder: Path) -> Iterator[RgbdPair]:
+    depths = _tum_list(folder / "depth.txt")
+    times = [time_s for time_s, _ in depths]
+    for time_s, name in _tum_list(folder / "rgb.txt"):
+        at = bisect_left(times, time_s)
+        near = min(depths[max(0, at - 1) : at + 1], key=lambda one: abs(one[0] - time_s), default=None)
+        if near is not None and abs(near[0] - time_s) <= _TUM_APART_S:
+            yield RgbdPair(Path(name).stem, folder / name, folder / near[1], _TUM_UNIT_M)
+
+
+def _tum_list(path: Path) -> list[tuple[float, str]]:
+    found = []
+    for line in read_text(path, _MAX_TEXT_BYTES).splitlines():
+        if line.strip() and not line.startswith("#"):
+            time_s, _, name = line.strip().partition(" ")
+            try:
+                found.append((float(time_s), name.strip()))
+            except ValueError:
+                raise InvalidInputError(f"expected a time and a path in {path}, got {line!r:.80}") from None
+            if Path(name).is_absolute() or ".." in Path(name).parts:
+                raise InvalidInputError(f"expected a path below {path.parent} in {path}, got {name!r:.80}")
+    return sorted(found)
+
+
+def _scannet_pairs(folder: Path) -> Iterator[RgbdPair]:
+    found = [folder / "intrinsic" / f"intrinsic_{which}.txt" for which in ("color", "depth")]
+    matrix = next((_matrix(path) for path in found if path.is_file()), None)
+    images = [path for path in (folder / "color").iterdir() if path.suffix.lower() in (".jpg", ".png")]
+
+    def order(path: Path) -> tuple[float, str]:
+        return (int(path.stem) if path.stem.isdigit() else math.inf), path.stem
+
+    for path in sorted(images, key=order):
+        depth = folder / "depth" / f"{path.stem}.png"
+        if depth.is_file():
+            yield RgbdPair(path.stem, path, depth, MILLIMETRE_M, matrix)
+
+
+def _matrix(path: Path) -> NDArray[np.float64]:
+    try:
+        values: NDArray[Any] = np.array([float(word) for word in read_text(path, 1 << 16).split()])
+    except ValueError as error:
+        raise InvalidInputError(f"expected numbers in {path}: {error}") from error
+    side = math.isqrt(values.size)
+    if values.size not in (9, 16):
+        raise InvalidInputError(f"expected 3 x 3 or 4 x 4 numbers in {path}, got {values.size}")
+    return np.asarray(values.reshape(side, side)[:3, :3], np.float64)

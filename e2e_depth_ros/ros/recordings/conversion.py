@@ -1,0 +1,214 @@
+"""A bag in, a bag with the depth node's outputs out."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from rclpy.serialization import serialize_message
+from rosbags.typesys import Stores, get_typestore
+
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.ros.declarations.depth_parameters import Parameters
+from e2e_depth_ros.ros.nodes.pipeline import ImageEstimator
+from e2e_depth_ros.ros.outputs.depth_outputs import Output, tasks_for
+from e2e_depth_ros.ros.recordings.bag_reader import BagReader, BagTopic, Recorded
+from e2e_depth_ros.ros.recordings.bag_writer import BagWriter
+from e2e_depth_ros.ros.recordings.input_topics import InputTopics
+from e2e_depth_ros.ros.recordings.playback import Playback, PlayedFrame
+
+_FRAMES_OF_A_PART: Final = 300
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What to make of a bag.
+
+    Attributes:
+        topics: The inputs.
+        parameters: The node's.
+        outputs: What to write; None for all that the model predicts.
+        output_path: Folder of the new bag.
+        namespace: Of the outputs; "" is the root.
+        copies: Whether to take the input topics along.
+        storage: "mcap" or "sqlite3".
+        compress: Whether to compress with zstd.
+    """
+
+    topics: InputTopics
+    parameters: Parameters
+    outputs: tuple[Output, ...] | None
+    output_path: Path
+    namespace: str = ""
+    copies: bool = False
+    storage: str = "mcap"
+    compress: bool = False
+
+    def topic_of(self, output: Output) -> str:
+        """Return the full name of an output."""
+        return f"/{self.namespace.strip('/')}/{output.value}".replace("//", "/")
+
+
+@dataclass
+class Report:
+    """What came of a run.
+
+    Attributes:
+        frames: Images worked on.
+        seconds: Of the recording, that they span.
+        wall_s: How long it took.
+        messages: Written, by output.
+        states: How often the alignment was in each state.
+        refusals: What could not be used, by reason; the last words of each.
+        uncopied: Topics that could not be copied, as nothing tells their type's definition.
+        was_done: Whether an earlier run had done all.
+    """
+
+    frames: int = 0
+    seconds: float = 0.0
+    wall_s: float = 0.0
+    messages: Counter[str] = field(default_factory=Counter)
+    states: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+    words: dict[str, str] = field(default_factory=dict)
+    uncopied: list[str] = field(default_factory=list)
+    was_done: bool = False
+
+
+def convert_bag(
+    reader: BagReader,
+    conversion: Conversion,
+    load: Callable[[], ImageEstimator],
+    on_progress: Callable[[int], None] = lambda _: None,
+    on_frame: Callable[[PlayedFrame], None] = lambda _: None,
+) -> Report:
+    """Run the depth node's pipeline on a bag, or on what an earlier run left of it.
+
+    Args:
+        reader: The bag.
+        conversion: What to make of it.
+        load: Loads the network; not called where all is done.
+        on_progress: Told until when, in ns of the recording, it is done.
+        on_frame: Told each image that was worked on.
+
+    Raises:
+        InvalidInputError: The bag is broken, or the output's folder holds something else.
+        OSError: The bag can't be written.
+    """
+    report = Report()
+    copied = _copied(reader, conversion, report)
+    run = _run(reader, conversion)
+    writer = BagWriter(conversion.output_path, run, storage=conversion.storage, compress=conversion.compress)
+    if writer.is_done:
+        report.was_done = True
+        return report
+    estimator = load()
+    outputs = _outputs(conversion, estimator)
+    writer.begin({**{name: reader.topics[name] for name in copied}, **_described(conversion, outputs)})
+    begun_s = time.monotonic()
+    playback = Playback(reader, conversion.topics, estimator, conversion.parameters)
+    try:
+        played = playback.play(outputs, copied=copied, from_ns=writer.done_ns)
+        _write(writer, played, conversion, report, on_progress, on_frame)
+    except BaseException:
+        writer.abort()
+        raise
+    writer.finish()
+    report.wall_s = time.monotonic() - begun_s
+    return report
+
+
+def _write(
+    writer: BagWriter,
+    all_played: Iterable[PlayedFrame | Recorded],
+    conversion: Conversion,
+    report: Report,
+    on_progress: Callable[[int], None],
+    on_frame: Callable[[PlayedFrame], None],
+) -> None:
+    first_ns: int | None = None
+    in_part = 0
+    last_ns = writer.done_ns or 0
+    for played in all_played:
+        if in_part >= _FRAMES_OF_A_PART and played.log_ns > last_ns:
+            writer.end_part(last_ns)
+            in_part = 0
+        last_ns = played.log_ns
+        first_ns = last_ns if first_ns is None else first_ns
+        if isinstance(played, Recorded):
+            writer.write(played.topic, played.log_ns, played.data)
+            continue
+        in_part += 1
+        for output, message in (played.result.messages if played.result else {}).items():
+            writer.write(conversion.topic_of(output), played.log_ns, serialize_message(message))
+        _count(report, played)
+        report.seconds = (last_ns - first_ns) * 1e-9
+        on_frame(played)
+        on_progress(last_ns)
+    writer.end_part(last_ns)
+
+
+def _outputs(conversion: Conversion, estimator: ImageEstimator) -> tuple[Output, ...]:
+    """Return what to write of all that the model predicts."""
+    if conversion.outputs is None:
+        return tuple(output for output in Output if tasks_for([output]) <= estimator.tasks)
+    missing = tasks_for(conversion.outputs) - estimator.tasks
+    if missing:
+        words = " and ".join(sorted(task.value for task in missing))
+        raise InvalidInputError(f"expected a model that predicts {words}, as the outputs need it")
+    return conversion.outputs
+
+
+def _count(report: Report, played: PlayedFrame) -> None:
+    report.frames += 1
+    for refusal in played.refusals:
+        report.refusals[refusal.reason] += 1
+        report.words[refusal.reason] = str(refusal)
+    if played.result is not None:
+        report.messages.update(output.value for output in played.result.messages)
+        if played.result.alignment is not None:
+            report.states[played.result.alignment.state.value] += 1
+
+
+def _copied(reader: BagReader, conversion: Conversion, report: Report) -> list[str]:
+    if not conversion.copies:
+        return []
+    outputs = Output if conversion.outputs is None else conversion.outputs
+    clashing = [name for name in map(conversion.topic_of, outputs) if name in reader.topics]
+    if clashing:
+        raise InvalidInputError(
+            f"expected outputs beside the topics of the bag, but it has {', '.join(clashing)}:"
+            " --namespace puts them elsewhere"
+        )
+    known = [topic for topic in reader.topics.values() if topic.definition and topic.digest]
+    report.uncopied += sorted(topic.name for topic in reader.topics.values() if topic not in known)
+    return [topic.name for topic in known]
+
+
+def _described(conversion: Conversion, outputs: Iterable[Output]) -> dict[str, BagTopic]:
+    store = get_typestore(Stores.LATEST)
+    described = {}
+    for output in outputs:
+        name = conversion.topic_of(output)
+        package = output.message_type.__module__.partition(".")[0]
+        type_name = f"{package}/msg/{output.message_type.__name__}"
+        definition, _ = store.generate_msgdef(type_name, ros_version=2)
+        described[name] = BagTopic(name, type_name, 0, definition, store.hash_rihs01(type_name))
+    return described
+
+
+def _run(reader: BagReader, conversion: Conversion) -> dict[str, Any]:
+    """Name all that the output depends on."""
+    return {
+        "bag": str(reader.path.resolve()),
+        "recorded": [reader.start_ns, reader.end_ns, sum(topic.count for topic in reader.topics.values())],
+        "topics": asdict(conversion.topics),
+        "parameters": asdict(conversion.parameters),
+        "namespace": conversion.namespace,
+        "outputs": None if conversion.outputs is None else [output.value for output in conversion.outputs],
+        "copies": conversion.copies,
+    }

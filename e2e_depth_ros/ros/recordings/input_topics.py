@@ -1,0 +1,168 @@
+"""Which topics of a recording are the depth node's inputs: as given, else by type, frame and name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.ros.messages.frames import may_be_same_frame
+from e2e_depth_ros.ros.messages.images import COLOR_ENCODINGS
+from e2e_depth_ros.ros.recordings.bag_reader import TF_TYPE, BagReader
+
+NONE: Final = "none"
+"""Given as a topic, it says that there is none."""
+
+TYPES_OF_INPUTS: Final = {
+    "image": ("Image", "CompressedImage"),
+    "camera_info": ("CameraInfo",),
+    "sparse_points": ("PointCloud2",),
+    "sparse_depth": ("Image", "CompressedImage"),
+    "mask": ("Image",),
+}
+"""Types of each input, of sensor_msgs."""
+
+_STATIC_TF: Final = "tf_static"  # as the name ends, in any namespace
+_BY_PREFERENCE: Final = ("image_rect_color", "image_rect", "image_color", "image_raw", "image")
+_DEPTH_ENCODINGS: Final = ("16UC1", "32FC1")
+
+
+@dataclass(frozen=True)
+class InputTopics:
+    """The topic of each input; empty where there is none."""
+
+    image: str
+    camera_info: str = ""
+    sparse_points: str = ""
+    sparse_depth: str = ""
+    mask: str = ""
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """What each topic is used as."""
+        named = ((getattr(self, field.name), field.name) for field in fields(self))
+        return {topic: role for topic, role in named if topic}
+
+
+def transform_topics(reader: BagReader) -> tuple[list[str], list[str]]:
+    """Return the topics of transforms: those that change with time, and the static ones."""
+    names = [topic.name for topic in reader.topics.values() if topic.type_name == TF_TYPE]
+    static = [name for name in names if name.endswith(_STATIC_TF)]
+    return [name for name in names if name not in static], static
+
+
+def choose_topics(reader: BagReader, given: Mapping[str, str | None]) -> InputTopics:
+    """Find the inputs in a recording.
+
+    Args:
+        reader: The recording.
+        given: Topics by input; `NONE` for no such input, None or nothing to look for it.
+
+    Raises:
+        InvalidInputError: A given topic is not there or of another type; or there is no image, or more than
+            one and nothing that tells which.
+    """
+    named = {role: _checked(reader, role, topic) for role, topic in given.items() if topic is not None}
+    image = named.get("image") or _image(reader)
+    header = reader.first(image).header
+    chosen = {"image": image, "mask": "", **named}
+    if "camera_info" not in chosen:
+        chosen["camera_info"] = _camera_info(reader, image, header)
+    if "sparse_points" not in chosen:
+        chosen["sparse_points"] = _only(_of_role(reader, "sparse_points"))
+    if "sparse_depth" not in chosen:
+        no_points = not chosen["sparse_points"]
+        chosen["sparse_depth"] = _only(_depths_of(reader, header)) if no_points else ""
+    return InputTopics(**chosen)
+
+
+def _checked(reader: BagReader, role: str, topic: str) -> str:
+    if topic == NONE:
+        if role == "image":
+            raise InvalidInputError("expected an image topic, got none")
+        return ""
+    name = topic if topic.startswith("/") else f"/{topic}"
+    found = reader.topics.get(name)
+    types = " or ".join(f"sensor_msgs/msg/{name}" for name in TYPES_OF_INPUTS[role])
+    if found is None or not found.count:
+        raise InvalidInputError(f"expected messages on {name} as {role}; the bag has {_named(reader, role)}")
+    if found.type_name.rpartition("/")[2] not in TYPES_OF_INPUTS[role]:
+        raise InvalidInputError(f"expected {types} on {name} as {role}, got {found.type_name}")
+    return name
+
+
+def _named(reader: BagReader, role: str) -> str:
+    return ", ".join(_of_role(reader, role)) or f"no {' or '.join(TYPES_OF_INPUTS[role])}"
+
+
+def _of_role(reader: BagReader, role: str) -> list[str]:
+    return [
+        topic.name
+        for topic in reader.topics.values()
+        if topic.count and topic.type_name.rpartition("/")[2] in TYPES_OF_INPUTS[role]
+    ]
+
+
+def _only(names: Iterable[str]) -> str:
+    """Return the only name; nothing where there are several, as a wrong sensor is worse than none."""
+    found = [*names]
+    return found[0] if len(found) == 1 else ""
+
+
+def _base(name: str) -> str:
+    """The raw topic of one with a transport."""
+    for transport in ("/compressed", "/compressedDepth"):
+        name = name.removesuffix(transport)
+    return name
+
+
+def _image(reader: BagReader) -> str:
+    by_base: dict[str, str] = {}
+    for name in sorted(_of_role(reader, "image")):  # the raw topic stands before its transports
+        if _shows_colours(reader.first(name)) and not name.endswith("compressedDepth"):
+            by_base.setdefault(_base(name), name)
+    cameras: dict[str, list[str]] = {}
+    for base in by_base:
+        cameras.setdefault(base.rpartition("/")[0], []).append(base)
+    if len(cameras) == 1:
+        (bases,) = cameras.values()
+        preferred = [base for end in _BY_PREFERENCE for base in bases if base.endswith(f"/{end}")]
+        if len(bases) == 1 or preferred:
+            return by_base[(preferred or bases)[0]]
+    found = ", ".join(by_base.values())
+    if not found:
+        raise InvalidInputError(f"expected colour images in {reader.path}, found none")
+    raise InvalidInputError(f"expected --image, as {reader.path} has several: {found}")
+
+
+def _shows_colours(message: Any) -> bool:
+    if hasattr(message, "format"):
+        return "compressedDepth" not in message.format
+    return message.encoding in COLOR_ENCODINGS
+
+
+def _camera_info(reader: BagReader, image: str, header: Any) -> str:
+    names = _of_role(reader, "camera_info")
+    beside = f"{_base(image).rpartition('/')[0]}/camera_info"  # as image_transport has it
+    if beside in names:
+        return beside
+    of_frame = [
+        name for name in names if may_be_same_frame(reader.first(name).header.frame_id, header.frame_id)
+    ]
+    return _only(of_frame)
+
+
+def _depths_of(reader: BagReader, header: Any) -> Iterator[str]:
+    """Depth images of the camera's own frame: others are not registered to it."""
+    seen: set[str] = set()
+    for name in sorted(_of_role(reader, "sparse_depth")):
+        message = reader.first(name)
+        if hasattr(message, "format"):
+            is_depth = "compressedDepth" in message.format
+        else:
+            is_depth = message.encoding in _DEPTH_ENCODINGS
+        same = message.header.frame_id == header.frame_id
+        if is_depth and same and _base(name) not in seen:
+            seen.add(_base(name))
+            yield name

@@ -1,0 +1,93 @@
+import sqlite3
+
+import pytest
+
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.ros.messages.stamps import stamp_ns
+from e2e_depth_ros.ros.recordings.bag_reader import BagReader
+from helpers import bags
+
+LAYOUTS = {
+    "mcap": {"storage": "mcap"},
+    "mcap, chunks compressed": {"storage": "mcap", "compression": "STORAGE"},
+    "mcap, messages compressed": {"storage": "mcap", "compression": "MESSAGE"},
+    "sqlite": {"storage": "sqlite3"},
+    "sqlite, messages compressed": {"storage": "sqlite3", "compression": "MESSAGE"},
+    "sqlite, file compressed": {"storage": "sqlite3", "compression": "FILE"},
+    "ros 1": None,
+}
+
+
+@pytest.fixture(params=LAYOUTS)
+def path(request, messages, tmp_path):
+    layout = LAYOUTS[request.param]
+    if layout is None:
+        return bags.write_ros1_bag(tmp_path / "robot.bag", messages)
+    return bags.write_bag(tmp_path / "robot", messages, **layout)
+
+
+def test_every_layout_gives_the_messages_that_were_recorded(path, messages):
+    with BagReader(path) as reader:
+        assert reader.start_ns == messages[0][1]
+        assert reader.end_ns == messages[-1][1]
+        assert {name: topic.type_name for name, topic in reader.topics.items()} == {
+            topic: bags.type_name(message) for topic, _, message in messages
+        }
+        read = list(reader.messages([*reader.topics]))
+        assert sorted((one.topic, one.log_ns) for one in read) == sorted(m[:2] for m in messages)
+        by_key = {(topic, log_ns): message for topic, log_ns, message in messages}
+        for one in read:
+            message, original = reader.read(one), by_key[one.topic, one.log_ns]
+            if isinstance(original, list):
+                found = [(t.header.frame_id, t.child_frame_id) for t in message.transforms]
+                assert found == [(t.header.frame_id, t.child_frame_id) for t in original]
+                assert message.transforms[0].transform.rotation.z == original[0].transform.rotation.z
+            else:
+                assert message == original
+                assert one.stamp_ns == stamp_ns(original.header)
+
+
+def test_a_single_file_of_a_bag_is_a_bag(bag):
+    with BagReader(bag / "robot.mcap") as reader:
+        assert reader.topics["/lidar/points"].count == 4
+        first = reader.first("/lidar/points")
+    assert first.header.frame_id == "lidar"
+
+
+def test_reading_begins_where_it_is_told(bag):
+    with BagReader(bag) as reader:
+        begin_ns = bags.START_NS + 5 * bags.FRAME_NS
+        found = list(reader.messages(["/right/image_raw"], begin_ns))
+    assert len(found) == 5
+    assert found[0].log_ns >= begin_ns
+
+
+def broken(path, what, bag):
+    if what == "nothing":
+        return "does not exist"
+    path.mkdir()
+    if what == "no metadata":
+        return "no metadata.yaml"
+    (path / "metadata.yaml").write_bytes((bag / "metadata.yaml").read_bytes())
+    if what == "no file":
+        return "missing"
+    whole = (bag / "robot.mcap").read_bytes()
+    (path / "robot.mcap").write_bytes(whole[: len(whole) // 2])
+    return "cannot read the bag"
+
+
+@pytest.mark.parametrize("what", ["nothing", "no metadata", "no file", "half"])
+def test_what_is_no_bag_is_one_line(bag, tmp_path, what):
+    path = tmp_path / "other"
+    words = broken(path, what, bag)
+    with pytest.raises(InvalidInputError, match=words) as error:
+        BagReader(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_broken_message_is_told_by_its_topic(messages, tmp_path):
+    path = bags.write_bag(tmp_path / "robot", messages, storage="sqlite3")
+    with sqlite3.connect(path / "robot.db3") as database:
+        database.execute("UPDATE messages SET data = x'0001000012'")
+    with BagReader(path) as reader, pytest.raises(InvalidInputError, match="/lidar/points"):
+        reader.first("/lidar/points")
