@@ -144,7 +144,7 @@ def _predict(
     if samples is None or estimate.depth is None:
         _write(folder, _arrays(estimate), _panels(rgb, estimate))
         return
-    alignment = align_to_samples(estimate.depth, samples)
+    alignment = align_to_samples(estimate.depth, samples, rgb)
     if estimate.outlines is not None:
         alignment = alignment.following(estimate.outlines)
     _write(
