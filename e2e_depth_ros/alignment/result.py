@@ -46,6 +46,7 @@ class Alignment:
         condition: Their spread over the range of the relative map; below 0.1 the shift is not determined.
         age_s: Time since samples were last used, seconds; inf if never.
         size: (H, W) of the frame.
+        shift_is_open: Whether the samples last used leave the shift to what is usual.
         uncertainty: Computes `log_std` when it is asked for; None when lost.
         outlined: Share, 0..1, of each pixel (H, W) that the correction has brought to the image's outlines;
             None where it has none.
@@ -64,6 +65,7 @@ class Alignment:
     condition: float = float("nan")
     age_s: float = float("inf")
     size: tuple[int, int] = (0, 0)
+    shift_is_open: bool = False
     uncertainty: Callable[[], NDArray[np.float32]] | None = None
     outlined: NDArray[np.float32] | None = None
 

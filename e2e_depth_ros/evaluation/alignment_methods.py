@@ -83,10 +83,10 @@ def alignment_methods() -> tuple[AlignmentMethod, ...]:
     return (
         AlignmentMethod("least squares", least_squares),
         AlignmentMethod("RANSAC", ransac),
-        AlignmentMethod("inverse distance, no network", inverse_distance),
-        AlignmentMethod("median of 16, no network", median_of_nearest),
-        AlignmentMethod("Delaunay of log depth, no network", delaunay),
-        AlignmentMethod("planes along the image, no network", image_planes),
+        AlignmentMethod("inverse distance", inverse_distance),
+        AlignmentMethod("median of 16", median_of_nearest),
+        AlignmentMethod("Delaunay", delaunay),
+        AlignmentMethod("image planes", image_planes),
         AlignmentMethod("scale and shift", scale_and_shift),
         AlignmentMethod("correction", correction),
     )

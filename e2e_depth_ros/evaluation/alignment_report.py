@@ -25,7 +25,6 @@ _COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "p95": ("abs_rel_p95", lambda value: f"{100 * value:.2f}"),
     "delta1": ("delta1", "{:.4f}".format),
     "edge F1": ("edge_f1", "{:.2f}".format),
-    "RMSE m": ("rmse_m", "{:.3f}".format),
     "in 2 std": ("within", "{:.0%}".format),
     "ms": ("duration_ms", "{:.1f}".format),
     "lost": ("lost", lambda value: f"{value:.0%}" if value else ""),
@@ -150,13 +149,16 @@ class AlignmentReport:
 
     def tables(self) -> list[Table]:
         """Return a table for each set, and one for the mean of the sets."""
-        from rich.table import Table  # noqa: PLC0415 - only where something is shown
+        from rich import box  # noqa: PLC0415 - only where something is shown
+        from rich.table import Table  # noqa: PLC0415
 
         tables = []
         for where in [*self.groups, *self.places]:
             count = len(next(iter(self.scores.values())).get(where, ()))
             title = f"{where}, {count} frames" if count else f"mean of sets {where}"
-            table = Table(title=f"{title}: {self.protocol}, {self.relative}, seed {self.seed}")
+            table = Table(
+                box=box.SIMPLE, title=f"{title}: {self.protocol}, {self.relative}, seed {self.seed}"
+            )
             for heading in ("method", *_COLUMNS):
                 table.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
             for method in self.scores:

@@ -41,7 +41,8 @@ def nearest_samples(
     Returns:
         Indices (M, K), nearest first, and distances (M, K).
     """
-    tree = cv2.flann_Index(np.ascontiguousarray(place, np.float32), {"algorithm": _ONE_TREE})
+    # OpenCV's stubs lack it.
+    tree = cv2.flann_Index(np.ascontiguousarray(place, np.float32), {"algorithm": _ONE_TREE})  # type: ignore[attr-defined]
     found, squared = tree.knnSearch(
         np.ascontiguousarray(at, np.float32), min(count, len(place)), params={"checks": _EXACT}
     )

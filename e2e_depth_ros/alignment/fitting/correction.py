@@ -29,10 +29,11 @@ class ChoiceSettings:
 
     Attributes:
         held_share: Share of the samples that is held out.
+        cell: Edge of the cells, each held out or not, in mean distances between samples.
         least_judges: Samples held out, fewer than which can't decide.
         most_error: Of log depth, that one of them counts: more is an outlier's.
         far_better: Share of the error with all samples, below which those without support are left out. *
-        better: Share of the error of the field through all samples, below which one through some is taken.
+        better: Share of the error of the field through all samples, below which another way is taken. *
         certain: Standard errors by which a mixture must beat the field: a good network must not be harmed. *
         near: Distances between samples, up to which planes are believed.
         far: The same, from which they are not.
@@ -40,11 +41,12 @@ class ChoiceSettings:
     """
 
     held_share: float = 0.3
+    cell: float = 0.5
     least_judges: int = 6
     most_error: float = 0.3
     far_better: float = 0.88
     better: float = 0.95
-    certain: float = 1.0
+    certain: float = 0.5
     near: float = 1.0
     far: float = 2.5
     averaged: int = 8
@@ -139,6 +141,7 @@ class Correction:
 
 def fit_correction(
     samples: Points,
+    believed: NDArray[np.bool_],
     supported: NDArray[np.bool_],
     log_depth: NDArray[np.float32],
     log_depth_range: tuple[float, float],
@@ -150,8 +153,10 @@ def fit_correction(
 
     Args:
         samples: As `points_of` gives them.
-        supported: (N,), whether neighbours support them; those of whom they don't are left out if that lets
-            the others be foretold far better, as it does where many are outliers.
+        believed: (N,), whether they agree with the network; the field is fitted to these.
+        supported: (N,), whether neighbours support them. Planes are laid through the samples that have
+            either, and these judge; through the supported ones alone if that lets the others be foretold far
+            better, as it does where many are outliers.
         log_depth: (H, W), log of the fitted depth; NaN where there is none.
         log_depth_range: At the ends of the whole map.
         image: (H, W, 3), RGB; without it only the field serves.
@@ -166,29 +171,30 @@ def fit_correction(
     def field_of(points: Points) -> Field | None:
         return fit_field(points, size, log_depth_range, like=layout)
 
-    field = field_of(samples)
-    held = np.random.default_rng(0).random(len(samples.value)) < _SETTINGS.held_share
-    if field is None or image is None or np.count_nonzero(held) < _SETTINGS.least_judges:
-        return None if field is None else Correction(field)
+    field = field_of(samples.at(np.flatnonzero(believed)))
+    if field is None:
+        return None
+    either = believed | supported
+    held = _held_out(samples, size) & either
+    if image is None or np.count_nonzero(held) < _SETTINGS.least_judges:
+        return Correction(field)
     judge = _Judge(Guide.of(image, log_depth), samples, held)
-    everyone = np.ones(len(held), dtype=np.bool_)
-    by_planes, by_field, chosen = judge.by_planes(everyone), judge.by_field(field, everyone), everyone
-    if not supported.all():
-        others = judge.by_planes(supported)
-        if judge.errors(others).mean() < _SETTINGS.far_better * judge.errors(by_planes).mean():
+    by_planes, by_field, chosen = judge.by_planes(either), judge.by_field(field, believed), either
+    if (either & ~supported).any():
+        others = judge.by_planes(supported, doubt=True)
+        if judge.error(others) < _SETTINGS.far_better * judge.error(by_planes):
             by_planes, chosen = others, supported
-            smaller = field_of(samples.at(np.flatnonzero(supported)))
-            others = by_field if smaller is None else judge.by_field(smaller, supported)
-            if (
-                smaller is not None
-                and judge.errors(others).mean() < _SETTINGS.better * judge.errors(by_field).mean()
-            ):
+            both = believed & supported
+            smaller = field_of(samples.at(np.flatnonzero(both)))
+            others = by_field if smaller is None else judge.by_field(smaller, both)
+            if smaller is not None and judge.error(others) < _SETTINGS.better * judge.error(by_field):
                 field, by_field = smaller, others
     share, error = judge.share(by_field, by_planes)
     if share == 0:
         return Correction(field)
     variance = (_STD_OF_MEAN_DEVIATION * error) ** 2
-    return Correction(field, _outlined(field, judge.planes(chosen), share, variance))
+    planes = judge.planes(chosen, doubt=chosen is supported)
+    return Correction(field, _outlined(field, planes, share, variance))
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,16 +210,16 @@ class _Judge:
         """Log of the measured depth, (N,)."""
         return self.samples.place[:, 2] + self.samples.value
 
-    def planes(self, chosen: NDArray[np.bool_]) -> LocalPlanes:
-        """Lay planes through some samples; where not all are chosen, the others can't be trusted blindly."""
+    def planes(self, chosen: NDArray[np.bool_], *, doubt: bool) -> LocalPlanes:
+        """Lay planes through some samples; where many others are outliers, some of these may be, too."""
         u, v = self.samples.pixels(self.guide.size[1])
         planes = LocalPlanes.through(self.guide, u[chosen], v[chosen], self.measured[chosen])
-        return planes if chosen[~self.held].all() else planes.doubted()
+        return planes.doubted() if doubt else planes
 
-    def by_planes(self, chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def by_planes(self, chosen: NDArray[np.bool_], *, doubt: bool = False) -> NDArray[np.float32]:
         """What planes through the chosen ones of the others say, log depth."""
         u, v = self.samples.pixels(self.guide.size[1])
-        return self.planes(chosen & ~self.held).at(u[self.held], v[self.held])
+        return self.planes(chosen & ~self.held, doubt=doubt).at(u[self.held], v[self.held])
 
     def by_field(self, field: Field, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
         """What a field through the chosen ones of the others says, log depth."""
@@ -224,13 +230,28 @@ class _Judge:
         """Errors of log depth; outliers count little."""
         return np.asarray(np.minimum(np.abs(foretold - self.measured[self.held]), _SETTINGS.most_error))
 
+    def error(self, foretold: NDArray[Any]) -> float:
+        """Mean error of log depth."""
+        return float(self.errors(foretold).mean())
+
     def share(self, by_field: NDArray[Any], by_planes: NDArray[Any]) -> tuple[float, float]:
         """Share of the planes in the best mixture, and its error; none unless one surely beats the field."""
-        errors = [self.errors(by_field + share * (by_planes - by_field)) for share in _SHARES]
-        gains = [errors[0] - error for error in errors]
-        certain = _SETTINGS.certain / np.sqrt(len(errors[0]))
-        best = int(np.argmax([gain.mean() - certain * gain.std() for gain in gains]))
+        errors = np.stack([self.errors(by_field + share * (by_planes - by_field)) for share in _SHARES])
+        gains = errors[0] - errors
+        doubt = gains.std(axis=1) / np.sqrt(gains.shape[1])
+        best = int(np.argmax(gains.mean(axis=1) - _SETTINGS.certain * doubt))
+        if errors[best].mean() > _SETTINGS.better * errors[0].mean():
+            best = 0
         return _SHARES[best], float(errors[best].mean())
+
+
+def _held_out(samples: Points, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Choose judges (N,), cell by cell: in a crowd those beside a judge would foretell it too well."""
+    edge = _SETTINGS.cell * np.sqrt(size[0] / size[1] / len(samples.value))  # image widths
+    _, cell = np.unique(np.floor(samples.place[:, :2] / edge), axis=0, return_inverse=True)
+    cell = cell.reshape(-1)
+    chosen: NDArray[np.bool_] = np.random.default_rng(0).random(int(cell.max()) + 1) < _SETTINGS.held_share
+    return chosen[cell]
 
 
 def _outlined(field: Field, planes: LocalPlanes, share: float, variance: float) -> Outlined:

@@ -78,11 +78,11 @@ def correction_from_samples(
         relative.size[1],
     )
     supported = are_supported(*points.pixels(relative.size[1]), points.place[:, 2] + points.value)
-    believed = np.flatnonzero(points.outlier < 1)
     bounds = model.log_depth(np.array(value_range(relative)))
     correction = fit_correction(
-        points.at(believed),
-        supported[believed],
+        points,
+        points.outlier < 1,
+        supported,
         model.log_depth(relative.values),
         (float(bounds.min()), float(bounds.max())),
         image=image,

@@ -37,6 +37,11 @@ class FitCase(Enum):
         """Whether scale and shift of such a fit must not be used at all."""
         return self in {FitCase.NO_SAMPLES, FitCase.OUTLIERS, FitCase.FLIPPED}
 
+    @property
+    def leaves_shift_open(self) -> bool:
+        """Whether such samples tell the scale at best."""
+        return self in {FitCase.ONE_SAMPLE, FitCase.FEW_SAMPLES, FitCase.NO_SPREAD}
+
 
 def robust_scatter(error: NDArray[np.float64]) -> float:
     """Robust standard deviation about 0 that up to half of the errors being gross changes little."""

@@ -296,6 +296,7 @@ class AlignmentTracker:
             depth=DepthMap(metres, relative.valid, DepthKind.METRIC),
             scale=model.scale,
             shift_m=model.shift_m,
+            shift_is_open=model.has_shift and track.fit.case.leaves_shift_open,
             uncertainty=uncertainty,
             outlined=outlined,
         )

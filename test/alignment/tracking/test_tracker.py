@@ -179,11 +179,14 @@ def test_late_samples_of_a_blind_frame_or_another_size_do_no_harm():
 
 
 @pytest.mark.parametrize("gain", [0.7, 1.5])
-def test_a_real_change_is_followed_at_once(gain):
+def test_a_real_change_is_followed_at_once_and_believed_when_confirmed(gain):
     world, tracker = World(), AlignmentTracker(TrackerSettings(correction=True))
     run(tracker, world, 20, lambda _: world.samples())
     changed = World(gain=gain)
     result = tracker.update(world.relative, 21 * FRAME_NS, changed.samples())
+    assert abs_rel(result.depth_m, changed.truth) < 0.03
+    assert (result.state, "jumped" in result.reason) == (DEGRADED, True)
+    result = tracker.update(world.relative, 22 * FRAME_NS, changed.samples())
     assert abs_rel(result.depth_m, changed.truth) < 0.03
     assert result.state is FRESH
 
