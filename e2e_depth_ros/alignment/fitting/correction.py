@@ -37,6 +37,8 @@ class ChoiceSettings:
         certain: Standard errors by which a mixture must beat the field: a good network must not be harmed. *
         near: Distances between samples, up to which planes are believed.
         far: The same, from which they are not.
+        dense: Samples, from which support means much.
+        most_refused: Share of the samples that may be supported and yet not believed. *
         averaged: Neighbours over which distances between samples are averaged.
     """
 
@@ -49,6 +51,8 @@ class ChoiceSettings:
     certain: float = 0.5
     near: float = 1.0
     far: float = 2.5
+    dense: int = 250
+    most_refused: float = 0.1
     averaged: int = 8
 
 
@@ -154,9 +158,10 @@ def fit_correction(
     Args:
         samples: As `points_of` gives them.
         believed: (N,), whether they agree with the network; the field is fitted to these.
-        supported: (N,), whether neighbours support them. Planes are laid through the samples that have
-            either, and these judge; through the supported ones alone if that lets the others be foretold far
-            better, as it does where many are outliers.
+        supported: (N,), whether neighbours support them. If many such are not believed, the network is
+            wrong about whole objects: then they are heard, too. Planes are laid through all that are heard,
+            and these judge; through the supported ones alone if that lets the others be foretold far better,
+            as it does where many are outliers.
         log_depth: (H, W), log of the fitted depth; NaN where there is none.
         log_depth_range: At the ends of the whole map.
         image: (H, W, 3), RGB; without it only the field serves.
@@ -174,21 +179,22 @@ def fit_correction(
     field = field_of(samples.at(np.flatnonzero(believed)))
     if field is None:
         return None
-    either = believed | supported
+    either = _heard(believed, supported)
     held = _held_out(samples, size) & either
     if image is None or np.count_nonzero(held) < _SETTINGS.least_judges:
         return Correction(field)
     judge = _Judge(Guide.of(image, log_depth), samples, held)
     by_planes, by_field, chosen = judge.by_planes(either), judge.by_field(field, believed), either
+    supported = supported & either
     if (either & ~supported).any():
         others = judge.by_planes(supported, doubt=True)
         if judge.error(others) < _SETTINGS.far_better * judge.error(by_planes):
             by_planes, chosen = others, supported
             both = believed & supported
             smaller = field_of(samples.at(np.flatnonzero(both)))
-            others = by_field if smaller is None else judge.by_field(smaller, both)
-            if smaller is not None and judge.error(others) < _SETTINGS.better * judge.error(by_field):
-                field, by_field = smaller, others
+            by_smaller = by_field if smaller is None else judge.by_field(smaller, both)
+            if smaller is not None and judge.error(by_smaller) < _SETTINGS.better * judge.error(by_field):
+                field, by_field = smaller, by_smaller
     share, error = judge.share(by_field, by_planes)
     if share == 0:
         return Correction(field)
@@ -224,7 +230,7 @@ class _Judge:
     def by_field(self, field: Field, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
         """What a field through the chosen ones of the others says, log depth."""
         expected = left_out(self.samples, chosen & ~self.held, self.held, field.kernel)
-        return self.samples.place[self.held, 2] + expected
+        return np.asarray(self.samples.place[self.held, 2] + expected, dtype=np.float64)
 
     def errors(self, foretold: NDArray[Any]) -> NDArray[np.float64]:
         """Errors of log depth; outliers count little."""
@@ -243,6 +249,14 @@ class _Judge:
         if errors[best].mean() > _SETTINGS.better * errors[0].mean():
             best = 0
         return _SHARES[best], float(errors[best].mean())
+
+
+def _heard(believed: NDArray[np.bool_], supported: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which samples (N,) have a say; among few, outliers support each other by chance."""
+    refused = supported & ~believed
+    if len(believed) < _SETTINGS.dense or refused.mean() < _SETTINGS.most_refused:
+        return believed
+    return believed | supported
 
 
 def _held_out(samples: Points, size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -97,18 +97,20 @@ class Guide:
         """What pixels of any shape look like, (..., F): distances of 1 are one standard deviation."""
         rows = np.clip(np.rint(v_px), 0, self.size[0] - 1).astype(np.intp)
         columns = np.clip(np.rint(u_px), 0, self.size[1] - 1).astype(np.intp)
-        colours = self.colours[rows, columns].astype(np.float32) * np.float32(1 / self.settings.alike_colour)
+        colours: _Plane = self.colours[rows, columns].astype(np.float32)
+        colours *= np.float32(1 / self.settings.alike_colour)
         if self.log_depth is None:
             return colours
         depth = self.log_depth[rows, columns] * np.float32(1 / self.settings.alike_log_depth)
-        return np.concatenate([colours, depth[..., None]], axis=-1)
+        return np.asarray(np.concatenate([colours, depth[..., None]], axis=-1), np.float32)
 
     def base(self, u_px: _Plane, v_px: _Plane) -> _Plane:
         """The network's log depth at pixels; 0 without a network."""
         if self.log_depth is None:
             return np.zeros(u_px.shape, np.float32)
         rows = np.clip(np.rint(v_px), 0, self.size[0] - 1).astype(np.intp)
-        return self.log_depth[rows, np.clip(np.rint(u_px), 0, self.size[1] - 1).astype(np.intp)]
+        columns = np.clip(np.rint(u_px), 0, self.size[1] - 1).astype(np.intp)
+        return np.asarray(self.log_depth[rows, columns], np.float32)
 
     def places(self) -> tuple[_Plane, _Plane]:
         """Columns and rows of the grid's pixels, (h, w) each, in pixels of the image."""

@@ -106,8 +106,8 @@ class AffineEstimate:
             left: Variance of what the model does not explain, given log depth and model.
         """
         height, width = relative.shape
-        small = cv2.resize(relative, (max(1, width // 4), max(1, height // 4)))
-        small = np.asarray(small, dtype=np.float32)
+        quarter = max(1, width // 4), max(1, height // 4)
+        small: NDArray[np.float32] = np.asarray(cv2.resize(relative, quarter), dtype=np.float32)
         std = np.sqrt(self.variance(small) + left(self.model.log_depth(small), self.model))
         unknown = np.isnan(std)
         if unknown.any():  # it must not reach known pixels beside it
