@@ -38,6 +38,7 @@ class GateResult:
         keep: (N,), bool.
         doubt: (N,), probability that a sample is an outlier all the same, for the correction to judge
             by what it says of the network's error.
+        behind: (N,), bool, those that measured the background of what the camera sees there.
         gross: Number that disagree with the global fit.
         occluded: Number that measured the background of what the camera sees there.
         lonely: Number that their neighbours contradict.
@@ -45,6 +46,7 @@ class GateResult:
 
     keep: NDArray[np.bool_]
     doubt: NDArray[np.float64]
+    behind: NDArray[np.bool_]
     gross: int
     occluded: int
     lonely: int
@@ -84,6 +86,7 @@ def gate_samples(
     # As outliers are spread, some agree with the fit.
     by_chance = min(2 * limit / outlier_width(log_measured), 0.5)
     doubt = outlier_probability(u_px, v_px, log_measured, far_off, by_chance)
+    all_behind = np.zeros(len(far_off), dtype=np.bool_)
     if far_off.any() and len(far_off) >= LEAST_COMPARED:
         if len(far_off) <= MOST_COMPARED:
             # Where a network is wrong about a whole object, the samples on it are off alike.
@@ -91,7 +94,8 @@ def gate_samples(
             alike = far_off & (np.abs(log_ratio - around) < _ALIKE_LOG) & (spread < _ALIKE_LOG)
             doubt[alike] = np.minimum(doubt[alike], _ALIKE_DOUBT)
         behind = are_behind_edges(u_px, v_px, log_depth, log_ratio, sigma, model, relative)
-        doubt[far_off & behind] = 1.0
+        all_behind = far_off & behind
+        doubt[all_behind] = 1.0
     keep = doubt < _MOST_DOUBT
     gross = int(np.count_nonzero(~keep))
     occluded = lonely = 0
@@ -107,6 +111,7 @@ def gate_samples(
         alone = ~behind & (np.abs(off) > sigmas * np.maximum(spread, typical))
         occluded, lonely = int(np.count_nonzero(behind)), int(np.count_nonzero(alone))
         keep[believed[behind | alone]] = False
+        all_behind[believed[behind]] = True
     # Where some were contradicted by their neighbours, as many others may be about to be.
     doubt = np.maximum(doubt, (occluded + lonely) / max(len(keep), 1))
-    return GateResult(keep, doubt, gross, occluded, lonely)
+    return GateResult(keep, doubt, all_behind, gross, occluded, lonely)

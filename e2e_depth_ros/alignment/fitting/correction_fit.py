@@ -68,13 +68,14 @@ def correction_from_samples(
     log_measured = np.log(samples.depth_m.astype(np.float64))
     u, v = samples.u_px, samples.v_px
     gate = gate_samples(u, v, log_depth, log_measured - log_depth, fit.sigma, model, relative.values)
+    seen = ~gate.behind
     points = points_of(
-        u,
-        v,
-        log_depth,
-        log_measured - log_depth,
-        edge_doubt(u, v, relative.values, model),
-        np.where(gate.keep, gate.doubt, 1.0),
+        u[seen],
+        v[seen],
+        log_depth[seen],
+        (log_measured - log_depth)[seen],
+        edge_doubt(u[seen], v[seen], relative.values, model),
+        np.where(gate.keep, gate.doubt, 1.0)[seen],
         relative.size[1],
     )
     supported = are_supported(*points.pixels(relative.size[1]), points.place[:, 2] + points.value)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel, value_range
-from e2e_depth_ros.alignment.evidence.structure import lacks_structure
 from e2e_depth_ros.alignment.fitting.correction_fit import are_worth_a_correction, correction_from_samples
 from e2e_depth_ros.alignment.fitting.fit import RobustFit
 from e2e_depth_ros.alignment.fitting.frame_fit import fit_frame
@@ -24,8 +23,8 @@ from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.core.pixels import nearest_pixels
 
-STILL = 0.3
-"""Motion of the image, 0 to 1, below which the scale has no reason to jump."""
+_STILL = 0.3  # motion of the image, 0 to 1, below which the scale has no reason to jump
+_JUMPED = "the samples' scale jumped while the image stood still"
 
 
 class AlignmentTracker:
@@ -227,16 +226,9 @@ class AlignmentTracker:
             source=samples.source,
             samples_used=used,
             inlier_ratio=used / count,
-            doubt=self._doubt(frame.image, jumped=track is not None and jumped and motion < STILL),
+            doubt=_JUMPED if track is not None and jumped and motion < _STILL else "",
         )
         return samples
-
-    @staticmethod
-    def _doubt(image: NDArray[np.uint8] | None, *, jumped: bool) -> str:
-        """Why good samples aren't enough; empty if they are."""
-        if image is not None and lacks_structure(image):
-            return "the image shows nothing: is the lens covered?"
-        return "the samples' scale jumped while the image stood still" if jumped else ""
 
     def _result(
         self,

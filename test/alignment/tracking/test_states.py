@@ -96,15 +96,6 @@ def test_a_scale_that_jumps_while_the_image_stands_still_has_to_be_confirmed(sce
     np.testing.assert_allclose(second.depth_m, 2 * scene.depth_m, rtol=0.02)
 
 
-def test_a_covered_lens_is_degraded_and_says_so(scene):
-    samples = scene.samples(200)
-    pixels = samples.u_px, samples.v_px, samples.depth_m
-    covered = align(scene.relative, *pixels, image=np.full((*scene.relative.size, 3), 9, np.uint8))
-    assert (covered.state, "lens" in covered.reason) == (AlignmentState.DEGRADED, True)
-    seen = np.where(scene.box[..., None], np.uint8([60, 80, 200]), np.uint8([210, 190, 60]))
-    assert align(scene.relative, *pixels, image=seen).state is AlignmentState.FRESH
-
-
 def test_an_image_of_another_size_is_refused(scene):
     with pytest.raises(InvalidInputError, match="expected an image of uint8"):
         align(scene.relative, [1.0], [2.0], [3.0], image=np.zeros((4, 5, 3), np.uint8))
