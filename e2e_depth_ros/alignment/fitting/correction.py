@@ -28,9 +28,10 @@ class ChoiceSettings:
     """How samples that are held out decide. Values marked * were compared on a few frames.
 
     Attributes:
-        held_share: Share of the samples that is held out.
+        parts: Into which samples are divided; one at a time is held out.
+        many: Samples, from which one of the parts judges alone, to save time.
         cell: Edge of the cells, each held out or not, in mean distances between samples.
-        least_judges: Samples held out, fewer than which can't decide.
+        least_judges: Samples of a part, fewer than which can't decide.
         most_error: Of log depth, that one of them counts: more is an outlier's.
         far_better: Share of the error with all samples, below which those without support are left out. *
         better: Share of the error of the field through all samples, below which another way is taken. *
@@ -45,13 +46,14 @@ class ChoiceSettings:
         averaged: Neighbours over which distances between samples are averaged.
     """
 
-    held_share: float = 0.3
+    parts: int = 3
+    many: int = 1000
     cell: float = 0.5
-    least_judges: int = 6
+    least_judges: int = 8
     most_error: float = 0.3
     far_better: float = 0.88
     better: float = 0.95
-    certain: float = 0.5
+    certain: float = 1.0
     near: float = 1.0
     far: float = 2.5
     crowded: float = 0.7
@@ -184,11 +186,11 @@ def fit_correction(
     if field is None:
         return None
     either = _heard(believed, supported)
-    held = _held_out(samples, size) & either
-    is_judged = np.count_nonzero(held) >= _SETTINGS.least_judges
+    folds = [fold & either for fold in _folds(samples, size)]
+    is_judged = min(np.count_nonzero(fold) for fold in folds) >= _SETTINGS.least_judges
     if image is None or not is_judged or _crowding(samples.place[either], size) < _SETTINGS.crowded:
         return Correction(field)
-    judge = _Judge(Guide.of(image, log_depth), samples, held)
+    judge = _Judge(Guide.of(image, log_depth), samples, folds)
     by_planes, by_field, chosen = judge.by_planes(either), judge.by_field(field, believed), either
     supported = supported & either
     if (either & ~supported).any():
@@ -198,7 +200,7 @@ def fit_correction(
             both = believed & supported
             smaller = field_of(samples.at(np.flatnonzero(both)))
             by_smaller = by_field if smaller is None else judge.by_field(smaller, both)
-            if smaller is not None and judge.error(by_smaller) < _SETTINGS.better * judge.error(by_field):
+            if smaller is not None and judge.prefers(by_smaller, by_field):
                 field, by_field = smaller, by_smaller
     share, error = judge.share(by_field, by_planes)
     if share == 0:
@@ -214,7 +216,7 @@ class _Judge:
 
     guide: Guide
     samples: Points
-    held: NDArray[np.bool_]
+    folds: list[NDArray[np.bool_]]
 
     @property
     def measured(self) -> NDArray[np.float64]:
@@ -228,32 +230,44 @@ class _Judge:
         return planes.doubted() if doubt else planes
 
     def by_planes(self, chosen: NDArray[np.bool_], *, doubt: bool = False) -> NDArray[np.float32]:
-        """What planes through the chosen ones of the others say, log depth."""
+        """What planes through the chosen ones of the others say, log depth of fold after fold."""
         u, v = self.samples.pixels(self.guide.size[1])
-        return self.planes(chosen & ~self.held, doubt=doubt).at(u[self.held], v[self.held])
+        return np.concatenate(
+            [self.planes(chosen & ~held, doubt=doubt).at(u[held], v[held]) for held in self.folds]
+        )
 
     def by_field(self, field: Field, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """What a field through the chosen ones of the others says, log depth."""
-        expected = left_out(self.samples, chosen & ~self.held, self.held, field.kernel)
-        return np.asarray(self.samples.place[self.held, 2] + expected, dtype=np.float64)
+        """What a field through the chosen ones of the others says, log depth of fold after fold."""
+        expected = [
+            self.samples.place[held, 2] + left_out(self.samples, chosen & ~held, held, field.kernel)
+            for held in self.folds
+        ]
+        return np.concatenate(expected)
 
     def errors(self, foretold: NDArray[Any]) -> NDArray[np.float64]:
         """Errors of log depth; outliers count little."""
-        return np.asarray(np.minimum(np.abs(foretold - self.measured[self.held]), _SETTINGS.most_error))
+        measured = np.concatenate([self.measured[held] for held in self.folds])
+        return np.asarray(np.minimum(np.abs(foretold - measured), _SETTINGS.most_error))
 
     def error(self, foretold: NDArray[Any]) -> float:
         """Mean error of log depth."""
         return float(self.errors(foretold).mean())
 
+    def prefers(self, new: NDArray[Any], old: NDArray[Any]) -> bool:
+        """Whether one prediction is better by much, and surely."""
+        gain = self.errors(old) - self.errors(new)
+        doubt = float(gain.std()) / np.sqrt(len(gain))
+        surely = float(gain.mean()) > _SETTINGS.certain * doubt
+        return surely and self.error(new) < _SETTINGS.better * self.error(old)
+
     def share(self, by_field: NDArray[Any], by_planes: NDArray[Any]) -> tuple[float, float]:
-        """Share of the planes in the best mixture, and its error; none unless one surely beats the field."""
-        errors = np.stack([self.errors(by_field + share * (by_planes - by_field)) for share in _SHARES])
-        gains = errors[0] - errors
-        doubt = gains.std(axis=1) / np.sqrt(gains.shape[1])
-        best = int(np.argmax(gains.mean(axis=1) - _SETTINGS.certain * doubt))
-        if errors[best].mean() > _SETTINGS.better * errors[0].mean():
+        """Share of the planes in the best mixture, and its error; none unless preferred to the field."""
+        mixtures = [by_field + share * (by_planes - by_field) for share in _SHARES]
+        errors = [self.error(mixture) for mixture in mixtures]
+        best = int(np.argmin(errors))
+        if not self.prefers(mixtures[best], by_field):
             best = 0
-        return _SHARES[best], float(errors[best].mean())
+        return _SHARES[best], errors[best]
 
 
 def _heard(believed: NDArray[np.bool_], supported: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -264,13 +278,17 @@ def _heard(believed: NDArray[np.bool_], supported: NDArray[np.bool_]) -> NDArray
     return believed | supported
 
 
-def _held_out(samples: Points, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Choose judges (N,), cell by cell: in a crowd those beside a judge would foretell it too well."""
+def _folds(samples: Points, size: tuple[int, int]) -> list[NDArray[np.bool_]]:
+    """Choose judges, masks (N,), cell by cell: in a crowd those beside a judge would foretell it too well.
+
+    Of few samples, each judges once; of many, one part is enough.
+    """
     edge = _SETTINGS.cell * np.sqrt(size[0] / size[1] / len(samples.value))  # image widths
     _, cell = np.unique(np.floor(samples.place[:, :2] / edge), axis=0, return_inverse=True)
     cell = cell.reshape(-1)
-    chosen: NDArray[np.bool_] = np.random.default_rng(0).random(int(cell.max()) + 1) < _SETTINGS.held_share
-    return chosen[cell]
+    part = np.random.default_rng(0).integers(_SETTINGS.parts, size=int(cell.max()) + 1)[cell]
+    count = _SETTINGS.parts if len(part) < _SETTINGS.many else 1
+    return [part == one for one in range(count)]
 
 
 def _outlined(field: Field, planes: LocalPlanes, share: float, variance: float) -> Outlined:
