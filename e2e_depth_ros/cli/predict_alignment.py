@@ -50,8 +50,16 @@ def read_samples(frame: Frame, size: tuple[int, int]) -> Samples:
 
 
 def align_to_samples(relative: DepthMap, samples: Samples, rgb: Rgb) -> Alignment:
-    """Align one frame to its samples; what was dropped while they were read is counted too."""
-    alignment = align(relative, samples.u_px, samples.v_px, samples.depth_m, image=rgb, source=samples.source)
+    """Align one frame as exactly as can be; what was dropped while its samples were read is counted too."""
+    alignment = align(
+        relative,
+        samples.u_px,
+        samples.v_px,
+        samples.depth_m,
+        image=rgb,
+        correction=True,
+        source=samples.source,
+    )
     return replace(alignment, samples_dropped={**samples.dropped, **alignment.samples_dropped})
 
 
