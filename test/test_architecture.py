@@ -57,6 +57,7 @@ MODEL_MAY_LOOK_INTO = {
     "export": WORDS_OF_MODEL | {"checkpoint", "families", "engine", "export"},
 }
 MAX_FILES_OF_MODEL = 15  # of a folder
+ALIGNMENT_FOLDERS = ("evidence", "fitting", "tracking")  # as it thinks: each looks only at those before it
 
 MAY_IMPORT = {
     "core": {"numpy", "torch", "cv2", "yaml"},
@@ -220,6 +221,22 @@ def test_folders_of_the_model_room_stay_small() -> None:
         for folder in (MODEL, *(MODEL / n for n in MODEL_MAY_LOOK_INTO))
     }
     assert not {str(folder): count for folder, count in counts.items() if count > MAX_FILES_OF_MODEL}
+
+
+def test_folders_of_alignment_look_only_down() -> None:
+    room = ROOT / PACKAGE / "alignment"
+    assert {path.name for path in room.iterdir() if (path / "__init__.py").is_file()} == set(
+        ALIGNMENT_FOLDERS
+    )
+    wrong = []
+    for rank, folder in enumerate(ALIGNMENT_FOLDERS):
+        for path in sorted((room / folder).glob("*.py")):
+            for found in imports_of(path):
+                _, _, where = found.module.partition(f"{PACKAGE}.alignment.")
+                later = ALIGNMENT_FOLDERS[rank + 1 :]
+                if where.split(".")[0] in (*later, "one_image"):
+                    wrong.append(at(path, found))
+    assert not wrong
 
 
 def test_core_and_alignment_stay_light() -> None:

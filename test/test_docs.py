@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.alignment import AlignmentState, align
-from e2e_depth_ros.alignment.verdict import FitCase
+from e2e_depth_ros.alignment.fitting.verdict import FitCase
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

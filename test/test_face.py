@@ -9,7 +9,7 @@ import pytest
 
 import e2e_depth_ros
 from e2e_depth_ros.alignment.one_image import align
-from e2e_depth_ros.alignment.tracker import AlignmentTracker
+from e2e_depth_ros.alignment.tracking.tracker import AlignmentTracker
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.core.ply import save_ply

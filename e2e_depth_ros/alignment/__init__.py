@@ -5,7 +5,7 @@
 
 from e2e_depth_ros.alignment.one_image import align
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
-from e2e_depth_ros.alignment.states import TrackerSettings
-from e2e_depth_ros.alignment.tracker import AlignmentTracker
+from e2e_depth_ros.alignment.tracking.states import TrackerSettings
+from e2e_depth_ros.alignment.tracking.tracker import AlignmentTracker
 
 __all__ = ["Alignment", "AlignmentState", "AlignmentTracker", "TrackerSettings", "align"]

@@ -16,6 +16,8 @@ HALF_CONFIDENT_DEPTH_M: Final = 40.0
 """Depth at which confidence is halved by range alone: errors of monocular depth grow with it."""
 EDGE_CONFIDENCE: Final = 0.1
 """Confidence is at most this at depth edges."""
+OPEN_CONFIDENCE: Final = 0.5
+"""Confidence is at most this while the samples leave the shift open."""
 
 
 def confidence_from_alignment(
@@ -24,7 +26,8 @@ def confidence_from_alignment(
     """Join the alignment's uncertainty, depth edges and range to one number.
 
     Confidence is 1 / (1 + (s / s_half)^2) / (1 + (z / z_half)^2) for the relative standard deviation s and
-    the depth z, and at most `EDGE_CONFIDENCE` at depth edges.
+    the depth z, at most `EDGE_CONFIDENCE` at depth edges, and at most `OPEN_CONFIDENCE` everywhere while the
+    samples leave the shift open.
 
     Args:
         alignment: Of the frame.
@@ -42,6 +45,8 @@ def confidence_from_alignment(
     falloff += np.float32(1)
     confidence *= falloff
     np.reciprocal(confidence, out=confidence)
+    if alignment.shift_is_open:
+        np.minimum(confidence, np.float32(OPEN_CONFIDENCE), out=confidence)
     if edges is None:
         edges = depth_edges(depth.values, depth.valid)
     confidence[edges] = np.minimum(confidence[edges], np.float32(EDGE_CONFIDENCE))

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from e2e_depth_ros.alignment.result import Alignment
 from e2e_depth_ros.alignment.samples import DEFAULT_MAX_DEPTH_M, DEFAULT_MIN_DEPTH_M, samples_from_pixels
-from e2e_depth_ros.alignment.states import TrackerSettings
-from e2e_depth_ros.alignment.tracker import AlignmentTracker
+from e2e_depth_ros.alignment.tracking.states import TrackerSettings
+from e2e_depth_ros.alignment.tracking.tracker import AlignmentTracker
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
 
@@ -20,6 +20,7 @@ def align(
     v_px: ArrayLike,
     depth_m: ArrayLike,
     *,
+    image: NDArray[np.uint8] | None = None,
     kind: DepthKind = DepthKind.AFFINE_INVARIANT,
     correction: bool = TrackerSettings.correction,
     min_depth_m: float = DEFAULT_MIN_DEPTH_M,
@@ -41,6 +42,7 @@ def align(
         u_px: (N,), columns of the measured pixels.
         v_px: (N,), rows.
         depth_m: (N,), metres. Outliers may be among them.
+        image: (H, W, 3), RGB. The correction follows its outlines where the network is weak.
         kind: What the values of `relative` mean, if it is an array.
         correction: Whether to correct, between the samples, what one scale and shift leave: more exact near
             them, but tens of milliseconds a frame.
@@ -61,4 +63,4 @@ def align(
     samples = samples_from_pixels(
         u_px, v_px, depth_m, relative.size, min_depth_m=min_depth_m, max_depth_m=max_depth_m, source=source
     )
-    return AlignmentTracker(TrackerSettings(correction=correction)).update(relative, 0, samples)
+    return AlignmentTracker(TrackerSettings(correction=correction)).update(relative, 0, samples, image=image)

@@ -46,7 +46,10 @@ class Alignment:
         condition: Their spread over the range of the relative map; below 0.1 the shift is not determined.
         age_s: Time since samples were last used, seconds; inf if never.
         size: (H, W) of the frame.
+        shift_is_open: Whether the samples last used leave the shift to what is usual.
         uncertainty: Computes `log_std` when it is asked for; None when lost.
+        outlined: Share, 0..1, of each pixel (H, W) that the correction has brought to the image's outlines;
+            None where it has none.
     """
 
     depth: DepthMap | None
@@ -62,7 +65,9 @@ class Alignment:
     condition: float = float("nan")
     age_s: float = float("inf")
     size: tuple[int, int] = (0, 0)
+    shift_is_open: bool = False
     uncertainty: Callable[[], NDArray[np.float32]] | None = None
+    outlined: NDArray[np.float32] | None = None
 
     @cached_property
     def log_std(self) -> NDArray[np.float32] | None:
@@ -112,7 +117,8 @@ class Alignment:
     def following(self, outlines: Outlines) -> Alignment:
         """Let the metric depth follow the outlines of the image, after scale and shift are found.
 
-        Not before: a sample beside an outline would then be compared with the wrong side of it.
+        Not before: a sample beside an outline would then be compared with the wrong side of it. Where the
+        correction follows them already, by what was measured on either side, nothing is left to do.
 
         Args:
             outlines: Of the frame.
@@ -125,6 +131,9 @@ class Alignment:
             return self
         smooth, alignment_std = self.depth, self.uncertainty
         depth = outlines.followed_by_metric(smooth)
+        if self.outlined is not None:
+            values = depth.values + self.outlined * (smooth.values - depth.values)
+            depth = DepthMap(values, depth.valid, depth.kind)
         if alignment_std is None:
             return replace(self, depth=depth)
 

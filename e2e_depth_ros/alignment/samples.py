@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from e2e_depth_ros.alignment.occlusion import hidden_behind_others, mixed_pixels
+from e2e_depth_ros.alignment.evidence.occlusion import hidden_behind_others, mixed_pixels
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.pixels import are_inside
 

@@ -51,6 +51,7 @@ def time_alignment(size: tuple[int, int], points: int, steps: Iterable[Any]) -> 
     relative = DepthMap(
         ((depth_m * wave - 1) / 7).astype(np.float32), np.ones(size, np.bool_), DepthKind.AFFINE_INVARIANT
     )
+    image = np.repeat((255 / (1 + depth_m[..., None])).astype(np.uint8), 3, axis=2)
     laps = []
     for _ in steps:
         directions = rng.normal(size=(points, 3))
@@ -62,7 +63,7 @@ def time_alignment(size: tuple[int, int], points: int, steps: Iterable[Any]) -> 
         for name, correction in ((SCALE_AND_SHIFT, False), (CORRECTION, True)):
             tracker = AlignmentTracker(TrackerSettings(correction=correction))
             begin = time.perf_counter()
-            tracker.update(relative, 0, samples)
+            tracker.update(relative, 0, samples, image=image)
             lap[name] = time.perf_counter() - begin
         laps.append(lap)
     return laps

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from e2e_depth_ros.evaluation.alignment import Relative, RelativeSource
 
 _FAILED = 2
+_LEAST_WIDTH = 100  # characters that the tables need, in a file too
 
 
 def add_alignment_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,9 +81,11 @@ def run_alignment_evaluation(args: argparse.Namespace) -> int:
     )
     if not report.groups:
         raise InvalidInputError(f"expected a frame that can be scored, but all {len(frames)} failed")
+    out = Console()
+    out.width = max(out.width, _LEAST_WIDTH)
     for table in report.tables():
-        Console().print(table)
-    Console().print(
+        out.print(table)
+    out.print(
         f"95th percentile over frames of AbsRel of correction over scale and shift: {report.harm():.3f}"
     )
     if args.json:

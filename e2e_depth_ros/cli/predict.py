@@ -198,7 +198,7 @@ class _Run:
             self._tell(f"{estimate.non_finite} pixels of {image.image_path} came out as NaN")
         if samples is None or estimate.depth is None:
             return Prediction(rgb, estimate, camera=camera)
-        alignment = align_to_samples(estimate.depth, samples)
+        alignment = align_to_samples(estimate.depth, samples, rgb)
         if estimate.outlines is not None:
             alignment = alignment.following(estimate.outlines)
         return Prediction(rgb, estimate, samples, alignment, camera, summary(alignment))

@@ -67,10 +67,16 @@ def _samples_from_table(table: NDArray[np.float32], size: tuple[int, int]) -> Sa
     return Samples(u[usable], v[usable], depth_m[usable], dropped, "samples.csv")
 
 
-def align_to_samples(relative: DepthMap, samples: Samples) -> Alignment:
+def align_to_samples(relative: DepthMap, samples: Samples, rgb: Rgb) -> Alignment:
     """Align one frame as exactly as can be; what was dropped while its samples were read is counted too."""
     alignment = align(
-        relative, samples.u_px, samples.v_px, samples.depth_m, correction=True, source=samples.source
+        relative,
+        samples.u_px,
+        samples.v_px,
+        samples.depth_m,
+        image=rgb,
+        correction=True,
+        source=samples.source,
     )
     return replace(alignment, samples_dropped={**samples.dropped, **alignment.samples_dropped})
 

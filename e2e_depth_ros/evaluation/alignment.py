@@ -5,30 +5,26 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.depth_fit import MAX_DEPTH_M, MIN_DEPTH_M
+from e2e_depth_ros.core.edge_metrics import match_edges
 from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
 from e2e_depth_ros.core.frames import Frame
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
-from e2e_depth_ros.core.metrics import DepthScores, score_depth
+from e2e_depth_ros.core.metrics import score_depth
 from e2e_depth_ros.core.pixels import are_inside, nearest_pixels
 from e2e_depth_ros.core.targets import read_depth_target
 from e2e_depth_ros.core.upsampling import Outlines
-from e2e_depth_ros.evaluation.alignment_methods import AlignmentMethod, affine_floor
+from e2e_depth_ros.evaluation.alignment_methods import AlignmentMethod, Completed, Seen, affine_floor
+from e2e_depth_ros.evaluation.alignment_report import FLOOR, AlignmentReport, AlignmentScore
 from e2e_depth_ros.evaluation.protocol_samples import PixelSamples, SamplingProtocol, draw_samples
 from e2e_depth_ros.evaluation.surrogate import surrogate_relative_depth
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-FLOOR = "affine floor"
 _BEAM_DEG = 0.5  # elevation of a LiDAR's beam is told to this
-_METRICS = ("abs_rel", "delta1", "rmse_m")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +33,7 @@ class Relative:
 
     Attributes:
         depth: What is aligned.
-        outlines: What metric depth follows afterwards, as the node's does; None for nothing.
+        outlines: What metric depth is to follow; None for nothing.
     """
 
     depth: DepthMap
@@ -65,129 +61,6 @@ class SplitFrame:
     truth_m: NDArray[np.float32]
     to_fit: NDArray[np.float32]
     to_score: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class AlignmentScore:
-    """One method on one frame.
-
-    Attributes:
-        scores: Its errors; None where it gave no depth at all.
-        duration_s: How long it took.
-    """
-
-    scores: DepthScores | None
-    duration_s: float
-
-
-@dataclass(eq=False)
-class AlignmentReport:
-    """Scores of all methods.
-
-    Attributes:
-        protocol: How the frames were sampled.
-        relative: Where relative depth came from.
-        seed: Of everything random.
-        scores: For each method, for each set, for each frame.
-        failures: Name of each frame that could not be scored, and why.
-    """
-
-    protocol: SamplingProtocol
-    relative: str
-    seed: int
-    scores: dict[str, dict[str, dict[str, AlignmentScore]]] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def groups(self) -> list[str]:
-        """The sets, by name."""
-        return sorted({group for groups in self.scores.values() for group in groups})
-
-    def summary(self, method: str, group: str | None = None) -> dict[str, float]:
-        """Mean scores of a method over the frames of a set, or over the means of all sets.
-
-        A frame without depth counts with AbsRel 1 and delta1 0, and is counted in `no_depth`.
-
-        Args:
-            method: Its name.
-            group: The set; None for the mean of the sets.
-
-        Returns:
-            abs_rel, delta1, rmse_m, abs_rel_p95 (95th percentile over frames), duration_ms (median) and
-            no_depth.
-        """
-        if group is None:
-            parts = [self.summary(method, one) for one in self.scores[method]]
-            return {key: float(np.mean([part[key] for part in parts])) for key in parts[0]}
-        frames = list(self.scores[method][group].values())
-        errors = [frame.scores.abs_rel if frame.scores else 1.0 for frame in frames]
-        with_depth = [frame.scores.rmse_m for frame in frames if frame.scores]
-        return {
-            "abs_rel": float(np.mean(errors)),
-            "delta1": float(np.mean([frame.scores.delta1 if frame.scores else 0.0 for frame in frames])),
-            "rmse_m": float(np.mean(with_depth)) if with_depth else float("nan"),
-            "abs_rel_p95": float(np.percentile(errors, 95)),
-            "duration_ms": 1e3 * float(np.median([frame.duration_s for frame in frames])),
-            "no_depth": float(sum(frame.scores is None for frame in frames)),
-        }
-
-    def harm(self, method: str = "correction", base: str = "scale and shift") -> float:
-        """95th percentile over frames of one method's AbsRel over another's: above 1 it made frames worse."""
-        ratios = []
-        for group, frames in self.scores[method].items():
-            for name, one in frames.items():
-                other = self.scores[base][group][name]
-                if one.scores and other.scores:
-                    ratios.append(one.scores.abs_rel / max(other.scores.abs_rel, 1e-9))
-        return float(np.percentile(ratios, 95)) if ratios else float("nan")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return everything as an object for JSON."""
-        return {
-            "protocol": str(self.protocol),
-            "relative": self.relative,
-            "seed": self.seed,
-            "methods": {
-                method: {
-                    "mean": self.summary(method),
-                    "sets": {group: self.summary(method, group) for group in groups},
-                    "frames": {
-                        name: None
-                        if one.scores is None
-                        else {key: getattr(one.scores, key) for key in _METRICS}
-                        for frames in groups.values()
-                        for name, one in frames.items()
-                    },
-                }
-                for method, groups in self.scores.items()
-            },
-            "failures": self.failures,
-        }
-
-    def tables(self) -> list[Table]:
-        """Return a table for each set, and one for the mean of the sets."""
-        from rich.table import Table  # noqa: PLC0415 - only where something is shown
-
-        tables = []
-        for group in [*self.groups, None]:
-            count = len(next(iter(self.scores.values()))[group]) if group else 0
-            where = f"{group}, {count} frames" if group else "mean of sets"
-            table = Table(title=f"{where}: {self.protocol}, {self.relative}, seed {self.seed}")
-            for heading in ("method", "AbsRel x100", "p95", "delta1", "RMSE m", "ms", "no depth"):
-                table.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
-            for method in self.scores:
-                one = self.summary(method, group)
-                table.add_row(
-                    method,
-                    f"{100 * one['abs_rel']:.2f}",
-                    f"{100 * one['abs_rel_p95']:.2f}",
-                    f"{one['delta1']:.4f}",
-                    f"{one['rmse_m']:.3f}",
-                    "" if method == FLOOR else f"{one['duration_ms']:.1f}",
-                    f"{one['no_depth']:g}" if one["no_depth"] else "",
-                )
-            tables.append(table)
-        return tables
 
 
 def evaluate_alignment(
@@ -231,6 +104,7 @@ def evaluate_alignment(
             report.failures[frame.name] = str(error)
             on_failure(frame, str(error))
             continue
+        report.depth_m.setdefault(frame.group, []).append(float(np.nanmedian(scene.truth_m)))
         for method, score in scored.items():
             report.scores.setdefault(method, {}).setdefault(frame.group, {})[frame.name] = score
     return report
@@ -248,18 +122,14 @@ def score_methods(
     scored[samples.rows, samples.columns] = False
     if not scored.any():
         raise InvalidInputError("expected measured pixels without samples to score at, got none")
-    target = scene.to_score[scored]
-    results = {
-        FLOOR: AlignmentScore(_score(affine_floor(relative.depth, scene.to_score)[scored], target), 0.0)
-    }
+    floor = Completed(affine_floor(relative.depth, scene.to_score))
+    results = {FLOOR: _score(floor, scene.to_score, scored, 0.0)}
+    seen = Seen(relative.depth, scene.rgb, relative.outlines)
     for method in methods:
         start = time.perf_counter()
-        metres = method.complete(relative.depth, samples)
-        if method.follows_outlines and relative.outlines is not None:
-            completed = DepthMap(metres, np.isfinite(metres), DepthKind.METRIC)
-            metres = relative.outlines.followed_by_metric(completed).values
+        completed = method.complete(seen, samples)
         duration = time.perf_counter() - start
-        results[method.name] = AlignmentScore(_score(np.asarray(metres)[scored], target), duration)
+        results[method.name] = _score(completed, scene.to_score, scored, duration)
     return results
 
 
@@ -301,10 +171,19 @@ def _surrogate(scene: SplitFrame, rng: np.random.Generator) -> Relative:
     return Relative(DepthMap(values, np.ones(values.shape, dtype=np.bool_), DepthKind.AFFINE_INVARIANT))
 
 
-def _score(metres: NDArray[Any], target: NDArray[np.float32]) -> DepthScores | None:
+def _score(
+    completed: Completed, truth_m: NDArray[np.float32], scored: NDArray[np.bool_], duration_s: float
+) -> AlignmentScore:
+    metres = np.asarray(completed.depth_m)
     finite = np.isfinite(metres)
-    if not finite.any():
-        return None
+    if not finite[scored].any():
+        return AlignmentScore(None, duration_s)
     # A pixel without depth counts as wrong as one at the camera.
     clipped = np.clip(np.where(finite, metres, MIN_DEPTH_M), MIN_DEPTH_M, MAX_DEPTH_M)
-    return score_depth(clipped, target)
+    target, within = truth_m[scored], float("nan")
+    if completed.log_std is not None:
+        error = np.abs(np.log(clipped[scored] / target))
+        within = float(np.mean(error <= 2 * completed.log_std[scored]))
+    return AlignmentScore(
+        score_depth(clipped[scored], target), duration_s, match_edges(clipped, truth_m), within
+    )

@@ -1,4 +1,4 @@
-"""The ways from sparse measurements to metric depth that are compared: ours, references, and a floor."""
+"""The ways from sparse measurements to metric depth that are compared: ours, others, and a floor."""
 
 from __future__ import annotations
 
@@ -10,15 +10,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment import align
+from e2e_depth_ros.alignment.evidence.neighbours import are_supported
+from e2e_depth_ros.alignment.fitting.planes import Guide, LocalPlanes
 from e2e_depth_ros.core.errors import MissingDependencyError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.core.metrics import fit_least_squares
+from e2e_depth_ros.core.upsampling import Outlines
 from e2e_depth_ros.evaluation.protocol_samples import PixelSamples
 
-_NEIGHBOURS = 8  # of inverse-distance weighting
-_AFFINE_NEIGHBOURS = 5
+_NEAREST = 8  # samples that inverse-distance weighting takes
+_OF_MEDIAN = 16
+_LEAST_M = 0.05  # outliers may be at 0
 
-Complete = Callable[[DepthMap, PixelSamples], NDArray[Any]]
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a method is given of a frame, beside the samples.
+
+    Attributes:
+        relative: The network's output, smooth.
+        image: (H, W, 3), uint8, RGB.
+        outlines: What metric depth is to follow afterwards, as the node's does; None for nothing.
+    """
+
+    relative: DepthMap
+    image: NDArray[np.uint8]
+    outlines: Outlines | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Completed:
+    """Metric depth of a method.
+
+    Attributes:
+        depth_m: (H, W), metres; NaN where it gives none.
+        log_std: (H, W), standard deviation of its log; None if it tells none.
+    """
+
+    depth_m: NDArray[Any]
+    log_std: NDArray[Any] | None = None
+
+
+Complete = Callable[[Seen, PixelSamples], Completed]
 
 
 @dataclass(frozen=True)
@@ -27,23 +60,21 @@ class AlignmentMethod:
 
     Attributes:
         name: What to call it in reports.
-        complete: From relative depth and samples to metres (H, W); NaN where it gives none.
-        follows_outlines: Whether the metres follow the outlines of the image afterwards, as the node's do.
+        complete: From what is seen and samples to metres.
     """
 
     name: str
     complete: Complete
-    follows_outlines: bool = False
 
 
 def alignment_methods() -> tuple[AlignmentMethod, ...]:
-    """Return all methods; the last two are ours.
+    """Return all methods: two global fits, four that ask no network, and the two that are ours.
 
     Raises:
-        MissingDependencyError: scipy or scikit-learn, which the references need, is not installed.
+        MissingDependencyError: scipy or scikit-learn, which the others need, is not installed.
     """
     try:
-        import scipy.spatial  # noqa: PLC0415, F401 - only the references need them
+        import scipy.spatial  # noqa: PLC0415, F401 - only the others need them
         import sklearn.linear_model  # noqa: PLC0415, F401
     except ImportError as error:
         raise MissingDependencyError(
@@ -52,62 +83,93 @@ def alignment_methods() -> tuple[AlignmentMethod, ...]:
     return (
         AlignmentMethod("least squares", least_squares),
         AlignmentMethod("RANSAC", ransac),
-        AlignmentMethod("IDW, no model", inverse_distance),
-        AlignmentMethod("5-NN affine", nearest_neighbour_affine),
-        AlignmentMethod("scale and shift", scale_and_shift, follows_outlines=True),
-        AlignmentMethod("correction", correction, follows_outlines=True),
+        AlignmentMethod("inverse distance", inverse_distance),
+        AlignmentMethod("median of 16", median_of_nearest),
+        AlignmentMethod("Delaunay", delaunay),
+        AlignmentMethod("image planes", image_planes),
+        AlignmentMethod("scale and shift", scale_and_shift),
+        AlignmentMethod("correction", correction),
     )
 
 
-def scale_and_shift(relative: DepthMap, samples: PixelSamples) -> NDArray[Any]:
+def scale_and_shift(seen: Seen, samples: PixelSamples) -> Completed:
     """One robust scale and shift."""
-    return align(relative, samples.columns, samples.rows, samples.depth_m, correction=False).depth_m
+    return _aligned(seen, samples, correction=False)
 
 
-def correction(relative: DepthMap, samples: PixelSamples) -> NDArray[Any]:
+def correction(seen: Seen, samples: PixelSamples) -> Completed:
     """Scale, shift and correction."""
-    return align(relative, samples.columns, samples.rows, samples.depth_m, correction=True).depth_m
+    return _aligned(seen, samples, correction=True)
 
 
-def least_squares(relative: DepthMap, samples: PixelSamples) -> NDArray[Any]:
+def _aligned(seen: Seen, samples: PixelSamples, *, correction: bool) -> Completed:
+    pixels = samples.columns, samples.rows, samples.depth_m
+    alignment = align(seen.relative, *pixels, image=seen.image, correction=correction)
+    if seen.outlines is not None:
+        alignment = alignment.following(seen.outlines)
+    return Completed(alignment.depth_m, alignment.log_std)
+
+
+def least_squares(seen: Seen, samples: PixelSamples) -> Completed:
     """Plain least squares in the space of the relative values."""
-    values, measured = _in_space(relative, samples)
-    return _from_space(relative, *fit_least_squares(values, measured))
+    values, measured = _in_space(seen.relative, samples)
+    return Completed(_from_space(seen.relative, *fit_least_squares(values, measured)))
 
 
-def ransac(relative: DepthMap, samples: PixelSamples) -> NDArray[Any]:
+def ransac(seen: Seen, samples: PixelSamples) -> Completed:
     """scikit-learn's RANSAC with its defaults; least squares where it finds no consensus."""
     from sklearn.linear_model import RANSACRegressor  # noqa: PLC0415
 
-    values, measured = _in_space(relative, samples)
+    values, measured = _in_space(seen.relative, samples)
     try:
         fitted = RANSACRegressor(random_state=0).fit(values[:, None], measured).estimator_
     except ValueError:
-        return least_squares(relative, samples)
-    return _from_space(relative, float(fitted.coef_[0]), float(fitted.intercept_))
+        return least_squares(seen, samples)
+    return Completed(_from_space(seen.relative, float(fitted.coef_[0]), float(fitted.intercept_)))
 
 
-def inverse_distance(relative: DepthMap, samples: PixelSamples) -> NDArray[Any]:
-    """Mean of the nearest samples, weighted by the inverse square of their distance; uses no network."""
-    distance, nearest = _neighbours(relative.size, samples, _NEIGHBOURS)
+def inverse_distance(seen: Seen, samples: PixelSamples) -> Completed:
+    """Mean of the eight nearest samples, weighted by the inverse square of their distance."""
+    distance, nearest = _neighbours(seen.relative.size, samples, _NEAREST)
     weight = 1 / np.maximum(distance, 0.5) ** 2
     mean = (weight * samples.depth_m[nearest]).sum(axis=1) / weight.sum(axis=1)
-    return np.asarray(mean.reshape(relative.size))
+    return Completed(mean.reshape(seen.relative.size))
 
 
-def nearest_neighbour_affine(relative: DepthMap, samples: PixelSamples) -> NDArray[Any]:
-    """At every pixel a least-squares scale and shift over its five nearest samples, weighted by distance."""
-    values, measured = _in_space(relative, samples)
-    distance, nearest = _neighbours(relative.size, samples, _AFFINE_NEIGHBOURS)
-    weight = 1 / (distance + 1)
-    weight /= weight.sum(axis=1, keepdims=True)
-    x, y = values[nearest], measured[nearest]
-    mean_x, mean_y = (weight * x).sum(axis=1), (weight * y).sum(axis=1)
-    across = (weight * (x - mean_x[:, None]) * (y - mean_y[:, None])).sum(axis=1)
-    spread = (weight * np.square(x - mean_x[:, None])).sum(axis=1)
-    scale = np.divide(across, spread, out=np.zeros_like(across), where=spread > 1e-9)
-    fitted = mean_y + scale * (relative.values.reshape(-1) - mean_x)
-    return _depth_from_space(relative.kind, fitted.reshape(relative.size))
+def median_of_nearest(seen: Seen, samples: PixelSamples) -> Completed:
+    """Median of the sixteen nearest samples."""
+    _, nearest = _neighbours(seen.relative.size, samples, _OF_MEDIAN)
+    return Completed(np.median(samples.depth_m[nearest], axis=1).reshape(seen.relative.size))
+
+
+def delaunay(seen: Seen, samples: PixelSamples) -> Completed:
+    """Log depth, linear over the triangles of a Delaunay triangulation; beyond them that of the nearest."""
+    from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator  # noqa: PLC0415
+    from scipy.spatial import QhullError  # noqa: PLC0415
+
+    place = np.stack([samples.columns, samples.rows], axis=1).astype(np.float64)
+    log_depth = np.log(np.maximum(samples.depth_m, _LEAST_M))
+    rows, columns = np.mgrid[: seen.relative.size[0], : seen.relative.size[1]]
+    completed = NearestNDInterpolator(place, log_depth)(columns, rows)
+    try:
+        inside = LinearNDInterpolator(place, log_depth)(columns, rows)
+    except QhullError:  # too few samples, or all on a line
+        return Completed(np.exp(completed))
+    return Completed(np.exp(np.where(np.isnan(inside), completed, inside)))
+
+
+def image_planes(seen: Seen, samples: PixelSamples) -> Completed:
+    """Joint bilateral planes through the samples that neighbours support, guided by colours alone."""
+    import cv2  # noqa: PLC0415
+
+    u, v = samples.columns.astype(np.float32), samples.rows.astype(np.float32)
+    log_depth = np.log(np.maximum(samples.depth_m, _LEAST_M))
+    keep = are_supported(u, v, log_depth)
+    if not keep.any():
+        keep[:] = True
+    planes = LocalPlanes.through(Guide.of(seen.image), u[keep], v[keep], log_depth[keep])
+    height, width = seen.relative.size
+    return Completed(np.exp(cv2.resize(planes.everywhere()[0], (width, height))))
 
 
 def affine_floor(relative: DepthMap, truth_m: NDArray[Any]) -> NDArray[Any]:

@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings, filtered_depth, kept_points
 from e2e_depth_ros.alignment.levelling import levelled
 from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.cloud_filters import CloudFilterSettings, filtered_depth, kept_points
 from e2e_depth_ros.core.geometry import depth_edges
 from e2e_depth_ros.core.ground_plane import GroundPlane
 from e2e_depth_ros.core.maps import DepthMap

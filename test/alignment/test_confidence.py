@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 
 from e2e_depth_ros.alignment.confidence import (
     EDGE_CONFIDENCE,
     HALF_CONFIDENT_DEPTH_M,
     HALF_CONFIDENT_STD,
+    OPEN_CONFIDENCE,
     confidence_from_alignment,
 )
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
@@ -45,6 +48,14 @@ def test_edges_and_invalid_pixels():
     assert confidence[10, 5] > 0.9
     nowhere = np.zeros((30, 40), dtype=bool)
     assert confidence_from_alignment(alignment(depth, 0.01), edges=nowhere)[10, 19] > 0.9
+
+
+def test_while_the_shift_is_open_nothing_is_certain():
+    one = alignment(np.full((5, 6), 2.0), 0.01)
+    assert confidence_from_alignment(one).min() > 0.9
+    np.testing.assert_array_equal(
+        confidence_from_alignment(replace(one, shift_is_open=True)), np.float32(OPEN_CONFIDENCE)
+    )
 
 
 def test_a_lost_alignment_has_none():

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2e_depth_ros.alignment import AlignmentState, align
-from e2e_depth_ros.alignment.fit import fit_affine
+from e2e_depth_ros.alignment.fitting.fit import fit_affine
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
 from helpers.known_scene import SIZE, abs_rel, as_map, draw, metric_from, scene_relative, smooth_error

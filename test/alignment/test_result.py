@@ -1,5 +1,7 @@
 """What an alignment hands on: joined doubts, depth that follows outlines, and nothing when it is lost."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -101,6 +103,18 @@ def test_depth_follows_outlines_and_its_deviation_tells_how_far_it_went(scene, o
     assert went[:30].max() < 0.03  # the slope behind
     assert went[64, 55:65].max() > 0.1  # the box's right side
     np.testing.assert_allclose(followed.std_m, followed.depth_m * followed.log_std)
+
+
+def test_what_follows_outlines_already_goes_no_way(outlines):
+    metres = SHIFT_M + as_the_network_sees_it(scene_relative())
+    smooth = Alignment(as_map(metres, DepthKind.METRIC), 1.0, 0.0, AlignmentState.FRESH, "", "", size=SIZE)
+    share = np.zeros(SIZE, np.float32)
+    share[:, :60] = 1
+    followed = replace(smooth, outlined=share).following(outlines)
+    free = smooth.following(outlines)
+    np.testing.assert_array_equal(followed.depth_m[:, :60], smooth.depth_m[:, :60])
+    np.testing.assert_array_equal(followed.depth_m[:, 60:], free.depth_m[:, 60:])
+    assert (free.depth_m[:, :60] != smooth.depth_m[:, :60]).any()
 
 
 def test_what_is_invalid_stays_so(outlines):

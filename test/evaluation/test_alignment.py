@@ -15,15 +15,20 @@ from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.frames import find_frames
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.core.upsampling import Outlines
-from e2e_depth_ros.evaluation.alignment import FLOOR, Relative, evaluate_alignment, read_scene
+from e2e_depth_ros.evaluation.alignment import Relative, evaluate_alignment, read_scene
 from e2e_depth_ros.evaluation.alignment_methods import (
     AlignmentMethod,
+    Completed,
     affine_floor,
-    alignment_methods,
     correction,
+    delaunay,
+    image_planes,
+    inverse_distance,
     least_squares,
+    median_of_nearest,
     scale_and_shift,
 )
+from e2e_depth_ros.evaluation.alignment_report import FLOOR
 from e2e_depth_ros.evaluation.protocol_samples import PixelSamples, SamplingProtocol, draw_samples
 from e2e_depth_ros.evaluation.surrogate import fill_holes, smooth_noise, surrogate_relative_depth
 
@@ -201,13 +206,15 @@ def test_share_of_outliers_is_checked():
 def test_report_orders_the_methods_as_expected(frames):
     report = evaluate_alignment(frames, METHODS, SamplingProtocol.parse("random:400", outliers=0.3), seed=3)
     assert not report.failures
-    errors = {method: report.summary(method)["abs_rel"] for method in report.scores}
+    errors = {method: report.summary(method, "indoors")["abs_rel"] for method in report.scores}
     assert errors["correction"] < 0.5 * errors["scale and shift"]
     assert errors[FLOOR] <= errors["scale and shift"] < 1.08 * errors[FLOOR]
     assert errors["least squares"] > 1.3 * errors["scale and shift"]
     assert report.harm() < 1
     content = json.loads(json.dumps(report.as_dict()))
-    assert content["methods"]["correction"]["mean"]["abs_rel"] == pytest.approx(errors["correction"])
+    assert content["methods"]["correction"]["mean"]["indoors"]["abs_rel"] == pytest.approx(
+        errors["correction"]
+    )
     assert len(report.tables()) == 2
 
 
@@ -228,11 +235,11 @@ def test_pixels_of_samples_are_not_scored(frames):
 
         seen: PixelSamples | None = None
 
-        def __call__(self, relative, samples):
+        def __call__(self, seen, samples):
             self.seen = samples
-            depth = np.full(relative.size, 50.0)
+            depth = np.full(seen.relative.size, 50.0)
             depth[samples.rows, samples.columns] = samples.depth_m
-            return depth
+            return Completed(depth)
 
     cheat = Cheat()
     report = evaluate_alignment(
@@ -244,10 +251,12 @@ def test_pixels_of_samples_are_not_scored(frames):
 
 
 def test_a_method_without_depth_counts_as_wrong(frames):
-    nothing = AlignmentMethod("nothing", lambda relative, _samples: np.full(relative.size, np.nan))
+    nothing = AlignmentMethod(
+        "nothing", lambda seen, _samples: Completed(np.full(seen.relative.size, np.nan))
+    )
     report = evaluate_alignment(frames, [nothing], SamplingProtocol.parse("random:20"))
     summary = report.summary("nothing", "set")
-    assert (summary["abs_rel"], summary["delta1"], summary["no_depth"]) == (1.0, 0.0, 2.0)
+    assert (summary["abs_rel"], summary["delta1"], summary["lost"]) == (1.0, 0.0, 1.0)
 
 
 def test_of_a_lidar_half_the_beams_are_scored(tmp_path):
@@ -280,36 +289,48 @@ def test_our_metres_follow_outlines_after_the_alignment(frames):
     box = np.zeros((*SIZE, 3), np.uint8)
     box[60:100, 40:90] = (90, 120, 200)
     smooth = cv2.GaussianBlur(scene_depth(), (0, 0), 5)
-    seen = []
-
-    def complete(relative, samples):
-        seen.append(relative.values)
-        return scale_and_shift(relative, samples)
-
-    methods = [
-        AlignmentMethod(name, complete, follows) for name, follows in (("smooth", False), ("ours", True))
-    ]
     errors = {}
     for outlines in (None, Outlines(box, 40)):
         report = evaluate_alignment(
             frames[:1],
-            methods,
+            METHODS[:2],
             SamplingProtocol.parse("random:200"),
             relative_source=lambda _, outlines=outlines: Relative(as_map(smooth), outlines),
         )
-        errors[outlines is not None] = [report.summary(method.name)["abs_rel"] for method in methods]
-    assert all((values == smooth).all() for values in seen)
-    assert errors[False][0] == errors[False][1] == errors[True][0]
-    assert errors[True][1] < 0.97 * errors[True][0]
+        errors[outlines is not None] = [report.summary(one.name, "set")["abs_rel"] for one in METHODS[:2]]
+    assert errors[False][0] == errors[True][0]
+    assert errors[True][1] < 0.97 * errors[False][1]
 
 
-def test_the_methods_that_follow_outlines_are_ours():
+def test_what_interpolates_beats_a_median_and_what_looks_for_support_withstands_outliers(frames):
     pytest.importorskip("scipy")
-    pytest.importorskip("sklearn")
-    assert [one.name for one in alignment_methods() if one.follows_outlines] == [
-        "scale and shift",
-        "correction",
+    methods = [
+        AlignmentMethod(one.__name__, one)
+        for one in (median_of_nearest, inverse_distance, delaunay, image_planes)
     ]
+
+    def errors(outliers):
+        protocol = SamplingProtocol.parse("random:400", outliers=outliers)
+        report = evaluate_alignment(frames, methods, protocol)
+        return {one.name: report.summary(one.name, "set")["abs_rel"] for one in methods}
+
+    clean, spoilt = errors(0.0), errors(0.2)
+    assert max(clean["delaunay"], clean["image_planes"], clean["inverse_distance"]) > 0
+    assert (
+        max(clean["delaunay"], clean["image_planes"], clean["inverse_distance"]) < clean["median_of_nearest"]
+    )
+    assert clean["median_of_nearest"] < 0.1
+    assert spoilt["image_planes"] < 0.5 * spoilt["delaunay"]
+
+
+def test_the_report_tells_edges_calibration_and_where(frames):
+    report = evaluate_alignment(frames, METHODS, SamplingProtocol.parse("random:400"))
+    ours = report.summary("correction", "indoors")
+    assert report.places == ["indoors"]
+    assert 0.5 < ours["edge_f1"] <= 1
+    assert 0.8 < ours["within"] <= 1
+    assert np.isnan(report.summary("least squares", "indoors")["within"])
+    assert report.as_dict()["methods"]["least squares"]["mean"]["indoors"]["within"] is None
 
 
 def test_a_frame_that_cannot_be_read_is_reported(frames):
@@ -330,7 +351,11 @@ def test_command_line(frames, tmp_path, capsys):
     for expected in (
         "least squares",
         "RANSAC",
-        "IDW",
+        "inverse distance",
+        "median of 16",
+        "Delaunay",
+        "image planes",
+        "edge F1",
         "scale and shift",
         "correction",
         "affine floor",

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings
 from e2e_depth_ros.cli.main import main
 from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.cloud_filters import CloudFilterSettings
 from e2e_depth_ros.core.frames import find_frames, write_frame
 from e2e_depth_ros.core.ground_plane import GroundPlane
 from e2e_depth_ros.core.maps import DepthKind, DepthMap

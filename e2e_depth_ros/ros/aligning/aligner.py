@@ -12,9 +12,9 @@ from e2e_depth_ros.alignment.affine import metric_from_relative
 from e2e_depth_ros.alignment.ground import GROUND_SOURCE
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.alignment.samples import Samples
-from e2e_depth_ros.alignment.states import TrackerSettings
-from e2e_depth_ros.alignment.track import LateSamples
-from e2e_depth_ros.alignment.tracker import AlignmentTracker
+from e2e_depth_ros.alignment.tracking.states import TrackerSettings
+from e2e_depth_ros.alignment.tracking.track import FrameSamples
+from e2e_depth_ros.alignment.tracking.tracker import AlignmentTracker
 from e2e_depth_ros.core.ground_plane import GroundPlane
 from e2e_depth_ros.core.maps import DepthMap
 from e2e_depth_ros.ros.aligning.ground_input import GroundInput
@@ -96,7 +96,9 @@ class Aligner:
         absence = self._absence(header, faults)
         alignment = sighting = None
         if found:
-            alignment = self._tracker.update(relative, frame_ns, samples, late=late, absence=absence)
+            alignment = self._tracker.update(
+                relative, frame_ns, samples, image=view.rgb, late=late, absence=absence
+            )
             self._note_use(alignment, frame_ns)
             absence = f"{found[-1].source}: {alignment.reason}"
         if self._sensor_rests(frame_ns, parameters):
@@ -105,7 +107,9 @@ class Aligner:
             samples, late = sighting.samples, sighting.late
             absence = f"{absence}; {sighting.absence}"
         if alignment is None or (sighting is not None and (samples is not None or late)):
-            alignment = self._tracker.update(relative, frame_ns, samples, late=late, absence=absence)
+            alignment = self._tracker.update(
+                relative, frame_ns, samples, image=view.rgb, late=late, absence=absence
+            )
         if alignment.state is AlignmentState.LOST and parameters.fixed_scale > 0:
             alignment = _given(relative, parameters, alignment)
         return alignment, refusals
@@ -130,10 +134,10 @@ class Aligner:
 
     def _come_late(
         self, frame_ns: int, parameters: Parameters
-    ) -> tuple[list[LateSamples], list[RefusedMessageError]]:
+    ) -> tuple[list[FrameSamples], list[RefusedMessageError]]:
         """Take the samples of earlier frames whose transform came only now."""
         placed, refusals = self._waiting.take_placed(frame_ns, parameters.transform_timeout)
-        return [LateSamples(one.relative, one.frame_ns, one.found) for one in placed], refusals
+        return [FrameSamples(one.relative, one.frame_ns, one.found) for one in placed], refusals
 
     def _note_use(self, alignment: Alignment, frame_ns: int) -> None:
         """Remember when a sensor's samples were last used."""

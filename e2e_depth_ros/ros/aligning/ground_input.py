@@ -12,7 +12,7 @@ from std_msgs.msg import Header
 
 from e2e_depth_ros.alignment.ground import Ground, find_ground
 from e2e_depth_ros.alignment.samples import Samples
-from e2e_depth_ros.alignment.track import LateSamples
+from e2e_depth_ros.alignment.tracking.track import FrameSamples
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.ground_plane import GroundPlane
 from e2e_depth_ros.core.maps import DepthMap
@@ -35,7 +35,7 @@ class Sighting(NamedTuple):
     """
 
     samples: Samples | None
-    late: list[LateSamples]
+    late: list[FrameSamples]
     absence: str
 
 
@@ -90,7 +90,7 @@ class GroundInput:
         for earlier in placed:
             self._absence = earlier.found.reason
             if earlier.found.samples is not None:
-                late.append(LateSamples(earlier.relative, earlier.frame_ns, earlier.found.samples))
+                late.append(FrameSamples(earlier.relative, earlier.frame_ns, earlier.found.samples))
         samples = None
         if self._looked_ns is None or abs(frame_ns - self._looked_ns) >= _PERIOD_NS:
             self._looked_ns = frame_ns

@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings
 from e2e_depth_ros.alignment.samples import MAX_SAMPLES, samples_from_points
-from e2e_depth_ros.alignment.states import TrackerSettings
+from e2e_depth_ros.alignment.tracking.states import TrackerSettings
+from e2e_depth_ros.core.cloud_filters import CloudFilterSettings
 from e2e_depth_ros.core.colours import COLORMAPS, colours_from_depth
 from e2e_depth_ros.model.engine.engine import ENGINES, FASTEST
 from e2e_depth_ros.model.task import AUTO, TASK_WORDS

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings
 from e2e_depth_ros.alignment.levelling import levelled
+from e2e_depth_ros.core.cloud_filters import CloudFilterSettings
 from e2e_depth_ros.core.colours import colours_from_depth
 from e2e_depth_ros.core.maps import DepthMap
 from e2e_depth_ros.ros.declarations.declaration import settings_from_parameters

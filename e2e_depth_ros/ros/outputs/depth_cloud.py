@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings, filtered_depth, kept_points
 from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.cloud_filters import CloudFilterSettings, filtered_depth, kept_points
 from e2e_depth_ros.core.maps import DepthMap
 from e2e_depth_ros.ros.messages.clouds import allocate_cloud
 

@@ -5,8 +5,8 @@ from array import array
 
 import pytest
 
-from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings
-from e2e_depth_ros.alignment.states import TrackerSettings
+from e2e_depth_ros.alignment.tracking.states import TrackerSettings
+from e2e_depth_ros.core.cloud_filters import CloudFilterSettings
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.ros.declarations.declaration import settings_from_parameters

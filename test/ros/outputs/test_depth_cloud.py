@@ -5,8 +5,8 @@ pytest.importorskip("sensor_msgs", reason="ROS 2 message packages are not instal
 
 from std_msgs.msg import Header
 
-from e2e_depth_ros.alignment.cloud_filters import CloudFilterSettings
 from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.cloud_filters import CloudFilterSettings
 from e2e_depth_ros.core.errors import KindError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.ros.declarations.declaration import settings_from_parameters

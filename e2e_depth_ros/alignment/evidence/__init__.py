@@ -1,0 +1,1 @@
+"""What each sample is worth, before and after a fit: edges, crowds, neighbours, occlusion."""

@@ -1,0 +1,117 @@
+"""Which samples the correction may believe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.alignment.affine import AffineModel
+from e2e_depth_ros.alignment.evidence.edges import are_behind_edges
+from e2e_depth_ros.alignment.evidence.neighbours import (
+    LEAST_COMPARED,
+    MOST_COMPARED,
+    local_median,
+    outlier_probability,
+)
+
+POOR_SIGMA = 0.15
+"""With a network this poor, neighbours differ for good reasons."""
+
+_GLOBAL_SIGMAS = 4.0
+_LEAST_LOG = 0.05
+_ALIKE_LOG = 0.1
+_ALIKE_DOUBT = 0.1  # at most, of a sample that is as far off as its neighbours
+_MOST_DOUBT = 0.9  # probability of being an outlier from which a sample is dropped
+_OUTLIER_WIDTH = (0.3, 2.5)  # at least and at most, of log depths
+_NEIGHBOUR_SIGMAS = (6.0, 4.0)  # as long as few samples are gross, and where many are
+_MANY_GROSS = 0.03
+_DEPTH_SCALE = 0.25  # image widths that a difference of 1 in log depth counts as among neighbours
+
+
+@dataclass(frozen=True, eq=False)
+class GateResult:
+    """Which of N samples are believed, and why not the others.
+
+    Attributes:
+        keep: (N,), bool.
+        doubt: (N,), probability that a sample is an outlier all the same, for the correction to judge
+            by what it says of the network's error.
+        behind: (N,), bool, those that measured the background of what the camera sees there.
+        gross: Number that disagree with the global fit.
+        occluded: Number that measured the background of what the camera sees there.
+        lonely: Number that their neighbours contradict.
+    """
+
+    keep: NDArray[np.bool_]
+    doubt: NDArray[np.float64]
+    behind: NDArray[np.bool_]
+    gross: int
+    occluded: int
+    lonely: int
+
+
+def outlier_width(log_measured: NDArray[np.float64]) -> float:
+    """Range of log depth over which outliers are spread: that of what was measured, (N,)."""
+    first, last = np.quantile(log_measured, (0.05, 0.95))
+    return float(np.clip((last - first) / 0.9, *_OUTLIER_WIDTH))
+
+
+def gate_samples(
+    u_px: NDArray[np.float32],
+    v_px: NDArray[np.float32],
+    log_depth: NDArray[np.float64],
+    log_ratio: NDArray[np.float64],
+    sigma: float,
+    model: AffineModel,
+    relative: NDArray[np.float32],
+) -> GateResult:
+    """Drop samples that the fit, the image or their neighbours contradict.
+
+    Args:
+        u_px: (N,), columns.
+        v_px: (N,), rows.
+        log_depth: (N,), log of the fitted depth.
+        log_ratio: (N,), log(measured / fitted).
+        sigma: Robust relative error of the fit.
+        model: The fit.
+        relative: (H, W), relative depth; NaN where invalid.
+    """
+    width = relative.shape[1]
+    place = np.stack([u_px / width, v_px / width, _DEPTH_SCALE * log_depth], axis=1)
+    limit = max(_GLOBAL_SIGMAS * sigma, _LEAST_LOG)
+    far_off = np.abs(log_ratio) >= limit
+    log_measured = log_depth + log_ratio
+    # As outliers are spread, some agree with the fit.
+    by_chance = min(2 * limit / outlier_width(log_measured), 0.5)
+    doubt = outlier_probability(u_px, v_px, log_measured, far_off, by_chance)
+    all_behind = np.zeros(len(far_off), dtype=np.bool_)
+    if far_off.any() and len(far_off) >= LEAST_COMPARED:
+        if len(far_off) <= MOST_COMPARED:
+            # Where a network is wrong about a whole object, the samples on it are off alike.
+            around, spread = local_median(place, log_ratio)
+            alike = far_off & (np.abs(log_ratio - around) < _ALIKE_LOG) & (spread < _ALIKE_LOG)
+            doubt[alike] = np.minimum(doubt[alike], _ALIKE_DOUBT)
+        behind = are_behind_edges(u_px, v_px, log_depth, log_ratio, sigma, model, relative)
+        all_behind = far_off & behind
+        doubt[all_behind] = 1.0
+    keep = doubt < _MOST_DOUBT
+    gross = int(np.count_nonzero(~keep))
+    occluded = lonely = 0
+    believed = np.flatnonzero(keep)
+    if LEAST_COMPARED <= len(believed) <= MOST_COMPARED and sigma < POOR_SIGMA:
+        around, spread = local_median(place[believed], log_ratio[believed])
+        off = log_ratio[believed] - around
+        behind = are_behind_edges(
+            u_px[believed], v_px[believed], log_depth[believed], off, sigma, model, relative
+        )
+        typical = 0.5 * float(np.median(np.abs(off))) + 0.02
+        sigmas = _NEIGHBOUR_SIGMAS[gross > _MANY_GROSS * len(keep)]
+        alone = ~behind & (np.abs(off) > sigmas * np.maximum(spread, typical))
+        occluded, lonely = int(np.count_nonzero(behind)), int(np.count_nonzero(alone))
+        keep[believed[behind | alone]] = False
+        all_behind[believed[behind]] = True
+    # Where some were contradicted by their neighbours, as many others may be about to be.
+    doubt = np.maximum(doubt, (occluded + lonely) / max(len(keep), 1))
+    return GateResult(keep, doubt, all_behind, gross, occluded, lonely)

@@ -1,0 +1,192 @@
+"""What samples say about each other: surfaces are continuous, outliers are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.core.robust import STD_OF_MEDIAN_DEVIATION
+
+MOST_COMPARED = 600
+"""Of more samples than this, every k-th serves as a neighbour."""
+
+LEAST_COMPARED = 12
+"""Among fewer samples than this, neighbours say nothing."""
+
+_ONE_TREE, _EXACT = 4, -1  # FLANN's words for a single k-d tree, and for looking until the nearest are found
+_NEIGHBOURS = 5
+_COHERENT = 3  # of them, that measured about the same depth
+_CONFIRMING = 2  # and that make it likelier that a sample is honest
+_SAME_LOG = 0.08
+_SUPPORTERS = 8  # neighbours, of which the third most alike tells how well a sample is supported
+_THIRD = 2
+_USUAL_SUPPORT = 3.0  # times the median, within which a sample is supported,
+_SUPPORT_LOG = (0.1, 0.4)  # but at least and at most this
+_LEAST_RATE = 0.02  # of anything that neighbours say: no more than fifty to one
+
+
+def nearest_samples(
+    place: NDArray[np.float32], at: NDArray[np.float32], count: int
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Find the nearest of N samples to each of M places, exactly, by a k-d tree.
+
+    Args:
+        place: (N, D), of the samples, in units in which distance is meant; N at least 1.
+        at: (M, D).
+        count: How many; fewer if there are fewer.
+
+    Returns:
+        Indices (M, K), nearest first, and distances (M, K).
+    """
+    # OpenCV's stubs lack it.
+    tree = cv2.flann_Index(np.ascontiguousarray(place, np.float32), {"algorithm": _ONE_TREE})  # type: ignore[attr-defined]
+    found, squared = tree.knnSearch(
+        np.ascontiguousarray(at, np.float32), min(count, len(place)), params={"checks": _EXACT}
+    )
+    return found.astype(np.intp), np.sqrt(np.asarray(squared, np.float32))
+
+
+def are_supported(
+    u_px: NDArray[np.float32], v_px: NDArray[np.float32], log_depth: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Samples that three of their neighbours support, as well as is usual among these; no fit is asked.
+
+    An outlier among honest neighbours differs from nearly all of them, an honest sample at a depth edge only
+    from those on the other side. It costs some of the latter.
+
+    Args:
+        u_px: (N,), columns.
+        v_px: (N,), rows.
+        log_depth: (N,), log of the measured depth.
+
+    Returns:
+        (N,). All, among fewer samples than it takes.
+    """
+    if len(log_depth) < LEAST_COMPARED:
+        return np.ones(len(log_depth), dtype=np.bool_)
+    place = np.stack([u_px, v_px], axis=1)
+    nearest, _ = nearest_samples(place, place, _SUPPORTERS + 1)
+    differs = np.abs(log_depth[nearest] - log_depth[:, None])
+    differs[nearest == np.arange(len(log_depth))[:, None]] = np.inf  # a sample must not support itself
+    third = np.partition(differs, _THIRD, axis=1)[:, _THIRD]
+    supported: NDArray[np.bool_] = third < np.clip(_USUAL_SUPPORT * np.median(third), *_SUPPORT_LOG)
+    return supported
+
+
+def coherent_samples(
+    u_px: NDArray[np.float32], v_px: NDArray[np.float32], depth_m: NDArray[Any]
+) -> NDArray[np.bool_]:
+    """Samples that most of their neighbours in the image confirm, by having measured about the same.
+
+    Args:
+        u_px: (N,), columns.
+        v_px: (N,), rows.
+        depth_m: (N,), metres.
+
+    Returns:
+        (N,). None is confirmed among fewer samples than it takes.
+    """
+    if len(depth_m) <= _NEIGHBOURS:
+        return np.zeros(len(depth_m), dtype=np.bool_)
+    log_depth = np.log(depth_m)
+    nearest, is_itself = _nearest_in_image(u_px, v_px, log_depth)
+    counts = _alike(log_depth[nearest], log_depth, is_itself)
+    # Where most are confirmed there are few outliers to confirm each other by chance.
+    confirmed: NDArray[np.bool_] = counts >= _COHERENT - int(np.mean(counts >= _COHERENT) > 0.5)
+    return confirmed
+
+
+def outlier_probability(
+    u_px: NDArray[np.float32],
+    v_px: NDArray[np.float32],
+    log_depth: NDArray[np.float64],
+    far_off: NDArray[np.bool_],
+    by_chance: float,
+) -> NDArray[np.float64]:
+    """Tell outliers from honest samples where the network is wrong, by what neighbours measured.
+
+    Honest samples mostly have neighbours of the same depth, outliers have them by chance. How often either
+    happens is counted: among the samples that agree with the fit, and between samples and the neighbours of
+    others. So the share of the honest among those far off follows, and Bayes' rule gives each sample's own.
+
+    Args:
+        u_px: (N,), columns.
+        v_px: (N,), rows.
+        log_depth: (N,), log of the measured depth.
+        far_off: (N,), whether it is far from the fit.
+        by_chance: Share of outliers that are near it all the same.
+
+    Returns:
+        (N,), in 0..1; 0 for all where none is far off.
+    """
+    if not far_off.any():
+        return np.zeros(len(far_off))
+    honest_share, rates = 0.0, np.ones((len(far_off), 2))
+    if len(far_off) >= LEAST_COMPARED and not far_off.all():
+        nearest, is_itself = _nearest_in_image(u_px, v_px, log_depth)
+        beside = log_depth[nearest]
+        confirmed = _alike(beside, log_depth, is_itself) >= _CONFIRMING
+        order = np.lexsort((log_depth, u_px, v_px))
+        others = np.empty_like(order)
+        others[order] = np.roll(order, len(order) // 2)
+        honest = float(confirmed[~far_off].mean())
+        chance = float(np.mean(_alike(beside, log_depth[others], is_itself) >= _CONFIRMING))
+        if honest > chance:
+            found = float(confirmed[far_off].sum()) / (np.count_nonzero(far_off) + 1)
+            honest_share = float(np.clip((found - chance) / (honest - chance), 0, 1))
+            table = np.clip([[1 - honest, 1 - chance], [honest, chance]], _LEAST_RATE, 1)
+            rates = table[confirmed.astype(np.intp)]
+    far_share = float(far_off.mean())
+    near_outliers = (1 - honest_share) * far_share * by_chance / (1 - by_chance)
+    before = np.where(far_off, 1 - honest_share, min(near_outliers / max(1 - far_share, 1e-3), 0.5))
+    outlier, honest_too = rates[:, 1] * before, rates[:, 0] * (1 - before)
+    probability: NDArray[np.float64] = outlier / (outlier + honest_too)
+    return probability
+
+
+def local_median(
+    place: NDArray[np.float64], value: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Median value of each sample's nearest others, and their robust deviation about it.
+
+    Args:
+        place: (N, D), in units in which distance is meant.
+        value: (N,).
+    """
+    squared = np.square(place).sum(axis=1).astype(np.float32)
+    compact = place.astype(np.float32)
+    distance = squared[:, None] + squared - 2 * (compact @ compact.T)
+    np.einsum("ii->i", distance)[:] = np.inf
+    count = min(_NEIGHBOURS, len(place) - 1)
+    nearest = np.argpartition(distance, count - 1, axis=1)[:, :count]
+    values = value[nearest]
+    median = np.median(values, axis=1)
+    return median, STD_OF_MEDIAN_DEVIATION * np.median(np.abs(values - median[:, None]), axis=1)
+
+
+def _alike(
+    beside: NDArray[np.float64], log_depth: NDArray[np.float64], is_itself: NDArray[np.bool_]
+) -> NDArray[np.intp]:
+    """How many of the neighbours (N, K) measured the same; a sample must not confirm itself."""
+    same = (np.abs(beside - log_depth[:, None]) < _SAME_LOG) & ~is_itself
+    count: NDArray[np.intp] = np.count_nonzero(same, axis=1)
+    return count
+
+
+def _nearest_in_image(
+    u_px: NDArray[np.float32], v_px: NDArray[np.float32], log_depth: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Indices (N, K) of the nearest in the image, in any order, and which of them are the sample itself."""
+    # Every k-th of many, in the order of their place, serves as neighbour.
+    order = np.lexsort((log_depth, u_px, v_px))
+    others = order[:: -(-len(order) // MOST_COMPARED)]
+    place = np.stack([u_px, v_px], axis=1).astype(np.float32)
+    place -= place[others].mean(axis=0)
+    # Less the square of the place, which is alike for all.
+    distance = np.square(place[others]).sum(axis=1) - 2 * (place @ place[others].T)
+    count = min(_NEIGHBOURS + 1, len(others))
+    nearest = others[np.argpartition(distance, count - 1, axis=1)[:, :count]]
+    return nearest, nearest == np.arange(len(order))[:, None]

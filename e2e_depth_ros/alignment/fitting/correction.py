@@ -1,0 +1,321 @@
+"""The correction: what one scale and shift leave, by the network's surfaces, by the image, or by both.
+
+Between samples a *field* along the network's own surfaces serves a good network best, *local planes* along
+the image's outlines a weak one. Samples held out decide for each frame which of the two is believed, and how
+far.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.alignment.evidence.neighbours import nearest_samples
+from e2e_depth_ros.alignment.fitting.field import Field, fit_field, left_out
+from e2e_depth_ros.alignment.fitting.gaussian_process import Points
+from e2e_depth_ros.alignment.fitting.planes import Guide, LocalPlanes
+
+_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the planes, that are tried
+_STD_OF_MEAN_DEVIATION = 1.2533  # of a normal distribution
+
+
+@dataclass(frozen=True)
+class ChoiceSettings:
+    """How samples that are held out decide. Values marked * were compared on a few frames.
+
+    Attributes:
+        parts: Into which samples are divided; one at a time is held out.
+        many: Samples, from which one of the parts judges alone, to save time.
+        cell: Edge of the cells, each held out or not, in mean distances between samples.
+        least_judges: Samples of a part, fewer than which can't decide.
+        most_error: Of log depth, that one of them counts: more is an outlier's.
+        far_better: Share of the error with all samples, below which those without support are left out. *
+        better: Share of the error of the field through all samples, below which another way is taken. *
+        certain: Standard errors by which a mixture must beat the field: a good network must not be harmed. *
+        near: Distances between samples, up to which planes are believed.
+        far: The same, from which they are not.
+        crowded: Distance between samples over that of evenly spread ones, below which they judge their crowd
+            and not the image: then the field alone serves. On ten real frames random samples had 0.75 to 1,
+            lines of a LiDAR 0.8, corners 0.45 to 0.65. *
+        dense: Samples, from which support means much.
+        most_refused: Share of the samples that may be supported and yet not believed. *
+        averaged: Neighbours over which distances between samples are averaged.
+    """
+
+    parts: int = 3
+    many: int = 1000
+    cell: float = 0.5
+    least_judges: int = 8
+    most_error: float = 0.3
+    far_better: float = 0.88
+    better: float = 0.95
+    certain: float = 1.0
+    near: float = 1.0
+    far: float = 2.5
+    crowded: float = 0.7
+    dense: int = 250
+    most_refused: float = 0.1
+    averaged: int = 8
+
+
+_SETTINGS = ChoiceSettings()
+
+
+@dataclass(frozen=True, eq=False)
+class Outlined:
+    """How local planes change what the field says, over a grid.
+
+    Attributes:
+        size: (H, W) of the image.
+        log_ratio: (h, w), float32, to be added to the log depth.
+        share: (h, w), float32, share of the planes, 0..1.
+        variance: Of what they leave, in log depth squared, as samples held out say.
+    """
+
+    size: tuple[int, int]
+    log_ratio: NDArray[np.float32]
+    share: NDArray[np.float32]
+    variance: float
+
+    def enlarged(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Bring one of its planes to the image's size."""
+        return np.asarray(cv2.resize(plane, self.size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Correction:
+    """What corrects log depth at each pixel, with its uncertainty.
+
+    Attributes:
+        field: Along the network's surfaces.
+        outlined: Along the image's outlines; None where the field alone is believed.
+    """
+
+    field: Field
+    outlined: Outlined | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the image."""
+        return self.field.layout.size
+
+    def log_factor(self, log_depth: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Log of the factor that corrects each pixel, (H, W), given the log of the fitted depth."""
+        factor = self.field.log_factor(log_depth)
+        if self.outlined is not None:
+            factor += self.outlined.enlarged(self.outlined.log_ratio)
+        return factor
+
+    def variance(
+        self, log_depth: NDArray[np.float32], without: NDArray[np.float32] | float
+    ) -> NDArray[np.float32]:
+        """Variance of what the correction still leaves, (H, W), in log depth squared.
+
+        Args:
+            log_depth: (H, W), log of the fitted depth.
+            without: Variance, (H, W) or everywhere, of the fit without correction; it is what is left where
+                no sample is near.
+        """
+        variance = self.field.variance(log_depth, without)
+        if self.outlined is not None:
+            share = self.outlined.enlarged(self.outlined.share)
+            variance += share * (np.float32(self.outlined.variance) - variance)
+        return variance
+
+    def outlined_share(self) -> NDArray[np.float32] | None:
+        """Share, 0..1, of each pixel (H, W) that follows the image's outlines; None where none does."""
+        return None if self.outlined is None else self.outlined.enlarged(self.outlined.share)
+
+    def blended(self, previous: Correction | None, share: float) -> Correction:
+        """Move only by `share` from an earlier correction towards this one."""
+        if previous is None or share >= 1:
+            return self
+        before, now = previous.outlined, self.outlined
+        if before is not None and now is not None and before.size == now.size:
+            ratio = before.log_ratio + np.float32(share) * (now.log_ratio - before.log_ratio)
+            now = replace(now, log_ratio=ratio)
+        return Correction(self.field.blended(previous.field, share), now)
+
+    def faded(self, share: float) -> Correction:
+        """Return the correction reduced to a share of itself, as its evidence grows old."""
+        outlined = self.outlined
+        if outlined is not None:
+            ratio, planes = outlined.log_ratio * np.float32(share), outlined.share * np.float32(share)
+            outlined = replace(outlined, log_ratio=ratio, share=planes)
+        return Correction(self.field.faded(share), outlined)
+
+
+def fit_correction(
+    samples: Points,
+    believed: NDArray[np.bool_],
+    supported: NDArray[np.bool_],
+    log_depth: NDArray[np.float32],
+    log_depth_range: tuple[float, float],
+    *,
+    image: NDArray[np.uint8] | None = None,
+    like: Correction | None = None,
+) -> Correction | None:
+    """Correct the fitted depth of a frame by samples.
+
+    Args:
+        samples: As `points_of` gives them.
+        believed: (N,), whether they agree with the network; the field is fitted to these.
+        supported: (N,), whether neighbours support them. If many such are not believed, the network is
+            wrong about whole objects: then they are heard, too. Planes are laid through all that are heard,
+            and these judge; through the supported ones alone if that lets the others be foretold far better,
+            as it does where many are outliers.
+        log_depth: (H, W), log of the fitted depth; NaN where there is none.
+        log_depth_range: At the ends of the whole map.
+        image: (H, W, 3), RGB; without it only the field serves.
+        like: An earlier correction, to be blended with.
+
+    Returns:
+        The correction; None with too few samples for one.
+    """
+    size = log_depth.shape[0], log_depth.shape[1]
+    layout = None if like is None else like.field
+
+    def field_of(points: Points) -> Field | None:
+        return fit_field(points, size, log_depth_range, like=layout)
+
+    field = field_of(samples.at(np.flatnonzero(believed)))
+    if field is None:
+        return None
+    either = _heard(believed, supported)
+    folds = [fold & either for fold in _folds(samples, size)]
+    is_judged = min(np.count_nonzero(fold) for fold in folds) >= _SETTINGS.least_judges
+    if image is None or not is_judged or _crowding(samples.place[either], size) < _SETTINGS.crowded:
+        return Correction(field)
+    judge = _Judge(Guide.of(image, log_depth), samples, folds)
+    by_planes, by_field, chosen = judge.by_planes(either), judge.by_field(field, believed), either
+    supported = supported & either
+    if (either & ~supported).any():
+        others = judge.by_planes(supported, doubt=True)
+        if judge.error(others) < _SETTINGS.far_better * judge.error(by_planes):
+            by_planes, chosen = others, supported
+            both = believed & supported
+            smaller = field_of(samples.at(np.flatnonzero(both)))
+            by_smaller = by_field if smaller is None else judge.by_field(smaller, both)
+            if smaller is not None and judge.prefers(by_smaller, by_field):
+                field, by_field = smaller, by_smaller
+    share, error = judge.share(by_field, by_planes)
+    if share == 0:
+        return Correction(field)
+    variance = (_STD_OF_MEAN_DEVIATION * error) ** 2
+    planes = judge.planes(chosen, doubt=chosen is supported)
+    return Correction(field, _outlined(field, planes, share, variance))
+
+
+@dataclass(frozen=True, eq=False)
+class _Judge:
+    """Lets samples that are held out judge what is made of the others."""
+
+    guide: Guide
+    samples: Points
+    folds: list[NDArray[np.bool_]]
+
+    @property
+    def measured(self) -> NDArray[np.float64]:
+        """Log of the measured depth, (N,)."""
+        return self.samples.place[:, 2] + self.samples.value
+
+    def planes(self, chosen: NDArray[np.bool_], *, doubt: bool) -> LocalPlanes:
+        """Lay planes through some samples; where many others are outliers, some of these may be, too."""
+        u, v = self.samples.pixels(self.guide.size[1])
+        planes = LocalPlanes.through(self.guide, u[chosen], v[chosen], self.measured[chosen])
+        return planes.doubted() if doubt else planes
+
+    def by_planes(self, chosen: NDArray[np.bool_], *, doubt: bool = False) -> NDArray[np.float32]:
+        """What planes through the chosen ones of the others say, log depth of fold after fold."""
+        u, v = self.samples.pixels(self.guide.size[1])
+        return np.concatenate(
+            [self.planes(chosen & ~held, doubt=doubt).at(u[held], v[held]) for held in self.folds]
+        )
+
+    def by_field(self, field: Field, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """What a field through the chosen ones of the others says, log depth of fold after fold."""
+        expected = [
+            self.samples.place[held, 2] + left_out(self.samples, chosen & ~held, held, field.kernel)
+            for held in self.folds
+        ]
+        return np.concatenate(expected)
+
+    def errors(self, foretold: NDArray[Any]) -> NDArray[np.float64]:
+        """Errors of log depth; outliers count little."""
+        measured = np.concatenate([self.measured[held] for held in self.folds])
+        return np.asarray(np.minimum(np.abs(foretold - measured), _SETTINGS.most_error))
+
+    def error(self, foretold: NDArray[Any]) -> float:
+        """Mean error of log depth."""
+        return float(self.errors(foretold).mean())
+
+    def prefers(self, new: NDArray[Any], old: NDArray[Any]) -> bool:
+        """Whether one prediction is better by much, and surely."""
+        gain = self.errors(old) - self.errors(new)
+        doubt = float(gain.std()) / np.sqrt(len(gain))
+        surely = float(gain.mean()) > _SETTINGS.certain * doubt
+        return surely and self.error(new) < _SETTINGS.better * self.error(old)
+
+    def share(self, by_field: NDArray[Any], by_planes: NDArray[Any]) -> tuple[float, float]:
+        """Share of the planes in the best mixture, and its error; none unless preferred to the field."""
+        mixtures = [by_field + share * (by_planes - by_field) for share in _SHARES]
+        errors = [self.error(mixture) for mixture in mixtures]
+        best = int(np.argmin(errors))
+        if not self.prefers(mixtures[best], by_field):
+            best = 0
+        return _SHARES[best], errors[best]
+
+
+def _heard(believed: NDArray[np.bool_], supported: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which samples (N,) have a say; among few, outliers support each other by chance."""
+    refused = supported & ~believed
+    if len(believed) < _SETTINGS.dense or refused.mean() < _SETTINGS.most_refused:
+        return believed
+    return believed | supported
+
+
+def _folds(samples: Points, size: tuple[int, int]) -> list[NDArray[np.bool_]]:
+    """Choose judges, masks (N,), cell by cell: in a crowd those beside a judge would foretell it too well.
+
+    Of few samples, each judges once; of many, one part is enough.
+    """
+    edge = _SETTINGS.cell * np.sqrt(size[0] / size[1] / len(samples.value))  # image widths
+    _, cell = np.unique(np.floor(samples.place[:, :2] / edge), axis=0, return_inverse=True)
+    cell = cell.reshape(-1)
+    part = np.random.default_rng(0).integers(_SETTINGS.parts, size=int(cell.max()) + 1)[cell]
+    count = _SETTINGS.parts if len(part) < _SETTINGS.many else 1
+    return [part == one for one in range(count)]
+
+
+def _outlined(field: Field, planes: LocalPlanes, share: float, variance: float) -> Outlined:
+    """Evaluate planes over the grid, less what the field says there; far from samples the field goes on."""
+    guide = planes.guide
+    log_depth, distance = planes.everywhere()
+    fitted = guide.base(*guide.places())
+    layout = replace(field.layout, size=guide.grid)
+    spacing = max(_spacing(planes.place), 1.0)
+    nearness = (_SETTINGS.far * spacing - distance) / np.float32((_SETTINGS.far - _SETTINGS.near) * spacing)
+    shares = np.float32(share) * np.clip(nearness, 0, 1)
+    log_ratio = shares * (log_depth - fitted - layout.read(field.mean, fitted))
+    return Outlined(guide.size, log_ratio, shares, variance)
+
+
+def _spacing(place: NDArray[Any]) -> float:
+    """Usual distance between samples at places (N, 2); where they crowd, that within the crowd.
+
+    Of samples at random, n to the area, the eighth nearest is at the root of 8 / (pi n) on average.
+    """
+    count = min(_SETTINGS.averaged, len(place) - 1)
+    place = np.asarray(place, np.float32)
+    _, distance = nearest_samples(place, place, count + 1)
+    return float(np.median(distance[:, count])) * float(np.sqrt(np.pi / max(count, 1)))
+
+
+def _crowding(place: NDArray[np.float64], size: tuple[int, int]) -> float:
+    """Distance between samples over that of as many, evenly spread: 1 at random, less in a crowd."""
+    even = np.sqrt(size[0] / size[1] / len(place))
+    return _spacing(place[:, :2]) / float(even)

@@ -1,0 +1,98 @@
+"""From samples to the correction: choose those to believe, and condition it on them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.alignment.affine import AffineModel, value_range
+from e2e_depth_ros.alignment.evidence.crowds import are_crowded
+from e2e_depth_ros.alignment.evidence.edges import edge_doubt
+from e2e_depth_ros.alignment.evidence.gate import POOR_SIGMA, gate_samples
+from e2e_depth_ros.alignment.evidence.neighbours import are_supported
+from e2e_depth_ros.alignment.fitting.correction import Correction, fit_correction
+from e2e_depth_ros.alignment.fitting.field import points_of
+from e2e_depth_ros.alignment.fitting.fit import RobustFit
+from e2e_depth_ros.alignment.samples import Samples
+from e2e_depth_ros.core.maps import DepthMap
+
+_CERTAIN = 30  # samples; fewer can't tell outliers from errors of the network
+_AGREED = 0.7  # share of agreeing samples from which such few may be corrected by all the same
+_UNANIMOUS = 0.93  # the same, below which others of them may be outliers that look honest
+_CAUTION = 0.5  # share of the correction that is made then
+
+
+def are_worth_a_correction(fit: RobustFit, samples: Samples, size: tuple[int, int]) -> bool:
+    """Whether a correction by these samples would help rather than harm.
+
+    Few samples that disagree tell nothing about the network's local errors. Many that crowd, and scatter
+    about the fit, tell about the one object where they are: a plant whose leaves and background they mix up.
+
+    Args:
+        fit: To the samples.
+        samples: On valid pixels.
+        size: (H, W) of the image.
+    """
+    if len(samples) < _CERTAIN and fit.inlier_ratio <= _AGREED:
+        return False
+    return fit.sigma <= POOR_SIGMA or not are_crowded(samples.u_px, samples.v_px, size)
+
+
+def correction_from_samples(
+    model: AffineModel,
+    fit: RobustFit,
+    samples: Samples,
+    values: NDArray[np.float64],
+    relative: DepthMap,
+    image: NDArray[np.uint8] | None,
+    previous: Correction | None,
+) -> tuple[Correction | None, Samples, int]:
+    """Fit the correction to the samples that are consistent.
+
+    Args:
+        model: From relative to metric; the correction is to what it gives.
+        fit: To the samples, which says how much they scatter.
+        samples: On valid pixels.
+        values: (N,), relative depth at them.
+        relative: The whole map.
+        image: (H, W, 3), RGB, that it is of; None where it isn't to be followed.
+        previous: That of an earlier frame, whose layout is taken over if it serves.
+
+    Returns:
+        The correction, if there are enough samples for one; the samples, with those counted as dropped that
+        it refuses; and the number of those that it uses.
+    """
+    log_depth = model.log_depth(values)
+    log_measured = np.log(samples.depth_m.astype(np.float64))
+    u, v = samples.u_px, samples.v_px
+    gate = gate_samples(u, v, log_depth, log_measured - log_depth, fit.sigma, model, relative.values)
+    seen = ~gate.behind
+    points = points_of(
+        u[seen],
+        v[seen],
+        log_depth[seen],
+        (log_measured - log_depth)[seen],
+        edge_doubt(u[seen], v[seen], relative.values, model),
+        np.where(gate.keep, gate.doubt, 1.0)[seen],
+        relative.size[1],
+    )
+    supported = are_supported(*points.pixels(relative.size[1]), points.place[:, 2] + points.value)
+    bounds = model.log_depth(np.array(value_range(relative)))
+    correction = fit_correction(
+        points,
+        points.outlier < 1,
+        supported,
+        model.log_depth(relative.values),
+        (float(bounds.min()), float(bounds.max())),
+        image=image,
+        like=previous,
+    )
+    if correction is not None and len(samples) < _CERTAIN and fit.inlier_ratio < _UNANIMOUS:
+        correction = correction.faded(_CAUTION)
+    dropped = dict(samples.dropped)
+    for reason, count in (("disagree", gate.gross), ("occluded", gate.occluded), ("isolated", gate.lonely)):
+        if count:
+            dropped[reason] = dropped.get(reason, 0) + count
+    return correction, replace(samples, dropped=dropped), int(np.count_nonzero(gate.keep))

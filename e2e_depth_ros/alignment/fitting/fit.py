@@ -1,0 +1,317 @@
+"""One robust scale and shift that turns a relative depth map into metres."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from e2e_depth_ros.alignment.affine import LEAST_LIFTED, AffineModel, kind_has_shift
+from e2e_depth_ros.alignment.fitting.prior import OffsetPrior
+from e2e_depth_ros.alignment.fitting.verdict import (
+    FitCase,
+    cost_ratio_of,
+    judge_fit,
+    rank_correlation_of,
+    robust_scatter,
+)
+from e2e_depth_ros.alignment.samples import chosen_by_hash
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.maps import DepthKind
+
+_OFFSETS = np.exp(np.linspace(np.log(0.001), np.log(9.0), 26))  # starting points
+_LEAST_OFFSET = 5e-4  # a street seen past something at arm's length
+_MAX_FITTED = 2048  # samples in the iterations; the result changes by far less than its error
+_MAX_STARTS = 96  # samples that judge the starting points
+_TUKEY = 4.685  # tuning constant of Tukey's biweight: 95 % efficiency on normal errors
+_LEAST_SIGMA = 0.01  # no sensor and network agree better than this
+MOST_SIGMA = 0.3  # with a wider one even gross outliers would count
+_ALIKE = 10.0  # errors of a network are alike over the whole image: extrapolated, samples are worth this many
+_USUAL_SIGMA = 0.05  # relative error of a good network
+_USUAL_SAMPLES = 12  # that this counts for beside the samples' own scatter, of which few say little
+_INLIER_SIGMAS = 3.0
+_FEW = 20.0  # samples, of which one that disagrees still has a quarter of its say in the deviation
+_EXTRAPOLATED = 0.7  # standard deviation for each unit of log depth beyond what was measured
+
+
+@dataclass(frozen=True, eq=False)
+class RobustFit:
+    """Scale and shift, and how far to trust them.
+
+    Attributes:
+        model: The map from relative to metric; None when there were no samples.
+        information: (2, 2), inverse covariance of the model's (log extent, log offset).
+        case: How well the samples determine the two.
+        inliers: (N,), bool, the samples that agree with the fit, in their given order.
+        sigma: Robust standard deviation of log(measured / fitted) depth: about the relative error.
+        spread: Standard deviation of the samples' relative depth over the range of the map's: below 0.1
+            the shift is not determined.
+        cost_ratio: Robust cost of the fit over that of one constant depth; near 1 the image explains nothing.
+        rank_correlation: Spearman's, of relative and measured values; negative when flipped.
+        scatter: Plain standard deviation of log(measured / fitted) depth, outliers and all, up to 1.
+        covered: Least and largest relative value that was measured.
+    """
+
+    model: AffineModel | None
+    information: NDArray[np.float64]
+    case: FitCase
+    inliers: NDArray[np.bool_]
+    sigma: float
+    spread: float
+    cost_ratio: float
+    rank_correlation: float
+    scatter: float
+    covered: tuple[float, float]
+
+    @property
+    def scale(self) -> float:
+        """Metres (for disparity 1 / metres) for each unit of relative value, > 0; NaN without a fit."""
+        return self.model.scale if self.model else float("nan")
+
+    @property
+    def shift_m(self) -> float:
+        """Metres (for disparity 1 / metres) at relative value 0; NaN without a fit."""
+        return self.model.shift_m if self.model else float("nan")
+
+    @property
+    def inlier_ratio(self) -> float:
+        """Share of the samples that agree with the fit, 0..1; 0 without samples."""
+        return float(self.inliers.mean()) if len(self.inliers) else 0.0
+
+    def left_variance(self, log_depth: NDArray[Any], model: AffineModel) -> NDArray[Any]:
+        """Variance, in log depth squared, of what one scale and shift leave at pixels.
+
+        Few samples can't tell whether the one that disagrees is an outlier or the network wrong: then it
+        counts as the latter. Beyond the depths that were measured, the error grows with the distance to them.
+
+        Args:
+            log_depth: Log of the fitted depth, of any shape.
+            model: That gave it: this fit's, or one that has followed it.
+        """
+        doubt = (_FEW / (_FEW + len(self.inliers))) ** 2
+        usual = max(self.sigma, _LEAST_SIGMA) ** 2
+        usual += doubt * max(self.scatter**2 - usual, 0.0)
+        ends = model.log_depth(np.array(self.covered))
+        beyond = log_depth - np.clip(log_depth, ends.min(), ends.max())
+        result: NDArray[Any] = np.square(_EXTRAPOLATED * beyond) + usual
+        return result.astype(log_depth.dtype, copy=False)
+
+
+def fit_affine(
+    relative_values: ArrayLike,
+    depth_m: ArrayLike,
+    kind: DepthKind,
+    *,
+    value_range: tuple[float, float] | None = None,
+    prior: OffsetPrior | None = None,
+    trust: ArrayLike | None = None,
+    least_sigma: float = 0.0,
+) -> RobustFit:
+    """Fit scale > 0 and shift, robustly, in the space that the model predicts.
+
+    The starting point is the best, by a truncated cost, of a grid over the offset with two extents each: the
+    median and the half-sample mode (Rousseeuw's least median of squares in one dimension). Gauss-Newton steps
+    on log depth with Tukey's biweight refine it. The prior on the offset decides where few samples don't.
+    The result is positive over the range by construction, does not depend on the order of the samples, and
+    follows the unit of depth.
+
+    Args:
+        relative_values: (N,), the map at the samples.
+        depth_m: (N,), measured depth there, metres, positive.
+        kind: What the relative values are. For SCALE_INVARIANT and METRIC maps the shift is 0.
+        value_range: 1 % and 99 % quantile of the whole map; by default the ends of the samples' own range.
+        prior: What is known of the offset beforehand.
+        trust: (N,), weight of each sample beforehand, 0..1; by default all 1.
+        least_sigma: Relative error that the network has at least: samples this far off are no outliers.
+
+    Returns:
+        The fit, its `case` and its quality.
+
+    Raises:
+        InvalidInputError: Shapes differ, or a value is not finite, or a depth not positive.
+    """
+    r = np.asarray(relative_values, dtype=np.float64)
+    z = np.asarray(depth_m, dtype=np.float64)
+    if r.ndim != 1 or r.shape != z.shape:
+        raise InvalidInputError(
+            f"expected relative values and depth of one shape (N,), got {r.shape} and {z.shape}"
+        )
+    if not (np.isfinite(r).all() and np.isfinite(z).all() and (z > 0).all()):
+        raise InvalidInputError("expected finite relative values and positive finite depth, got others")
+    if len(r) == 0:
+        return _no_fit()
+    prior = prior or OffsetPrior()
+    sign = -1.0 if kind is DepthKind.AFFINE_INVARIANT_DISPARITY else 1.0
+    log_y = sign * np.log(z)
+    low, high = _usable_range(r, value_range, kind)
+
+    order = _canonical_order(r, log_y)
+    r_fit, y_fit = r[order], log_y[order]
+    weight = np.ones(len(order)) if trust is None else np.asarray(trust, dtype=np.float64)[order]
+    model = _start(r_fit, y_fit, weight, low, high, kind, prior, least_sigma)
+    model = _refined(model, r_fit, y_fit, weight, prior, least_sigma)
+
+    error = log_y - sign * model.log_depth(r)
+    sigma = _sigma_of(robust_scatter(error), len(error))
+    spread = float(np.std(r_fit)) / (high - low)
+    cost_ratio = cost_ratio_of(error[order], y_fit)
+    correlation = rank_correlation_of(y_fit)
+    return RobustFit(
+        model=model,
+        information=_information(model, r_fit, error[order], weight, max(sigma, _LEAST_SIGMA)),
+        case=judge_fit(y_fit, error, spread, cost_ratio, correlation, has_shift=model.has_shift),
+        inliers=agreeing(error, sigma),
+        sigma=sigma,
+        spread=spread,
+        cost_ratio=cost_ratio,
+        rank_correlation=correlation,
+        scatter=float(np.sqrt(np.mean(np.square(np.clip(error, -1, 1))))),
+        covered=(float(r.min()), float(r.max())),
+    )
+
+
+def agreeing(error: NDArray[np.float64], sigma: ArrayLike) -> NDArray[np.bool_]:
+    """Whether errors (N,) of log depth are no larger than their standard deviation lets expect."""
+    return np.asarray(np.abs(error) < np.maximum(_INLIER_SIGMAS * np.asarray(sigma), 0.05))
+
+
+def _start(
+    r: NDArray[np.float64],
+    log_y: NDArray[np.float64],
+    trust: NDArray[np.float64],
+    low: float,
+    high: float,
+    kind: DepthKind,
+    prior: OffsetPrior,
+    least_sigma: float,
+) -> AffineModel:
+    """Choose the best of a grid of offsets, each with its median extent and its half-sample mode."""
+    if len(r) > _MAX_STARTS:  # sorted by r, so this keeps their distribution
+        chosen = np.linspace(0, len(r) - 1, _MAX_STARTS).astype(int)
+        r, log_y, trust = r[chosen], log_y[chosen], trust[chosen]
+    offsets = _OFFSETS if kind_has_shift(kind) else np.zeros(1)
+    t = (r - low) / (high - low)
+    log_ratio = log_y - np.log(np.maximum(t + offsets[:, None], LEAST_LIFTED))  # (offsets, N)
+    ranked = np.sort(log_ratio, axis=1)
+    count = len(t)
+    median = 0.5 * (ranked[:, (count - 1) // 2] + ranked[:, count // 2])
+    third = int(0.35 * count)
+    first = np.argmin(ranked[:, third:] - ranked[:, : count - third], axis=1)
+    rows = np.arange(len(offsets))
+    mode = 0.5 * (ranked[rows, first] + ranked[rows, first + third])
+    centre = np.stack([median, mode])  # (2, offsets)
+    error = np.abs(log_ratio - centre[..., None])  # (2, offsets, N)
+    scatter = np.partition(error, third, axis=2)[..., third].min() / 0.454
+    sigma = np.clip(scatter, max(0.05, least_sigma), MOST_SIGMA)
+    cost = 0.5 * np.square(np.minimum(error / sigma, 2.5)) @ trust
+    if kind_has_shift(kind):
+        cost += (
+            0.5
+            * np.square(np.log(offsets / prior.mean) / prior.log_std_for(float(sigma)))
+            * (1 + prior.unsampled * trust.sum() / _ALIKE)
+        )
+    which, best = np.unravel_index(int(np.argmin(cost)), cost.shape)
+    return AffineModel(low, high, float(np.exp(centre[which, best])), float(offsets[best]), kind)
+
+
+def _refined(
+    model: AffineModel,
+    r: NDArray[np.float64],
+    log_y: NDArray[np.float64],
+    trust: NDArray[np.float64],
+    prior: OffsetPrior,
+    least_sigma: float,
+) -> AffineModel:
+    """Take Gauss-Newton steps on the log residual, with Tukey weights and the prior on the offset."""
+    t = (r - model.low) / (model.high - model.low)
+    log_extent, offset = np.log(model.extent), model.offset
+    for _ in range(20):
+        lifted = np.maximum(t + offset, LEAST_LIFTED)
+        error = log_y - log_extent - np.log(lifted)
+        scatter = robust_scatter(error)
+        sigma = min(max(_sigma_of(scatter, len(r)), least_sigma), MOST_SIGMA)
+        # Enough samples that agree exactly are exact, whatever the prior says.
+        scatter = min(scatter, MOST_SIGMA) if len(r) >= _USUAL_SAMPLES else sigma
+        width = _TUKEY * max(sigma, _LEAST_SIGMA)
+        weight = trust * np.square(np.maximum(0.0, 1 - np.square(error / width)))
+        s0, b0 = float(weight.sum()), float(weight @ error)
+        if s0 <= 0:
+            break
+        if model.has_shift:
+            slope = offset / lifted  # d log y / d log offset
+            weighted = weight * slope
+            # The prior is one more equation, whose weight is the scatter over the prior's width, squared.
+            stiffness = (scatter / prior.log_std_for(scatter)) ** 2 * (1 + prior.unsampled * s0 / _ALIKE)
+            s1, s2 = float(weighted.sum()), float(weighted @ slope) + stiffness + 1e-12 * s0
+            b1 = float(weighted @ error) - stiffness * float(np.log(offset / prior.mean))
+            determinant = s0 * s2 - s1 * s1
+            steps = ((s2 * b0 - s1 * b1) / determinant, (s0 * b1 - s1 * b0) / determinant)
+            offset = float(np.clip(offset * np.exp(np.clip(steps[1], -1.5, 1.5)), _LEAST_OFFSET, 1e3))
+        else:
+            steps = (b0 / s0, 0.0)
+        log_extent += float(np.clip(steps[0], -1.5, 1.5))
+        if max(map(abs, steps)) < 1e-3 * scatter + 1e-12:
+            break
+    return replace(model, extent=float(np.exp(log_extent)), offset=offset)
+
+
+def _sigma_of(scatter: float, count: int) -> float:
+    """Standard deviation of errors, given the robust one of some: the fewer, the nearer to what is usual."""
+    squares = count * scatter**2 + _USUAL_SAMPLES * _USUAL_SIGMA**2
+    return float(np.sqrt(squares / (count + _USUAL_SAMPLES)))
+
+
+def _information(
+    model: AffineModel,
+    r: NDArray[np.float64],
+    error: NDArray[np.float64],
+    trust: NDArray[np.float64],
+    sigma: float,
+) -> NDArray[np.float64]:
+    """Inverse covariance of (log extent, log offset)."""
+    weight = trust * np.square(np.maximum(0.0, 1 - np.square(error / (_TUKEY * sigma))))
+    jacobian = np.stack([np.ones(len(r)), model.offset_sensitivity(r)], axis=1)
+    repeats = 1 + weight.sum() / _ALIKE
+    result: NDArray[np.float64] = (jacobian * weight[:, None]).T @ jacobian / (sigma**2 * repeats)
+    return result
+
+
+def _usable_range(
+    r: NDArray[np.float64], given: tuple[float, float] | None, kind: DepthKind
+) -> tuple[float, float]:
+    low, high = given if given is not None else (float(r.min()), float(r.max()))
+    if not kind_has_shift(kind):
+        low = 0.0
+    if not high > low:  # a constant map: any range serves, as only the scale can be found
+        high = low + max(abs(low), 1.0)
+    return low, high
+
+
+def _canonical_order(r: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Sort by relative value, so that the order of the samples can't matter; thin a great many."""
+    chosen = np.arange(len(r))
+    if len(r) > _MAX_FITTED:
+        keys = r.astype(np.float32), y.astype(np.float32)
+        chosen = np.flatnonzero(chosen_by_hash(*keys, _MAX_FITTED / len(r)))
+        if len(chosen) < 0.5 * _MAX_FITTED:  # most samples are one and the same, and so is their hash
+            chosen = np.lexsort((y, r))[np.linspace(0, len(r) - 1, _MAX_FITTED).astype(np.intp)]
+    order: NDArray[np.intp] = chosen[np.lexsort((y[chosen], r[chosen]))]
+    return order
+
+
+def _no_fit() -> RobustFit:
+    nan = float("nan")
+    return RobustFit(
+        model=None,
+        information=np.zeros((2, 2)),
+        case=FitCase.NO_SAMPLES,
+        inliers=np.zeros(0, dtype=np.bool_),
+        sigma=nan,
+        spread=0.0,
+        cost_ratio=nan,
+        rank_correlation=nan,
+        scatter=nan,
+        covered=(nan, nan),
+    )

@@ -1,0 +1,249 @@
+"""Depth between samples, guided by the image: local planes by joint bilateral moving least squares.
+
+Over a plane 1 / depth is affine in the pixel coordinates. So at each pixel 1 / depth is fitted as an affine
+function of the place to the nearest samples, and those that look like the pixel count most: neighbours of
+one colour mostly lie on one surface (Kopf et al., "Joint bilateral upsampling", 2007; Levin, "The
+approximation power of moving least-squares", 1998). Where a network is asked too, its depth is part of the
+looks, and the planes tell what its 1 / depth has to be multiplied by: the relief that it sees between samples
+stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.alignment.evidence.neighbours import nearest_samples
+
+_CELL = 4  # grid pixels, each way, that share their neighbours
+
+_Plane = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PlaneSettings:
+    """How planes are laid. The values are round ones; those marked * were compared on a few frames.
+
+    Attributes:
+        grid_px: Longer edge of the grid that planes are fitted on, pixels: outlines are exact to one of them.
+        neighbours: Samples that a plane is fitted to. *
+        alike_colour: Standard deviation of the weight over colour, CIE Lab of 8 bits. *
+        alike_log_depth: The same over the network's log depth; 0.3 was hardly worse. *
+        blur_px: Standard deviation, pixels at a width of 640, that rids colours of noise and texture.
+        unlike: Weight of neighbours that look otherwise, for where there are no others.
+        least_distance_px: Pixels of the grid, nearer than which the place of a sample isn't known.
+        ridge: On slopes, of offsets over their own spread: as if some samples voted for a level surface. *
+        usual_errors: Medians of the error at which a doubted sample has a quarter of its weight.
+        least_error: Of log depth, at which it has that in any case.
+        most_beyond: Factor by which a plane may leave what its neighbours say.
+    """
+
+    grid_px: int = 160
+    neighbours: int = 16
+    alike_colour: float = 15.0
+    alike_log_depth: float = 0.15
+    blur_px: float = 1.5
+    unlike: float = 1e-3
+    least_distance_px: float = 0.5
+    ridge: float = 0.2
+    usual_errors: float = 2.0
+    least_error: float = 0.03
+    most_beyond: float = 1.5
+
+
+@dataclass(frozen=True, eq=False)
+class Guide:
+    """What tells pixels apart.
+
+    Attributes:
+        colours: (H, W, 3), uint8, CIE Lab, smoothed.
+        log_depth: (H, W), float32, the network's, in metres after scale and shift; None without a network.
+        settings: How planes are laid.
+    """
+
+    colours: NDArray[np.uint8]
+    log_depth: _Plane | None = None
+    settings: PlaneSettings = PlaneSettings()
+
+    @classmethod
+    def of(
+        cls,
+        image: NDArray[np.uint8],
+        log_depth: _Plane | None = None,
+        settings: PlaneSettings = PlaneSettings(),
+    ) -> Guide:
+        """Prepare an image (H, W, 3), RGB, and what a network says about it; NaN where it says nothing."""
+        smooth = cv2.GaussianBlur(image, (0, 0), max(settings.blur_px * image.shape[1] / 640, 0.5))
+        if log_depth is not None:
+            log_depth = np.where(np.isfinite(log_depth), log_depth, np.float32(0))
+        return cls(np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB), np.uint8), log_depth, settings)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the image."""
+        return self.colours.shape[0], self.colours.shape[1]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(h, w) of the grid."""
+        share = min(1.0, self.settings.grid_px / max(self.size))
+        return max(2, round(self.size[0] * share)), max(2, round(self.size[1] * share))
+
+    def at(self, u_px: _Plane, v_px: _Plane) -> _Plane:
+        """What pixels of any shape look like, (..., F): distances of 1 are one standard deviation."""
+        rows = np.clip(np.rint(v_px), 0, self.size[0] - 1).astype(np.intp)
+        columns = np.clip(np.rint(u_px), 0, self.size[1] - 1).astype(np.intp)
+        colours: _Plane = self.colours[rows, columns].astype(np.float32)
+        colours *= np.float32(1 / self.settings.alike_colour)
+        if self.log_depth is None:
+            return colours
+        depth = self.log_depth[rows, columns] * np.float32(1 / self.settings.alike_log_depth)
+        return np.asarray(np.concatenate([colours, depth[..., None]], axis=-1), np.float32)
+
+    def base(self, u_px: _Plane, v_px: _Plane) -> _Plane:
+        """The network's log depth at pixels; 0 without a network."""
+        if self.log_depth is None:
+            return np.zeros(u_px.shape, np.float32)
+        rows = np.clip(np.rint(v_px), 0, self.size[0] - 1).astype(np.intp)
+        columns = np.clip(np.rint(u_px), 0, self.size[1] - 1).astype(np.intp)
+        return np.asarray(self.log_depth[rows, columns], np.float32)
+
+    def places(self) -> tuple[_Plane, _Plane]:
+        """Columns and rows of the grid's pixels, (h, w) each, in pixels of the image."""
+        (height, width), (h, w) = self.size, self.grid
+        columns = (np.arange(w) + 0.5) * (width / w) - 0.5
+        rows = (np.arange(h) + 0.5) * (height / h) - 0.5
+        u, v = np.meshgrid(columns.astype(np.float32), rows.astype(np.float32))
+        return u, v
+
+
+@dataclass(frozen=True, eq=False)
+class LocalPlanes:
+    """Samples that planes are fitted to.
+
+    Attributes:
+        guide: The image they were taken of.
+        place: (N, 2), float32, columns and rows.
+        inverse: (N,), float32, 1 / depth over the network's.
+        looks: (N, F), of the samples.
+        trust: (N,), 0..1, the weight of each.
+    """
+
+    guide: Guide
+    place: _Plane
+    inverse: _Plane
+    looks: _Plane
+    trust: _Plane
+
+    @classmethod
+    def through(
+        cls, guide: Guide, u_px: NDArray[Any], v_px: NDArray[Any], log_depth: NDArray[Any]
+    ) -> LocalPlanes:
+        """Take samples (N,) of an image: columns, rows, log of the depth in metres."""
+        u, v = np.asarray(u_px, np.float32), np.asarray(v_px, np.float32)
+        inverse = np.exp(guide.base(u, v) - np.asarray(log_depth, np.float32))
+        trust = np.ones(len(inverse), np.float32)
+        return cls(guide, np.stack([u, v], axis=1), inverse, guide.at(u, v), trust)
+
+    def doubted(self) -> LocalPlanes:
+        """Trust each sample as far as planes through its neighbours foretell it.
+
+        The weight is that of Geman and McClure, at the scale of a usual error.
+        """
+        nearest, _ = nearest_samples(self.place, self.place, self.guide.settings.neighbours + 1)
+        others = nearest != np.arange(len(self.place))[:, None]
+        others[others.all(axis=1), -1] = False  # of many at one place a sample need not find itself
+        nearest = nearest[others].reshape(len(nearest), -1)
+        u, v = self.place[:, :1], self.place[:, 1:]
+        error = np.log(self.inverse) - self._log_inverse(nearest, u, v, self.looks[:, None])
+        scale = max(
+            self.guide.settings.usual_errors * float(np.median(np.abs(error))),
+            self.guide.settings.least_error,
+        )
+        return replace(self, trust=1 / np.square(1 + np.square(error / np.float32(scale))))
+
+    def at(self, u_px: _Plane, v_px: _Plane) -> _Plane:
+        """Log depth (M,) at single pixels."""
+        nearest, _ = nearest_samples(
+            self.place, np.stack([u_px, v_px], axis=1), self.guide.settings.neighbours
+        )
+        looks = self.guide.at(u_px, v_px)[:, None]
+        return self.guide.base(u_px, v_px) - self._log_inverse(nearest, u_px[:, None], v_px[:, None], looks)
+
+    def everywhere(self) -> tuple[_Plane, _Plane]:
+        """Log depth (h, w) on the grid, and the distance, pixels of the image, to the nearest sample."""
+        u, v = self.guide.places()
+        columns, rows = _in_cells(u), _in_cells(v)  # (cells, 16)
+        centres = np.stack([columns.mean(axis=1), rows.mean(axis=1)], axis=1)
+        nearest, distance = nearest_samples(self.place, centres, self.guide.settings.neighbours)
+        looks = self.guide.at(columns, rows)[:, :, None]
+        fitted = self._log_inverse(nearest[:, None], columns[..., None], rows[..., None], looks)
+        fitted = self.guide.base(columns, rows) - fitted
+        to_nearest = np.broadcast_to(distance[:, :1], fitted.shape)
+        return _from_cells(fitted, u.shape), _from_cells(to_nearest, u.shape)
+
+    def _log_inverse(self, nearest: NDArray[np.intp], u_px: _Plane, v_px: _Plane, looks: _Plane) -> _Plane:
+        """Log of the plane's 1 / depth, over the network's, at each place.
+
+        Args:
+            nearest: (..., K), indices of samples.
+            u_px: (..., 1), columns.
+            v_px: (..., 1), rows.
+            looks: (..., 1, F).
+        """
+        per_px = np.float32(self.guide.grid[1] / self.guide.size[1])
+        x, y = (self.place[nearest, 0] - u_px) * per_px, (self.place[nearest, 1] - v_px) * per_px
+        inverse = self.inverse[nearest]
+        unlike = np.zeros(x.shape, np.float32)
+        for feature in range(looks.shape[-1]):
+            difference = self.looks[nearest, feature] - looks[..., feature]
+            unlike += np.square(difference, out=difference)
+        squared = x * x + y * y
+        spread = np.sqrt(0.5 * squared.mean(axis=-1, keepdims=True)) + np.float32(1e-6)
+        weight = np.exp(np.multiply(unlike, np.float32(-0.5), out=unlike), out=unlike)
+        weight += np.float32(self.guide.settings.unlike)
+        weight *= self.trust[nearest]
+        weight /= np.maximum(squared, np.float32(self.guide.settings.least_distance_px**2), out=squared)
+        weight /= weight.sum(axis=-1, keepdims=True)
+        x /= spread
+        y /= spread
+
+        def mean(values: _Plane) -> _Plane:
+            return np.asarray(np.einsum("...k,...k->...", weight, values), np.float32)
+
+        mean_x, mean_y, level = mean(x), mean(y), mean(inverse)
+        x -= mean_x[..., None]
+        y -= mean_y[..., None]
+        left = inverse - level[..., None]
+        xx, yy, xy = (
+            mean(x * x) + np.float32(self.guide.settings.ridge),
+            mean(y * y) + np.float32(self.guide.settings.ridge),
+            mean(x * y),
+        )
+        xz, yz = mean(np.multiply(x, left, out=x)), mean(np.multiply(y, left, out=y))
+        slopes = mean_x * (yy * xz - xy * yz) + mean_y * (xx * yz - xy * xz)
+        fitted = level - slopes / (xx * yy - xy * xy)
+        limit = np.float32(self.guide.settings.most_beyond)
+        np.clip(fitted, inverse.min(axis=-1) / limit, inverse.max(axis=-1) * limit, out=fitted)
+        return np.asarray(np.log(fitted), np.float32)
+
+
+def _in_cells(plane: _Plane) -> _Plane:
+    """Cut (h, w) into cells, (cells, pixels of a cell); the last ones repeat the rim."""
+    (h, w), edge = plane.shape, _CELL
+    padded = np.pad(plane, ((0, -h % edge), (0, -w % edge)), mode="edge")
+    down, across = padded.shape[0] // edge, padded.shape[1] // edge
+    cells = padded.reshape(down, edge, across, edge).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(cells).reshape(down * across, edge * edge)
+
+
+def _from_cells(cells: _Plane, size: tuple[int, ...]) -> _Plane:
+    """Put cells together again, (h, w)."""
+    (h, w), edge = size, _CELL
+    down, across = -(-h // edge), -(-w // edge)
+    plane = cells.reshape(down, across, edge, edge).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(plane.reshape(down * edge, across * edge)[:h, :w])

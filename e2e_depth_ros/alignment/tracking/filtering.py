@@ -1,0 +1,139 @@
+"""The filter behind the tracker: one affine model with its covariance, and the motion of the image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.alignment.affine import AffineModel
+from e2e_depth_ros.alignment.fitting.prior import OffsetPrior
+from e2e_depth_ros.core.maps import DepthMap
+
+_CHANGE_SIGMAS = 4.5  # a fit this far from the state is a real change, and is followed at once
+_MOVED = 0.01  # median change of the relative map between frames, over its range, that is full motion
+_THUMBNAIL = 32  # pixels along the long edge
+
+
+@dataclass(frozen=True, eq=False)
+class AffineEstimate:
+    """A model with the covariance (2, 2) of its (log extent, log offset).
+
+    Without a shift only the extent counts.
+    """
+
+    model: AffineModel
+    covariance: NDArray[np.float64]
+
+    @classmethod
+    def start(
+        cls, model: AffineModel, information: NDArray[np.float64], prior: OffsetPrior
+    ) -> AffineEstimate:
+        """Begin with a measured model, of this information (inverse covariance)."""
+        total = information + np.diag([1e-6, 1 / prior.log_std**2])
+        return cls(model, np.asarray(np.linalg.inv(total), dtype=np.float64))
+
+    def over(self, low: float, high: float) -> AffineEstimate:
+        """Express the same estimate over another range of relative values."""
+        model, jacobian = self.model.over(low, max(high, low + 1e-9))
+        return AffineEstimate(model, self.covariance * np.outer(jacobian, jacobian))
+
+    def drifted(self, variance: float) -> AffineEstimate:
+        """Add what may have changed meanwhile."""
+        return replace(self, covariance=self.covariance + variance * np.eye(2))
+
+    def offset_prior(self, widest: OffsetPrior) -> OffsetPrior:
+        """What this knows of the offset, as a prior no wider than `widest`."""
+        if not self.model.has_shift:
+            return widest
+        log_std = float(np.clip(np.sqrt(self.covariance[1, 1]), 0.02, widest.log_std))
+        return OffsetPrior(self.model.offset, log_std, unsampled=widest.unsampled)
+
+    def updated(self, measured: AffineModel, information: NDArray[np.float64]) -> tuple[AffineEstimate, bool]:
+        """Take one Kalman step; a measurement may determine the extent alone.
+
+        Args:
+            measured: The model fitted to new samples, over the same range.
+            information: Its inverse covariance; singular where it determines less than both.
+
+        Returns:
+            The new estimate, and whether the change was too large for noise and was followed at once.
+        """
+        has_shift = self.model.has_shift
+        active = slice(0, 2 if has_shift else 1)
+        offsets = measured.offset / self.model.offset if has_shift else 1.0
+        change = np.log([measured.extent / self.model.extent, offsets])[active]
+        covariance, precision = self.covariance[active, active], information[active, active]
+        unit = np.eye(len(change))
+        # change' (covariance + 1 / precision)^-1 change, without inverting the precision.
+        surprise = float(change @ precision @ np.linalg.solve(unit + covariance @ precision, change))
+        jumped = surprise > _CHANGE_SIGMAS**2
+        if jumped:
+            covariance = covariance + np.outer(change, change) + 0.1 * float(change @ change) * unit
+        gain = np.linalg.solve(unit + covariance @ precision, covariance @ precision)
+        step = gain @ change
+        left = (unit - gain) @ covariance
+        total = self.covariance.copy()
+        total[active, active] = 0.5 * (left + left.T)
+        model = replace(
+            self.model,
+            extent=float(self.model.extent * np.exp(step[0])),
+            offset=float(self.model.offset * np.exp(step[1])) if has_shift else 0.0,
+        )
+        return AffineEstimate(model, total), jumped
+
+    def variance(self, relative: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Variance that the estimate's own uncertainty gives log depth, of the shape of `relative`."""
+        (extent, both), (_, offset) = self.covariance.tolist()
+        slope = self.model.offset_sensitivity(relative)
+        variance = extent + slope * (2 * both + slope * offset)
+        return np.asarray(np.maximum(variance, 0), dtype=np.float32)
+
+    def std(
+        self,
+        relative: NDArray[np.float32],
+        left: Callable[[NDArray[np.float32], AffineModel], NDArray[np.float32]],
+    ) -> NDArray[np.float32]:
+        """Standard deviation of log depth, (H, W), finite everywhere.
+
+        It changes slowly with relative depth, so that every fourth row and column tells it.
+
+        Args:
+            relative: (H, W), relative depth; NaN where invalid.
+            left: Variance of what the model does not explain, given log depth and model.
+        """
+        height, width = relative.shape
+        quarter = max(1, width // 4), max(1, height // 4)
+        small: NDArray[np.float32] = np.asarray(cv2.resize(relative, quarter), dtype=np.float32)
+        std = np.sqrt(self.variance(small) + left(self.model.log_depth(small), self.model))
+        unknown = np.isnan(std)
+        if unknown.any():  # it must not reach known pixels beside it
+            std[unknown] = np.max(std, initial=np.float32(0.01), where=~unknown)
+        return np.asarray(cv2.resize(std, (width, height)), dtype=np.float32)
+
+
+def thumbnail_of(relative: DepthMap) -> NDArray[np.float32]:
+    """Relative depth at about 32 pixels along the long edge."""
+    step = max(1, max(relative.size) // _THUMBNAIL)
+    thumbnail: NDArray[np.float32] = relative.values[step // 2 :: step, step // 2 :: step].copy()
+    return thumbnail
+
+
+def change_between(before: NDArray[np.float32], now: NDArray[np.float32], extent: float) -> float:
+    """How much an image moved, from 0 (it stands still) to 1, by its thumbnails.
+
+    Args:
+        before: Thumbnail of the frame before.
+        now: Thumbnail of this frame.
+        extent: Range of the relative map.
+    """
+    if before.shape != now.shape:
+        return 1.0
+    change = np.abs(now - before)
+    change = change[np.isfinite(change)]
+    if len(change) == 0:
+        return 1.0
+    return float(np.clip(np.median(change) / (_MOVED * max(extent, 1e-9)), 0, 1))

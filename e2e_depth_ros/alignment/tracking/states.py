@@ -1,0 +1,99 @@
+"""Which state an alignment is in, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from e2e_depth_ros.alignment.fitting.fit import RobustFit
+from e2e_depth_ros.alignment.fitting.verdict import FitCase
+from e2e_depth_ros.alignment.result import AlignmentState
+from e2e_depth_ros.core.errors import InvalidInputError
+
+
+@dataclass(frozen=True)
+class TrackerSettings:
+    """How alignment behaves over time.
+
+    Attributes:
+        correction: Whether to correct, between the samples, what scale and shift leave.
+        fresh_duration_s: Without new samples the state stays fresh for this long, seconds; a sensor slower
+            than the camera needs at least its period.
+        hold_duration_s: Without new samples the alignment is lost after this long, seconds.
+        reset_gap_s: A gap between stamps longer than this starts alignment anew, as going back in time does.
+        drift: Standard deviation by which log scale and offset wander in one second of motion.
+        still_drift: The same while the image stands still.
+        still_share: Share of a new correction that is taken over while the image stands still.
+        min_inlier_ratio: With a smaller share of agreeing samples the state is degraded.
+        max_residual: With a larger relative error of the global fit the state is degraded.
+    """
+
+    correction: bool = False
+    fresh_duration_s: float = 0.5
+    hold_duration_s: float = 3.0
+    reset_gap_s: float = 5.0
+    drift: float = 0.3
+    still_drift: float = 0.004
+    still_share: float = 0.12
+    min_inlier_ratio: float = 0.85
+    max_residual: float = 0.35
+
+    def __post_init__(self) -> None:
+        for name in (
+            "fresh_duration_s",
+            "hold_duration_s",
+            "reset_gap_s",
+            "drift",
+            "still_drift",
+            "still_share",
+        ):
+            if not getattr(self, name) > 0:
+                raise InvalidInputError(f"expected {name} > 0, got {getattr(self, name)}")
+
+
+def state_without(missing: FitCase | None, absence: str) -> tuple[AlignmentState, str]:
+    """State, and its reason, as long as no samples could be used.
+
+    Args:
+        missing: What this frame's samples lack; None without samples.
+        absence: Why there are none.
+    """
+    return AlignmentState.LOST, f"no alignment yet: {_text(missing, absence)}"
+
+
+def state_with(
+    fit: RobustFit,
+    inlier_ratio: float,
+    age_s: float,
+    missing: FitCase | None,
+    absence: str,
+    settings: TrackerSettings,
+    doubt: str = "",
+) -> tuple[AlignmentState, str]:
+    """State, and its reason, of an alignment that samples gave.
+
+    Args:
+        fit: To the samples last used.
+        inlier_ratio: Share of them that agreed.
+        age_s: Time since, seconds.
+        missing: What this frame's samples lack; None without samples.
+        absence: Why there are none.
+        settings: Durations and limits.
+        doubt: Why samples that fit are not to be trusted all the same; empty if they are.
+    """
+    rejected = missing is not None and missing.is_rejected
+    if age_s > settings.hold_duration_s:
+        return AlignmentState.LOST, f"no usable samples for {age_s:.1f} s: {_text(missing, absence)}"
+    if age_s > settings.fresh_duration_s or rejected:
+        return AlignmentState.HELD, f"no usable samples for {age_s:.1f} s: {_text(missing, absence)}"
+    flaws = {
+        fit.case.value: fit.case is not FitCase.WELL_POSED,
+        doubt: bool(doubt),
+        f"only {inlier_ratio:.0%} of the samples agree": inlier_ratio < settings.min_inlier_ratio,
+        f"samples and image differ by {fit.sigma:.0%}": fit.sigma > settings.max_residual,
+    }
+    flaw = next((reason for reason, found in flaws.items() if found), None)
+    return (AlignmentState.FRESH, fit.case.value) if flaw is None else (AlignmentState.DEGRADED, flaw)
+
+
+def _text(missing: FitCase | None, absence: str) -> str:
+    return absence if missing is None or missing is FitCase.NO_SAMPLES else missing.value

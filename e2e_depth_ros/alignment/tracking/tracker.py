@@ -1,0 +1,302 @@
+"""Alignment over time: scale, shift and correction, how certain they are, and their state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.alignment.affine import AffineModel, value_range
+from e2e_depth_ros.alignment.fitting.correction_fit import are_worth_a_correction, correction_from_samples
+from e2e_depth_ros.alignment.fitting.fit import RobustFit
+from e2e_depth_ros.alignment.fitting.frame_fit import fit_frame
+from e2e_depth_ros.alignment.fitting.prior import OffsetPrior, offset_prior_of
+from e2e_depth_ros.alignment.fitting.threads import one_thread
+from e2e_depth_ros.alignment.result import Alignment, AlignmentState
+from e2e_depth_ros.alignment.samples import Samples
+from e2e_depth_ros.alignment.tracking.filtering import AffineEstimate, change_between, thumbnail_of
+from e2e_depth_ros.alignment.tracking.states import TrackerSettings, state_with, state_without
+from e2e_depth_ros.alignment.tracking.track import FittedSamples, FrameSamples, Track, Wandering, Wanderings
+from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.maps import DepthKind, DepthMap
+from e2e_depth_ros.core.pixels import nearest_pixels
+
+_STILL = 0.3  # motion of the image, 0 to 1, below which the scale has no reason to jump
+_JUMPED = "the samples' scale jumped while the image stood still"
+
+
+class AlignmentTracker:
+    """Follows the alignment of one camera's relative depth from frame to frame.
+
+    Attributes:
+        settings: Read anew at each frame; replace them to change them.
+    """
+
+    def __init__(self, settings: TrackerSettings | None = None) -> None:
+        self.settings = settings or TrackerSettings()
+        self._track: Track | None = None
+        self._measured: Track | None = None  # as it was after the last samples
+        self._wanderings = Wanderings()
+        self._note = ""
+
+    def reset(self) -> None:
+        """Forget everything; the next samples start anew."""
+        self._track = self._measured = None
+        self._wanderings.clear()
+
+    def update(
+        self,
+        relative: DepthMap,
+        stamp_ns: int,
+        samples: Samples | None,
+        *,
+        image: NDArray[np.uint8] | None = None,
+        late: Sequence[FrameSamples] = (),
+        absence: str = "no samples",
+    ) -> Alignment:
+        """Align one frame.
+
+        Args:
+            relative: The network's output for the frame, at the native size.
+            stamp_ns: Time of the frame.
+            samples: Measurements that are new since the last frame, in this frame's pixels; None if there are
+                none.
+            image: (H, W, 3), RGB, the frame: the correction follows its outlines where the network is weak.
+            late: Measurements of earlier frames that became usable since the last frame. They are fitted to
+                their own frames, and the result is carried on to this one.
+            absence: Why there are no samples, or why the newest are empty; part of the state's reason.
+
+        Returns:
+            Metric depth, unless the state is lost, and the state with its reason.
+
+        Raises:
+            InvalidInputError: The image has another size than the relative depth, or is no RGB of uint8.
+        """
+        if image is not None and (image.shape != (*relative.size, 3) or image.dtype != np.uint8):
+            raise InvalidInputError(
+                f"expected an image of uint8 {(*relative.size, 3)}, got {image.dtype} {image.shape}"
+            )
+        with one_thread():
+            return self._updated(relative, stamp_ns, samples, image, late, absence)
+
+    def _updated(
+        self,
+        relative: DepthMap,
+        stamp_ns: int,
+        samples: Samples | None,
+        image: NDArray[np.uint8] | None,
+        late: Sequence[FrameSamples],
+        absence: str,
+    ) -> Alignment:
+        fitted = None
+        for earlier in late:
+            fitted = self._caught_up(earlier)
+        self._note = ""
+        if not relative.valid.any():
+            return self._result(relative, stamp_ns, None, "the image has no valid relative depth")
+        ends = value_range(relative)
+        thumbnail = thumbnail_of(relative)
+        motion = self._predict(relative, thumbnail, stamp_ns, ends)
+        if samples is not None:
+            fitted = self._taken(FrameSamples(relative, stamp_ns, samples, image), ends, thumbnail, motion)
+        return self._result(relative, stamp_ns, fitted, absence)
+
+    def _caught_up(self, late: FrameSamples) -> FittedSamples | None:
+        """Take in samples of an earlier frame as if they had been on time; the track stays at the last frame.
+
+        Returns:
+            The fit to them; None if they don't belong to the current track.
+        """
+        track, measured = self._track, self._measured
+        if not late.relative.valid.any():
+            return None
+        ends = value_range(late.relative)
+        since = Wandering()
+        if track is not None and measured is not None:
+            is_of_now = 0 <= (track.stamp_ns - late.stamp_ns) * 1e-9 <= self.settings.reset_gap_s
+            if not is_of_now or track.estimate.model.kind is not late.relative.kind:
+                return None
+            if measured.stamp_ns <= late.stamp_ns:
+                since = self._wanderings.since(late.stamp_ns)
+                self._track = measured.carried(
+                    late.relative.size, ends, self._wanderings.since(measured.stamp_ns) - since
+                )
+            else:  # another sensor was faster, and what it told is kept
+                self._track = track.carried(late.relative.size, ends, Wandering())
+        motion = self._wanderings.motion_at(late.stamp_ns)
+        fitted = self._taken(late, ends, thumbnail_of(late.relative), motion)
+        used = self._track
+        if fitted.fit.model is None or fitted.fit.case.is_rejected or used is None:
+            self._track, self._measured = track, measured
+        elif track is not None:
+            used = replace(used, used_ns=max(track.used_ns, late.stamp_ns))
+            now = used.carried(late.relative.size, ends, since)
+            self._track = replace(now, stamp_ns=track.stamp_ns, thumbnail=track.thumbnail)
+            self._measured = used if measured is not None and measured.stamp_ns <= late.stamp_ns else now
+        return fitted
+
+    def _taken(
+        self,
+        frame: FrameSamples,
+        ends: tuple[float, float],
+        thumbnail: NDArray[np.float32],
+        motion: float,
+    ) -> FittedSamples:
+        """Fit a frame's samples, and take the fit over into the track if they are usable."""
+        relative, samples = frame.relative, frame.samples
+        rows, columns = nearest_pixels(samples.u_px, samples.v_px, relative.size)
+        on_valid = relative.valid[rows, columns]
+        values = relative.values[rows, columns][on_valid].astype(np.float64)
+        absence = ""
+        if len(samples) and not on_valid.any():
+            absence = f"all {len(samples)} samples lie where there is no relative depth"
+        samples = samples.select(on_valid, "no_relative_depth")
+        prior = offset_prior_of(relative, *ends, values)
+        # What the state knows about the offset helps samples that determine the scale only.
+        known = prior if self._track is None else self._track.estimate.offset_prior(prior)
+        fit = fit_frame(relative, samples, values, ends, known)
+        if fit.model is not None and not fit.case.is_rejected:
+            frame = replace(frame, samples=samples)
+            samples = self._take_over(fit, fit.model, frame, values, thumbnail, motion, prior)
+        return FittedSamples(samples, fit, frame.stamp_ns, absence)
+
+    def _predict(
+        self, relative: DepthMap, thumbnail: NDArray[np.float32], stamp_ns: int, ends: tuple[float, float]
+    ) -> float:
+        """Carry the track to this frame's time and range.
+
+        Returns:
+            How much the image changed: 0 still, 1 moved.
+        """
+        track = self._track
+        if track is None:
+            return 1.0
+        elapsed_s = (stamp_ns - track.stamp_ns) * 1e-9
+        if not 0 <= elapsed_s <= self.settings.reset_gap_s:
+            self._note = f"time jumped by {elapsed_s:+.1f} s, alignment started anew; "
+        elif track.estimate.model.kind is not relative.kind:
+            self._note = f"depth is now {relative.kind.value}, alignment started anew; "
+        if self._note:
+            self.reset()
+            return 1.0
+        motion = change_between(track.thumbnail, thumbnail, ends[1] - ends[0])
+        drift = self.settings.still_drift + motion * (self.settings.drift - self.settings.still_drift)
+        wandering = Wandering(drift**2 * elapsed_s, motion * elapsed_s)
+        self._wanderings.add(stamp_ns, motion, wandering)
+        carried = track.carried(relative.size, ends, wandering)
+        self._track = replace(carried, thumbnail=thumbnail, stamp_ns=stamp_ns)
+        return motion
+
+    def _take_over(
+        self,
+        fit: RobustFit,
+        model: AffineModel,
+        frame: FrameSamples,
+        values: NDArray[np.float64],
+        thumbnail: NDArray[np.float32],
+        motion: float,
+        prior: OffsetPrior,
+    ) -> Samples:
+        """Take a usable fit over into the track; count the samples that the correction refuses."""
+        samples = frame.samples
+        track = self._track
+        estimate, jumped = AffineEstimate.start(model, fit.information, prior), True
+        if track is not None:
+            estimate, jumped = track.estimate.updated(model, fit.information)
+        correction = None
+        used, count = int(np.count_nonzero(fit.inliers)), len(samples)
+        if self.settings.correction and are_worth_a_correction(fit, samples, frame.relative.size):
+            previous = track.correction if track else None
+            correction, samples, used = correction_from_samples(
+                estimate.model, fit, samples, values, frame.relative, frame.image, previous
+            )
+            if correction is not None and not jumped:
+                share = max(motion, self.settings.still_share)
+                correction = correction.blended(previous, share)
+        self._track = self._measured = Track(
+            estimate=estimate,
+            correction=correction,
+            staleness=0.0,
+            thumbnail=thumbnail,
+            stamp_ns=frame.stamp_ns,
+            used_ns=frame.stamp_ns,
+            fit=fit,
+            source=samples.source,
+            samples_used=used,
+            inlier_ratio=used / count,
+            doubt=_JUMPED if track is not None and jumped and motion < _STILL else "",
+        )
+        return samples
+
+    def _result(
+        self,
+        relative: DepthMap,
+        stamp_ns: int,
+        fitted: FittedSamples | None,
+        absence: str,
+    ) -> Alignment:
+        track = self._track
+        samples, fit = (fitted.samples, fitted.fit) if fitted else (None, None)
+        missing = None if fit is None else fit.case
+        absence = (fitted and fitted.absence) or absence
+        if track is None:
+            state, reason = state_without(missing, absence)
+        else:
+            age_s = (stamp_ns - track.used_ns) * 1e-9
+            state, reason = state_with(
+                track.fit, track.inlier_ratio, age_s, missing, absence, self.settings, track.doubt
+            )
+        nan = float("nan")
+        result = Alignment(
+            depth=None,
+            scale=nan,
+            shift_m=nan,
+            state=state,
+            reason=self._note + reason,
+            source=track.source if track else (samples.source if samples is not None else "none"),
+            samples_used=track.samples_used if track else 0,
+            samples_dropped=dict(samples.dropped) if samples is not None else {},
+            inlier_ratio=self._inlier_ratio(fitted),
+            residual=fit.sigma if fit is not None else nan,
+            condition=fit.spread if fit is not None else nan,
+            age_s=(stamp_ns - track.used_ns) * 1e-9 if track else float("inf"),
+            size=relative.size,
+        )
+        if track is None or state is AlignmentState.LOST:
+            return result
+        model = track.estimate.model
+        metres = model.depth_m(relative.values)
+        outlined = None
+        if track.correction is not None:
+            correction = track.correction.faded(float(np.exp(-track.staleness)))
+            metres *= np.exp(correction.log_factor(model.log_depth(relative.values)))
+            outlined = correction.outlined_share()
+
+        def uncertainty() -> NDArray[np.float32]:
+            if track.correction is None:
+                return track.estimate.std(relative.values, track.fit.left_variance)
+            log_depth = model.log_depth(relative.values)
+            left = track.fit.left_variance(log_depth, model)
+            variance = track.estimate.variance(relative.values)
+            variance += track.correction.variance(log_depth, left)
+            return np.sqrt(variance, out=variance)
+
+        return replace(
+            result,
+            depth=DepthMap(metres, relative.valid, DepthKind.METRIC),
+            scale=model.scale,
+            shift_m=model.shift_m,
+            shift_is_open=model.has_shift and track.fit.case.leaves_shift_open,
+            uncertainty=uncertainty,
+            outlined=outlined,
+        )
+
+    def _inlier_ratio(self, fitted: FittedSamples | None) -> float:
+        """Of this frame's samples, or those that were late; NaN without."""
+        if fitted is None or fitted.fit.model is None:
+            return float("nan")
+        track, fit = self._track, fitted.fit
+        was_used = track is not None and track.used_ns == fitted.stamp_ns and not fit.case.is_rejected
+        return track.inlier_ratio if track is not None and was_used else fit.inlier_ratio

@@ -1,0 +1,82 @@
+"""Which is believed between samples: the network's surfaces or the image's outlines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from e2e_depth_ros.alignment.evidence.neighbours import are_supported
+from e2e_depth_ros.alignment.fitting.correction import fit_correction
+from e2e_depth_ros.alignment.fitting.field import points_of
+from helpers.known_scene import SIZE, abs_rel, draw, metric_from, scene_relative, smooth_error
+
+RELATIVE = scene_relative()
+IMAGE = np.where((RELATIVE == 0)[..., None], np.uint8([60, 80, 200]), np.uint8([210, 190, 60]))
+
+
+def corrected(fitted, truth, count, *, image=IMAGE, like=None, outliers=0.0, seed=0):
+    u, v, z, _ = draw(truth, count, np.random.default_rng(seed), noise=0.01, outliers=outliers)
+    log_depth = np.log(fitted[v.astype(int), u.astype(int)].astype(np.float64))
+    nothing = np.zeros(count)
+    samples = points_of(u, v, log_depth, np.log(z) - log_depth, nothing, nothing, SIZE[1])
+    supported = are_supported(*samples.pixels(SIZE[1]), samples.place[:, 2] + samples.value)
+    everywhere = np.log(fitted).astype(np.float32)
+    bounds = float(everywhere.min()), float(everywhere.max())
+    believed = np.ones(count, bool)
+    correction = fit_correction(samples, believed, supported, everywhere, bounds, image=image, like=like)
+    return correction, fitted * np.exp(correction.log_factor(everywhere))
+
+
+def test_a_network_that_misses_the_box_leaves_it_to_the_image():
+    truth = metric_from(RELATIVE)
+    missed = np.where(RELATIVE == 0, 3.5, truth).astype(np.float32)
+    correction, depth_m = corrected(missed, truth, 400)
+    blind, without_image = corrected(missed, truth, 400, image=None)
+    assert blind.outlined is None
+    assert correction.outlined is not None
+    assert abs_rel(depth_m, truth) < 0.6 * abs_rel(without_image, truth)
+
+
+def test_a_good_network_is_not_harmed():
+    truth = metric_from(RELATIVE) * np.exp(smooth_error(np.random.default_rng(3)))
+    _, depth_m = corrected(metric_from(RELATIVE), truth, 400)
+    _, without_image = corrected(metric_from(RELATIVE), truth, 400, image=None)
+    assert abs_rel(depth_m, truth) < 1.02 * abs_rel(without_image, truth)
+
+
+def test_where_many_are_wrong_support_decides():
+    truth = metric_from(RELATIVE)
+    flat = np.full(SIZE, np.float32(np.median(truth)))
+    clean, spoilt = (abs_rel(corrected(flat, truth, 400, outliers=share)[1], truth) for share in (0, 0.3))
+    assert spoilt < 2.5 * clean
+
+
+def test_few_samples_have_no_judges():
+    truth = metric_from(RELATIVE)
+    assert corrected(truth, truth, 12)[0].outlined is None
+
+
+def test_it_moves_by_a_share_and_fades():
+    truth = metric_from(RELATIVE)
+    missed = np.where(RELATIVE == 0, 3.5, truth).astype(np.float32)
+    first, _ = corrected(missed, truth, 400)
+    second, _ = corrected(missed, truth, 400, like=first, seed=1)
+    log_depth = np.log(missed)
+    blended = second.blended(first, 0.25).log_factor(log_depth)
+    expected = 0.75 * first.log_factor(log_depth) + 0.25 * second.log_factor(log_depth)
+    np.testing.assert_allclose(blended, expected, atol=1e-5)
+    np.testing.assert_allclose(
+        first.faded(0.5).log_factor(log_depth), 0.5 * first.log_factor(log_depth), atol=1e-5
+    )
+    np.testing.assert_allclose(first.faded(0.5).outlined_share(), 0.5 * first.outlined_share(), atol=1e-6)
+    assert second.blended(None, 0.25) is second
+
+
+@pytest.mark.parametrize("count", [60, 500])
+def test_the_standard_deviation_tells_the_error(count):
+    truth = metric_from(RELATIVE)
+    missed = np.where(RELATIVE == 0, 3.5, truth).astype(np.float32)
+    correction, depth_m = corrected(missed, truth, count)
+    std = np.sqrt(correction.variance(np.log(missed), 0.1**2))
+    assert std.min() > 0
+    assert np.mean(np.abs(np.log(depth_m / truth)) < 2 * std) > 0.85

@@ -1,0 +1,61 @@
+"""A network may be wrong about a whole scene: samples that confirm each other are right all the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from e2e_depth_ros.alignment import AlignmentState, align
+from e2e_depth_ros.alignment.fitting.verdict import FitCase
+from helpers.known_scene import abs_rel, draw
+
+
+@pytest.mark.parametrize("near_share", [0.5, 0.6, 0.7])
+def test_an_image_that_explains_nothing_leaves_no_part_of_it_far_off(near_share):
+    """The network splits one wall in two; a fit to either alone is far off at the other."""
+    size, rng = (60, 80), np.random.default_rng(3)
+    near = np.arange(size[1]) < near_share * size[1]
+    relative = np.where(near, rng.uniform(0, 0.07, size), rng.uniform(0.65, 0.8, size))
+    relative[0, 0] = 1
+    row, column = np.indices(size)
+    depth_m = 2.4 * np.exp(0.12 * np.sin(column / 9) + 0.12 * np.cos(row / 7)) * np.where(near, 1, 1.05)
+    place = rng.choice(relative.size, 400, replace=False)
+    v, u = np.divmod(place, size[1])
+    alignment = align(relative, u, v, depth_m[v, u] * (1 + 0.01 * rng.standard_normal(400)), correction=False)
+    assert FitCase.UNEXPLAINED.value in alignment.reason
+    assert np.abs(alignment.depth_m / depth_m - 1).mean() < 0.15
+
+
+def test_a_wall_that_the_network_has_the_wrong_way_round_is_measured():
+    """It takes the wall for a corridor. Samples that confirm each other are right all the same."""
+    row, column = np.indices((60, 80))
+    depth_m = 3 - 0.6 * column / 80 - 0.2 * row / 60
+    relative = 0.5 * column / 80 + 0.5 * np.square(np.sin(column / 9))
+    u, v, measured_m, _ = draw(depth_m, 400, np.random.default_rng(4), noise=0.01)
+    alignment = align(relative, u, v, measured_m, correction=True)
+    assert alignment.state is AlignmentState.DEGRADED
+    assert FitCase.UNEXPLAINED.value in alignment.reason
+    assert abs_rel(alignment.depth_m, depth_m) < 0.02
+
+
+def test_a_hall_of_slopes_that_the_network_does_not_see_is_measured():
+    """On slopes honest neighbours differ, too; still far more confirm each other than outliers would."""
+    row, column = np.indices((60, 80))
+    depth_m = 2 * np.exp(0.9 * np.sin(column / 14) + 0.6 * np.cos(row / 11))
+    relative = np.where(row < 30, 0.75 + 0.2 * np.sin(column / 9), 0.06 + 0.05 * np.cos(column / 7))
+    u, v, measured_m, _ = draw(depth_m, 400, np.random.default_rng(0), noise=0.01)
+    alignment = align(relative, u, v, measured_m, correction=True)
+    assert FitCase.UNEXPLAINED.value in alignment.reason
+    assert abs_rel(alignment.depth_m, depth_m) < 0.02
+    shuffled = align(relative, u, v, np.random.default_rng(1).permutation(measured_m), correction=True)
+    assert FitCase.OUTLIERS.value in shuffled.reason
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_disparity_taken_for_depth_is_told_however_dense_the_samples(scene, noise):
+    rng = np.random.default_rng(5)
+    relative = (1 / scene.depth_m) * np.exp(noise * rng.standard_normal(scene.depth_m.shape))
+    u, v, measured_m, _ = draw(scene.depth_m, 2000, rng, noise=0.01)
+    alignment = align(relative, u, v, measured_m, correction=True)
+    assert alignment.state is AlignmentState.LOST
+    assert FitCase.FLIPPED.value in alignment.reason
