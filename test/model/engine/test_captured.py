@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +42,14 @@ class _OnCpu:
 @pytest.fixture
 def estimators(
     tiny_checkpoint: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[Estimator, Estimator]]:
+) -> tuple[Estimator, Estimator]:
     """One that records, if only by a stand-in, and one that doesn't."""
     monkeypatch.setattr(torch_engine, "CapturedForward", _OnCpu)
     monkeypatch.setattr(_OnCpu, "made", 0)
     checkpoint = load_checkpoint(tiny_checkpoint("embedded"))
     recording, plain = TorchEngine(checkpoint), TorchEngine(checkpoint)
     monkeypatch.setattr(recording, "_can_be_captured", True)
-    yield Estimator(recording, processing_resolution=32), Estimator(plain, processing_resolution=32)
+    return Estimator(recording, processing_resolution=32), Estimator(plain, processing_resolution=32)
 
 
 def _image(size: tuple[int, int] = (21, 34), seed: int = 0) -> NDArray[np.uint8]:
