@@ -25,6 +25,8 @@ import yaml
 from e2e_depth_ros.cli.main import build_parser, main
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.frames import write_frame
+from e2e_depth_ros.model.export.folder import export
+from e2e_depth_ros.model.families.registry import load_checkpoint
 from e2e_depth_ros.training.recipe import find_recipe, read_recipe
 from e2e_depth_ros.training.shards import Sample, write_shard
 from helpers.protocol_sets import WRITERS
@@ -203,6 +205,8 @@ NOT_RUN = {
     "verify instruct": "verifies what that conversion wrote",
     "verify checkpoint": "verifies what came back from a GPU",
     "train mine.yaml": "needs Marigold, Hypersim and Virtual KITTI 2",
+    "checkpoint join": "needs GenPercept's UNet and Stable Diffusion 2.1",
+    "export MODEL": "stands for any checkpoint",
 }
 """What is only parsed, by a part of the command, and why."""
 
@@ -262,6 +266,7 @@ def workplace(tmp_path, monkeypatch, tiny_checkpoint):
     }
     Path("my_recipe.yaml").write_text(yaml.safe_dump(small))
     shutil.copytree(tiny_checkpoint(), "runs/marigold_e2e_ft_depth/checkpoint")
+    export(load_checkpoint(tiny_checkpoint()), Path("exported"))
     with tarfile.open("nyu_labeled_extracted.tar", "w") as archive:
         archive.add(WRITERS["nyuv2"](tmp_path / "nyu").folder, arcname="nyu")
     return tmp_path
@@ -282,7 +287,12 @@ def short_trainings(monkeypatch):
     monkeypatch.setattr("e2e_depth_ros.training.recipe.read_recipe", read_shortened)
 
 
-RUNNING = [page for page in PAGES if any(program(words) == "e2e-depth" for words in commands(page))]
+OF_RECORDINGS = ROOT / "docs" / "recordings.md"  # test_recordings_page.py runs these, on a bag
+RUNNING = [
+    page
+    for page in PAGES
+    if page != OF_RECORDINGS and any(program(words) == "e2e-depth" for words in commands(page))
+]
 
 
 @pytest.mark.slow

@@ -42,7 +42,10 @@ def runs(tmp_path, tiny_checkpoint):
 
     for seed, name in enumerate(sorted({row.checkpoint for row in rows()})):
         layout = "marigold_depth_v1_0" if name == DIFFUSION else "e2e_ft_depth"
-        shutil.copytree(tiny_checkpoint(layout, seed), tmp_path / "runs" / name / "checkpoint")
+        folder = tmp_path / "runs" / name / "checkpoint"
+        shutil.copytree(tiny_checkpoint(layout, seed), folder)
+        index = json.loads((folder / "model_index.json").read_text())
+        (folder / "model_index.json").write_text(json.dumps({**index, "tasks": ["depth"]}))
     return tmp_path / "runs"
 
 

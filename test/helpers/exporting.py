@@ -16,7 +16,6 @@ REFUSED = {
     "marigold_normals_v0_1": "10 times",
     "marigold_normals_v1_1": "4 times",
     "marigold_normals_lcm": "times",
-    "leading_and_silent": "times",
     "geowizard_v1": "times",
     "geowizard_v2": "times",
     "geowizard_e2e_ft": "CLIP",

@@ -61,7 +61,7 @@ def both(tiny_checkpoint: Callable[..., Path], tiny_export: Callable[..., Path],
         (["onnx"], {"padded_prompt": True}, "torch float32"),
         (["onnx"], {"sampling": Sampling(domain="outdoor")}, "torch float32"),
         (["onnx"], {"sampling": DEFAULT_SAMPLING}, "onnx float32"),
-        (["onnx"], {"tasks": [Task.DEPTH]}, "onnx float32"),
+        (["onnx"], {"task": "depth"}, "onnx float32"),
     ],
 )
 def test_auto_of_a_folder_with_graphs_and_weights(
@@ -146,7 +146,7 @@ def test_a_named_engine_is_taken_or_refused(
     with pytest.raises(InvalidInputError, match="expected a revision only with a hub id"):
         load_engine("onnx", both, revision="main")
     with pytest.raises(InvalidInputError, match="it predicts depth; engine torch can"):
-        load_engine("onnx", tiny_export("marigold_depth"), tasks=[Task.NORMALS])
+        load_engine("onnx", tiny_export("marigold_depth"), task="normals")
     with pytest.raises(
         InvalidInputError, match="expected device auto or cpu with engine openvino, got 'cuda'"
     ):
@@ -156,7 +156,7 @@ def test_a_named_engine_is_taken_or_refused(
 
 
 def test_fewer_tasks_are_all_that_it_predicts(tiny_export: Callable[..., Path]) -> None:
-    engine = load_engine("onnx", tiny_export("embedded"), tasks=[Task.NORMALS])
+    engine = load_engine("onnx", tiny_export("embedded"), task="normals")
     assert engine.facts.tasks == {Task.NORMALS}
 
 

@@ -52,7 +52,7 @@ def test_relative_depth_has_a_sharp_outline(robot, tmp_path, upsampling, is_shar
         assert relative.shape == SIZE
         step_share = share_of_the_largest_step(relative)
         assert step_share > 0.3 if is_sharp else 0 < step_share < 0.15
-        assert until(lambda: "stage_ms/denoise" in robot.frames(), 30, step)
+        assert until(lambda: "stage_ms/postprocess" in robot.frames(), 30, step)
         assert ("stage_ms/outlines" in robot.frames()) == is_sharp
     finally:
         process.stop()
