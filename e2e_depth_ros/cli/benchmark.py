@@ -67,6 +67,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--diffusers", action="store_true", help="with --compare: time diffusers' own pipeline beside ours"
     )
+    parser.add_argument("--chart", type=Path, metavar="FILE", help="with --compare: draw the times of depth")
     parser.add_argument(
         "--busy",
         type=int,
@@ -134,8 +135,13 @@ def _compare(args: argparse.Namespace, size: tuple[int, int]) -> int:
     from rich.console import Console  # noqa: PLC0415
 
     from e2e_depth_ros.cli.benchmark_image import camera_image  # noqa: PLC0415
+    from e2e_depth_ros.cli.engine_chart import chart  # noqa: PLC0415
     from e2e_depth_ros.cli.engine_comparison import compare, print_comparison, ways_to_run  # noqa: PLC0415
+    from e2e_depth_ros.cli.pictures import check_picture_path, write_picture  # noqa: PLC0415
     from e2e_depth_ros.model.threads import usable_cores  # noqa: PLC0415
+
+    if args.chart is not None:
+        check_picture_path(args.chart)
 
     cores = usable_cores()
     ways = ways_to_run(
@@ -151,6 +157,8 @@ def _compare(args: argparse.Namespace, size: tuple[int, int]) -> int:
     report = {"image size": list(size), "cores": cores, "frames": args.frames, **report}
     if args.json is None or str(args.json) != "-":
         print_comparison(report, Console())
+    if args.chart is not None:
+        write_picture(args.chart, chart(report))
     _write_json(args.json, report)
     return 0
 

@@ -264,7 +264,7 @@ def print_comparison(report: Mapping[str, Any], console: Any) -> None:
         memory = max(entry["memory_mb"].items(), key=lambda item: item[0].startswith("GPU"))[1]
         table.add_row(
             Path(entry["model"]).name,
-            _words(entry),
+            words_of(entry),
             *cells,
             f"{entry['first_s']:.1f}",
             f"{memory:.0f}",
@@ -277,7 +277,8 @@ def print_comparison(report: Mapping[str, Any], console: Any) -> None:
         )
 
 
-def _words(entry: Mapping[str, Any]) -> str:
+def words_of(entry: Mapping[str, Any]) -> str:
+    """Name a way in a few words: engine, precision, threads or device."""
     words = [entry["engine"], "compiled" if entry["compiled"] else "", entry["precision"]]
     words.append(f"x {entry['threads']}" if entry["threads"] else entry["device"])
     return " ".join(word for word in words if word)

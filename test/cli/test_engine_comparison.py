@@ -1,0 +1,64 @@
+"""Ways to run a network are timed in turns, each in a process of its own, and agree with each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from e2e_depth_ros.cli.engine_comparison import Way, compare, print_comparison, ways_to_run
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (48, 65, 3), np.uint8)
+
+
+def ways(models, **options):
+    given = {"device": "cpu", "dtypes": ["float32"], "threads": [1], "processing_resolution": None}
+    return ways_to_run(models, **{**given, "diffusers": False, "compiled": False, **options})
+
+
+def test_every_engine_that_can_run_a_model_is_a_way(tiny_checkpoint):
+    checkpoint = str(tiny_checkpoint("marigold_depth"))
+    assert [way.engine for way in ways([checkpoint], diffusers=True)] == ["diffusers", "torch"]
+    found = ways(["embedded"], dtypes=["float32", "bfloat16"], threads=[1, 2])
+    assert [(way.engine, way.dtype, way.num_threads) for way in found if way.engine != "openvino"] == [
+        ("torch", "float32", 1),
+        ("torch", "float32", 2),
+        ("torch", "bfloat16", 1),
+        ("torch", "bfloat16", 2),
+        ("onnx", "float32", 1),
+        ("onnx", "float32", 2),
+    ]
+    assert [way.compiled for way in ways([checkpoint], compiled=True)] == [False, True]
+    assert [way.num_threads for way in ways([checkpoint], device="cuda", threads=[1, 2])] == [None]
+
+
+def test_ways_are_timed_and_agree(tmp_path: Path) -> None:
+    missing = Way(str(tmp_path / "missing"), "torch", device="cpu", num_threads=1)
+    asked = [*ways(["embedded"], diffusers=True), missing]
+    report = compare(asked, IMAGE, frames=2, busy=1)
+    assert [way["engine"] for way in report["ways"]][:3] == ["diffusers", "torch", "onnx"]
+    for way in report["ways"]:
+        assert way["difference"] <= 1e-3  # diffusers reads images that it has rounded to 0..1
+        assert way["first_s"] > 0
+        times = way["ms"]["depth"]
+        assert set(times) == {"quiet", "busy"}
+        assert all(0 < time["fastest"] <= time["median"] for time in times.values())
+    assert "depth and normals" not in report["ways"][0]["ms"]  # diffusers has a pipeline for each
+    assert "depth and normals" in report["ways"][1]["ms"]
+    (left_out,) = report["left_out"]
+    assert "no such folder" in left_out["why"]
+
+    console = Console(record=True, width=200)
+    print_comparison({"image size": [48, 65], "cores": 2, **report}, console)
+    printed = console.export_text()
+    assert "onnx float32 x 1" in printed
+    assert "left out" in printed
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnx"])
+def test_one_way_alone_is_compared_with_itself(engine: str) -> None:
+    report = compare([Way("embedded", engine, "float32", "cpu", 1)], IMAGE, frames=1, busy=0)
+    assert report["ways"][0]["difference"] == 0
+    assert list(report["ways"][0]["ms"]["depth"]) == ["quiet"]
