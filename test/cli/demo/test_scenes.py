@@ -70,7 +70,8 @@ def test_honest_samples_make_the_embedded_model_metric(tmp_path):
         truth_m = frame.read_depth()
         image = SourceImage(frame.name, frame.group, frame)
         samples = read_samples(image, truth_m.shape, frame.read_camera())
-        alignment = align_to_samples(estimator.estimate(frame.read_image()).depth, samples)
+        rgb = frame.read_image()
+        alignment = align_to_samples(estimator.estimate(rgb).depth, samples, rgb)
         assert alignment.state is not AlignmentState.LOST, f"{frame.name}: {alignment.reason}"
         known = np.isfinite(truth_m)
         error = np.abs(alignment.depth_m[known] - truth_m[known]) / truth_m[known]

@@ -300,7 +300,7 @@ def test_a_given_scale_is_used_and_named(world, robot, true_depth):
         world.until_told("held", "scale and shift are given, not measured", within_s=0.2)
         assert world.status()[2]["source"] == "fixed scale"
         world.steps(2)
-        assert error(depths(robot)[-1], true_depth) < 0.01
+        assert error(depths(robot)[-1], true_depth) < 0.02  # the camera's noise moves depth by about 0.01
     finally:
         assert set_parameter(robot, "fixed_scale", 0.0).successful
 
