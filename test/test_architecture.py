@@ -59,7 +59,7 @@ MODEL_MAY_LOOK_INTO = {
 MAX_FILES_OF_MODEL = 15  # of a folder
 
 MAY_IMPORT = {
-    "core": {"numpy", "torch", "cv2", "yaml"},
+    "core": {"numpy", "torch", "cv2", "yaml", "PIL", "pillow_heif"},
     "alignment": {"numpy", "cv2", "threadpoolctl"},
 }
 ROS_PACKAGES = {"rclpy", "tf2_ros", "cv_bridge", "sensor_msgs_py", "rosbags", "ament_index_python", "launch"}
