@@ -71,6 +71,7 @@ setup(
         "export": ["onnx>=1.15"],
         "bags": ["rosbags>=0.11.9,<0.12"],
         "video": ["av>=14.2,<19"],
+        "heif": ["pillow-heif>=1.0,<2", "pillow>=11.3"],
         "exr": ["OpenEXR>=3.3.2,<4"],
         "view": ["rerun-sdk>=0.39,<0.42"],
         "hypersim": ["h5py>=3.6,<4"],

@@ -26,6 +26,8 @@ SCENES = "scenes/"
 
 # How a distribution is imported, where that differs from its name.
 IMPORTED_AS = {
+    "pillow": "PIL",
+    "pillow-heif": "pillow_heif",
     "opencv-python-headless": "cv2",
     "pyyaml": "yaml",
     "rerun-sdk": "rerun",
@@ -208,6 +210,7 @@ def test_every_import_is_declared(manifest, setup_arguments):
         "bags",
         "video",
         "exr",
+        "heif",
         "view",
         "hypersim",
         "training",

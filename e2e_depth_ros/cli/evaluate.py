@@ -71,6 +71,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         E2EDepthError: An argument or the checkpoint is wrong, or no frame could be scored.
     """
+    from e2e_depth_ros.core.user_file import check_writable  # noqa: PLC0415 - imports wait until needed
+
+    if args.json is not None:
+        check_writable(args.json)
     if args.protocol is not None:
         return run_protocol_evaluation(args)
     if args.costmap:

@@ -55,6 +55,7 @@ def run_costmap_evaluation(args: argparse.Namespace) -> int:
 
     from e2e_depth_ros.cli.evaluate_alignment import relative_source, write_json  # noqa: PLC0415
     from e2e_depth_ros.cli.measured_frames import find_measured_frames  # noqa: PLC0415
+    from e2e_depth_ros.cli.pictures import check_picture_path  # noqa: PLC0415
     from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
     from e2e_depth_ros.evaluation.costmap_report import evaluate_costmap  # noqa: PLC0415
     from e2e_depth_ros.evaluation.protocol_samples import SamplingProtocol  # noqa: PLC0415
@@ -62,6 +63,8 @@ def run_costmap_evaluation(args: argparse.Namespace) -> int:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     settings = _settings(args)
     protocol = SamplingProtocol.parse(args.samples, outliers=args.outliers, occlusion=args.occlusion)
+    if args.maps is not None:
+        check_picture_path(args.maps)
     frames = find_measured_frames(args.frames, console)
     rows: list[Rgb] = []
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from e2e_depth_ros.model.estimator import Estimator
 
 _FAILED = 2
+_REPORT, _GALLERY = "report.json", "gallery.jpg"
 _GALLERY_FRAMES = 4  # best, and as many worst
 
 
@@ -74,6 +75,7 @@ def _run(args: argparse.Namespace, protocol: EvaluationProtocol, tree: DataTree)
     from rich.progress import track  # noqa: PLC0415
 
     from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
+    from e2e_depth_ros.core.user_file import check_writable  # noqa: PLC0415
     from e2e_depth_ros.evaluation.protocols.evaluation import (  # noqa: PLC0415
         ProtocolReport,
         evaluate_by_protocol,
@@ -85,6 +87,8 @@ def _run(args: argparse.Namespace, protocol: EvaluationProtocol, tree: DataTree)
     source, settings, published = _source(args, protocol)
     settings = {"protocol": protocol.name, "data": str(tree.path.resolve()), **settings}
     store = ScoreStore(args.output, settings)
+    for name in (_REPORT, _GALLERY):
+        check_writable(args.output / name)
     report = ProtocolReport(protocol, source.name, settings, published=published)
     if store.scores:
         console.print(f"{len(store.scores)} frames are scored already")
@@ -103,9 +107,9 @@ def _run(args: argparse.Namespace, protocol: EvaluationProtocol, tree: DataTree)
         raise InvalidInputError(f"expected a frame that can be scored, but all {len(report.failures)} failed")
     content = json.dumps(report.as_dict(), indent=2) + "\n"
     try:
-        for path in filter(None, (args.output / "report.json", args.json)):
+        for path in filter(None, (args.output / _REPORT, args.json)):
             path.write_text(content, encoding="utf-8")
-        _write_gallery(args.output / "gallery.jpg", report, tree, source)
+        _write_gallery(args.output / _GALLERY, report, tree, source)
     except OSError as error:
         raise InvalidInputError(f"cannot write the report: {error}") from error
     Console().print(protocol_table(report))

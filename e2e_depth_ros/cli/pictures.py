@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core.colours import colours_from_depth
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.pixels import nearest_pixels
+from e2e_depth_ros.core.user_file import check_writable
 
 Rgb = NDArray[np.uint8]
 
@@ -92,8 +93,7 @@ def check_picture_path(path: Path) -> None:
     """
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         raise InvalidInputError(f"expected a picture as {', '.join(PICTURE_SUFFIXES)}, got {path}")
-    if path.is_dir() or not path.parent.is_dir():
-        raise InvalidInputError(f"cannot write {path}: expected a file in a folder that exists")
+    check_writable(path)
 
 
 def write_picture(path: Path, rgb: Rgb) -> None:

@@ -29,7 +29,9 @@ from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.image_files import read_image
 from e2e_depth_ros.core.user_file import check_file
 
-IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
+IMAGE_SUFFIXES = frozenset(
+    (".avif", ".bmp", ".heic", ".heif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+)
 
 OUTPUT_MARK = ".e2e_depth_predict.json"
 """A file in the output folder of `predict`, which is never an input."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core import jpeg, png
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.heif import HEIF_FORMATS, decode_heif, is_turned
 from e2e_depth_ros.core.image_heads import SIZE_READERS
 from e2e_depth_ros.core.opencv_limits import MAX_PIXELS_OPENCV_READS, MAX_SIDE_OPENCV_READS
 from e2e_depth_ros.core.sixteen_bits import bits_in_use, eight_bits_from_sixteen
@@ -25,7 +26,7 @@ from e2e_depth_ros.core.user_file import read_file
 
 CAMERA_FORMATS: Final = ("JPEG", "PNG")
 """What drivers and image transports send."""
-FILE_FORMATS: Final = ("JPEG", "PNG", "BMP", "PNM", "TIFF", "WebP")
+FILE_FORMATS: Final = ("JPEG", "PNG", "BMP", "PNM", "TIFF", "WebP", *HEIF_FORMATS)
 """What `predict` and `evaluate` read."""
 MAX_FILE_PIXELS: Final = MAX_PIXELS_OPENCV_READS
 """Larger image files are refused. 200 megapixels are what the largest cameras of phones write."""
@@ -55,11 +56,18 @@ class EncodedImage:
         """Decode it as OpenCV does, its channels in OpenCV's order.
 
         Args:
-            flags: Of cv2.imdecode.
+            flags: Of cv2.imdecode. HEIC and AVIF become three channels of 8 bits whatever they say.
 
         Raises:
-            InvalidInputError: OpenCV can't, or a part of the picture is missing.
+            InvalidInputError: OpenCV can't, or a part of the picture is missing; or it is a HEIC or AVIF that
+                is to be turned, and `flags` forbid that.
         """
+        if self.format in HEIF_FORMATS:
+            if flags & cv2.IMREAD_IGNORE_ORIENTATION and is_turned(self.data):
+                raise InvalidInputError(
+                    f"expected rows in the order of a calibration, got {self.format} that is turned"
+                )
+            return decode_heif(self.data, self.format)
         if self._png is not None:
             self._png.check_pixels()
         pixels = _decoded(self.data, flags)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.heif import size_of_avif, size_of_heic
 
 Size = tuple[int, int]
 
@@ -96,5 +97,7 @@ SIZE_READERS: Final[dict[str, tuple[re.Pattern[bytes], Callable[[bytes], Size]]]
     "TIFF": (re.compile(rb"II\*\0|MM\0\*"), size_of_tiff),
     "WebP": (re.compile(rb"RIFF....WEBP", re.DOTALL), size_of_webp),
     "OpenEXR": (re.compile(rb"v/1\x01"), size_of_exr),
+    "AVIF": (re.compile(rb"\0\0..ftyp(?:....){0,16}?avi[fs]", re.DOTALL), size_of_avif),  # before HEIC's kin
+    "HEIC": (re.compile(rb"\0\0..ftyp(?:....){0,16}?he[iv][cmsx]", re.DOTALL), size_of_heic),
 }
 """By format: how it begins, and how its size is read."""

@@ -91,6 +91,16 @@ def read_text(path: Path, limit_bytes: int) -> str:
         raise InvalidInputError(f"cannot read {path} as text (UTF-8): {error}") from error
 
 
+def check_writable(path: Path) -> None:
+    """Make sure that a file can be placed there, before work is spent on what it is to hold.
+
+    Raises:
+        InvalidInputError: It is a folder, or the folder around it does not exist.
+    """
+    if path.is_dir() or not path.parent.is_dir():
+        raise InvalidInputError(f"cannot write {path}: expected a file in a folder that exists")
+
+
 def json_from_text(text: str) -> Any:
     """Parse JSON; what is nested too deeply is broken, not a crash.
 

@@ -52,6 +52,20 @@ def test_the_protocol_says_how_networks_see_unless_the_user_does(
     assert capsys.readouterr().err.strip() == "e2e-depth evaluate: {} {}".format(*wanted)
 
 
+@pytest.mark.parametrize("taken", ["gallery.jpg", "report.json", "scores.json"])
+def test_what_cannot_be_written_is_told_before_the_work(taken, tmp_path, monkeypatch, capsys):
+    def predict(*_):
+        pytest.fail("the work had begun")
+
+    monkeypatch.setattr("e2e_depth_ros.evaluation.protocols.evaluation.evaluate_by_protocol", predict)
+    small = WRITERS["scannet"](tmp_path / "data")
+    out = tmp_path / "out"
+    (out / taken).mkdir(parents=True)
+    saved = ("--predictions", out, "--json", out / "scores.json")
+    assert evaluate(small.folder, "scannet", out, *saved) == 2
+    assert f"cannot write {out / taken}: expected a file" in capsys.readouterr().err
+
+
 def test_saved_predictions_give_the_scores_worked_out_by_hand(tmp_path):
     small = WRITERS["scannet"](tmp_path / "data")
     for frame, depth in small.predictions.items():

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.core.user_file import check_file, json_from_text, open_file, read_file, read_text
+from e2e_depth_ros.core.user_file import (
+    check_file,
+    check_writable,
+    json_from_text,
+    open_file,
+    read_file,
+    read_text,
+)
 
 
 @pytest.fixture
@@ -80,3 +87,10 @@ def test_broken_and_deep_json_are_one_kind_of_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"deep|Expecting"):
         json_from_text(text)
     assert json_from_text("[[1]]") == [[1]]
+
+
+def test_a_place_that_takes_no_file_is_told(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new.json")
+    for path in (tmp_path, tmp_path / "nowhere" / "new.json"):
+        with pytest.raises(InvalidInputError, match="expected a file in a folder that exists"):
+            check_writable(path)

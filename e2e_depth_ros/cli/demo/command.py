@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,12 @@ def add_parser(subparsers: Any) -> None:
         "--patience", type=float, default=60.0, help="seconds to go on with a scene without an answer"
     )
     parser.add_argument("--seed", type=int, default=0, help="chooses the points")
+    parser.add_argument(
+        "--view",
+        type=Path,
+        metavar="FILE",
+        help="save what Rerun's viewer opens, .rrd; None: nothing is saved",
+    )
     parser.add_argument(
         "--domain", type=int, help="ROS domain, 0 to 101; None: one that nobody uses on this machine"
     )
@@ -60,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
     from e2e_depth_ros.cli.demo.report import print_summary, summarise, write_results  # noqa: PLC0415
     from e2e_depth_ros.model.checkpoint.locate import find_checkpoint  # noqa: PLC0415
     from e2e_depth_ros.model.families.registry import read_facts  # noqa: PLC0415
+    from e2e_depth_ros.offline.viewer import Viewer  # noqa: PLC0415
 
     read_facts(find_checkpoint(args.model), task=args.task)  # fails here in one line, not in the node's log
     scenes = load_scenes()
@@ -78,10 +86,15 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     console.print(f"in ROS domain {domain}, on this machine only")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
+    with ExitStack() as stack:
+        viewer = stack.enter_context(Viewer(args.view)) if args.view is not None else None
+        progress = stack.enter_context(Progress(*columns, console=console))
         bar = progress.add_task("loading the model", total=args.frames * len(scenes))
         outcome = run_processes(
-            settings, scenes, lambda count: progress.update(bar, completed=count, description="camera frames")
+            settings,
+            scenes,
+            lambda count: progress.update(bar, completed=count, description="camera frames"),
+            viewer,
         )
     summary = summarise(outcome)
     print_summary(summary, console)

@@ -22,6 +22,7 @@ from e2e_depth_ros.ros.deployment.middleware import keep_apart
 
 if TYPE_CHECKING:  # needs rclpy
     from e2e_depth_ros.cli.demo.receiver import Receiver
+    from e2e_depth_ros.offline.viewer import Viewer
 
 _NAMESPACE: Final = "/e2e_depth_demo"
 _SILENCE_S: Final = 150.0  # longer than loading takes anywhere; then something hangs
@@ -89,7 +90,10 @@ def prepare_environment(domain: int | None = None) -> int:
 
 
 def run_processes(
-    settings: DemoSettings, scenes: list[DemoScene], on_image: Callable[[int], None]
+    settings: DemoSettings,
+    scenes: list[DemoScene],
+    on_image: Callable[[int], None],
+    viewer: Viewer | None = None,
 ) -> Outcome:
     """Run node, camera and receiver until every scene has been published.
 
@@ -97,6 +101,7 @@ def run_processes(
         settings: What to run.
         scenes: What the camera will publish.
         on_image: Called with the number of camera images received so far.
+        viewer: Shows what is received.
 
     Returns:
         What was published and received.
@@ -115,7 +120,7 @@ def run_processes(
         stack.callback(rclpy.try_shutdown)
         listener = rclpy.create_node("receiver", namespace=_NAMESPACE)
         stack.callback(listener.destroy_node)
-        receiver = Receiver(listener, scenes)
+        receiver = Receiver(listener, scenes, viewer)
         parameters = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "parameters.yaml"
         chosen = {name: getattr(settings, name) for name in ("model", "task", "device")}
         parameters.write_text(

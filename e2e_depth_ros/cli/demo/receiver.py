@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -22,6 +23,10 @@ from e2e_depth_ros.ros.messages.clouds import points_from_message
 from e2e_depth_ros.ros.messages.images import depth_from_message, rgb_from_message
 from e2e_depth_ros.ros.messages.stamps import stamp_ns
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
+from e2e_depth_ros.ros.recordings.shown import show_image, show_output
+
+if TYPE_CHECKING:
+    from e2e_depth_ros.offline.viewer import Viewer
 
 RELATIVE: Final = Output.RELATIVE.value
 METRIC: Final = Output.DEPTH.value
@@ -29,6 +34,9 @@ COLOR: Final = Output.COLOR.value
 NORMALS: Final = Output.NORMALS.value
 POINTS: Final = Output.POINTS.value
 
+_IMAGE: Final = "image_raw"
+_SPARSE_POINTS: Final = "sparse_points"
+_OUTPUTS: Final = {output.value: output for output in Output}
 _QUEUE: Final = 5
 _STAGE: Final = "stage_ms/"
 
@@ -88,17 +96,25 @@ class Receiver:
         stages_ms: Latency of each stage as the node reported it, a number for each second.
     """
 
-    def __init__(self, node: Node, scenes: list[DemoScene]) -> None:
+    def __init__(self, node: Node, scenes: list[DemoScene], viewer: Viewer | None = None) -> None:
+        """Subscribe.
+
+        Args:
+            node: Where.
+            scenes: What the camera publishes.
+            viewer: Shows all that is received; by default nothing does.
+        """
         self.records = {scene.frame_id: SceneRecord(scene) for scene in scenes}
         self.diagnostics: dict[str, dict[str, str]] = {}
         self.stages_ms: defaultdict[str, list[float]] = defaultdict(list)
         self._node = node
+        self._viewer = viewer
         self._sender = f"{node.get_namespace()}/depth".lstrip("/")
         self._current: SceneRecord | None = None
         self._unscored: dict[int, _Unscored] = {}
         for message_type, topic, callback in (
-            (Image, "image_raw", self._on_image),
-            (PointCloud2, "sparse_points", self._on_sparse_points),
+            (Image, _IMAGE, self._on_image),
+            (PointCloud2, _SPARSE_POINTS, self._on_sparse_points),
             (CameraInfo, Output.DEPTH_INFO.value, self._on_depth_camera_info),
             (Image, METRIC, self._on_metric),
             (Image, RELATIVE, self._on_relative),
@@ -108,12 +124,31 @@ class Receiver:
             (DiagnosticStatus, Output.STATUS.value, self._on_alignment),
             (DiagnosticArray, "/diagnostics", self._on_diagnostics),
         ):
-            node.create_subscription(message_type, topic, callback, _QUEUE)
+            node.create_subscription(message_type, topic, self._seen(topic, callback), _QUEUE)
 
     @property
     def images_received(self) -> int:
         """Camera images so far, for the progress bar."""
-        return sum(record.counts["image_raw"] for record in self.records.values())
+        return sum(record.counts[_IMAGE] for record in self.records.values())
+
+    def _seen(self, topic: str, callback: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Return a callback that shows a message too, where there is a viewer."""
+        viewer = self._viewer
+        if viewer is None:
+            return callback
+
+        def take_and_show(message: Any) -> None:
+            callback(message)
+            if hasattr(message, "header"):  # the status has none, and follows its image
+                viewer.at(stamp_ns(message.header))
+            if topic == _IMAGE:
+                show_image(viewer, message)
+            elif topic == _SPARSE_POINTS:
+                viewer.points(points_from_message(message), name=topic)
+            elif topic in _OUTPUTS:
+                show_output(viewer, _OUTPUTS[topic], message)
+
+        return take_and_show
 
     def _count(self, topic: str, message: Any) -> SceneRecord | None:
         record = self.records.get(message.header.frame_id)
@@ -122,12 +157,12 @@ class Receiver:
         return record
 
     def _on_image(self, message: Image) -> None:
-        if record := self._count("image_raw", message):
+        if record := self._count(_IMAGE, message):
             self._current = record
             record.image = rgb_from_message(message)
 
     def _on_sparse_points(self, message: PointCloud2) -> None:
-        record = self._count("sparse_points", message)
+        record = self._count(_SPARSE_POINTS, message)
         if record and record.held_out:
             record.held_out.exclude(points_from_message(message))
 

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -112,6 +114,29 @@ def test_messages_of_other_frames_are_ignored(node, receiver):
     message = message_from_array(DEPTH, "32FC1", Header(frame_id="elsewhere"))
     node.callbacks["depth/image_relative"](message)
     assert all(not record.counts for record in receiver.records.values())
+
+
+def test_what_is_received_is_shown(node, tmp_path):
+    """Read back by Rerun's own tool."""
+    pytest.importorskip("rerun", reason="rerun-sdk needs numpy 2")
+    from e2e_depth_ros.offline.viewer import Viewer
+
+    path = tmp_path / "demo.rrd"
+    with Viewer(path) as viewer:
+        receiver = Receiver(node, [ROOM], viewer)
+        node.callbacks["image_raw"](message_from_array(ROOM.image, "rgb8", header(1)))
+        node.callbacks["sparse_points"](cloud_from_points(ROOM.points_m[:9], header(1)))
+        node.callbacks["depth/camera_info"](message_from_camera(CAMERA, header(1)))
+        node.callbacks["depth/image_rect"](message_from_array(DEPTH, "32FC1", header(1)))
+        node.callbacks["depth/image_color"](message_from_array(ROOM.image, "bgr8", header(1)))
+        node.callbacks["points"](cloud_from_points(ROOM.points_m, header(1)))
+        node.callbacks["alignment/status"](status("depth: alignment", state="fresh", scale="2.5"))
+        node.callbacks["/diagnostics"](DiagnosticArray(status=[status("robot/depth: frames")]))
+    assert receiver.records[ROOM.frame_id].counts["depth/image_rect"] == 1
+    command = [sys.executable, "-m", "rerun", "rrd", "print", "-vv", str(path)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for entity in ("/camera/image", "/camera/depth", "/world/sparse_points", "/world/points", "/status"):
+        assert entity in found
 
 
 def test_report_is_made_of_what_was_received(node, receiver, tmp_path):
