@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from e2e_depth_ros.core.errors import one_line
 from e2e_depth_ros.core.user_file import MAX_JSON_BYTES, json_from_text, read_text
-from e2e_depth_ros.model.engine.exported import GRAPHS_FILE
+
+GRAPHS_FILE: Final = "graphs.json"
+"""Beside exported graphs: which there are, what their numbers mean, and the hash of each file they need."""
 
 _PIPELINES: Final = {
     "StableDiffusionInstructPix2PixPipeline": "InstructPix2Pix, which edits images by instruction",
