@@ -124,17 +124,17 @@ class BagWriter:
     def _take_up(self) -> bool:
         """Find what an earlier run left; tell whether that is all there is to do."""
         if (self.path / _METADATA).exists():
-            run = _run_of(self.path)
-            if run is None:
+            written = _run_of(self.path)
+            if written is None:
                 raise InvalidInputError(f"expected a new folder, but {self.path} holds {_FOREIGN}")
-            if run != self._run:
+            if written != self._run:
                 raise InvalidInputError(f"{self.path} holds another bag: --force replaces it")
             return True
         run = self._parts / "run.json"
         if not run.exists():
             if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
                 raise InvalidInputError(
-                    f"expected a new folder, but {self.path} holds something: --force replaces it"
+                    f"expected a new folder, but {self.path} holds something that is no bag"
                 )
             self._parts.mkdir(parents=True)
             run.write_text(self._run, encoding="utf-8")
