@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +20,7 @@ _INPUTS: Final = {
     "mask": "masks, for the parameters remove_masked_points and remove_masked_samples",
 }
 _FEW: Final = ("depth/image_rect", "depth/camera_info", "alignment/status")
+_WIDEST: Final = 1000  # columns of a table; it takes no more than it needs
 
 
 def add_parser(subparsers: Any) -> None:
@@ -65,19 +67,25 @@ def run(args: argparse.Namespace) -> int:
     """
     from rich.console import Console  # noqa: PLC0415 - heavy imports wait until they are needed
 
+    from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
     from e2e_depth_ros.ros.recordings.bag_reader import BagReader  # noqa: PLC0415
     from e2e_depth_ros.ros.recordings.bag_writer import remove_bag  # noqa: PLC0415
     from e2e_depth_ros.ros.recordings.input_topics import choose_topics  # noqa: PLC0415
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with BagReader(args.bag) as reader:
-        if args.output is None:
-            _show(reader, {}, Console(highlight=False))
-        topics = choose_topics(reader, {name: getattr(args, name) for name in _INPUTS})
+        shown_on = sys.stdout if args.output is None else sys.stderr
+        try:
+            topics = choose_topics(reader, {name: getattr(args, name) for name in _INPUTS})
+        except InvalidInputError:
+            _show(reader, {}, shown_on)  # what there is to choose from
+            raise
+        _show(reader, topics.roles, shown_on)
         if args.output is None:
             return 0
-        _show(reader, topics.roles, console)
         conversion = _conversion(args, topics)
+        if args.output.resolve() in (args.bag.resolve(), *args.bag.resolve().parents):
+            raise InvalidInputError(f"expected an --output beside the bag, got {args.output}, where it lies")
         if args.force:
             remove_bag(args.output)
         _convert(reader, conversion, console, args.view)
@@ -106,12 +114,14 @@ def _conversion(args: argparse.Namespace, topics: Any) -> Any:
     )
 
 
-def _show(reader: Any, roles: dict[str, str], console: Console) -> None:
+def _show(reader: Any, roles: dict[str, str], to: TextIO) -> None:
+    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     table = Table("topic", "type", "messages", "used as", box=None)
     for topic in sorted(reader.topics.values(), key=lambda topic: topic.name):
         table.add_row(topic.name, topic.type_name, str(topic.count), roles.get(topic.name, ""))
+    console = Console(file=to, highlight=False, width=_WIDEST)  # names of topics must stay whole
     console.print(table)
     if reader.topics:
         console.print(f"{(reader.end_ns - reader.start_ns) * 1e-9:.1f} s", markup=False)
@@ -165,6 +175,7 @@ def _lines(report: Any, conversion: Any) -> list[str]:
     if report.states:
         states = ", ".join(f"{state} {count}" for state, count in report.states.most_common())
         lines.append(f"alignment: {states}")
+        lines += [f"{state}: {reason}" for state, reason in report.reasons.items()]
     if report.uncopied:
         lines.append(f"not copied, as nothing tells their types: {', '.join(report.uncopied)}")
     written = ", ".join(f"{name} {count}" for name, count in report.messages.items()) or "nothing"

@@ -61,7 +61,7 @@ def add_parser(subparsers: Any) -> None:
         "--dtypes",
         nargs="+",
         default=["float32"],
-        metavar="DTYPE",
+        choices=("float32", "float16", "bfloat16"),
         help="with --compare: number formats to try (default: float32)",
     )
     parser.add_argument(

@@ -14,6 +14,7 @@ from e2e_depth_ros.model.task import TASK_WORDS
 
 if TYPE_CHECKING:
     from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
+    from e2e_depth_ros.model.engine.exported import ExportedModel
     from e2e_depth_ros.model.instruct.facts import InstructFacts
 
 
@@ -89,6 +90,12 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "convert":
         _print(convert(args), as_json=args.json)
         return 0
+    exported = None if args.action == "join" else _exported(args.model)
+    if exported is not None and args.action == "verify":
+        exported.check_files()
+    if exported is not None and not exported.has_weights:
+        _print(_summary_of_graphs(args, exported), as_json=args.json)
+        return 0
     from e2e_depth_ros.model.checkpoint.layout import paints_by_instruction  # noqa: PLC0415
     from e2e_depth_ros.model.checkpoint.locate import find_checkpoint  # noqa: PLC0415
 
@@ -109,17 +116,51 @@ def run(args: argparse.Namespace) -> int:
         facts = read_facts(folder, task=args.task)
         summary = describe(facts)
     if args.action == "verify":
-        from e2e_depth_ros.model.checkpoint.integrity import verify_against_hub, verify_against_record  # noqa: PLC0415
+        from e2e_depth_ros.model.checkpoint.integrity import verify_against_hub  # noqa: PLC0415
 
-        if args.against is not None:
-            verify_against_record(summary["sha256"], _recorded(args.against))
-            summary["files"] = f"{len(summary['sha256'])} files: as recorded in {args.against}"
+        _verify_against(args.against, summary)
         from_hub = verify_against_hub(facts.files)
         if from_hub:
             summary["hub"] = f"{from_hub} files: as the hub has them"
         summary["verified"] = f"{_load(facts, args.task)} tensors: all present, of the right shape, finite"
     _print(summary, as_json=args.json)
     return 0
+
+
+def _exported(model: str) -> ExportedModel | None:
+    from e2e_depth_ros.model.engine.exported import find_exported  # noqa: PLC0415
+
+    return find_exported(model)
+
+
+def _summary_of_graphs(args: argparse.Namespace, exported: ExportedModel) -> dict[str, Any]:
+    """Gather what graphs without a checkpoint are; for verify, their files were found whole."""
+    facts, size = exported.facts, exported.size
+    summary = {
+        "name": facts.name,
+        "folder": str(exported.folder),
+        "family": "graphs for ONNX Runtime and OpenVINO",
+        "tasks": sorted(task.value for task in facts.tasks),
+        "depth": facts.depth_kind.value,
+        "precision": exported.precision,
+        "size": "any" if size is None else f"{size[0]}x{size[1]}",
+        "processing resolution": facts.processing_resolution,
+        "upsampling": facts.upsampling,
+        "down factor": facts.down_factor,
+        "sha256": dict(exported.files),
+    }
+    if args.action == "verify":
+        _verify_against(args.against, summary)
+        summary["verified"] = f"{len(exported.files)} files: all present, as they were exported"
+    return summary
+
+
+def _verify_against(record: Path | None, summary: dict[str, Any]) -> None:
+    from e2e_depth_ros.model.checkpoint.integrity import verify_against_record  # noqa: PLC0415
+
+    if record is not None:
+        verify_against_record(summary["sha256"], _recorded(record))
+        summary["files"] = f"{len(summary['sha256'])} files: as recorded in {record}"
 
 
 def convert(args: argparse.Namespace) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def ways_to_run(
             engines.insert(0, DIFFUSERS)
         for engine in engines:
             for dtype in dtypes:
-                if engine == ONNX and exported is not None and dtype != exported.precision:
+                if engine in (ONNX, OPENVINO) and exported is not None and dtype != exported.precision:
                     continue
                 numbers = threads if device == "cpu" else [None]
                 for number in numbers:
@@ -107,6 +107,9 @@ def compare(ways: Sequence[Way], image: NDArray[np.uint8], *, frames: int, busy:
         `ways`, each with its `place`, `first_s` (from the process's start to its first depth), `memory_mb`,
         `difference` (the largest, of relative depth, from the first), and `ms`: for "depth" and for "depth
         and normals", "quiet" and "busy", the median and the fastest; `left_out`.
+
+    Raises:
+        E2EDepthError: None can be loaded.
     """
     report: dict[str, Any] = {"ways": [], "left_out": []}
     with ExitStack() as stack:
@@ -115,11 +118,11 @@ def compare(ways: Sequence[Way], image: NDArray[np.uint8], *, frames: int, busy:
         workers = []
         for way in ways:
             try:
-                worker = stack.enter_context(_worker(way, folder / "image.npy"))
-            except E2EDepthError as error:
+                workers.append(stack.enter_context(_worker(way, folder / "image.npy")))
+            except E2EDepthError as error:  # noqa: PERF203 - a process takes seconds to start
                 report["left_out"].append({**asdict(way), "why": str(error)})
-                continue
-            workers.append(worker)
+        if not workers:
+            raise E2EDepthError(f"expected a way to run, found none: {report['left_out'][0]['why']}")
         depths = [worker.depth(folder / f"{index}.npy") for index, worker in enumerate(workers)]
         for worker, depth in zip(workers, depths, strict=True):
             difference = float(np.nanmax(np.abs(depth - depths[0])))

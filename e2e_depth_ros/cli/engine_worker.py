@@ -16,6 +16,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from e2e_depth_ros.core.errors import E2EDepthError
+
 DIFFUSERS: Final = "diffusers"
 """The way that is not ours: diffusers' Marigold pipeline, which E2E-FT's authors use."""
 
@@ -139,4 +141,7 @@ def _memory_mb() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except E2EDepthError as wrong:
+        sys.exit(str(wrong))  # the last line is what the comparison tells

@@ -62,6 +62,22 @@ def add_parser(subparsers: Any) -> None:
     add_model_arguments(parser)
 
 
+def _check_choice(args: argparse.Namespace) -> None:
+    """Refuse what would be passed over: there is one evaluation at a time.
+
+    Raises:
+        InvalidInputError: Several were asked for, or an option of one that was not.
+    """
+    from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
+
+    asked = {"--protocol": args.protocol, "--costmap": args.costmap, "--align": args.align}
+    chosen = [name for name, value in {**asked, "--flicker": args.flicker}.items() if value]
+    if len(chosen) > 1:
+        raise InvalidInputError(f"expected one evaluation at a time, got {' and '.join(chosen)}")
+    if args.maps is not None and not args.costmap:
+        raise InvalidInputError("expected --costmap with --maps, which draws its costmaps")
+
+
 def run(args: argparse.Namespace) -> int:
     """Evaluate, and print the tables.
 
@@ -75,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.json is not None:
         check_writable(args.json)
+    _check_choice(args)
     if args.protocol is not None:
         return run_protocol_evaluation(args)
     if args.costmap:

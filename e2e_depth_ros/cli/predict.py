@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
             for image in work.images_of(source):
                 work.do(image)
                 progress.advance(bar)
-    skipped = f", {work.skipped} were done already" if work.skipped else ""
+    skipped = f", {work.skipped} of them by an earlier run" if work.skipped else ""
     done = f"{work.count - work.failed} of {work.count} images predicted{skipped}, in {args.output}"
     console.print(done, markup=False)
     return _FAILED if work.failed else 0

@@ -157,9 +157,9 @@ class OutputFolder:
         try:
             if mark.read_text(encoding="utf-8") != self._mark or VIDEO in self.formats:
                 return False  # a video is made of all images
-            changed_ns = image.changed_ns
+            since_ns = max(image.changed_ns, mark.stat().st_mtime_ns)  # before the mark, another run wrote
             names = [FORMATS[name].file for name in self.formats] + [_PREVIEW, *self.expected]
-            return all((self.path / image.name / name).stat().st_mtime_ns >= changed_ns for name in names)
+            return all((self.path / image.name / name).stat().st_mtime_ns >= since_ns for name in names)
         except (OSError, ValueError):
             return False
 
@@ -202,9 +202,13 @@ class OutputFolder:
         return json.dumps(self.run, sort_keys=True)
 
     def _leave_mark(self) -> None:
-        if not self._is_marked:
-            (self.path / OUTPUT_MARK).write_text(self._mark, encoding="utf-8")
-            self._is_marked = True
+        """Say whose results follow; an equal run's mark stays, as what it wrote since is as good."""
+        if self._is_marked:
+            return
+        mark = self.path / OUTPUT_MARK
+        if not mark.is_file() or mark.read_text(encoding="utf-8") != self._mark:
+            mark.write_text(self._mark, encoding="utf-8")
+        self._is_marked = True
 
     def _film(self, image: SourceImage, depth: PredictedDepth) -> None:
         """Add the image, beside its depth, to the video of its group; the first image chooses the colours."""

@@ -116,7 +116,8 @@ class CostmapReport:
             one = next(iter(self.counts.values()))[group] if group else None
             what = f"{group}, {one.frames} frames" if one else "mean of sets"
             floor = f", {one.free * one.cell_m2:.1f} m2 of free floor" if one else ""
-            table = Table(title=f"{what}{floor}: {self.protocol}, seed {self.seed}")
+            title = f"{what}{floor}: {self.protocol}, seed {self.seed}"
+            table = Table(title=title, box=None, pad_edge=False, collapse_padding=True)
             for heading in _HEADINGS:
                 table.add_column(heading, justify="left" if heading == "cloud" else "right", no_wrap=True)
             for variant in self.counts:
@@ -134,15 +135,16 @@ class CostmapReport:
         return tables
 
 
+# In two lines, so that no number is cut in the 80 columns of a log.
 _HEADINGS: Final = (
     "cloud",
-    "precision",
+    "preci-\nsion",
     "recall",
     "F1",
-    "false / m2",
-    "blocked %",
-    "missed s m l",
-    "nearest m",
+    "false\n/ m2",
+    "blocked\n%",
+    "missed\ns m l",
+    "nearest\nm",
 )
 
 

@@ -139,13 +139,17 @@ def find_sources(inputs: Sequence[Path], *, exclude: Path) -> tuple[list[Source]
         The sources, each image of a name of its own; and what was passed over, in words.
 
     Raises:
-        InvalidInputError: An input does not exist, or nothing in it can be read.
+        InvalidInputError: An input does not exist, is the output, or has nothing that can be read.
     """
     videos: list[tuple[Path, str]] = []
     pairs: list[SourceImage] = []
     others: list[Path] = []
     passed: Counter[str] = Counter()
     for given in inputs:
+        if given.exists() and exclude.exists() and given.samefile(exclude):
+            raise InvalidInputError(
+                f"expected results in another folder than the input, got {given} for both"
+            )
         if given.is_dir() and (found := find_pairs(given)):
             group = given.resolve().name
             pairs += [
@@ -172,7 +176,7 @@ def find_sources(inputs: Sequence[Path], *, exclude: Path) -> tuple[list[Source]
         taken.add(own)
         with VideoReader(path) as reader:
             sources.append(Source(video=path, name=own, count=reader.count))
-    return sources, [f"passed over {count} files {suffix}" for suffix, count in sorted(passed.items())]
+    return sources, [f"passed over {count} files, {suffix}" for suffix, count in sorted(passed.items())]
 
 
 def _files_in(folder: Path, exclude: Path) -> Iterator[Path]:

@@ -45,7 +45,9 @@ class VideoReader:
         try:
             self._container = av.open(str(path))
         except (av.FFmpegError, OSError) as error:
-            raise InvalidInputError(f"cannot read the video {path}: {one_line(str(error), 200)}") from error
+            raise InvalidInputError(
+                f"cannot read the video {path}: {one_line(error.strerror or str(error), 200)}"
+            ) from error
         if not self._container.streams.video:
             self._container.close()
             raise InvalidInputError(f"expected a video, but {path} has no images")

@@ -220,8 +220,6 @@ def add_text_encoder(checkpoint: Path, start: Path) -> None:
     unpadded = prompt_embeddings(read_start(start, read_facts(checkpoint).tasks))
     with tempfile.TemporaryDirectory(dir=checkpoint) as name:
         write_prompt_embeddings(Path(name), unpadded)
-        # safetensors ignores the umask
-        (Path(name) / PROMPT_FILE).chmod((checkpoint / "model_index.json").stat().st_mode)
         (Path(name) / PROMPT_FILE).replace(checkpoint / PROMPT_FILE)
     copy_parts(checkpoint, start, _TEXT_PARTS)
 

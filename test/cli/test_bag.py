@@ -36,6 +36,7 @@ def test_without_an_output_it_shows_what_is_there(run):
     assert code == 0
     for words in ("/lidar/points", "sensor_msgs/msg/PointCloud2", "/tf_static"):
         assert words in out
+    assert next(line for line in out.splitlines() if "/lidar/points" in line).split()[-1] == "sparse_points"
     code, out, err = run(image=None)
     assert code == 2
     assert "/right/image_raw" in out
@@ -92,6 +93,21 @@ def test_what_is_done_is_not_done_again(run, tmp_path):
     assert "--force" in err
     assert run("--output", out, "--force", "--outputs", "alignment/status")[0] == 0
     assert {*bags.read_bag(out)} == {"/alignment/status"}
+
+
+def test_the_bag_that_is_read_is_never_written(run, bag):
+    for out in (bag, bag.parent):
+        code, _, err = run("--output", out, "--force", *FEW)
+        assert code == 2
+        assert "expected an --output beside the bag" in err.splitlines()[-1]
+    assert bags.read_bag(bag)
+
+
+def test_why_there_are_no_metres_is_told(run, tmp_path):
+    code, _, err = run("--output", tmp_path / "out", "--sparse-points", "none", *FEW)
+    assert code == 0
+    assert "alignment: lost 4" in err
+    assert next(line for line in err.splitlines() if line.startswith("lost: ")) != "lost: "
 
 
 @pytest.mark.parametrize(

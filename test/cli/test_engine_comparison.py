@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from e2e_depth_ros.cli.engine_comparison import Way, compare, print_comparison, ways_to_run
+from e2e_depth_ros.core.errors import E2EDepthError
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (48, 65, 3), np.uint8)
 
@@ -48,6 +49,7 @@ def test_ways_are_timed_and_agree(tmp_path: Path) -> None:
     assert "depth and normals" not in report["ways"][0]["ms"]  # diffusers has a pipeline for each
     assert "depth and normals" in report["ways"][1]["ms"]
     (left_out,) = report["left_out"]
+    assert left_out["why"].startswith("expected 'embedded', a folder")
     assert "no such folder" in left_out["why"]
 
     console = Console(record=True, width=200)
@@ -55,6 +57,11 @@ def test_ways_are_timed_and_agree(tmp_path: Path) -> None:
     printed = console.export_text()
     assert "onnx float32 x 1" in printed
     assert "left out" in printed
+
+
+def test_where_no_way_can_run_that_is_the_answer(tmp_path: Path) -> None:
+    with pytest.raises(E2EDepthError, match=r"expected a way to run, found none: expected .* no such folder"):
+        compare([Way(str(tmp_path / "missing"), "torch", "float32", "cpu", 1)], IMAGE, frames=1, busy=0)
 
 
 @pytest.mark.parametrize("engine", ["torch", "onnx"])

@@ -83,6 +83,19 @@ def test_broken_frames_are_told_and_the_rest_is_scored(frames, write_frame, tmp_
     assert set(scores["frames"]) == {"one/0", "two/0"}
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--align", "--costmap"], "one evaluation at a time, got --costmap and --align"),
+        (["--align", "--flicker"], "one evaluation at a time, got --align and --flicker"),
+        (["--maps", "maps.png"], "expected --costmap with --maps"),
+    ],
+)
+def test_what_would_be_passed_over_is_refused(frames, capsys, options, words):
+    assert main(["evaluate", str(frames), *options]) == 2
+    assert words in capsys.readouterr().err
+
+
 def test_range_is_refused_if_impossible(frames, capsys):
     assert main(["evaluate", str(frames), "--min-depth", "3", "--max-depth", "2"]) == 2
     assert "3.0 and 2.0" in capsys.readouterr().err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -18,6 +20,34 @@ from e2e_depth_ros.model.task import Task
 
 def _export(*arguments: object) -> int:
     return main(["export", *map(str, arguments)])
+
+
+def test_what_is_exported_is_a_model_for_checkpoint(
+    tiny_checkpoint: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, record = tmp_path / "exported", tmp_path / "record.json"
+    before = os.umask(0o027)
+    try:
+        assert _export(tiny_checkpoint("embedded"), "--output", folder, "--tasks", "depth") == 0
+    finally:
+        os.umask(before)
+    assert folder.stat().st_mode & 0o777 == 0o750
+    assert {oct(path.stat().st_mode & 0o777) for path in folder.iterdir()} == {"0o640"}
+    capsys.readouterr()
+    assert main(["checkpoint", "inspect", str(folder), "--json"]) == 0
+    text = capsys.readouterr().out
+    facts = json.loads(text)
+    assert facts["tasks"] == ["depth"]
+    assert set(facts["sha256"]) == {"depth.onnx", "weights.safetensors"}
+    record.write_text(text)
+    assert main(["checkpoint", "verify", str(folder), "--against", str(record)]) == 0
+    assert "2 files: all present" in capsys.readouterr().out
+    with (folder / "weights.safetensors").open("ab") as stream:
+        stream.write(b"x")
+    assert main(["checkpoint", "verify", str(folder)]) == 2
+    assert "expected the file that was exported" in capsys.readouterr().err
+    assert _export(folder, "--output", tmp_path / "again") == 2
+    assert "graphs that e2e-depth export wrote" in capsys.readouterr().err
 
 
 def test_what_is_exported_is_a_model_for_predict(

@@ -194,7 +194,7 @@ def test_what_is_done_is_skipped_unless_something_changed(inputs, tmp_path, tiny
     def skipped(*more):
         assert main([*command, *more]) == 0
         line = next(line for line in capsys.readouterr().err.splitlines() if "2 of 2" in line)
-        return line.count("2 were done")
+        return line.count("2 of them by an earlier run")
 
     assert skipped() == 0
     before = (out / "set" / "0" / "depth.npy").stat().st_mtime_ns
@@ -203,6 +203,22 @@ def test_what_is_done_is_skipped_unless_something_changed(inputs, tmp_path, tiny
     assert skipped("--force") == 0
     assert skipped("--upsampling", "bilinear") == 0
     assert skipped("--upsampling", "bilinear", "--normals") == 0
+
+
+def test_what_another_run_left_is_not_taken_for_this_one_s(inputs, tmp_path, tiny_checkpoint, capsys):
+    out, model = tmp_path / "out", str(tiny_checkpoint())
+    command = ["--output", str(out), "--model", model]
+    assert main(["predict", str(inputs), *command]) == 0
+    left = (out / "photos" / "odd" / "depth.npy").stat().st_mtime_ns
+    other = [*command, "--processing-resolution", "32"]
+    assert (
+        main(["predict", str(inputs / "set"), *other]) == 0
+    )  # as one that is cut off does some of the images
+    assert main(["predict", str(inputs), *other]) == 0
+    assert (out / "photos" / "odd" / "depth.npy").stat().st_mtime_ns > left
+    capsys.readouterr()
+    assert main(["predict", str(inputs), *other]) == 0
+    assert "2 of them by an earlier run" in capsys.readouterr().err
 
 
 def test_images_of_one_name_and_files_of_other_kinds(inputs, tmp_path, tiny_checkpoint, capsys):
@@ -219,7 +235,7 @@ def test_images_of_one_name_and_files_of_other_kinds(inputs, tmp_path, tiny_chec
         main(["predict", str(inputs), "--output", str(tmp_path / "more"), "--model", str(tiny_checkpoint())])
         == 0
     )
-    assert "passed over 1 files .docx" in capsys.readouterr().err
+    assert "passed over 1 files, .docx" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

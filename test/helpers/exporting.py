@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from e2e_depth_ros.core.errors import MissingDependencyError
-from e2e_depth_ros.model.engine.openvino_runtime import has_bfloat16
 from e2e_depth_ros.model.export.folder import export
 from e2e_depth_ros.model.families.registry import load_checkpoint
 
@@ -36,11 +34,3 @@ def write_export(
     """Export a checkpoint into a folder; return the folder."""
     export(load_checkpoint(checkpoint), folder, precision=precision, size=size)
     return folder
-
-
-def has_openvino_bfloat16() -> bool:
-    """Tell whether bfloat16 can be tested here."""
-    try:
-        return has_bfloat16()
-    except MissingDependencyError:
-        return False

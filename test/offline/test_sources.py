@@ -41,7 +41,7 @@ def test_images_and_videos_of_a_folder_and_what_is_passed_over(tmp_path):
     (data / "camera_info.json").write_text("{}")
     sources, passed = find_sources([data], exclude=out)
     assert names_in(sources) == ["a", "day/b/000000", "day/b/000001", "day/b/000002"]
-    assert passed == ["passed over 2 files .txt"]
+    assert passed == ["passed over 2 files, .txt"]
     assert sum(source.count for source in sources) == 4
 
 
@@ -78,6 +78,13 @@ def test_a_frame_folder_may_hold_a_depth_png(tmp_path):
     ((image,), *_), _ = find_sources([tmp_path / "f"], exclude=tmp_path / "out")
     assert image.name == "f"
     np.testing.assert_allclose(image.read_depth(0.01), 5.0)
+
+
+def test_the_output_is_no_input(tmp_path):
+    picture(tmp_path / "a.png")
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InvalidInputError, match="another folder than the input"):
+        find_sources([tmp_path], exclude=tmp_path / "none" / "..")
 
 
 def test_what_is_nothing_to_look_at_is_told(tmp_path):

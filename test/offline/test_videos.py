@@ -48,6 +48,13 @@ def test_every_container_gives_its_images_in_order(tmp_path, suffix):
         assert np.median(difference) < 20, index  # GIF has 256 colours
 
 
+def test_what_is_no_video_is_told_without_ffmpeg_s_numbers(tmp_path):
+    (tmp_path / "x.mp4").write_bytes(b"no video")
+    with pytest.raises(InvalidInputError, match=r"x\.mp4: Invalid data found") as raised:
+        VideoReader(tmp_path / "x.mp4")
+    assert "Errno" not in str(raised.value)
+
+
 def test_a_video_that_breaks_off_gives_what_was_whole(tmp_path):
     path = made(tmp_path / "x.mkv", 40)
     data = path.read_bytes()

@@ -9,6 +9,9 @@ from typing import Any, Final
 from e2e_depth_ros.core.errors import one_line
 from e2e_depth_ros.core.user_file import MAX_JSON_BYTES, json_from_text, read_text
 
+GRAPHS_FILE: Final = "graphs.json"
+"""Beside exported graphs: which there are, what their numbers mean, and the hash of each file they need."""
+
 _PIPELINES: Final = {
     "StableDiffusionInstructPix2PixPipeline": "InstructPix2Pix, which edits images by instruction",
     "StableDiffusionInpaintPipeline": "Stable Diffusion's inpainting, which fills holes of images",
@@ -113,6 +116,8 @@ def _by_config(config: Mapping[str, Any]) -> str | None:
 
 def _by_files(folder: Path) -> str | None:
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    if GRAPHS_FILE in names:
+        return "graphs that e2e-depth export wrote, which run by engine onnx or openvino"
     if any(name in names for name in _LORA):
         return "a LoRA, which changes an image generator"
     alone = ("unet" in names and "vae" not in names) or "diffusion_pytorch_model.safetensors" in names

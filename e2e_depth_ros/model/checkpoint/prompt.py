@@ -9,13 +9,14 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, MissingDependencyError
 from e2e_depth_ros.core.user_file import check_file, open_file
 from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
 from e2e_depth_ros.model.checkpoint.locate import PROMPT_FILE
+from e2e_depth_ros.model.checkpoint.saving import save_tensors
 from e2e_depth_ros.model.checkpoint.transformer import load_tokenizer, load_transformer
 from e2e_depth_ros.model.checkpoint.weights import check_dtypes, check_values, read_tensor_table
 from e2e_depth_ros.model.task import Task
@@ -69,7 +70,7 @@ def prompt_embeddings(facts: CheckpointFacts, *, padded: bool = False, text: str
 
 def write_prompt_embeddings(folder: Path, embeddings: Mapping[Task, Tensor]) -> None:
     """Write an embedding for each task beside a checkpoint."""
-    save_file(
+    save_tensors(
         {task.value: tensor.detach().cpu().contiguous().clone() for task, tensor in embeddings.items()},
         folder / PROMPT_FILE,
     )
@@ -168,7 +169,7 @@ def _store(candidates: list[Path], key: str, embedding: Tensor, text_encoder: st
             path.parent.mkdir(parents=True, exist_ok=True)
             stored = _read(path, embedding.shape[2], text_encoder) if _is_there(path) else {}
             scratch = path.with_name(f".{path.name}.{os.getpid()}")
-            save_file({**stored, key: embedding}, scratch, {"text_encoder": text_encoder})
+            save_tensors({**stored, key: embedding}, scratch, {"text_encoder": text_encoder})
             scratch.replace(path)  # at once: another process never sees half a file
         except (OSError, SafetensorError):
             continue

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from e2e_depth_ros.core.errors import CheckpointError
@@ -18,6 +17,7 @@ from e2e_depth_ros.core.maps import DepthKind
 from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
 from e2e_depth_ros.model.checkpoint.locate import MODEL_STEM
 from e2e_depth_ros.model.checkpoint.prompt import write_prompt_embeddings
+from e2e_depth_ros.model.checkpoint.saving import save_tensors
 from e2e_depth_ros.model.checkpoint.weights import without_derived
 from e2e_depth_ros.model.task import Task
 
@@ -68,7 +68,6 @@ def write_checkpoint(
         write_json(scratch / "model_index.json", _index(facts, model))
         if not facts.family.is_joint:
             write_prompt_embeddings(scratch, {task: model.prompt_embedding(task) for task in facts.tasks})
-        _share_files(scratch)
         _move_into(folder, scratch)
     return folder
 
@@ -79,7 +78,6 @@ def write_autoencoder(folder: Path, vae: Any, dtype: torch.dtype = torch.float16
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
         scratch = Path(name)
         _write_component(scratch / "vae", vae, dtype)
-        _share_files(scratch)
         _move_into(folder, scratch)
     return folder
 
@@ -99,13 +97,6 @@ def _move_into(folder: Path, scratch: Path) -> None:
         path.replace(target)
 
 
-def _share_files(folder: Path) -> None:
-    """Let others read the weights where the umask lets them read the configs: safetensors doesn't."""
-    mode = (folder / "vae" / "config.json").stat().st_mode
-    for path in folder.rglob("*.safetensors"):
-        path.chmod(mode)
-
-
 def _write_weights(module: nn.Module, folder: Path, dtype: torch.dtype) -> None:
     tensors = {
         name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in module.state_dict().items()
@@ -116,7 +107,7 @@ def _write_weights(module: nn.Module, folder: Path, dtype: torch.dtype) -> None:
             f"{folder.name}: {len(broken)} tensors aren't finite in {dtype} ({broken[0]}, ...); not written"
         )
     # Whatever the dtype, under the name that from_pretrained(folder) looks for: there is no other variant.
-    save_file(tensors, folder / f"{MODEL_STEM}.safetensors", {"format": "pt"})
+    save_tensors(tensors, folder / f"{MODEL_STEM}.safetensors", {"format": "pt"})
 
 
 def _index(facts: CheckpointFacts, model: WritableNetwork) -> dict[str, Any]:

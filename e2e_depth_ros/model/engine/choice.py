@@ -34,8 +34,8 @@ def load_engine(
 ) -> Engine:
     """Load a model into an engine; see `Estimator.load`.
 
-    "auto" runs an exported model, such as the embedded one, by ONNX Runtime, or by OpenVINO for bfloat16 or
-    where only that is installed; everything else, and a GPU where there is one, by torch.
+    "auto" runs an exported model, such as the embedded one, by ONNX Runtime, or by OpenVINO where only
+    that is installed; everything else, bfloat16, and a GPU where there is one, by torch.
 
     Args:
         name: One of `ENGINES`.
@@ -102,8 +102,6 @@ def _chosen(exported: ExportedModel | None, device: str, dtype: str, *, is_torch
     is_on_gpu = device not in ("auto", "cpu") or (device == "auto" and has_gpu())
     if exported.has_weights and (is_torchs or is_on_gpu):
         return TORCH
-    if dtype == "bfloat16":
-        return OPENVINO if not exported.has_weights or _has_bfloat16() else TORCH
     if dtype in ("auto", exported.precision) and device in ("auto", "cpu"):
         for name in (ONNX, OPENVINO):
             if is_installed(name):
@@ -189,15 +187,6 @@ def _graph_engine(name: str, exported: ExportedModel, device: str, dtype: str, t
 def is_installed(name: str) -> bool:
     """Tell whether an engine's library is there."""
     return find_spec(_LIBRARIES[name]) is not None
-
-
-def _has_bfloat16() -> bool:
-    """Tell whether OpenVINO is installed and runs in bfloat16 here."""
-    if not is_installed(OPENVINO):
-        return False
-    from e2e_depth_ros.model.engine.openvino_runtime import has_bfloat16  # noqa: PLC0415
-
-    return has_bfloat16()
 
 
 def has_gpu() -> bool:

@@ -11,13 +11,11 @@ from typing import Any, Final, TypeVar
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, first_line
 from e2e_depth_ros.core.maps import DepthKind
 from e2e_depth_ros.core.user_file import MAX_JSON_BYTES, json_from_text, read_text
+from e2e_depth_ros.model.checkpoint.foreign import GRAPHS_FILE
 from e2e_depth_ros.model.checkpoint.integrity import sha256
 from e2e_depth_ros.model.resolution import MAX_RESOLUTION
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.model.upsampling import OWN_UPSAMPLINGS
-
-GRAPHS_FILE: Final = "graphs.json"
-"""Beside the graphs: which there are, what their numbers mean, and the hash of each file they need."""
 
 EMBEDDED: Final = "embedded"
 """The name of the model that ships with the package."""

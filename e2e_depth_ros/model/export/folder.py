@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -185,16 +184,12 @@ def _workplace(folder: Path, facts: CheckpointFacts) -> Iterator[Path]:
         raise CheckpointError(f"expected a new or empty folder for the exported model, got {folder}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
+            scratch = Path(name) / folder.name
+            scratch.mkdir()
+            yield scratch
+            if folder.exists():
+                folder.rmdir()
+            scratch.rename(folder)
     except OSError as error:
         raise CheckpointError(f"cannot write to {folder}: {error.strerror or error}") from error
-    try:
-        yield scratch
-        scratch.chmod(0o755)
-        if folder.exists():
-            folder.rmdir()
-        scratch.rename(folder)
-    except OSError as error:
-        raise CheckpointError(f"cannot write to {folder}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import onnx
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 from e2e_depth_ros.core.errors import CheckpointError, first_line
+from e2e_depth_ros.model.checkpoint.saving import save_tensors
 from e2e_depth_ros.model.checkpoint.weights import read_tensor_table
 from e2e_depth_ros.model.export.graph import Graph, external, inline
 
@@ -66,7 +66,7 @@ def write_weights(graphs: Iterable[Graph], folder: Path) -> dict[str, Place]:
                 tensors.setdefault(name, smallest(tensor).contiguous())
     path = folder / WEIGHTS_FILE
     try:
-        save_file(tensors, path)
+        save_tensors(tensors, path)
     except (OSError, SafetensorError) as error:  # the library's own, where there is no space left
         raise CheckpointError(f"cannot write {path}: {first_line(error)}") from error
     return {name: Place(path, offset, _DTYPES[dtype]) for name, (offset, dtype) in _offsets(path).items()}

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, MissingDependencyError
 from e2e_depth_ros.model.checkpoint.configs import check_vae_config
 from e2e_depth_ros.model.checkpoint.layout import INSTRUCTED_IMAGE
 from e2e_depth_ros.model.checkpoint.locate import MODEL_STEM
+from e2e_depth_ros.model.checkpoint.saving import save_tensors
 from e2e_depth_ros.model.checkpoint.weights import problem_of
 from e2e_depth_ros.model.instruct import ldm_names
 from e2e_depth_ros.model.instruct.single_file import read_single_file
@@ -264,9 +264,7 @@ def _write_component(folder: Path, component: _Component, dtype: torch.dtype | N
         raise CheckpointError(
             f"{component.name}: {len(broken)} tensors are too large for {dtype} ({_some(broken)})"
         )
-    path = folder / f"{component.stem}.safetensors"
-    save_file(tensors, path, {"format": "pt"})
-    path.chmod((folder / "config.json").stat().st_mode)  # safetensors would let only the owner read it
+    save_tensors(tensors, folder / f"{component.stem}.safetensors", {"format": "pt"})
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -22,6 +22,7 @@ _METADATA: Final = "metadata.yaml"
 _INFORMATION: Final = "rosbag2_bagfile_information"
 _RUN: Final = "e2e_depth_ros_run"  # key of the custom data that says what was run
 _PARTS: Final = ".parts"
+_FOREIGN: Final = "a recording that e2e-depth did not write"
 
 
 class BagWriter:
@@ -123,15 +124,17 @@ class BagWriter:
     def _take_up(self) -> bool:
         """Find what an earlier run left; tell whether that is all there is to do."""
         if (self.path / _METADATA).exists():
-            custom = _information(self.path).get("custom_data") or {}
-            if custom.get(_RUN) != self._run:
+            written = _run_of(self.path)
+            if written is None:
+                raise InvalidInputError(f"expected a new folder, but {self.path} holds {_FOREIGN}")
+            if written != self._run:
                 raise InvalidInputError(f"{self.path} holds another bag: --force replaces it")
             return True
         run = self._parts / "run.json"
         if not run.exists():
             if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
                 raise InvalidInputError(
-                    f"expected a new folder, but {self.path} holds something: --force replaces it"
+                    f"expected a new folder, but {self.path} holds something that is no bag"
                 )
             self._parts.mkdir(parents=True)
             run.write_text(self._run, encoding="utf-8")
@@ -172,13 +175,22 @@ def remove_bag(path: Path) -> None:
     """Remove what `BagWriter` wrote, whole or not; nothing else.
 
     Raises:
-        InvalidInputError: The folder holds something else.
+        InvalidInputError: The folder holds something else, such as a robot's recording.
     """
     if not path.exists():
         return
-    if not ((path / _METADATA).exists() or (path / _PARTS / "run.json").exists()):
+    has_metadata = (path / _METADATA).exists()
+    if not (has_metadata or (path / _PARTS / "run.json").exists()):
         raise InvalidInputError(f"expected a bag in {path}, found none: it is not replaced")
+    if has_metadata and _run_of(path) is None:
+        raise InvalidInputError(f"{path} holds {_FOREIGN}: it is not replaced")
     shutil.rmtree(path)
+
+
+def _run_of(folder: Path) -> str | None:
+    """Return what was run to write a bag; None where something else wrote it."""
+    run = (_information(folder).get("custom_data") or {}).get(_RUN)
+    return run if isinstance(run, str) else None
 
 
 def _information(folder: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from rclpy.serialization import serialize_message
 from rosbags.typesys import Stores, get_typestore
 
+from e2e_depth_ros.alignment.result import AlignmentState
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.ros.declarations.depth_parameters import Parameters
 from e2e_depth_ros.ros.nodes.pipeline import ImageEstimator
@@ -63,6 +64,7 @@ class Report:
         wall_s: How long it took.
         messages: Written, by output.
         states: How often the alignment was in each state.
+        reasons: Why it was not fresh, by state; the last words of each.
         refusals: What could not be used, by reason; the last words of each.
         uncopied: Topics that could not be copied, as nothing tells their type's definition.
         was_done: Whether an earlier run had done all.
@@ -73,6 +75,7 @@ class Report:
     wall_s: float = 0.0
     messages: Counter[str] = field(default_factory=Counter)
     states: Counter[str] = field(default_factory=Counter)
+    reasons: dict[str, str] = field(default_factory=dict)
     refusals: Counter[str] = field(default_factory=Counter)
     words: dict[str, str] = field(default_factory=dict)
     uncopied: list[str] = field(default_factory=list)
@@ -170,8 +173,11 @@ def _count(report: Report, played: PlayedFrame) -> None:
         report.words[refusal.reason] = str(refusal)
     if played.result is not None:
         report.messages.update(output.value for output in played.result.messages)
-        if played.result.alignment is not None:
-            report.states[played.result.alignment.state.value] += 1
+        alignment = played.result.alignment
+        if alignment is not None:
+            report.states[alignment.state.value] += 1
+            if alignment.state is not AlignmentState.FRESH:
+                report.reasons[alignment.state.value] = alignment.reason
 
 
 def _copied(reader: BagReader, conversion: Conversion, report: Report) -> list[str]:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.checkpoint.locate import PROMPT_FILE
+from e2e_depth_ros.model.checkpoint.saving import save_tensors
 from e2e_depth_ros.model.checkpoint.writing import write_checkpoint
 from e2e_depth_ros.model.families.family import LatentNetwork
 from e2e_depth_ros.model.families.one_step import (
@@ -82,9 +82,8 @@ class ImageDiffusion(Objective):
         checkpoint = write_checkpoint(folder, self.model, self.facts)
         # One prompt, the empty one, that any task may ask by; and an index that names no task.
         prompt = self.model.prompt_embedding(Task.DEPTH).detach().cpu().contiguous().clone()
-        save_file({"empty": prompt}, checkpoint / PROMPT_FILE)
+        save_tensors({"empty": prompt}, checkpoint / PROMPT_FILE)
         index_path = checkpoint / "model_index.json"
-        (checkpoint / PROMPT_FILE).chmod(index_path.stat().st_mode)  # safetensors ignores the umask
         index_path.write_text(json.dumps(_index(index_path), indent=2) + "\n", encoding="utf-8")
         return checkpoint
 

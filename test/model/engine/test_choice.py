@@ -19,9 +19,9 @@ from e2e_depth_ros.model.task import Task
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """`machine("onnx", gpu=False, bfloat16=False)`: one that has these libraries, and nothing else."""
+    """`machine("onnx", gpu=False)`: one that has these libraries, and nothing else."""
 
-    def be(*engines: str, gpu: bool = False, bfloat16: bool = False) -> None:
+    def be(*engines: str, gpu: bool = False) -> None:
         libraries = {"onnxruntime": "onnx", "openvino": "openvino"}
         find = importlib.util.find_spec
         monkeypatch.setattr(
@@ -33,9 +33,6 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             if engine not in engines:
                 monkeypatch.setitem(sys.modules, library, None)  # an import of it fails
         monkeypatch.setattr(choice, "_GPUS", (__file__,) if gpu else ("/dev/no-such-gpu",))
-        from e2e_depth_ros.model.engine import openvino_runtime
-
-        monkeypatch.setattr(openvino_runtime, "has_bfloat16", lambda *_: bfloat16)
 
     return be
 
@@ -56,7 +53,7 @@ def both(tiny_checkpoint: Callable[..., Path], tiny_export: Callable[..., Path],
         (["onnx", "openvino"], {"device": "cpu"}, "onnx float32"),
         (["onnx", "openvino"], {"dtype": "float32"}, "onnx float32"),
         (["onnx", "openvino"], {"dtype": "float16"}, "torch float16"),
-        (["onnx", "openvino"], {"dtype": "bfloat16"}, "torch bfloat16"),  # this CPU has none for OpenVINO
+        (["onnx", "openvino"], {"dtype": "bfloat16"}, "torch bfloat16"),
         (["onnx"], {"dtype": "bfloat16"}, "torch bfloat16"),
         (["onnx"], {"padded_prompt": True}, "torch float32"),
         (["onnx"], {"sampling": Sampling(domain="outdoor")}, "torch float32"),
@@ -72,16 +69,6 @@ def test_auto_of_a_folder_with_graphs_and_weights(
     assert f"{place.engine} {place.precision}" == expected
     assert place.device == "cpu"
     assert place.threads is not None
-
-
-def test_bfloat16_is_openvino_s_where_the_cpu_has_it(machine: Callable[..., None], both: Path) -> None:
-    from e2e_depth_ros.model.engine.openvino_runtime import has_bfloat16
-
-    if not has_bfloat16():
-        pytest.skip("this CPU has no bfloat16 in OpenVINO")
-    machine("onnx", "openvino", bfloat16=True)
-    place = load_engine("auto", both, dtype="bfloat16").place
-    assert (place.engine, place.precision) == ("openvino", "bfloat16")
 
 
 def test_a_gpu_is_torch_s(machine: Callable[..., None], both: Path) -> None:
@@ -103,10 +90,9 @@ def test_auto_of_graphs_alone_is_what_runs_graphs(
         InvalidInputError, match="expected a device that this ONNX Runtime has, cpu, got 'cuda'"
     ):
         load_engine("auto", folder, device="cuda")
-    with pytest.raises(InvalidInputError, match=r"expected a precision that this CPU has .*'bfloat16'"):
-        load_engine("auto", folder, dtype="bfloat16")
-    with pytest.raises(InvalidInputError, match=r"expected dtype auto or float32.*'float16'"):
-        load_engine("auto", folder, dtype="float16")
+    for dtype in ("bfloat16", "float16"):
+        with pytest.raises(InvalidInputError, match=f"expected dtype auto or float32.*'{dtype}'"):
+            load_engine("auto", folder, dtype=dtype)
     with pytest.raises(InvalidInputError, match="nothing to sample; engine torch can, with the checkpoint"):
         load_engine("auto", folder, sampling=Sampling(steps=3))
     with pytest.raises(InvalidInputError, match="its prompt is part of it"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, MissingDependencyError
-from e2e_depth_ros.model.engine.openvino_runtime import OpenVino, has_bfloat16
+from e2e_depth_ros.model.engine.openvino_runtime import OpenVino
 
 openvino = pytest.importorskip("openvino")
 
@@ -43,16 +43,10 @@ def test_a_precision_that_it_has_not_is_refused(precision: str) -> None:
         OpenVino(precision)
 
 
-def test_bfloat16_is_refused_where_the_cpu_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Core:
-        def get_property(self, device: str, name: str) -> list[str]:
-            assert (device, name) == ("CPU", "OPTIMIZATION_CAPABILITIES")
-            return ["FP32", "INT8"]
-
-    monkeypatch.setattr(openvino, "Core", Core)
-    assert not has_bfloat16()
-    with pytest.raises(InvalidInputError, match="in OpenVINO, float32, got 'bfloat16'"):
-        OpenVino("bfloat16")
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_formats_that_gave_wrong_maps_are_refused(precision: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"expected dtype float32 with engine openvino.*{precision}"):
+        OpenVino(precision)
 
 
 def test_what_is_no_graph_is_refused_in_one_line(tmp_path: Path) -> None:

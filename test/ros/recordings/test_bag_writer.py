@@ -109,6 +109,14 @@ def test_what_is_no_bag_is_never_removed(tmp_path):
     remove_bag(tmp_path / "nothing")
 
 
+def test_what_a_robot_recorded_is_never_removed(bag):
+    with pytest.raises(InvalidInputError, match="e2e-depth did not write"):
+        remove_bag(bag)
+    with pytest.raises(InvalidInputError, match=r"expected a new folder.*did not write"):
+        BagWriter(bag, RUN)
+    assert (bag / "metadata.yaml").exists()
+
+
 def test_ros1_types_become_those_of_ros2(messages, tmp_path):
     with BagReader(bags.write_ros1_bag(tmp_path / "robot.bag", messages)) as reader:
         filled(tmp_path / "out", (dict(reader.topics), list(reader.messages([*reader.topics]))))
