@@ -17,12 +17,15 @@ REFUSED = {
     "geowizard_v1": "times",
     "geowizard_v2": "times",
     "geowizard_e2e_ft": "CLIP",
+    "lotus_g_depth": "gaussian noise",
 }
 """Layouts of tiny checkpoints that no graph expresses, and a word of why."""
 
 EXPORTABLE = (
     *("e2e_ft_depth", "e2e_ft_normals", "marigold_depth", "marigold_normals", "marigold_normals_half_z"),
     *("zero_snr", "epsilon", "sample", "four_channels", "tiny_vae", "fp16", "sharded", "embedded"),
+    *("lotus_d_depth", "lotus_d_disparity", "lotus_d_normals"),
+    *("genpercept_depth", "genpercept_disparity", "genpercept_normals"),
     "geowizard_v2_e2e_ft",
 )
 """All others."""

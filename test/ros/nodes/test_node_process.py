@@ -78,7 +78,7 @@ def test_a_ready_node_leaves_nothing_behind(robot, model_folder, tmp_path, numbe
 
 
 def test_a_node_that_loads_leaves_nothing_behind(robot, tmp_path):
-    process = NodeProcess(tmp_path / "log")
+    process = NodeProcess(tmp_path / "log", {"engine": "torch"})  # it takes seconds to load
     assert until(lambda: "loading" in process.output, 120, robot.spin)
     assert until(lambda: is_in_graph(robot), 60, robot.spin)
     segments = segments_of(process.popen.pid)
