@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 
 class Clock:
@@ -17,3 +18,8 @@ class Clock:
         now = time.perf_counter()
         self.durations_s[stage] = now - self._last
         self._last = now
+
+    def add(self, durations_s: Mapping[str, float]) -> None:
+        """Take in stages that were measured elsewhere since the last call."""
+        self.durations_s.update(durations_s)
+        self._last = time.perf_counter()

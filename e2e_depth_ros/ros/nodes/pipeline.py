@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ from e2e_depth_ros.alignment.result import Alignment
 from e2e_depth_ros.core.image_size import check_image_size
 from e2e_depth_ros.core.maps import DepthMap, NormalMap
 from e2e_depth_ros.core.upsampling import Outlines
+from e2e_depth_ros.model.clock import Clock
 from e2e_depth_ros.model.estimator import Estimate
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.ros.aligning.aligner import Aligner
@@ -143,10 +143,10 @@ class Pipeline:
         """
         parameters = self.parameters
         refusals: list[RefusedMessageError] = []
-        stopwatch = _Stopwatch()
+        clock = Clock()
         self.sparse.expect_frame(image.header)
         rgb = self.images.rgb(image, parameters)
-        stopwatch.lap("read")
+        clock.lap("read")
         view = self._view_finder.view(rgb, image.header, camera_info, rectify=self._is_to_rectify(parameters))
         if view.refusal is not None and _is_to_be_told(view, camera_info, wanted):
             refusals.append(view.refusal)
@@ -154,20 +154,20 @@ class Pipeline:
             masked, refused = self.masks.over(view, image.header, parameters)
             view = replace(view, masked=masked)
             refusals.extend(refused)
-        stopwatch.lap("rectify")
+        clock.lap("rectify")
         self._follow_time(stamp_ns(image.header))
         estimate = self._estimate(view, wanted, refusals)
-        stopwatch.add(estimate.durations_s)
+        clock.add(estimate.durations_s)
         relative, alignment = _depth_shown(estimate.depth, view.valid), None
         if relative is not None and need_alignment(wanted):
             alignment, refused = self._aligner.align(relative, image.header, view, parameters)
             if estimate.depth_std is not None:
                 alignment = alignment.with_relative_std(estimate.depth_std, relative.kind)
             refusals.extend(refused)
-            stopwatch.lap("align")
+            clock.lap("align")
         if relative is not None and estimate.outlines is not None:
             relative, alignment = _outlined(relative, alignment, estimate.outlines, wanted)
-            stopwatch.lap("outlines")
+            clock.lap("outlines")
         products = Products(
             image.header,
             view,
@@ -182,13 +182,13 @@ class Pipeline:
         for output in Output:
             if output in wanted:
                 message = output.message(products, parameters)
-                stopwatch.lap(output.value)
+                clock.lap(output.value)
                 if message is not None:
                     messages[output] = message
         return Result(
             messages,
             alignment,
-            stopwatch.durations_s,
+            clock.durations_s,
             tuple(refusals),
             estimate.non_finite,
             "" if view.camera is not None else self.sparse.why_uncalibrated(view),
@@ -247,22 +247,3 @@ def _normals_shown(normals: NormalMap | None, valid: NDArray[np.bool_] | None) -
         return normals
     valid = normals.valid & valid
     return NormalMap(np.where(valid[..., None], normals.values, np.float32(np.nan)), valid)
-
-
-class _Stopwatch:
-    """Collects the duration of each stage."""
-
-    def __init__(self) -> None:
-        self.durations_s: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        """Name the time since the last call."""
-        now = time.perf_counter()
-        self.durations_s[stage] = now - self._last
-        self._last = now
-
-    def add(self, durations_s: Mapping[str, float]) -> None:
-        """Take in stages that were measured elsewhere since the last call."""
-        self.durations_s.update(durations_s)
-        self._last = time.perf_counter()
