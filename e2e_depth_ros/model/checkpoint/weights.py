@@ -43,6 +43,7 @@ class TensorInfo(NamedTuple):
     name: str
     shape: tuple[int, ...]
     dtype: str
+    offset: int  # of its first byte in the file
 
 
 def read_tensor_table(files: Iterable[Path]) -> dict[str, TensorInfo]:
@@ -55,11 +56,13 @@ def read_tensor_table(files: Iterable[Path]) -> dict[str, TensorInfo]:
     table: dict[str, TensorInfo] = {}
     for file in files:
         try:
-            _check_header(file)
+            begin, header = _read_header(file)
             with safe_open(file, framework="pt") as handle:
                 for stored_name in handle.keys():  # noqa: SIM118 - not a mapping
                     stored = handle.get_slice(stored_name)
-                    info = TensorInfo(file, stored_name, tuple(stored.get_shape()), str(stored.get_dtype()))
+                    shape, dtype = tuple(stored.get_shape()), str(stored.get_dtype())
+                    offset = begin + header[stored_name]["data_offsets"][0]
+                    info = TensorInfo(file, stored_name, shape, dtype, offset)
                     name = _present_day_name(stored_name)
                     if name in table:
                         raise CheckpointError(
@@ -210,14 +213,17 @@ def _largest(tensor: Tensor) -> float:
     return max(abs(low), abs(high))
 
 
-def _check_header(file: Path) -> None:
-    """Refuse a header that names a tensor twice: the library keeps one of the two, and says nothing."""
+def _read_header(file: Path) -> tuple[int, Any]:
+    """Read where the data begin, and the header; the library, which opens the file next, checks the latter.
+
+    One that names a tensor twice is refused: the library keeps one of the two, and says nothing.
+    """
     with open_file(file) as stream:
         length = int.from_bytes(stream.read(8), "little")
         if length > _MAX_HEADER_BYTES:
             raise InvalidInputError(f"expected a header of up to {_MAX_HEADER_BYTES} bytes, got {length}")
         try:
-            json.loads(stream.read(length), object_pairs_hook=_unique)
+            return 8 + length, json.loads(stream.read(length), object_pairs_hook=_unique)
         except RecursionError as error:
             raise InvalidInputError("expected a header of names, got one nested too deeply") from error
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import onnx
 import torch
@@ -40,17 +39,11 @@ def places_in(components: Mapping[str, Iterable[Path]]) -> dict[str, Place]:
     Returns:
         The places by the names that the network has for its weights, "unet.conv_in.weight".
     """
-    places: dict[str, Place] = {}
-    for component, files in components.items():
-        offsets = {}
-        for file in files:
-            for stored, (offset, dtype) in _offsets(file).items():
-                offsets[file, stored] = (offset, dtype)
-        for name, info in read_tensor_table(files).items():
-            offset, dtype = offsets[info.file, info.name]
-            if dtype in _DTYPES:
-                places[f"{component}.{name}"] = Place(info.file, offset, _DTYPES[dtype])
-    return places
+    return {
+        f"{component}.{name}": place
+        for component, files in components.items()
+        for name, place in _places(files).items()
+    }
 
 
 def write_weights(graphs: Iterable[Graph], folder: Path) -> dict[str, Place]:
@@ -69,7 +62,7 @@ def write_weights(graphs: Iterable[Graph], folder: Path) -> dict[str, Place]:
         save_tensors(tensors, path)
     except (OSError, SafetensorError) as error:  # the library's own, where there is no space left
         raise CheckpointError(f"cannot write {path}: {first_line(error)}") from error
-    return {name: Place(path, offset, _DTYPES[dtype]) for name, (offset, dtype) in _offsets(path).items()}
+    return _places([path])
 
 
 def initializers(graph: Graph, places: Mapping[str, Place], folder: Path) -> dict[str, onnx.TensorProto]:
@@ -97,10 +90,9 @@ def smallest(tensor: Tensor) -> Tensor:
     return half if torch.equal(half.to(tensor.dtype), tensor) else tensor
 
 
-def _offsets(file: Path) -> dict[str, tuple[int, str]]:
-    """Read where the tensors of a safetensors file begin, and their formats."""
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        header: dict[str, Any] = json.loads(stream.read(length))
-    header.pop("__metadata__", None)
-    return {name: (8 + length + entry["data_offsets"][0], entry["dtype"]) for name, entry in header.items()}
+def _places(files: Iterable[Path]) -> dict[str, Place]:
+    return {
+        name: Place(info.file, info.offset, _DTYPES[info.dtype])
+        for name, info in read_tensor_table(files).items()
+        if info.dtype in _DTYPES
+    }
