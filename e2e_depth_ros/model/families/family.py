@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -258,6 +258,9 @@ def _buffer_name(task: Task) -> str:
 class NetworkFamily(Family, ABC):
     """A family: which checkpoints are of it, and what network they become."""
 
+    network_class: ClassVar[type[LatentNetwork]] = LatentNetwork
+    """What the parts are joined to."""
+
     @abstractmethod
     def recognises(self, configs: Configs) -> bool:
         """Tell whether a checkpoint shows all that is this family's, and nothing that speaks against it."""
@@ -313,7 +316,7 @@ class NetworkFamily(Family, ABC):
             MissingDependencyError: transformers is needed and absent.
         """
         prompts = self.prompts(facts, unet, padded=padded_prompt)
-        return LatentNetwork(unet, vae, prompts, self.sampler(facts, sampling))
+        return self.network_class(unet, vae, prompts, self.sampler(facts, sampling))
 
     def prompts(
         self, facts: CheckpointFacts, unet: nn.Module, *, padded: bool, text: str = ""

@@ -33,15 +33,7 @@ RESOLUTION = 768
 """Longer edge, pixels, that such networks are trained for."""
 
 # Without signal v is -x0; the one step of their "leading" spacing, offset by 1, is timestep 1.
-_OUTPUT_IS_MINUS_X0 = DenoisingStep(
-    timestep=1,
-    x0_factor=-1.0,
-    noise_factor=0.0,
-    start_in_x0=0.0,
-    start_in_noise=0.0,
-    final_signal=1.0,
-    final_noise=0.0,
-)
+_OUTPUT_IS_MINUS_X0 = DenoisingStep(timestep=1, x0_factor=-1.0)
 
 
 class GenPercept(NetworkFamily):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
@@ -23,15 +23,7 @@ _CODE_SIZE = 2 * len(_TASK)  # their sines, then their cosines
 _RESOLUTION = 768  # of their pipelines, whatever size the UNet's config tells
 
 # The output is x0 itself: no scheduler runs, whichever is saved.
-_OUTPUT_IS_X0 = DenoisingStep(
-    timestep=999,
-    x0_factor=1.0,
-    noise_factor=0.0,
-    start_in_x0=0.0,
-    start_in_noise=0.0,
-    final_signal=1.0,
-    final_noise=0.0,
-)
+_OUTPUT_IS_X0 = DenoisingStep(timestep=999, x0_factor=1.0)
 
 
 class LotusModel(LatentNetwork):
@@ -65,6 +57,8 @@ class LotusModel(LatentNetwork):
 class Lotus(NetworkFamily):
     """Lotus-D, which reads the image alone, and Lotus-G, which reads noise too."""
 
+    network_class = LotusModel
+
     def recognises(self, configs: Configs) -> bool:
         """See `NetworkFamily.recognises`.
 
@@ -92,19 +86,6 @@ class Lotus(NetworkFamily):
                 f"{facts.name} answers in one step from noise: expected steps 1 and a share carried over of "
                 f"0, got {sampling.steps or 1} and {sampling.carry:g}"
             )
-
-    def network(
-        self,
-        facts: CheckpointFacts,
-        unet: nn.Module,
-        vae: nn.Module,
-        sampling: Sampling,
-        *,
-        padded_prompt: bool = False,
-    ) -> LotusModel:
-        """See `NetworkFamily.network`."""
-        prompts = self.prompts(facts, unet, padded=padded_prompt)
-        return LotusModel(unet, vae, prompts, self.sampler(facts, sampling))
 
 
 def _starts_from_noise(facts: CheckpointFacts) -> bool:

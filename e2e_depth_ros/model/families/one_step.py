@@ -40,7 +40,7 @@ class DenoisingStep:
     Both halves of the step (Song et al., arXiv 2010.02502, equation 12, sigma = 0) are linear in the
     network's output and in x_T, so no scheduler runs: x0 = `x0_factor` * output + `start_in_x0` * x_T,
     eps = `noise_factor` * output + `start_in_noise` * x_T, and the result is
-    `final_signal` * x0 + `final_noise` * eps.
+    `final_signal` * x0 + `final_noise` * eps. By default the output is x0, but for a factor.
 
     Convention:
         (`final_signal`, `final_noise`) is (1, 0) where the saved scheduler sets `set_alpha_to_one`: the
@@ -63,11 +63,11 @@ class DenoisingStep:
 
     timestep: int
     x0_factor: float
-    noise_factor: float
-    start_in_x0: float
-    start_in_noise: float
-    final_signal: float
-    final_noise: float
+    noise_factor: float = 0.0
+    start_in_x0: float = 0.0
+    start_in_noise: float = 0.0
+    final_signal: float = 1.0
+    final_noise: float = 0.0
     clip: float | None = None
 
     def __call__(self, output: Tensor, start: Tensor | None = None) -> Tensor:
