@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from e2e_depth_ros.cli.model_arguments import add_model_arguments, load_estimator
+from e2e_depth_ros.cli.model_arguments import add_model_arguments, load_estimator, size_named
 from e2e_depth_ros.core.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Time the way of a frame; with ROS through the node's own pipeline, without it the network alone."""
-    size = _size(args.size)
+    size = size_named(args.size, "say 480x640")
     if args.frames < 1:
         raise InvalidInputError(f"expected at least 1 frame, got {args.frames}")
     if args.points < 0:
@@ -273,13 +273,6 @@ def _time_arrivals(args: argparse.Namespace, size: tuple[int, int]) -> dict[str,
     parameters = [f"{name}:={value}" for name, value in given.items() if value is not None]
     mask = MaskLoad(args.mask, args.mask_period) if args.mask else None
     return measure(size, args.dds, parameters, mask)
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise InvalidInputError(f"expected --size as HxW, say 480x640, got {text!r}")
-    return int(height), int(width)
 
 
 def _memory_mb() -> dict[str, float]:

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from e2e_depth_ros.cli.model_arguments import MODEL_HELP, add_task_argument
-from e2e_depth_ros.core.errors import InvalidInputError, MissingDependencyError, first_line
+from e2e_depth_ros.cli.model_arguments import MODEL_HELP, add_task_argument, size_named
+from e2e_depth_ros.core.errors import MissingDependencyError, first_line
 from e2e_depth_ros.model.task import Task
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     from e2e_depth_ros.model.families.registry import load_checkpoint  # noqa: PLC0415
 
     console = Console(highlight=False, soft_wrap=True)
-    size = None if args.size == "dynamic" else _size(args.size)
+    size = None if args.size == "dynamic" else size_named(args.size, "say 480x640, or dynamic")
     tasks = [Task(word) for word in args.tasks] if args.tasks else None
     with Console(stderr=True).status("loading"):
         folder = find_checkpoint(args.model, revision=args.revision)
@@ -105,10 +105,3 @@ def _with_autoencoder(checkpoint: LoadedCheckpoint, name: str, console: Any) -> 
         f"with the autoencoder of {name}, decoded values in -1..1 move by {moved} (mean)", markup=False
     )
     return swapped
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise InvalidInputError(f"expected --size as HxW, say 480x640, or dynamic, got {text!r}")
-    return int(height), int(width)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.engine.engine import ENGINES, FASTEST
 from e2e_depth_ros.model.memory import DEFAULT_BATCH_MEMORY_MB
 from e2e_depth_ros.model.sampling import DOMAINS, SPACINGS, Sampling
@@ -115,6 +116,22 @@ def add_task_argument(parser: argparse._ActionsContainer) -> None:
         default=AUTO,
         help="what the checkpoint predicts, where its configs don't say (default: as they or its name say)",
     )
+
+
+def size_named(text: str, example: str) -> tuple[int, int]:
+    """Read a size (H, W) from "HxW", as --size has it.
+
+    Args:
+        text: What the user wrote.
+        example: What else is expected, for the error.
+
+    Raises:
+        InvalidInputError: It is no size.
+    """
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise InvalidInputError(f"expected --size as HxW, {example}, got {text!r}")
+    return int(height), int(width)
 
 
 def load_estimator(args: argparse.Namespace) -> Estimator:

@@ -23,7 +23,7 @@ EMBEDDED: Final = "embedded"
 EMBEDDED_FOLDER: Final = Path(__file__).parents[1] / EMBEDDED
 
 PRECISIONS: Final = ("float32", "float16")
-"""In which graphs may compute. bfloat16 is a choice of the engine, from graphs of float32."""
+"""In which graphs may compute."""
 
 _FORMAT: Final = 1
 
