@@ -17,21 +17,12 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from helpers.published import DDIM as _DDIM
+
 _EMBEDDING_SIZE = 12
 
-# The schedule of Stable Diffusion 2, as Marigold's checkpoints save it: with the flawed spacing.
-_SCHEDULER = {
-    "num_train_timesteps": 1000,
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-    "prediction_type": "v_prediction",
-    "timestep_spacing": "leading",
-    "set_alpha_to_one": False,
-    "clip_sample": False,
-    "steps_offset": 1,
-}
-_DDIM = {"_class_name": "DDIMScheduler", **_SCHEDULER}
+# Stable Diffusion 2's, as Marigold's checkpoints save it: with the flawed spacing.
+_SCHEDULER = {key: value for key, value in _DDIM.items() if key != "_class_name"}
 _ZERO_SNR = {**_DDIM, "timestep_spacing": "trailing", "rescale_betas_zero_snr": True}
 _LCM = {
     **_SCHEDULER,
