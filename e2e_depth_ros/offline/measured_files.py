@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.image_files import MAX_FILE_BYTES, encoded_image
+from e2e_depth_ros.core.tum_rgbd import DEPTH_UNITS_PER_METRE, MAX_STAMP_DIFFERENCE_S, read_list
 from e2e_depth_ros.core.user_file import read_file, read_text
 
 MILLIMETRE_M: Final = 0.001
 """Metres of one unit of a depth PNG, unless told otherwise."""
 
-_TUM_UNIT_M: Final = 1 / 5000  # Sturm et al. 2012: 5000 is one metre
-_TUM_APART_S: Final = 0.02  # as their associate.py
 _MAX_TEXT_BYTES: Final = 64 << 20
 _SIXTEEN_BITS_FULL: Final = 65535  # no measurement, to some cameras
 
@@ -115,27 +114,13 @@ def find_pairs(folder: Path) -> list[RgbdPair]:
 
 
 def _tum_pairs(folder: Path) -> Iterator[RgbdPair]:
-    depths = _tum_list(folder / "depth.txt")
+    depths = sorted(read_list(folder / "depth.txt"))
     times = [time_s for time_s, _ in depths]
-    for time_s, name in _tum_list(folder / "rgb.txt"):
+    for time_s, name in sorted(read_list(folder / "rgb.txt")):
         at = bisect_left(times, time_s)
         near = min(depths[max(0, at - 1) : at + 1], key=lambda one: abs(one[0] - time_s), default=None)
-        if near is not None and abs(near[0] - time_s) <= _TUM_APART_S:
-            yield RgbdPair(Path(name).stem, folder / name, folder / near[1], _TUM_UNIT_M)
-
-
-def _tum_list(path: Path) -> list[tuple[float, str]]:
-    found = []
-    for line in read_text(path, _MAX_TEXT_BYTES).splitlines():
-        if line.strip() and not line.startswith("#"):
-            time_s, _, name = line.strip().partition(" ")
-            try:
-                found.append((float(time_s), name.strip()))
-            except ValueError:
-                raise InvalidInputError(f"expected a time and a path in {path}, got {line!r:.80}") from None
-            if Path(name).is_absolute() or ".." in Path(name).parts:
-                raise InvalidInputError(f"expected a path below {path.parent} in {path}, got {name!r:.80}")
-    return sorted(found)
+        if near is not None and abs(near[0] - time_s) <= MAX_STAMP_DIFFERENCE_S:
+            yield RgbdPair(Path(name).stem, folder / name, folder / near[1], 1 / DEPTH_UNITS_PER_METRE)
 
 
 def _scannet_pairs(folder: Path) -> Iterator[RgbdPair]:

@@ -13,19 +13,13 @@ from e2e_depth_ros.core.calibration_file import read_calibration
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.image_files import MAX_FILE_BYTES, decode_pixels, read_image
+from e2e_depth_ros.core.tum_rgbd import DEPTH_UNITS_PER_METRE, MAX_STAMP_DIFFERENCE_S, read_list
 from e2e_depth_ros.core.user_file import read_file
 from e2e_depth_ros.training.augmentation import View
 from e2e_depth_ros.training.folders import FolderViews, check_same_size
 from e2e_depth_ros.training.frame_folders import view_from_depth
 
-DEPTH_UNITS_PER_METRE: Final = 5000
-"""Of the 16-bit depth images."""
-
-MAX_STAMP_DIFFERENCE_S: Final = 0.02
-"""Between an image and its depth, as the benchmark's own tools associate them."""
-
 _SIZE: Final = (480, 640)
-_MAX_LIST_BYTES: Final = 1 << 24
 # fx fy cx cy and plumb-bob distortion that the benchmark publishes for each of its cameras.
 _PUBLISHED: Final = {
     "freiburg1": ((517.3, 516.5, 318.6, 255.3), (0.2624, -0.9531, -0.0054, 0.0026, 1.1633)),
@@ -85,8 +79,8 @@ class TumRgbdViews(FolderViews):
 
 def _pairs(sequence: Path) -> list[_Pair]:
     camera = _camera(sequence)
-    image_s, images = _read_list(sequence / "rgb.txt")
-    depth_s, depths = _read_list(sequence / "depth.txt")
+    image_s, images = _stamps_and_files(sequence / "rgb.txt")
+    depth_s, depths = _stamps_and_files(sequence / "depth.txt")
     pairs = [
         _Pair(sequence / images[image], sequence / depths[depth], camera, sequence.name)
         for image, depth in _associated(image_s, depth_s)
@@ -117,17 +111,11 @@ def _associated(image_s: NDArray[np.float64], depth_s: NDArray[np.float64]) -> l
     return sorted((image, depth) for depth, image in image_of_depth.items())
 
 
-def _read_list(path: Path) -> tuple[NDArray[np.float64], list[str]]:
-    """Read lines of stamp and file; # begins a comment."""
-    text = read_file(path, _MAX_LIST_BYTES).decode("utf-8", errors="replace")
-    lines = [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    try:
-        stamps = np.array([float(stamp) for stamp, _ in lines])
-    except ValueError as error:
-        raise InvalidInputError(f"expected lines of stamp and file in {path}: {error}") from error
-    if len(lines) == 0:
+def _stamps_and_files(path: Path) -> tuple[NDArray[np.float64], list[str]]:
+    lines = read_list(path)
+    if not lines:
         raise InvalidInputError(f"expected lines of stamp and file in {path}, found none")
-    return stamps, [name for _, name in lines]
+    return np.array([stamp for stamp, _ in lines]), [name for _, name in lines]
 
 
 def _camera(sequence: Path) -> Camera:
