@@ -43,13 +43,13 @@ class PlaneSettings:
     """
 
     grid_px: int = 160
-    neighbours: int = 16
+    neighbours: int = 12
     alike_colour: float = 15.0
     alike_log_depth: float = 0.15
     blur_px: float = 1.5
     unlike: float = 1e-3
     least_distance_px: float = 0.5
-    ridge: float = 0.2
+    ridge: float = 0.1
     usual_errors: float = 2.0
     least_error: float = 0.03
     most_beyond: float = 1.5
@@ -207,7 +207,8 @@ class LocalPlanes:
         weight = np.exp(np.multiply(unlike, np.float32(-0.5), out=unlike), out=unlike)
         weight += np.float32(self.guide.settings.unlike)
         weight *= self.trust[nearest]
-        weight /= np.maximum(squared, np.float32(self.guide.settings.least_distance_px**2), out=squared)
+        np.maximum(squared, np.float32(self.guide.settings.least_distance_px**2), out=squared)
+        weight /= np.square(squared, out=squared)
         weight /= weight.sum(axis=-1, keepdims=True)
         x /= spread
         y /= spread
