@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.alignment.evidence.neighbours import nearest_samples
+from e2e_depth_ros.alignment.evidence.neighbours import nearest_samples, without_itself
 
 _CELL = 4  # grid pixels, each way, that share their neighbours
 
@@ -155,9 +155,7 @@ class LocalPlanes:
         The weight is that of Geman and McClure, at the scale of a usual error.
         """
         nearest, _ = nearest_samples(self.place, self.place, self.guide.settings.neighbours + 1)
-        others = nearest != np.arange(len(self.place))[:, None]
-        others[others.all(axis=1), -1] = False  # of many at one place a sample need not find itself
-        nearest = nearest[others].reshape(len(nearest), -1)
+        nearest = without_itself(nearest)
         u, v = self.place[:, :1], self.place[:, 1:]
         error = np.log(self.inverse) - self._log_inverse(nearest, u, v, self.looks[:, None])
         scale = max(
