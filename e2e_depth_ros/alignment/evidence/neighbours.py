@@ -60,7 +60,8 @@ def without_itself(nearest: NDArray[np.intp]) -> NDArray[np.intp]:
     """
     others = nearest != np.arange(len(nearest))[:, None]
     others[others.all(axis=1), -1] = False
-    return nearest[others].reshape(len(nearest), -1)
+    rest: NDArray[np.intp] = nearest[others].reshape(len(nearest), -1)
+    return rest
 
 
 def are_supported(

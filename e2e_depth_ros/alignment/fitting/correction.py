@@ -249,7 +249,8 @@ class _Judge:
         """What a field through the chosen ones of the others says, log depth (M,)."""
         most = MAX_POINTS if len(self.folds) == 1 else MAX_POINTS // 2  # to save time
         expected = [left_out(self.samples, chosen & ~held, held, field.kernel, most) for held in self.folds]
-        return np.concatenate(expected) + self._in_order(self.samples.place[:, 2])
+        foretold: NDArray[np.float64] = np.concatenate(expected) + self._in_order(self.samples.place[:, 2])
+        return foretold
 
     def error(self, foretold: NDArray[Any]) -> float:
         """Mean error of log depth (M,); that of outliers counts little."""

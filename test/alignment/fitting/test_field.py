@@ -153,4 +153,4 @@ def test_samples_that_are_held_out_are_foretold_by_the_others_alone():
     spoilt = Points(
         samples.place, np.where(held, 9.0, samples.value), samples.doubt, samples.outlier, samples.count
     )
-    np.testing.assert_array_equal(left_out(spoilt, ~held, held, field.kernel), foretold)
+    np.testing.assert_array_equal(left_out(spoilt, ~held, held, field.kernel, 500), foretold)
