@@ -110,6 +110,9 @@ class Aligner:
             alignment = self._tracker.update(
                 relative, frame_ns, samples, image=view.rgb, late=late, absence=absence
             )
+        if alignment.state is AlignmentState.FRESH and alignment.source != GROUND_SOURCE:
+            contradiction = self._ground.contradicts(alignment, header, view, parameters)
+            alignment = alignment if contradiction is None else alignment.doubted(contradiction)
         if alignment.state is AlignmentState.LOST and parameters.fixed_scale > 0:
             alignment = _given(relative, parameters, alignment)
         return alignment, refusals

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from std_msgs.msg import Header
 
-from e2e_depth_ros.alignment.ground import Ground, find_ground
+from e2e_depth_ros.alignment.ground import Ground, find_ground, height_above_ground
+from e2e_depth_ros.alignment.result import Alignment
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.alignment.tracking.track import FrameSamples
 from e2e_depth_ros.core.camera import Camera
@@ -22,6 +23,7 @@ from e2e_depth_ros.ros.declarations.depth_parameters import Parameters
 from e2e_depth_ros.ros.inputs.frame_view import FrameView
 from e2e_depth_ros.ros.messages.stamps import stamp_ns
 
+_MOST_LOG_HEIGHT: Final = 0.35  # a factor of 1.4. On 38 rendered grounds 95 % of the errors were below 0.3
 _PERIOD_NS: Final = 200_000_000  # to find the ground takes long, and between two frames it stays
 
 
@@ -122,6 +124,35 @@ class GroundInput:
             if height_m <= 0:
                 return Ground(None, f"the camera is {-height_m:.3f} m below {parameters.ground_frame}")
         return find_ground(relative, camera, height_m, down=down)
+
+    def contradicts(
+        self, alignment: Alignment, header: Any, view: FrameView, parameters: Parameters
+    ) -> str | None:
+        """Say why a sensor's metres can't be right where the camera's height above the ground is known.
+
+        Args:
+            alignment: Of the frame, by samples.
+            header: The frame's.
+            view: The frame.
+            parameters: The camera's height, or the frame on the ground.
+
+        Returns:
+            None where nothing is known, no ground is seen, or the two agree.
+        """
+        if alignment.depth is None or view.camera is None:
+            return None
+        expected_m, down = parameters.camera_height, None
+        if not expected_m:
+            if not parameters.ground_frame:
+                return None
+            try:
+                expected_m, down = self._height_and_down(header, parameters)
+            except TransformError:
+                return None
+        height_m = height_above_ground(alignment.depth, view.camera, down=down)
+        if height_m is None or expected_m <= 0 or abs(np.log(height_m / expected_m)) < _MOST_LOG_HEIGHT:
+            return None
+        return f"by the samples the camera is {height_m:.2f} m above the ground, not {expected_m:.2f} m"
 
     def plane(self, header: Any, parameters: Parameters) -> GroundPlane | None:
         """Say where TF has the ground at a frame.
