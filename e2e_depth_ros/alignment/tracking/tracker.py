@@ -282,9 +282,8 @@ class AlignmentTracker:
             if track.correction is None:
                 return track.estimate.std(relative.values, track.fit.left_variance)
             log_depth = model.log_depth(relative.values)
-            left = track.fit.left_variance(log_depth, model)
-            variance = track.estimate.variance(relative.values)
-            variance += track.correction.variance(log_depth, left)
+            without = track.estimate.variance(relative.values) + track.fit.left_variance(log_depth, model)
+            variance = track.correction.variance(log_depth, without)
             return np.sqrt(variance, out=variance)
 
         return replace(
