@@ -32,7 +32,7 @@ class ChoiceSettings:
         few: Samples, up to which every part judges; of more two parts are enough,
         many: and from this many on one.
         cell: Edge of the cells, each held out or not, in mean distances between samples.
-        least_judges: Samples of a part, fewer than which can't decide.
+        least_judges: Samples held out one time or another, fewer than which can't decide.
         most_error: Of log depth, that one of them counts: more is an outlier's.
         better: Share of the field's error, above which another way is no better: a good network must not be
             harmed. *
@@ -48,7 +48,7 @@ class ChoiceSettings:
     few: int = 250
     many: int = 1000
     cell: float = 0.5
-    least_judges: int = 5
+    least_judges: int = 30
     most_error: float = 0.3
     better: float = 0.97
     near: float = 1.0
@@ -179,7 +179,8 @@ def fit_correction(
     if field is None:
         return None
     folds = _folds(samples, size)
-    is_judged = min(np.count_nonzero(fold) for fold in folds) >= _SETTINGS.least_judges
+    judges = [np.count_nonzero(fold) for fold in folds]
+    is_judged = sum(judges) >= _SETTINGS.least_judges and max(judges) < 0.5 * len(supported)
     if image is None or not is_judged or _crowding(samples.place[supported], size) < _SETTINGS.crowded:
         return Correction(field)
     judge = _Judge.of(Guide.of(image, log_depth), samples, folds)
@@ -280,7 +281,7 @@ def _folds(samples: Points, size: tuple[int, int]) -> list[NDArray[np.bool_]]:
     cell = cell.reshape(-1)
     part = np.random.default_rng(0).integers(_SETTINGS.parts, size=int(cell.max()) + 1)[cell]
     count = _SETTINGS.parts if len(part) <= _SETTINGS.few else 2 if len(part) < _SETTINGS.many else 1
-    return [part == one for one in range(count)]
+    return [fold for fold in (part == one for one in range(count)) if fold.any()]
 
 
 def _outlined(field: Field, planes: LocalPlanes, share: float, variance: float) -> Outlined:
