@@ -92,7 +92,9 @@ class GroundInput:
         for earlier in placed:
             self._absence = earlier.found.reason
             if earlier.found.samples is not None:
-                late.append(FrameSamples(earlier.relative, earlier.frame_ns, earlier.found.samples))
+                late.append(
+                    FrameSamples(earlier.relative, earlier.frame_ns, earlier.found.samples, earlier.image)
+                )
         samples = None
         if self._looked_ns is None or abs(frame_ns - self._looked_ns) >= _PERIOD_NS:
             self._looked_ns = frame_ns
@@ -100,11 +102,11 @@ class GroundInput:
                 why = why_uncalibrated(view)
                 self._absence = f"the ground cannot be measured without a usable camera_info: {why}"
             else:
-                samples = self._seen(relative, header, view.camera, parameters)
+                samples = self._seen(relative, header, view, view.camera, parameters)
         return Sighting(samples, late, self._absence)
 
     def _seen(
-        self, relative: DepthMap, header: Any, camera: Camera, parameters: Parameters
+        self, relative: DepthMap, header: Any, view: FrameView, camera: Camera, parameters: Parameters
     ) -> Samples | None:
         find = partial(self._found, relative, header, camera, parameters)
         try:
@@ -112,7 +114,8 @@ class GroundInput:
         except TransformError as error:
             self._absence = f"ground_frame: transform: {error}"
             if error.may_come and parameters.transform_timeout > 0 and stamp_ns(header) > 0:
-                self._waiting.add(stamp_ns(header), relative, Measurement("ground_frame", find, 0, error))
+                measurement = Measurement("ground_frame", find, 0, error)
+                self._waiting.add(stamp_ns(header), relative, measurement, view.rgb)
             return None
         self._absence = ground.reason
         return ground.samples
