@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.evidence.neighbours import nearest_samples
-from e2e_depth_ros.alignment.fitting.field import MAX_POINTS, Field, fit_field, left_out
+from e2e_depth_ros.alignment.fitting.field import MAX_POINTS, MIN_SAMPLES, Field, fit_field, left_out
 from e2e_depth_ros.alignment.fitting.gaussian_process import Points
 from e2e_depth_ros.alignment.fitting.planes import Guide, LocalPlanes
 
@@ -192,11 +192,11 @@ def fit_correction(
         # Some are outliers: they have no say any more.
         judge = judge.among(believed | supported)
         planes, by_planes = judge.planes(supported, doubt=True), by_supported
-        smaller = field_of(samples.at(np.flatnonzero(believed & supported)))
-        if smaller is not None:
-            by_smaller = judge.by_field(smaller, believed & supported)
-            if judge.error(by_smaller) < _SETTINGS.better * judge.error(by_field):
-                field, by_field = smaller, by_smaller
+        both = believed & supported
+        if np.count_nonzero(both) >= MIN_SAMPLES:
+            by_both = judge.by_field(field, both)
+            if judge.error(by_both) < _SETTINGS.better * judge.error(by_field):
+                field, by_field = field_of(samples.at(np.flatnonzero(both))) or field, by_both
     share, error = judge.share(by_field, by_planes)
     if share == 0:
         return Correction(field)
