@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,7 +38,8 @@ class DepthMap:
         that is not finite is never valid, nor is a distance that is not positive.
 
     Attributes:
-        values: (H, W), float32, read-only; unit as `kind` says.
+        values: (H, W), float32, read-only; unit as `kind` says. An array that can still be written to is
+            copied, one that is read-only already may be kept.
         valid: (H, W), bool, read-only; True where the value may be used.
         kind: What the values mean. A relative map can't reach code that asks for metres.
 
@@ -59,14 +61,14 @@ class DepthMap:
         is_distance = self.kind in (DepthKind.METRIC, DepthKind.SCALE_INVARIANT)
         ends = values.min(), values.max()  # NaN where one is among the values
         if valid.all() and np.isfinite(ends).all() and not (is_distance and ends[0] <= 0):
-            values, valid = values.copy(), valid.copy()
+            values, valid = _frozen(values), _frozen(valid)
         else:
             valid = valid & np.isfinite(values)
             if is_distance:
-                valid = valid & (values > 0)
-            values = np.where(valid, values, np.float32(np.nan))
-        object.__setattr__(self, "values", _read_only(values))
-        object.__setattr__(self, "valid", _read_only(valid))
+                valid &= values > 0
+            values = known_or(np.nan, values, valid)
+        object.__setattr__(self, "values", read_only(values))
+        object.__setattr__(self, "valid", read_only(valid))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -147,13 +149,14 @@ class NormalMap:
             raise InvalidInputError(f"expected normals of shape (H, W, 3), got {values.shape}")
         if valid.shape != values.shape[:2]:
             raise InvalidInputError(f"expected valid of shape {values.shape[:2]}, got {valid.shape}")
-        if not (valid.all() and np.isfinite(values.sum())):  # finite only if all are
-            x_finite, y_finite, z_finite = np.moveaxis(np.isfinite(values), -1, 0)
+        finite = np.isfinite(values)
+        if not (valid.all() and finite.all()):
+            x_finite, y_finite, z_finite = np.moveaxis(finite, -1, 0)
             valid = valid & x_finite & y_finite & z_finite
             if np.any((x_finite | y_finite | z_finite) & ~valid):  # mostly NaN already; a copy takes time
-                values = np.where(valid[..., None], values, np.float32(np.nan))
-        object.__setattr__(self, "values", _read_only(values))
-        object.__setattr__(self, "valid", _read_only(valid))
+                values = known_or(np.nan, values, valid)
+        object.__setattr__(self, "values", read_only(values))
+        object.__setattr__(self, "valid", read_only(valid))
 
     @classmethod
     def from_vectors(cls, vectors: NDArray[np.float32]) -> NormalMap:
@@ -208,10 +211,31 @@ def farness_from_relative(depth: DepthMap, *, stretch: bool = False) -> NDArray[
     return values
 
 
+def known_or(unknown: float, values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Put a number where values aren't known: what `np.where` does in four times the time.
+
+    Args:
+        unknown: The number.
+        values: (H, W) or (H, W, C).
+        known: (H, W).
+
+    Returns:
+        A new array.
+    """
+    result = np.full(values.shape, unknown, np.float32)
+    cv2.copyTo(values, known.view(np.uint8), result)
+    return result
+
+
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
-def _read_only(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
+def _frozen(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
+    return array.copy() if array.flags.writeable else array
+
+
+def read_only(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
+    """View an array that nobody changes any more: a map keeps it instead of a copy."""
     view: NDArray[_Scalar] = array.view()
     view.flags.writeable = False
     return view

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,8 +23,8 @@ def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float
         (3, h, w), of the image's own range.
     """
     height, width = size
-    rows = _resized_rows(image.astype(np.float32), height)  # (h, W, C)
-    columns = _resized_rows(np.asarray(cv2.transpose(rows), np.float32), width)  # (w, h, C)
+    rows = _resized_rows(image, height)  # (h, W, 3)
+    columns = _resized_rows(cv2.transpose(rows), width)  # (w, h, 3)
     return np.ascontiguousarray(columns.transpose(2, 1, 0))
 
 
@@ -40,15 +41,15 @@ def enlarged(plane: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.fl
     return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _resized_rows(values: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+def _resized_rows(values: NDArray[Any], length: int) -> NDArray[np.float32]:
     """Resize along the first axis."""
     if len(values) == length:
-        return values
+        return values.astype(np.float32, copy=False)
     flat = values.reshape(len(values), -1)
     result = np.empty((length, flat.shape[1]), np.float32)
     # Row by row: what makes one fits into the cache, and is too little for BLAS to share among threads.
     for row, (first, weights) in zip(result, _taps(len(values), length), strict=True):
-        np.dot(weights, flat[first : first + len(weights)], out=row)
+        np.dot(weights, flat[first : first + len(weights)].astype(np.float32, copy=False), out=row)
     return result.reshape(length, *values.shape[1:])
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.core.maps import DepthKind, DepthMap
+from e2e_depth_ros.core.maps import DepthKind, DepthMap, read_only
 
 GRID_PX: Final = 160
 """Longer edge, pixels, of the grid on which the filter looks for outlines."""
@@ -24,7 +24,6 @@ SMALL: Final = 0.03
 """Relative change of metric depth of which outlines make half: less is detail, more is a jump."""
 
 _PAIRS: Final = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
-_AT_ONCE: Final = 4  # planes: OpenCV blurs them in twice the time of one
 
 _Plane = NDArray[np.float32]
 _Size = tuple[int, int]
@@ -48,7 +47,7 @@ class Outlines:
         Raises:
             InvalidInputError: Map and image are not of one size.
         """
-        return DepthMap(self._guide.lead(depth.values), depth.valid, depth.kind)
+        return DepthMap(read_only(self._guide.lead(depth.values)), depth.valid, depth.kind)
 
     def followed_by_metric(self, depth: DepthMap) -> DepthMap:
         """Let depth follow them that was made metric by measurements.
@@ -74,7 +73,7 @@ class Outlines:
         square /= least
         way *= square
         way += smooth
-        return DepthMap(way, depth.valid, depth.kind)
+        return DepthMap(read_only(way), depth.valid, depth.kind)
 
     @cached_property
     def _guide(self) -> _Guide:
@@ -141,11 +140,12 @@ class _Guide:
         followed = np.asarray(cv2.resize(offset, full, interpolation=cv2.INTER_LINEAR), np.float32)
         for slope, channel in zip(slopes, self._channels, strict=True):
             everywhere = cv2.resize(slope, full, interpolation=cv2.INTER_LINEAR)
-            cv2.accumulateProduct(everywhere, channel, followed)
+            followed += np.asarray(cv2.multiply(everywhere, channel, dtype=cv2.CV_32F))
         kernel = np.ones(self._window, np.uint8)
         for limit, extreme, unknown in ((np.maximum, cv2.erode, np.inf), (np.minimum, cv2.dilate, -np.inf)):
             filled = coarse if known is None else np.where(known, coarse, np.float32(unknown))
-            limit(followed, _enlarged_in_steps(extreme(filled, kernel), values.shape), out=followed)
+            nearby = np.asarray(extreme(filled, kernel), np.float32)
+            limit(followed, _enlarged_in_steps(nearby, values.shape), out=followed)
         if known is not None:
             followed[np.isnan(values)] = np.nan
         return followed
@@ -162,14 +162,15 @@ class _Guide:
         return max(1, round(width * share)), max(1, round(height * share))
 
     @cached_property
-    def _channels(self) -> list[_Plane]:
-        """Red, green and blue, (H, W) each, 0..255."""
-        return [channel.astype(np.float32) for channel in cv2.split(self.image)]
+    def _channels(self) -> Sequence[NDArray[Any]]:
+        """Red, green and blue, (H, W) each, uint8."""
+        return cv2.split(self.image)
 
     @cached_property
-    def _colours(self) -> Sequence[_Plane]:
+    def _colours(self) -> list[_Plane]:
         """Red, green and blue on the grid, (h, w) each, 0..255."""
-        return cv2.split(cv2.resize(self.image, self._grid, interpolation=cv2.INTER_AREA).astype(np.float32))
+        small = cv2.resize(self.image, self._grid, interpolation=cv2.INTER_AREA)
+        return [channel.astype(np.float32) for channel in cv2.split(small)]
 
     @cached_property
     def _spread(self) -> tuple[list[_Plane], list[_Plane]]:
@@ -177,7 +178,7 @@ class _Guide:
         return self._spread_of(None)
 
     def _spread_of(self, weight: _Plane | None) -> tuple[list[_Plane], list[_Plane]]:
-        """Return the mean colour of each window, and the inverse of its colours' covariance as in `_PAIRS`."""
+        """Return the mean colour of each window, and the inverse covariance of its colours."""
         colours = self._colours
         products = [colours[i] * colours[j] for i, j in _PAIRS]
         red, green, blue, *squares = _means([*colours, *products], self._window, weight)
@@ -250,13 +251,11 @@ def _product_symmetric(matrix: Sequence[_Plane], vector: Sequence[_Plane]) -> li
 
 def _means(planes: Sequence[_Plane], window: _Size, weight: _Plane | None = None) -> list[_Plane]:
     """Return the mean of each plane in the window around each pixel, by weight if there is one."""
-    if weight is not None:
-        planes = [*(plane * weight for plane in planes), weight]
-    blurred: list[_Plane] = []
-    for first in range(0, len(planes), _AT_ONCE):
-        together = cv2.merge(planes[first : first + _AT_ONCE])
-        blurred += cv2.split(cv2.blur(together, window, borderType=cv2.BORDER_REFLECT))
     if weight is None:
-        return blurred
-    share = np.maximum(blurred.pop(), np.float32(1e-6))
-    return [plane / share for plane in blurred]
+        return [_mean(plane, window) for plane in planes]
+    share = np.maximum(_mean(weight, window), np.float32(1e-6))
+    return [np.asarray(_mean(plane * weight, window) / share) for plane in planes]
+
+
+def _mean(plane: _Plane, window: _Size) -> _Plane:
+    return np.asarray(cv2.blur(plane, window, borderType=cv2.BORDER_REFLECT))

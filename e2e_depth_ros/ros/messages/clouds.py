@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from array import array
 from itertools import pairwise
 from typing import Any, Final
 
@@ -144,11 +143,11 @@ def allocate_cloud(rgb: NDArray[np.uint8], header: Any) -> tuple[PointCloud2, ND
     """
     height, width = rgb.shape[:2]
     message = PointCloud2()
-    # An array of bytes is taken as it is; all else would be copied, or even walked through.
-    message.data = array("B", b"\0") * (height * width * _POINT_STEP)
+    # Assigning to `data` may copy or even walk through its bytes; growing the array that is there doesn't.
+    message.data.frombytes(np.empty(height * width * _POINT_STEP, np.uint8).data)
     octets = np.frombuffer(message.data, np.uint8).reshape(height, width, _POINT_STEP)
-    blue, green, red = (12, 13, 14) if sys.byteorder == "little" else (15, 14, 13)
-    cv2.mixChannels([np.ascontiguousarray(rgb)], [octets], [0, red, 1, green, 2, blue])
+    blue, green, red, nothing = (12, 13, 14, 15) if sys.byteorder == "little" else (15, 14, 13, 12)
+    cv2.mixChannels([np.ascontiguousarray(rgb)], [octets], [0, red, 1, green, 2, blue, -1, nothing])
 
     message.header = header
     message.height, message.width = height, width
