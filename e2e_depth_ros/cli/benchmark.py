@@ -233,7 +233,9 @@ def _time_node(estimator: Any, size: tuple[int, int], frames: int) -> dict[str, 
     from rich.progress import track  # noqa: PLC0415
 
     from e2e_depth_ros.cli.benchmark_image import camera_image  # noqa: PLC0415
+    from e2e_depth_ros.ros.running.kept_memory import keep_memory  # noqa: PLC0415
 
+    keep_memory()  # as the node's process does
     timer = NodeTimer(estimator, camera_image(size))
     cases = {}
     for name, wanted in SUBSCRIPTIONS.items():
