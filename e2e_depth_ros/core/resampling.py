@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+_BY_ONE_THREAD = 8192  # factors: from 9,216 on OpenBLAS may share a product among threads, which spin
+
 
 def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
     """Resize an image bilinearly, over as many pixels as one of the result stands for.
@@ -47,9 +49,12 @@ def _resized_rows(values: NDArray[Any], length: int) -> NDArray[np.float32]:
         return values.astype(np.float32, copy=False)
     flat = values.reshape(len(values), -1)
     result = np.empty((length, flat.shape[1]), np.float32)
-    # Row by row: what makes one fits into the cache, and is too little for BLAS to share among threads.
     for row, (first, weights) in zip(result, _taps(len(values), length), strict=True):
-        np.dot(weights, flat[first : first + len(weights)].astype(np.float32, copy=False), out=row)
+        source = flat[first : first + len(weights)].astype(np.float32, copy=False)  # fits into the cache
+        step = max(1, _BY_ONE_THREAD // len(weights))
+        for begin in range(0, len(row), step):
+            part = slice(begin, begin + step)
+            np.dot(weights, source[:, part], out=row[part])
     return result.reshape(length, *values.shape[1:])
 
 

@@ -42,4 +42,5 @@ def faults(how: str) -> int:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library keeps memory in its own way")
 def test_a_frame_faults_no_pages_in_again() -> None:
-    assert faults("kept") < 50 < 500 < faults("handed back")
+    assert faults("kept") < 50
+    assert faults("handed back") > 500
