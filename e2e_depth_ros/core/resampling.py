@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_BY_ONE_THREAD = 8192  # factors: from 9,216 on OpenBLAS may share a product among threads, which spin
+from e2e_depth_ros.core.threads import one_thread
 
 
 def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
@@ -25,8 +24,9 @@ def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float
         (3, h, w), of the image's own range.
     """
     height, width = size
-    rows = _resized_rows(image, height)  # (h, W, 3)
-    columns = _resized_rows(cv2.transpose(rows), width)  # (w, h, 3)
+    with one_thread():  # of a large image BLAS would share a row among threads
+        rows = _resized_rows(image.astype(np.float32), height)  # (h, W, 3)
+        columns = _resized_rows(np.asarray(cv2.transpose(rows), np.float32), width)  # (w, h, 3)
     return np.ascontiguousarray(columns.transpose(2, 1, 0))
 
 
@@ -43,18 +43,14 @@ def enlarged(plane: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.fl
     return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _resized_rows(values: NDArray[Any], length: int) -> NDArray[np.float32]:
+def _resized_rows(values: NDArray[np.float32], length: int) -> NDArray[np.float32]:
     """Resize along the first axis."""
     if len(values) == length:
-        return values.astype(np.float32, copy=False)
+        return values
     flat = values.reshape(len(values), -1)
     result = np.empty((length, flat.shape[1]), np.float32)
     for row, (first, weights) in zip(result, _taps(len(values), length), strict=True):
-        source = flat[first : first + len(weights)].astype(np.float32, copy=False)  # fits into the cache
-        step = max(1, _BY_ONE_THREAD // len(weights))
-        for begin in range(0, len(row), step):
-            part = slice(begin, begin + step)
-            np.dot(weights, source[:, part], out=row[part])
+        np.dot(weights, flat[first : first + len(weights)], out=row)
     return result.reshape(length, *values.shape[1:])
 
 

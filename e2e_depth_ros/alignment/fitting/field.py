@@ -28,9 +28,9 @@ from e2e_depth_ros.alignment.fitting.gaussian_process import (
     with_noise,
 )
 from e2e_depth_ros.alignment.fitting.grid import GridLayout
-from e2e_depth_ros.alignment.fitting.threads import one_thread
 from e2e_depth_ros.alignment.fitting.whitening import whitening
 from e2e_depth_ros.core.robust import robust_std
+from e2e_depth_ros.core.threads import one_thread
 
 MIN_SAMPLES = 8
 """Fewer samples than this can't tell the network's error from noise."""
