@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError, KindError
 
-_BAND = 32  # rows that stay in the cache while their points' three coordinates are written
-
 
 class DepthKind(Enum):
     """What the numbers of a depth map mean."""
@@ -86,7 +84,7 @@ class DepthMap:
             raise KindError(f"expected {kind.value} depth, got {self.kind.value} depth")
         return self
 
-    def points(self, camera: Camera, *, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+    def points(self, camera: Camera) -> NDArray[np.float32]:
         """Lift each pixel to its point, fast: the camera remembers its rays.
 
         Convention:
@@ -94,32 +92,23 @@ class DepthMap:
 
         Args:
             camera: The camera of this depth. Distortion is taken into account.
-            out: (H, W, 3), float32: where to write, for instance a view of a message's buffer.
 
         Returns:
-            (H, W, 3), metres; NaN where depth is invalid. It is `out` if that was given.
+            (H, W, 3), metres; NaN where depth is invalid.
 
         Raises:
             KindError: The depth is not metric.
-            InvalidInputError: Depth, camera and `out` are not of one size.
+            InvalidInputError: Depth and camera are not of one size.
         """
-        values = self.require(DepthKind.METRIC).values
-        height, width = self.size
+        return np.asarray(cv2.merge(self.coordinates(camera)), np.float32)
+
+    def coordinates(self, camera: Camera) -> tuple[NDArray[np.float32], ...]:
+        """Return x, y and z of all points, (H, W) each; see `points`."""
+        z = self.require(DepthKind.METRIC).values
         if self.size != camera.size:
             raise InvalidInputError(f"expected depth of the camera's size {camera.size}, got {self.size}")
-        if out is None:
-            out = np.empty((height, width, 3), dtype=np.float32)
-        elif out.shape != (height, width, 3) or out.dtype != np.float32:
-            raise InvalidInputError(
-                f"expected out as float32 {(height, width, 3)}, got {out.dtype} {out.shape}"
-            )
-        x, y = (np.broadcast_to(grid, self.size) for grid in camera.normalized_grid)
-        for first in range(0, height, _BAND):
-            band = slice(first, first + _BAND)
-            np.multiply(values[band], x[band], out=out[band, :, 0])
-            np.multiply(values[band], y[band], out=out[band, :, 1])
-            out[band, :, 2] = values[band]
-        return out
+        x, y = camera.normalized_grid
+        return x * z, y * z, z
 
 
 @dataclass(frozen=True, eq=False)
