@@ -154,10 +154,8 @@ def cloud_from_coordinates(
         written there is in the message.
     """
     height, width = rgb.shape[:2]
-    colours = np.zeros((height, width, 4), np.uint8)
-    blue, green, red = (0, 1, 2) if sys.byteorder == "little" else (3, 2, 1)
-    cv2.mixChannels([np.ascontiguousarray(rgb)], [colours], [0, red, 1, green, 2, blue])
-    records = cv2.merge([*coordinates_m, colours.view(np.float32)[..., 0]])
+    colours = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGRA).view("<u4")[..., 0] & np.uint32(0xFFFFFF)
+    records = cv2.merge([*coordinates_m, colours.astype(np.uint32, copy=False).view(np.float32)])
     message = PointCloud2()
     # Assigning to `data` may copy or even walk through its bytes; growing the array that is there doesn't.
     message.data.frombytes(records.data.cast("B"))
