@@ -57,18 +57,13 @@ def print_arrivals(console: Any, report: Mapping[str, Any]) -> None:
     """Print what `measure` found."""
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table(title="over DDS, camera at 30 Hz; age on arrival and period of the worker, ms")
-    for column in (
-        "subscribed",
-        "images/s",
-        "age",
-        "p95",
-        "period",
-        "p95",
-        "older than 2 periods",
-        "node's CPU",
-    ):
-        table.add_column(column, justify="left" if column == "subscribed" else "right")
+    table = Table(
+        title="over DDS, camera at 30 Hz",
+        caption="age on arrival and period of the worker: median and p95, ms; late: older than two periods;"
+        " CPU: ms of the node's for each image",
+    )
+    for column in ("subscribed", "images/s", "age", "p95", "period", "p95", "late", "CPU"):
+        table.add_column(column, justify="left" if column == "subscribed" else "right", no_wrap=True)
     cases = {name: case for name, case in report.items() if "node_cpu_ms" in case}
     for name, case in cases.items():
         ages, periods = case["age_ms"], case["period_ms"]
