@@ -60,8 +60,8 @@ MAX_FILES_OF_MODEL = 15  # of a folder
 ALIGNMENT_FOLDERS = ("evidence", "fitting", "tracking")  # as it thinks: each looks only at those before it
 
 MAY_IMPORT = {
-    "core": {"numpy", "torch", "cv2", "yaml", "PIL", "pillow_heif"},
-    "alignment": {"numpy", "cv2", "threadpoolctl"},
+    "core": {"numpy", "torch", "cv2", "yaml", "PIL", "pillow_heif", "threadpoolctl"},
+    "alignment": {"numpy", "cv2"},
 }
 ROS_PACKAGES = {"rclpy", "tf2_ros", "cv_bridge", "sensor_msgs_py", "rosbags", "ament_index_python", "launch"}
 ROS_SUFFIXES = ("_msgs", "_srvs", "_interfaces", "_ros")

@@ -207,6 +207,7 @@ NOT_RUN = {
     "train mine.yaml": "needs Marigold, Hypersim and Virtual KITTI 2",
     "checkpoint join": "needs GenPercept's UNet and Stable Diffusion 2.1",
     "export MODEL": "stands for any checkpoint",
+    "--dds": "starts node and camera, which test_benchmark.py does",
 }
 """What is only parsed, by a part of the command, and why."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,7 +50,8 @@ def confidence_from_alignment(
         np.minimum(confidence, np.float32(OPEN_CONFIDENCE), out=confidence)
     if edges is None:
         edges = depth_edges(depth.values, depth.valid)
-    confidence[edges] = np.minimum(confidence[edges], np.float32(EDGE_CONFIDENCE))
+    _, limited = cv2.threshold(confidence, EDGE_CONFIDENCE, 0, cv2.THRESH_TRUNC)
+    cv2.copyTo(limited, edges.view(np.uint8), confidence)
     if not depth.valid.all():
         confidence[~depth.valid] = 0
     return np.asarray(confidence, dtype=np.float32)

@@ -42,7 +42,8 @@ def add_parser(subparsers: Any) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="also start node and camera (30 Hz) as processes, and time N depth images where they arrive",
+        help="also start node and camera (30 Hz) as processes, and time N depth images where they arrive:"
+        " alone, with normals, and with every output",
     )
     parser.add_argument(
         "--points",
@@ -124,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
     if args.points:
         report["alignment"] = _time_alignment(size, args.frames, args.points)
     if args.dds:
-        report["over DDS"] = _time_arrivals(args, size)
+        report["over DDS"] = _time_arrivals(estimator, args, size)
     if args.json is None or str(args.json) != "-":
         _print(report)
     _write_json(args.json, report)
@@ -233,7 +234,9 @@ def _time_node(estimator: Any, size: tuple[int, int], frames: int) -> dict[str, 
     from rich.progress import track  # noqa: PLC0415
 
     from e2e_depth_ros.cli.benchmark_image import camera_image  # noqa: PLC0415
+    from e2e_depth_ros.ros.running.kept_memory import keep_memory  # noqa: PLC0415
 
+    keep_memory()  # as the node's process does
     timer = NodeTimer(estimator, camera_image(size))
     cases = {}
     for name, wanted in SUBSCRIPTIONS.items():
@@ -257,7 +260,7 @@ def _time_alignment(size: tuple[int, int], frames: int, points: int) -> dict[str
     }
 
 
-def _time_arrivals(args: argparse.Namespace, size: tuple[int, int]) -> dict[str, Any]:
+def _time_arrivals(estimator: Any, args: argparse.Namespace, size: tuple[int, int]) -> dict[str, Any]:
     from e2e_depth_ros.cli.benchmark_dds import MaskLoad, measure  # noqa: PLC0415
 
     given = {
@@ -272,7 +275,7 @@ def _time_arrivals(args: argparse.Namespace, size: tuple[int, int]) -> dict[str,
     }
     parameters = [f"{name}:={value}" for name, value in given.items() if value is not None]
     mask = MaskLoad(args.mask, args.mask_period) if args.mask else None
-    return measure(size, args.dds, parameters, mask)
+    return measure(estimator, size, args.dds, parameters, mask)
 
 
 def _memory_mb() -> dict[str, float]:
@@ -288,7 +291,6 @@ def _memory_mb() -> dict[str, float]:
 
 def _print(report: Mapping[str, Any]) -> None:
     from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
 
     console = Console()
     height, width = report["image size"]
@@ -304,24 +306,9 @@ def _print(report: Mapping[str, Any]) -> None:
         title = f"alignment: a cloud of {alignment['points']:,} points, {alignment['samples']} samples"
         _print_stages(console, title, alignment["stages_ms"])
     if "over DDS" in report:
-        arrived = report["over DDS"]
-        table = Table(title=f"over DDS, camera at 30 Hz: {arrived['rate_hz']} depth images/s")
-        for column in ("ms", "median", "p95", "max"):
-            table.add_column(column, justify="left" if column == "ms" else "right")
-        for name, key in (("age on arrival", "age_ms"), ("period of the worker", "period_ms")):
-            table.add_row(name, *(f"{arrived[key][column]:.1f}" for column in ("median", "p95", "max")))
-        console.print(table)
-        console.print(
-            f"{arrived['older_than_two_periods']} of {arrived['images']} images older than two periods on"
-            " arrival; the node itself:",
-            ", ".join(f"{name} {value:.1f}" for name, value in arrived["node"].items()),
-        )
-    if "with masks" in report.get("over DDS", {}):
-        beside = report["over DDS"]["with masks"]
-        console.print(
-            f"beside mask_node ({beside['masks']} masks): {beside['rate_hz']} depth images/s, "
-            f"{beside['rate_lost']:.1%} fewer; it took {beside['mask_cpu_share']:.1%} of the CPU"
-        )
+        from e2e_depth_ros.cli.arrivals import print_arrivals  # noqa: PLC0415
+
+        print_arrivals(console, report["over DDS"])
     console.print(
         "memory MB:", ", ".join(f"{name} {value:.0f}" for name, value in report["memory MB"].items())
     )

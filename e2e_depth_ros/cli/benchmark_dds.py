@@ -1,14 +1,15 @@
 """How old depth is when it arrives: camera, node and receiver in processes of their own, over DDS.
 
-The camera's process runs this module itself. Needs ROS.
+Needs ROS.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,58 +17,16 @@ from typing import Any, Final
 
 import numpy as np
 
+from e2e_depth_ros.cli.arrivals import Arrival, summarise_arrivals
 from e2e_depth_ros.cli.processes import ModuleProcess, running_module
 from e2e_depth_ros.core.errors import E2EDepthError
 
 _EXECUTABLES: Final = "e2e_depth_ros.ros.nodes.executables"
 _NAMESPACE: Final = "/e2e_depth_benchmark"
-_CAMERA_HZ: Final = 30.0
+_CAMERA: Final = "e2e_depth_ros.cli.benchmark_camera"
 _START_S: Final = 180.0  # loading a model takes long on a loaded machine
 _WARM_UP: Final = 10
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """A depth image that came: its stamp, and when it came, seconds of the system's clock."""
-
-    stamp_s: float
-    received_s: float
-
-
-def summarise_arrivals(arrivals: Sequence[Arrival]) -> dict[str, Any]:
-    """Condense what was received.
-
-    Where images come faster than the node can follow, it publishes once in each period of its worker, so
-    periods show in the arrivals. An image is at most two periods old when it goes out: it waited for its
-    predecessor, and then it was its turn.
-
-    Args:
-        arrivals: In their order; at least three.
-
-    Returns:
-        `rate_hz`; `age_ms` and `period_ms`, each median, p95 and max; `older_than_two_periods`, how many
-        were older than their predecessor's period and their own together; `images`.
-    """
-    received = np.array([arrival.received_s for arrival in arrivals])
-    ages = received - np.array([arrival.stamp_s for arrival in arrivals])
-    periods = np.diff(received)
-    two_periods = periods[1:] + periods[:-1]
-
-    def summary(seconds: Any) -> dict[str, float]:
-        values = {
-            "median": np.median(seconds),
-            "p95": np.percentile(seconds, 95),
-            "max": np.max(seconds),
-        }
-        return {name: round(1e3 * float(value), 1) for name, value in values.items()}
-
-    return {
-        "images": len(arrivals),
-        "rate_hz": round(float((len(arrivals) - 1) / (received[-1] - received[0])), 2),
-        "age_ms": summary(ages),
-        "period_ms": summary(periods),
-        "older_than_two_periods": int(np.count_nonzero(ages[2:] > two_periods)),
-    }
+_TIMED: Final = "depth/image_relative"
 
 
 @dataclass(frozen=True)
@@ -84,38 +43,78 @@ class MaskLoad:
 
 
 def measure(
-    size: tuple[int, int], images: int, parameters: Sequence[str], mask: MaskLoad | None = None
+    estimator: Any,
+    size: tuple[int, int],
+    images: int,
+    parameters: Sequence[str],
+    mask: MaskLoad | None = None,
 ) -> dict[str, Any]:
-    """Run node and camera, and time what arrives of depth/image_relative.
+    """Run node and camera, and time what arrives of depth/image_relative, beside further outputs or without.
 
     Args:
+        estimator: The node's network, which says what the camera's range sensor may measure.
         size: (H, W) of the camera's images.
-        images: How many depth images to time.
+        images: How many depth images to time in each case.
         parameters: Of the node, as "name:=value".
         mask: Then time as many again while masks are painted.
 
     Returns:
-        See `summarise_arrivals`; and `node`, the same as the node itself reports it in /diagnostics. With a
-        mask node also `with masks`: the same while it paints, and see `_with_masks`.
+        By what is subscribed to: see `summarise_arrivals`; `node`, the same as the node itself reports it in
+        /diagnostics; `node_cpu_ms`, the CPU time that the node's process takes for each. With a mask node
+        also `with masks`: the same while it paints, and see `_with_masks`.
 
     Raises:
         E2EDepthError: A node ended or is silent.
     """
+    from e2e_depth_ros.cli.benchmark_image import camera_image  # noqa: PLC0415
+    from e2e_depth_ros.cli.node_timing import NodeTimer  # noqa: PLC0415
+
     with ExitStack() as stack:
+        points = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "points.npy"
+        np.save(points, NodeTimer(estimator, camera_image(size)).points_m)
         listener = stack.enter_context(_listening())
         options = [part for parameter in parameters for part in ("-p", parameter)]
         namespace = ("--ros-args", "-r", f"__ns:={_NAMESPACE}", "--log-level", "warn")
         node = stack.enter_context(running_module(_EXECUTABLES, ["depth_node", *namespace, *options]))
-        stack.enter_context(running_module("e2e_depth_ros.cli.benchmark_dds", [str(size[0]), str(size[1])]))
-        alone = listener.hear(_WARM_UP + images, node)[_WARM_UP:]
-        report = {**summarise_arrivals(alone), "node": dict(listener.reported)}
+        camera = [str(size[0]), str(size[1]), str(points), *namespace[:3]]
+        stack.enter_context(running_module(_CAMERA, camera))
+        report = {}
+        for name, topics in _subscriptions(estimator.tasks).items():
+            listener.listen_to(topics)
+            report[name] = _summary(listener, images, node)
         if mask is None:
             return report
+        first = next(iter(report))
+        listener.listen_to(_subscriptions(estimator.tasks)[first])
         given = {"model": mask.model, "period": mask.period_s, "max_unexplained": 1.0}
         options = [part for name, value in given.items() for part in ("-p", f"{name}:={value}")]
         painter = stack.enter_context(running_module(_EXECUTABLES, ["mask_node", *namespace, *options]))
         listener.await_mask(painter)
-        return {**report, "with masks": _with_masks(listener, images, node, painter, alone)}
+        return {**report, "with masks": _with_masks(listener, images, node, painter, report[first])}
+
+
+def _subscriptions(tasks: Collection[Any]) -> dict[str, list[Any]]:
+    """Name the cases to time, and the outputs that are subscribed to in each."""
+    from e2e_depth_ros.ros.outputs.depth_outputs import Output, tasks_for  # noqa: PLC0415
+
+    cases = {
+        "depth": [Output.RELATIVE],
+        "depth and normals": [Output.RELATIVE, Output.NORMALS],
+        "every output": [output for output in Output if tasks_for([output]) <= set(tasks)],
+    }
+    return {name: outputs for name, outputs in cases.items() if tasks_for(outputs) <= set(tasks)}
+
+
+def _summary(listener: _Listener, images: int, node: ModuleProcess) -> dict[str, Any]:
+    listener.hear(_WARM_UP, node)
+    cpu_s = _cpu_s(node)
+    arrivals = listener.hear(images, node)
+    cpu_s = _cpu_s(node) - cpu_s
+    return {
+        **summarise_arrivals(arrivals),
+        "node": dict(listener.reported),
+        "node_cpu_ms": round(1e3 * cpu_s / len(arrivals), 1),
+    }
 
 
 def _with_masks(
@@ -123,7 +122,7 @@ def _with_masks(
     images: int,
     node: ModuleProcess,
     painter: ModuleProcess,
-    alone: Sequence[Arrival],
+    alone: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Time depth while masks are painted.
 
@@ -132,15 +131,14 @@ def _with_masks(
         took of the CPU time of all cores, 0..1; `rate_lost`, by which share the depth's rate fell.
     """
     begun_s, cpu_s, masks = time.monotonic(), _cpu_s(painter), listener.masks
-    beside = listener.hear(images, node)
+    beside = summarise_arrivals(listener.hear(images, node))
     painter.check_alive("the mask node")
     cores_s = (time.monotonic() - begun_s) * len(os.sched_getaffinity(0))
-    before, after = summarise_arrivals(alone), summarise_arrivals(beside)
     return {
-        **after,
+        **beside,
         "masks": listener.masks - masks,
         "mask_cpu_share": round((_cpu_s(painter) - cpu_s) / cores_s, 4),
-        "rate_lost": round(1 - after["rate_hz"] / before["rate_hz"], 4),
+        "rate_lost": round(1 - beside["rate_hz"] / alone["rate_hz"], 4),
     }
 
 
@@ -162,19 +160,30 @@ class _Listener:
         self.masks = 0
         self._rclpy, self._node = rclpy, node
         self._arrivals: list[Arrival] = []
-        node.create_subscription(Image, "depth/image_relative", self._on_depth, 5)
+        self._counts: Counter[str] = Counter()
+        self._subscriptions: dict[str, Any] = {}
         node.create_subscription(Image, "mask/image", self._on_mask, 5)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 5)
 
+    def listen_to(self, outputs: Sequence[Any]) -> None:
+        """Subscribe to some of the node's outputs and to no others; the depth image is timed."""
+        for subscription in self._subscriptions.values():
+            self._node.destroy_subscription(subscription)
+        self._counts.clear()
+        self._subscriptions = {output.value: self._subscription(output) for output in outputs}
+
     def hear(self, images: int, node: ModuleProcess) -> list[Arrival]:
-        """Wait for so many depth images from now on."""
+        """Wait for so many depth images from now on, and for something of every other output."""
         self._arrivals.clear()
+        self.reported.clear()
         end = time.monotonic() + _START_S
-        while len(self._arrivals) < images:
+        while len(self._arrivals) < images or (silent := self._subscriptions.keys() - self._counts.keys()):
             self._rclpy.spin_once(self._node, timeout_sec=0.1)
             node.check_alive()
             if time.monotonic() > end and len(self._arrivals) < min(images, _WARM_UP):
                 raise E2EDepthError(f"expected depth images of the node, got none for {_START_S:.0f} s")
+            if time.monotonic() > end and silent:
+                raise E2EDepthError(f"expected {', '.join(sorted(silent))} of the node, got none")
         return list(self._arrivals[:images])
 
     def await_mask(self, painter: ModuleProcess) -> None:
@@ -186,6 +195,17 @@ class _Listener:
             if time.monotonic() > end:
                 raise E2EDepthError(f"expected a mask, got none for {_START_S:.0f} s")
 
+    def _subscription(self, output: Any) -> Any:
+        name, is_timed = output.value, output.value == _TIMED
+
+        def hear(message: Any) -> None:
+            self._counts[name] += 1
+            if is_timed:
+                self._on_depth(message)
+
+        # What isn't timed is not unpacked: this process would take the time of the node's.
+        return self._node.create_subscription(output.message_type, name, hear, 5, raw=not is_timed)
+
     def _on_depth(self, message: Any) -> None:
         from e2e_depth_ros.ros.messages.stamps import stamp_ns  # noqa: PLC0415
 
@@ -195,8 +215,6 @@ class _Listener:
         self.masks += 1
 
     def _on_diagnostics(self, message: Any) -> None:
-        if len(self._arrivals) <= _WARM_UP:
-            return
         for status in message.status:
             if status.name.endswith("depth: frames"):
                 for entry in status.values:
@@ -215,38 +233,3 @@ def _listening() -> Iterator[_Listener]:
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
-
-
-def _show_camera(size: tuple[int, int]) -> None:
-    """Publish an image at the camera's rate, until the process is ended."""
-    import rclpy  # noqa: PLC0415
-    from rclpy.signals import SignalHandlerOptions  # noqa: PLC0415
-    from sensor_msgs.msg import Image  # noqa: PLC0415
-    from std_msgs.msg import Header  # noqa: PLC0415
-
-    from e2e_depth_ros.cli.benchmark_image import camera_image  # noqa: PLC0415
-    from e2e_depth_ros.ros.messages.images import message_from_array  # noqa: PLC0415
-    from e2e_depth_ros.ros.running.stop_signals import StopSignals  # noqa: PLC0415
-
-    stop = StopSignals()
-    image = camera_image(size)
-    stop.heed_order()
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    camera = rclpy.create_node("camera", namespace=_NAMESPACE)
-    publisher = camera.create_publisher(Image, "image_raw", 2)
-    next_s = time.monotonic()
-    while not stop.requested:
-        header = Header(stamp=camera.get_clock().now().to_msg(), frame_id="camera_optical_frame")
-        publisher.publish(message_from_array(image, "rgb8", header))
-        next_s = max(next_s + 1 / _CAMERA_HZ, time.monotonic())
-        time.sleep(max(0.0, next_s - time.monotonic()))
-    camera.destroy_node()
-    rclpy.try_shutdown()
-
-
-if __name__ == "__main__":
-    _parser = argparse.ArgumentParser(description=__doc__)
-    _parser.add_argument("height", type=int)
-    _parser.add_argument("width", type=int)
-    _arguments = _parser.parse_args()
-    _show_camera((_arguments.height, _arguments.width))

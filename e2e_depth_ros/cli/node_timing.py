@@ -31,8 +31,19 @@ _PERIOD_NS: Final = 33_000_000
 _SAMPLES: Final = 500
 
 
+def distorting_camera(size: tuple[int, int]) -> Camera:
+    """Describe a camera with images of (H, W) pixels, whose lens bends lines a little."""
+    height, width = size
+    intrinsics = np.array([[0.8 * width, 0, width / 2], [0, 0.8 * width, height / 2], [0, 0, 1]])
+    return Camera(size, intrinsics, DistortionModel.PLUMB_BOB, (-0.05, 0.01, 0.0, 0.0, 0.0))
+
+
 class NodeTimer:
-    """Feeds a distorted image and sparse points to the node's pipeline, as a robot would."""
+    """Feeds a distorted image and sparse points to the node's pipeline, as a robot would.
+
+    Attributes:
+        points_m: (N, 3), float32, what its sensor measures, in the camera's optical frame.
+    """
 
     def __init__(self, estimator: Estimator, image: NDArray[np.uint8]) -> None:
         """Prepare the messages.
@@ -41,13 +52,10 @@ class NodeTimer:
             estimator: The network.
             image: (H, W, 3), uint8, RGB.
         """
-        height, width = image.shape[:2]
-        intrinsics = np.array([[0.8 * width, 0, width / 2], [0, 0.8 * width, height / 2], [0, 0, 1]])
-        camera = Camera((height, width), intrinsics, DistortionModel.PLUMB_BOB, (-0.05, 0.01, 0.0, 0.0, 0.0))
         self._estimator = estimator
         self._image = image
-        self._camera = camera
-        self._points_m = self._plausible_points()
+        self._camera = distorting_camera((image.shape[0], image.shape[1]))
+        self.points_m = self._plausible_points()
 
     def time(self, wanted: Collection[Output], frames: Iterable[Any]) -> list[dict[str, float]]:
         """Process a frame for each item of `frames`.
@@ -63,7 +71,7 @@ class NodeTimer:
         laps = []
         for index, _ in enumerate(frames):
             header = _header(index)
-            pipeline.sparse.points.put(cloud_from_points(self._points_m, header))
+            pipeline.sparse.points.put(cloud_from_points(self.points_m, header))
             result = pipeline.process(
                 message_from_array(self._image, "rgb8", header),
                 message_from_camera(self._camera, header),

@@ -90,7 +90,8 @@ def filtered_depth(
     values = depth.values
     with np.errstate(invalid="ignore"):
         too_far = depth.valid & (values > np.float32(settings.max_depth))
-        keep = depth.valid & (values >= np.float32(settings.min_depth)) & ~too_far
+        keep = depth.valid & (values >= np.float32(settings.min_depth))
+    keep &= ~too_far
     if settings.confidence_threshold > 0:
         if confidence is None or confidence.shape != depth.size:
             got = None if confidence is None else confidence.shape

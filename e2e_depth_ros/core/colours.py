@@ -51,7 +51,7 @@ def colours_from_depth(
         raise InvalidInputError(f"expected depth of shape (H, W), got {depth.shape}")
     if colormap not in COLORMAPS:
         raise InvalidInputError(f"expected a colour map of {', '.join(COLORMAPS)}, got {colormap!r}")
-    values = depth.astype(np.float32)
+    values = np.asarray(depth, np.float32)
     if logarithmic:
         if near <= 0:
             raise InvalidInputError(f"expected near above 0 for logarithmic colours, got {near}")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.core.maps import NormalMap
+from e2e_depth_ros.core.maps import NormalMap, known_or
 
 _Float = NDArray[np.float32]
 _Bool = NDArray[np.bool_]
@@ -102,6 +102,8 @@ def depth_edges(
         )
     inverse = _inverse_depth(depth, valid)
     all_known = bool(inverse.max() < _UNKNOWN)
+    # A jump of z relative to the nearer depth is a jump of 1 / z relative to that of the farther one.
+    limits = inverse * np.float32(relative_threshold)
     edges = np.zeros(inverse.shape, dtype=np.bool_)
     window = np.ones((1, 2 * ramp_px + 1), dtype=np.uint8)
     for first, second, kernel in (
@@ -114,8 +116,7 @@ def depth_edges(
         change = cv2.absdiff(a, b)
         if not all_known:  # infinite where one is unknown, NaN where both are
             np.fmin(change, _UNKNOWN, out=change)
-        # A jump of z relative to the nearer depth is a jump of 1 / z relative to that of the farther one.
-        limit = np.float32(relative_threshold) * cv2.min(a, b)
+        limit = cv2.min(limits[first], limits[second])
         with np.errstate(invalid="ignore"):
             jump = cv2.subtract(change, cv2.erode(change, kernel)) > limit
         if not all_known:
@@ -156,8 +157,8 @@ def _inverse_depth(depth: NDArray[Any], valid: _Bool | None) -> _Float:
             raise InvalidInputError(f"expected valid of shape {depth.shape}, got {valid.shape}")
         usable &= valid
     with np.errstate(divide="ignore", over="ignore"):
-        inverse: _Float = np.float32(1) / np.where(usable, depth, np.float32(0))
-    return inverse
+        inverse = known_or(0, depth, usable)
+        return np.reciprocal(inverse, out=inverse)
 
 
 def _check_size(size: tuple[int, ...], camera: Camera) -> None:

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError, KindError
-
-_BAND = 32  # rows that stay in the cache while their points' three coordinates are written
 
 
 class DepthKind(Enum):
@@ -37,7 +36,8 @@ class DepthMap:
         that is not finite is never valid, nor is a distance that is not positive.
 
     Attributes:
-        values: (H, W), float32, read-only; unit as `kind` says.
+        values: (H, W), float32, read-only; unit as `kind` says. An array that can still be written to is
+            copied, one that is read-only already may be kept.
         valid: (H, W), bool, read-only; True where the value may be used.
         kind: What the values mean. A relative map can't reach code that asks for metres.
 
@@ -59,14 +59,14 @@ class DepthMap:
         is_distance = self.kind in (DepthKind.METRIC, DepthKind.SCALE_INVARIANT)
         ends = values.min(), values.max()  # NaN where one is among the values
         if valid.all() and np.isfinite(ends).all() and not (is_distance and ends[0] <= 0):
-            values, valid = values.copy(), valid.copy()
+            values, valid = _frozen(values), _frozen(valid)
         else:
             valid = valid & np.isfinite(values)
             if is_distance:
-                valid = valid & (values > 0)
-            values = np.where(valid, values, np.float32(np.nan))
-        object.__setattr__(self, "values", _read_only(values))
-        object.__setattr__(self, "valid", _read_only(valid))
+                valid &= values > 0
+            values = known_or(np.nan, values, valid)
+        object.__setattr__(self, "values", read_only(values))
+        object.__setattr__(self, "valid", read_only(valid))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -84,7 +84,7 @@ class DepthMap:
             raise KindError(f"expected {kind.value} depth, got {self.kind.value} depth")
         return self
 
-    def points(self, camera: Camera, *, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+    def points(self, camera: Camera) -> NDArray[np.float32]:
         """Lift each pixel to its point, fast: the camera remembers its rays.
 
         Convention:
@@ -92,32 +92,23 @@ class DepthMap:
 
         Args:
             camera: The camera of this depth. Distortion is taken into account.
-            out: (H, W, 3), float32: where to write, for instance a view of a message's buffer.
 
         Returns:
-            (H, W, 3), metres; NaN where depth is invalid. It is `out` if that was given.
+            (H, W, 3), metres; NaN where depth is invalid.
 
         Raises:
             KindError: The depth is not metric.
-            InvalidInputError: Depth, camera and `out` are not of one size.
+            InvalidInputError: Depth and camera are not of one size.
         """
-        values = self.require(DepthKind.METRIC).values
-        height, width = self.size
+        return np.asarray(cv2.merge(self.coordinates(camera)), np.float32)
+
+    def coordinates(self, camera: Camera) -> tuple[NDArray[np.float32], ...]:
+        """Return x, y and z of all points, (H, W) each; see `points`."""
+        z = self.require(DepthKind.METRIC).values
         if self.size != camera.size:
             raise InvalidInputError(f"expected depth of the camera's size {camera.size}, got {self.size}")
-        if out is None:
-            out = np.empty((height, width, 3), dtype=np.float32)
-        elif out.shape != (height, width, 3) or out.dtype != np.float32:
-            raise InvalidInputError(
-                f"expected out as float32 {(height, width, 3)}, got {out.dtype} {out.shape}"
-            )
-        x, y = (np.broadcast_to(grid, self.size) for grid in camera.normalized_grid)
-        for first in range(0, height, _BAND):
-            band = slice(first, first + _BAND)
-            np.multiply(values[band], x[band], out=out[band, :, 0])
-            np.multiply(values[band], y[band], out=out[band, :, 1])
-            out[band, :, 2] = values[band]
-        return out
+        x, y = camera.normalized_grid
+        return x * z, y * z, z
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,13 +138,14 @@ class NormalMap:
             raise InvalidInputError(f"expected normals of shape (H, W, 3), got {values.shape}")
         if valid.shape != values.shape[:2]:
             raise InvalidInputError(f"expected valid of shape {values.shape[:2]}, got {valid.shape}")
-        if not (valid.all() and np.isfinite(values.sum())):  # finite only if all are
-            x_finite, y_finite, z_finite = np.moveaxis(np.isfinite(values), -1, 0)
+        finite = np.isfinite(values)
+        if not (valid.all() and finite.all()):
+            x_finite, y_finite, z_finite = np.moveaxis(finite, -1, 0)
             valid = valid & x_finite & y_finite & z_finite
             if np.any((x_finite | y_finite | z_finite) & ~valid):  # mostly NaN already; a copy takes time
-                values = np.where(valid[..., None], values, np.float32(np.nan))
-        object.__setattr__(self, "values", _read_only(values))
-        object.__setattr__(self, "valid", _read_only(valid))
+                values = known_or(np.nan, values, valid)
+        object.__setattr__(self, "values", read_only(values))
+        object.__setattr__(self, "valid", read_only(valid))
 
     @classmethod
     def from_vectors(cls, vectors: NDArray[np.float32]) -> NormalMap:
@@ -208,10 +200,31 @@ def farness_from_relative(depth: DepthMap, *, stretch: bool = False) -> NDArray[
     return values
 
 
+def known_or(unknown: float, values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Put a number where values aren't known: what `np.where` does in four times the time.
+
+    Args:
+        unknown: The number.
+        values: (H, W) or (H, W, C).
+        known: (H, W).
+
+    Returns:
+        A new array.
+    """
+    result = np.full(values.shape, unknown, np.float32)
+    cv2.copyTo(values, known.view(np.uint8), result)
+    return result
+
+
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
-def _read_only(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
+def _frozen(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
+    return array.copy() if array.flags.writeable else array
+
+
+def read_only(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
+    """View an array that nobody changes any more: a map keeps it instead of a copy."""
     view: NDArray[_Scalar] = array.view()
     view.flags.writeable = False
     return view

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from e2e_depth_ros.core.threads import one_thread
+
 
 def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
     """Resize an image bilinearly, over as many pixels as one of the result stands for.
@@ -15,15 +17,16 @@ def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float
     The half-pixel rule, as Pillow and torch do it with antialiasing, without rounding in between.
 
     Args:
-        image: (H, W, C).
+        image: (H, W, 3).
         size: (h, w) of the result.
 
     Returns:
-        (C, h, w), of the image's own range.
+        (3, h, w), of the image's own range.
     """
     height, width = size
-    rows = _resized_rows(image.astype(np.float32), height)  # (h, W, C)
-    columns = _resized_rows(np.ascontiguousarray(rows.transpose(1, 0, 2)), width)  # (w, h, C)
+    with one_thread():  # of a large image BLAS would share a row among threads
+        rows = _resized_rows(image.astype(np.float32), height)  # (h, W, 3)
+        columns = _resized_rows(np.asarray(cv2.transpose(rows), np.float32), width)  # (w, h, 3)
     return np.ascontiguousarray(columns.transpose(2, 1, 0))
 
 
@@ -44,30 +47,26 @@ def _resized_rows(values: NDArray[np.float32], length: int) -> NDArray[np.float3
     """Resize along the first axis."""
     if len(values) == length:
         return values
-    places, weights = _taps(len(values), length)
-    result = np.zeros((length, *values.shape[1:]), np.float32)
-    part = np.empty_like(result)
-    for place, weight in zip(places, weights, strict=True):  # numpy alone: a BLAS would wake its threads
-        np.take(values, place, axis=0, out=part)
-        part *= weight[:, None, None]
-        result += part
-    return result
+    flat = values.reshape(len(values), -1)
+    result = np.empty((length, flat.shape[1]), np.float32)
+    for row, (first, weights) in zip(result, _taps(len(values), length), strict=True):
+        np.dot(weights, flat[first : first + len(weights)], out=row)
+    return result.reshape(length, *values.shape[1:])
 
 
 @lru_cache(maxsize=8)  # a camera's size doesn't change
-def _taps(length: int, new_length: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+def _taps(length: int, new_length: int) -> list[tuple[int, NDArray[np.float32]]]:
     """Find which values make a value of the result, and their shares: a triangle over them.
 
     Returns:
-        (K, new_length) each: places among `length`, and weights that sum to 1.
+        For each value of the result the first of its places among `length`, and the weights of that and the
+        following ones, which sum to 1.
     """
     scale = length / new_length
     reach = max(scale, 1.0)
-    centres = (np.arange(new_length) + 0.5) * scale
-    first = np.maximum(np.floor(centres - reach + 0.5).astype(np.intp), 0)
-    end = np.minimum(np.floor(centres + reach + 0.5).astype(np.intp), length)
-    places = first + np.arange(int((end - first).max()))[:, None]
-    weights = np.maximum(1 - np.abs((places + 0.5 - centres) / reach), 0)
-    weights[places >= end] = 0
-    weights /= weights.sum(axis=0)
-    return np.minimum(places, length - 1), weights.astype(np.float32)
+    taps = []
+    for centre in (np.arange(new_length) + 0.5) * scale:
+        first, end = max(int(centre - reach + 0.5), 0), min(int(centre + reach + 0.5), length)
+        weights = np.maximum(1 - np.abs((np.arange(first, end) + 0.5 - centre) / reach), 0)
+        taps.append((first, (weights / weights.sum()).astype(np.float32)))
+    return taps

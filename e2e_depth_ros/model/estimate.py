@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
+from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap, read_only
 from e2e_depth_ros.core.robust import STD_OF_MEDIAN_DEVIATION
 from e2e_depth_ros.core.upsampling import Outlines
 
@@ -78,7 +78,7 @@ def depth_map_from(
     """
     non_finite = int(np.count_nonzero(np.isnan(values)))
     shown = _stretched(values) if stretch else values
-    return DepthMap(shown, np.ones(values.shape, dtype=np.bool_), kind), non_finite
+    return DepthMap(read_only(shown), np.ones(values.shape, dtype=np.bool_), kind), non_finite
 
 
 def normal_map_from(

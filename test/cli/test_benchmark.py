@@ -2,10 +2,11 @@ import json
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from e2e_depth_ros.cli import alignment_timing, benchmark
 from e2e_depth_ros.cli.alignment_timing import CLOUD, CORRECTION, SCALE_AND_SHIFT, time_alignment
-from e2e_depth_ros.cli.benchmark_dds import Arrival, summarise_arrivals
+from e2e_depth_ros.cli.arrivals import Arrival, print_arrivals, summarise_arrivals
 from e2e_depth_ros.cli.benchmark_image import camera_image
 from e2e_depth_ros.cli.main import main
 
@@ -93,6 +94,22 @@ def test_arrivals_are_condensed():
     assert summary["older_than_two_periods"] == 1
 
 
+def test_arrivals_are_told_in_80_columns():
+    arrivals = [Arrival(0.1 * k, 0.1 * k + 0.05) for k in range(5)]
+    summary = summarise_arrivals(arrivals)
+    case = {**summary, "node": {"age_max_ms": 51.0}, "node_cpu_ms": 12.5}
+    masks = {**summary, "masks": 3, "mask_cpu_share": 0.25, "rate_lost": 0.1}
+    console = Console(width=80, record=True)
+    print_arrivals(console, {"depth and normals": case, "with masks": masks})
+    lines = console.export_text().splitlines()
+    (row,) = [line for line in lines if line.startswith("│ depth")]
+    assert row.replace("│", " ").split() == (
+        ["depth", "and", "normals", "10.0", "50.0", "50.0", "100.0", "100.0", "0/5", "12.5"]
+    )
+    assert "depth and normals, the node itself: age_max_ms 51.0" in lines
+    assert any("(3 masks): 10.0 depth images/s, 10.0% fewer; it took 25.0%" in line for line in lines)
+
+
 def test_depth_over_dds_is_at_most_two_periods_old(tiny_checkpoint, capsys):
     """The node's own clock is exact; on arrival a loaded machine adds what it likes."""
     pytest.importorskip("rclpy", reason="ROS 2 is not installed")
@@ -101,11 +118,14 @@ def test_depth_over_dds_is_at_most_two_periods_old(tiny_checkpoint, capsys):
     arguments = ["--model", model, "--size", "60x100", "--frames", "1", "--dds", "20", "--json", "-"]
     assert main(["benchmark", *arguments]) == 0
     report = json.loads(capsys.readouterr().out)["over DDS"]
-    assert report["images"] == 20
-    assert report["age_ms"]["median"] > 0
-    node = report["node"]
-    if node:  # a report a second
-        assert 0 < node["age_since_arrival_max_ms"] <= 2 * node["worker_period_max_ms"]
+    assert list(report) == ["depth", "depth and normals", "every output"]
+    for case in report.values():
+        assert case["images"] == 20
+        assert case["age_ms"]["median"] > 0
+        assert case["node_cpu_ms"] > 0
+        node = case["node"]
+        if node:  # a report a second
+            assert 0 < node["age_since_arrival_max_ms"] <= 2 * node["worker_period_max_ms"]
 
 
 @pytest.mark.parametrize("size", ["640", "0x640", "480x", "axb", "-4x5"])

@@ -150,13 +150,10 @@ class TestPoints:
         np.testing.assert_allclose(u.reshape(SIZE), np.broadcast_to(np.arange(64), SIZE), atol=2e-4)
         np.testing.assert_allclose(v.reshape(SIZE), np.broadcast_to(np.arange(48)[:, None], SIZE), atol=2e-4)
 
-    def test_writes_into_a_buffer(self) -> None:
-        depth = DepthMap(RANDOM_M, np.ones(SIZE), DepthKind.METRIC)
-        buffer = np.full((*SIZE, 4), 7, dtype=np.float32)
-        points = depth.points(CAMERA, out=buffer[..., :3])
-        assert np.shares_memory(points, buffer)
-        np.testing.assert_array_equal(buffer[..., :3], depth.points(CAMERA))
-        assert (buffer[..., 3] == 7).all()
+    @pytest.mark.parametrize("camera", [CAMERA, FISHEYE])
+    def test_coordinates_are_those_of_the_points(self, camera: Camera) -> None:
+        depth = DepthMap(np.where(RANDOM_M < 2, np.nan, RANDOM_M), np.ones(SIZE), DepthKind.METRIC)
+        np.testing.assert_array_equal(np.dstack(depth.coordinates(camera)), depth.points(camera))
 
     def test_refuses_what_is_not_metric_or_of_another_size(self) -> None:
         values, valid = RANDOM_M, np.ones(SIZE, dtype=np.bool_)
@@ -166,5 +163,3 @@ class TestPoints:
                     DepthMap(values, valid, kind).points(CAMERA)
         with pytest.raises(InvalidInputError, match=r"\(48, 64\), got \(64, 48\)"):
             DepthMap(values.T, valid.T, DepthKind.METRIC).points(CAMERA)
-        with pytest.raises(InvalidInputError, match=r"float32 \(48, 64, 3\), got float64"):
-            DepthMap(values, valid, DepthKind.METRIC).points(CAMERA, out=np.empty((*SIZE, 3)))

@@ -1,12 +1,19 @@
-"""A process in which neither torch nor what brings it can be imported."""
+"""A process in which some packages can't be imported."""
 
-WITHOUT_TORCH = """
+
+def without(*packages: str) -> str:
+    """Return code that makes them fail to import, in the process that begins with it."""
+    return f"""
 import sys
 
-class NoTorch:
+class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "diffusers", "transformers"}:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        if name.partition(".")[0] in {packages!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
-sys.meta_path.insert(0, NoTorch())
+sys.meta_path.insert(0, Missing())
 """
+
+
+WITHOUT_TORCH = without("torch", "diffusers", "transformers")
+"""Neither torch nor what brings it."""

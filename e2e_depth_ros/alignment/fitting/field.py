@@ -28,9 +28,9 @@ from e2e_depth_ros.alignment.fitting.gaussian_process import (
     with_noise,
 )
 from e2e_depth_ros.alignment.fitting.grid import GridLayout
-from e2e_depth_ros.alignment.fitting.threads import one_thread
 from e2e_depth_ros.alignment.fitting.whitening import whitening
 from e2e_depth_ros.core.robust import robust_std
+from e2e_depth_ros.core.threads import one_thread
 
 MAX_POINTS = 500
 """Of more samples, those in one cell become one point: a Gaussian process costs the cube of its points."""

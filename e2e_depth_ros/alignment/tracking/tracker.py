@@ -14,7 +14,6 @@ from e2e_depth_ros.alignment.fitting.correction_fit import are_worth_a_correctio
 from e2e_depth_ros.alignment.fitting.fit import RobustFit
 from e2e_depth_ros.alignment.fitting.frame_fit import fit_frame
 from e2e_depth_ros.alignment.fitting.prior import OffsetPrior, offset_prior_of
-from e2e_depth_ros.alignment.fitting.threads import one_thread
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.alignment.tracking.filtering import AffineEstimate, change_between, thumbnail_of
@@ -23,6 +22,7 @@ from e2e_depth_ros.alignment.tracking.track import FittedSamples, FrameSamples, 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.core.pixels import nearest_pixels
+from e2e_depth_ros.core.threads import one_thread
 
 _STILL = 0.3  # motion of the image, 0 to 1, below which the scale has no reason to jump
 _JUMPED = "the samples' scale jumped while the image stood still"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError, MissingDependencyError
 from e2e_depth_ros.ros import WITHOUT_ROS
 from e2e_depth_ros.ros.messages.refusal import one_line
+from e2e_depth_ros.ros.running.kept_memory import keep_memory
 from e2e_depth_ros.ros.running.stop_signals import StopSignals
 
 if TYPE_CHECKING:  # needs rclpy
@@ -70,6 +71,7 @@ class _NodeProcess:
         self, find_class: Callable[[], Callable[[], ImageNode[Any]]], args: Sequence[str] | None
     ) -> None:
         """Make the node."""
+        keep_memory()
         _check_address_space()
         _check_domain()
         try:

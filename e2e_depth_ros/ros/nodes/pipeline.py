@@ -245,5 +245,4 @@ def _depth_shown(depth: DepthMap | None, valid: NDArray[np.bool_] | None) -> Dep
 def _normals_shown(normals: NormalMap | None, valid: NDArray[np.bool_] | None) -> NormalMap | None:
     if normals is None or valid is None:
         return normals
-    valid = normals.valid & valid
-    return NormalMap(np.where(valid[..., None], normals.values, np.float32(np.nan)), valid)
+    return NormalMap(normals.values, normals.valid & valid)

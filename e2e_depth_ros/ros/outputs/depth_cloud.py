@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.cloud_filters import CloudFilterSettings, filtered_depth, kept_points
 from e2e_depth_ros.core.maps import DepthMap
-from e2e_depth_ros.ros.messages.clouds import allocate_cloud
+from e2e_depth_ros.ros.messages.clouds import cloud_from_coordinates
 
 
 def cloud_from_depth(
@@ -51,8 +51,7 @@ def cloud_from_depth(
         # Pixel i of the decimated image is pixel i * step of the whole one.
         camera = Camera(kept.size, np.diag([1 / step, 1 / step, 1]) @ camera.intrinsics)
         settings = replace(settings, decimation=1)
-    message, points_m = allocate_cloud(rgb, header)
-    kept.points(camera, out=points_m)
+    message, points_m = cloud_from_coordinates(kept.coordinates(camera), rgb, header)
     if settings.noise_filter_radius > 0 or settings.voxel_size > 0:
         points_m[~kept_points(points_m, settings)] = np.nan
     return message

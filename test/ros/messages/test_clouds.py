@@ -6,7 +6,7 @@ pytest.importorskip("sensor_msgs", reason="ROS 2 message packages are not instal
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
-from e2e_depth_ros.ros.messages.clouds import allocate_cloud, points_from_message
+from e2e_depth_ros.ros.messages.clouds import allocate_cloud, cloud_from_coordinates, points_from_message
 from e2e_depth_ros.ros.messages.refusal import RefusedMessageError
 
 
@@ -221,3 +221,6 @@ def test_written_cloud_is_organised_with_rgb_and_nan():
     packed = np.frombuffer(cloud.data, np.uint32).reshape(5, 7, 4)[..., 3]
     red, green, blue = (rgb[..., i].astype(np.uint32) for i in range(3))
     np.testing.assert_array_equal(packed, red << 16 | green << 8 | blue)
+    at_once, written = cloud_from_coordinates(np.moveaxis(points, -1, 0), rgb, cloud.header)
+    assert bytes(at_once.data) == bytes(cloud.data)
+    np.testing.assert_array_equal(written, points)

@@ -1,4 +1,4 @@
-"""Threads of the numeric libraries: alignment's matrices are too small to share."""
+"""Threads of the numeric libraries: what a frame asks of them is too small to share."""
 
 from __future__ import annotations
 

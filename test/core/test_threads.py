@@ -6,8 +6,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from e2e_depth_ros.alignment import align
 from e2e_depth_ros.alignment.fitting import field as field_module
-from e2e_depth_ros.alignment.fitting import threads as threads_module
-from e2e_depth_ros.alignment.fitting.threads import one_thread
+from e2e_depth_ros.core import threads as threads_module
+from e2e_depth_ros.core.threads import one_thread
 from helpers.known_scene import draw, metric_from, scene_relative
 
 
