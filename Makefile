@@ -68,7 +68,7 @@ demo: $(INSTALLED)
 	$(BIN)/e2e-depth demo --output demo_out
 
 pictures: demo
-	$(BIN)/e2e-depth predict demo_out/frames --align --output demo_out/aligned
+	$(BIN)/e2e-depth predict demo_out/frames --align --correction --output demo_out/aligned
 	cp demo_out/demo.png docs/demo.png
 	cp demo_out/aligned/motorcycle/preview.png docs/metric_depth.png
 	$(BIN)/e2e-depth gallery --demo --output docs/gallery/photos.jpg

@@ -46,6 +46,11 @@ def add_parser(subparsers: Any) -> None:
         "depth), depth.npz or depth.png, and of folders like TUM RGB-D's and ScanNet's",
     )
     parser.add_argument(
+        "--correction",
+        action="store_true",
+        help="with --align: correct, between the samples, what one scale and shift leave",
+    )
+    parser.add_argument(
         "--format",
         default="npy",
         metavar="LIST",
@@ -198,7 +203,7 @@ class _Run:
             self._tell(f"{estimate.non_finite} pixels of {image.image_path} came out as NaN")
         if samples is None or estimate.depth is None:
             return Prediction(rgb, estimate, camera=camera)
-        alignment = align_to_samples(estimate.depth, samples, rgb)
+        alignment = align_to_samples(estimate.depth, samples, rgb, correction=self._args.correction)
         if estimate.outlines is not None:
             alignment = alignment.following(estimate.outlines)
         return Prediction(rgb, estimate, samples, alignment, camera, summary(alignment))

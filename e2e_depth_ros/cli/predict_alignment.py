@@ -67,14 +67,15 @@ def _samples_from_table(table: NDArray[np.float32], size: tuple[int, int]) -> Sa
     return Samples(u[usable], v[usable], depth_m[usable], dropped, "samples.csv")
 
 
-def align_to_samples(relative: DepthMap, samples: Samples, rgb: Rgb) -> Alignment:
-    """Align one frame as exactly as can be; what was dropped while its samples were read is counted too."""
+def align_to_samples(relative: DepthMap, samples: Samples, rgb: Rgb, *, correction: bool) -> Alignment:
+    """Align one frame; what was dropped while its samples were read is counted too."""
     alignment = align(
         relative,
         samples.u_px,
         samples.v_px,
         samples.depth_m,
         image=rgb,
+        correction=correction,
         source=samples.source,
     )
     return replace(alignment, samples_dropped={**samples.dropped, **alignment.samples_dropped})

@@ -1,11 +1,14 @@
+import inspect
 import json
 
 import cv2
 import numpy as np
 import pytest
 
-from e2e_depth_ros.cli.main import main
+from e2e_depth_ros.alignment import TrackerSettings, align
+from e2e_depth_ros.cli.main import build_parser, main
 from e2e_depth_ros.model.estimator import Estimator
+from e2e_depth_ros.ros.declarations.depth_parameters import Parameters
 
 SCALE, SHIFT_M = 2.5, 1.2
 # The sensor looks along its own x axis, 0.3 m above the camera.
@@ -194,3 +197,21 @@ def test_the_given_field_of_view_makes_the_cloud(frame, model, truth, tmp_path):
     assert predict(frame, model, tmp_path / "out", "--fov", "90", "--format", "ply") == 0
     cloud = trimesh.load(tmp_path / "out" / "0" / "points.ply").vertices.reshape(40, 56, 3)
     np.testing.assert_allclose(cloud[..., 0], (np.arange(56) - 27.5) / 28 * cloud[..., 2], atol=1e-5)
+
+
+def test_one_word_and_one_default_say_whether_to_correct(frame, model, truth, tmp_path):
+    defaults = {
+        TrackerSettings().correction,
+        inspect.signature(align).parameters["correction"].default,
+        Parameters().correction,
+        build_parser().parse_args(["predict", "x", "--output", "y", "--align"]).correction,
+    }
+    assert len(defaults) == 1
+    bent = truth * np.linspace(0.8, 1.2, truth.shape[1], dtype=np.float32)
+    np.savez(frame / "depth.npz", depth=bent[::2, ::2])
+    off = []
+    for arguments in ((), ("--correction",)):
+        assert predict(frame, model, tmp_path / f"out{len(arguments)}", *arguments) == 0
+        depth_m = np.load(tmp_path / f"out{len(arguments)}" / "0" / "depth.npy")
+        off.append(np.mean(np.abs(depth_m / bent - 1)))
+    assert off[1] < 0.5 * off[0]

@@ -123,8 +123,9 @@ class Parameters(SamplingParameters):
     correction: bool = parameter_for(
         TrackerSettings,
         "correction",
-        "Whether to correct, between the samples, the error that one scale and shift leave. It takes tens of"
-        " milliseconds of one core for each frame with samples; without it depth is less exact.",
+        "Whether to correct, between the samples, the error that one scale and shift leave. With 500"
+        " samples that leaves a third to a half of the embedded model's, and takes tens of milliseconds of"
+        " one core a frame.",
     )
     fresh_duration: float = parameter_for(
         TrackerSettings,

@@ -224,3 +224,9 @@ def test_written_cloud_is_organised_with_rgb_and_nan():
     at_once, written = cloud_from_coordinates(np.moveaxis(points, -1, 0), rgb, cloud.header)
     assert bytes(at_once.data) == bytes(cloud.data)
     np.testing.assert_array_equal(written, points)
+
+
+def test_a_cloud_of_no_points_is_one():
+    message, points = allocate_cloud(np.zeros((1, 0, 3), np.uint8), Header(frame_id="camera"))
+    assert (message.height, message.width, len(message.data), points.shape) == (1, 0, 0, (1, 0, 3))
+    assert points_from_message(message).shape == (0, 3)
