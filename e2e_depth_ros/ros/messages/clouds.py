@@ -155,13 +155,11 @@ def cloud_from_coordinates(
     """
     height, width = rgb.shape[:2]
     message = PointCloud2()
-    records = np.zeros((height, width, 4), np.float32)
     if rgb.size:  # OpenCV refuses none
         colours = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGRA).view("<u4")[..., 0] & np.uint32(0xFFFFFF)
         records = cv2.merge([*coordinates_m, colours.astype(np.uint32, copy=False).view(np.float32)])
         # Assigning to `data` may copy or even walk through its bytes; growing the array there does not.
         message.data.frombytes(records.data.cast("B"))
-        records = np.frombuffer(message.data, np.float32).reshape(records.shape)
     message.header = header
     message.height, message.width = height, width
     message.fields = [
@@ -172,4 +170,4 @@ def cloud_from_coordinates(
     message.point_step = _POINT_STEP
     message.row_step = width * _POINT_STEP
     message.is_dense = False
-    return message, records[..., :3]
+    return message, np.frombuffer(message.data, np.float32).reshape(height, width, 4)[..., :3]
