@@ -75,22 +75,13 @@ def recording(tmp_path):
     """A recording of an RGB-D camera that looks at the plane, and at nothing in its second image."""
     pytest.importorskip("rclpy", reason="ROS 2 is not installed")
     pytest.importorskip("rosbags", reason="rosbags is not installed")
-    from e2e_depth_ros.ros.messages.camera_info import message_from_camera
-    from e2e_depth_ros.ros.messages.images import message_from_array
     from helpers import bags
 
-    found = []
-    for index, depth_m in enumerate((plane(), np.full(SIZE, np.nan), plane())):
-        stamp_ns = bags.START_NS + index * bags.FRAME_NS
-        header = bags.header(stamp_ns, "optical")
-        rgb = np.full((*SIZE, 3), (200, 60, 30 + index), np.uint8)
-        for topic, message in (
-            ("camera_info", message_from_camera(CAMERA, header)),
-            ("image_raw", message_from_array(rgb, "rgb8", header)),
-            ("depth", message_from_array(depth_m.astype(np.float32), "32FC1", header)),
-        ):
-            found.append((f"/camera/{topic}", stamp_ns, message))
-    return bags.write_bag(tmp_path / "drive", found)
+    views = [
+        (np.full((*SIZE, 3), (200, 60, 30 + index), np.uint8), depth_m)
+        for index, depth_m in enumerate((plane(), np.full(SIZE, np.nan), plane()))
+    ]
+    return bags.write_bag(tmp_path / "drive", bags.rgbd_messages(views, CAMERA))
 
 
 def test_a_bag_is_a_source_by_one_line(recording):

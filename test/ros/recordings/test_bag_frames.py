@@ -1,6 +1,7 @@
 """Frames of a recording hold what was recorded at one time, whatever the layout; read in any order."""
 
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -146,3 +147,21 @@ def test_depth_of_another_size_is_told(recorded):
         InvalidInputError, match=r"its image's size \(48, 64\) on /left/depth.*got \(24, 32\)"
     ):
         BagFrames(recorded("/left", extra=[("/left/depth", bags.START_NS + 5, half)]))
+
+
+def test_memory_holds_a_list_and_no_images(tmp_path):
+    views = [(bags.frame_picture(index), depth_of(index)) for index in range(400)]
+    path = bags.write_bag(tmp_path / "long", bags.rgbd_messages(views, bags.CAMERA))
+    stored = sum(rgb.nbytes + depth_m.nbytes for rgb, depth_m in views)
+    del views
+    tracemalloc.start()
+    try:
+        frames = BagFrames(path)
+        for frame in frames:
+            frame.read_image()
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(frames) == 400
+    assert held < 2_000_000
+    assert peak < 0.6 * stored
