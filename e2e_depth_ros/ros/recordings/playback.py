@@ -60,6 +60,9 @@ class Playback:
     of it, as far as stamps may lie apart; what is nearer to the next image is left for that.
 
     Each camera has a pipeline of its own, as with a node for each. TF is one.
+
+    Attributes:
+        tasks: What the network predicts.
     """
 
     def __init__(
