@@ -112,7 +112,11 @@ def choose_topics(reader: BagReader, given: Mapping[str, str | None]) -> InputTo
     """
     named = {role: _checked(reader, role, topic) for role, topic in given.items() if topic is not None}
     image = named.get("image") or _image(reader)
-    header = reader.first(image).header
+    first = reader.first(image)
+    if not _shows_colours(first):
+        encoding = getattr(first, "format", None) or first.encoding
+        raise InvalidInputError(f"expected colour images on {image} in {reader.path}, got {encoding}")
+    header = first.header
     chosen = {"image": image, "mask": "", **named}
     if "camera_info" not in chosen:
         chosen["camera_info"] = _camera_info(reader, image, header)

@@ -89,6 +89,11 @@ def test_a_wrong_topic_is_told(chosen, given, words):
         chosen("/left", "/lidar", given=given)
 
 
+def test_depth_that_is_named_as_the_image_is_told(chosen):
+    with pytest.raises(InvalidInputError, match=r"expected colour images on /depth in .*, got 32FC1"):
+        chosen("/left", extra=[image("/depth")], given={"image": "/depth"})
+
+
 def test_no_image_at_all_is_told(chosen):
     with pytest.raises(InvalidInputError, match=r"expected colour images in .*, found none"):
         chosen("/lidar", extra=[image("/depth")])
