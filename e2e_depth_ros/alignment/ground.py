@@ -20,6 +20,7 @@ GROUND_SOURCE: Final = "ground plane"
 
 _TOP = 0.55  # the ground is looked for below this share of the image's height
 _POINTS = 600  # pixels looked at
+_LEAST_POINTS = 50
 _OFFSETS = np.exp(np.linspace(np.log(0.02), np.log(8.0), 25))  # of near / (far - near)
 _SIGMA = 0.03  # relative error at which a pixel still lies on the ground
 _RELIEF_SHARE = 0.12  # of the variation of depth, that an error may be
@@ -47,6 +48,36 @@ class Ground:
     reason: str
     down: NDArray[np.float64] | None = None
     share: float = 0.0
+
+
+def height_above_ground(
+    depth: DepthMap, camera: Camera, *, down: NDArray[np.float64] | None = None
+) -> float | None:
+    """How high above the ground a camera is whose metric depth shows one; None where it shows none.
+
+    Args:
+        depth: METRIC, of the camera's size.
+        camera: The camera, without distortion.
+        down: (3,), direction of the ground in the optical frame, where it is known.
+
+    Returns:
+        Metres, along the ground's normal.
+
+    Raises:
+        InvalidInputError: The sizes differ, or `down` is no direction.
+    """
+    if depth.size != camera.size:
+        raise InvalidInputError(f"expected depth of the camera's size {camera.size}, got {depth.size}")
+    known_down = None if down is None else _unit(down)
+    rows, columns, rays = _lower_rays(depth, camera)
+    if len(rows) < _LEAST_POINTS:
+        return None
+    # On the plane n . P = h the inverse depth is n / h . ray.
+    direction, error, _ = _plane_at(0.0, depth.values[rows, columns].astype(np.float64), rays)
+    on_plane = np.abs(error) < 3 * _SIGMA
+    height_m = 1 / max(float(np.linalg.norm(direction)), 1e-9)
+    problem = _problem(direction * height_m, on_plane, rays, columns, depth.size[1], known_down)
+    return None if problem else height_m
 
 
 def find_ground(
@@ -80,11 +111,9 @@ def find_ground(
     is_disparity = relative.kind is DepthKind.AFFINE_INVARIANT_DISPARITY
     if is_disparity and known_down is None:
         return Ground(None, "the ground in disparity needs the tilt of the camera")
-    rows, columns = _lower_pixels(relative)
-    if len(rows) < 50:
+    rows, columns, rays = _lower_rays(relative, camera)
+    if len(rows) < _LEAST_POINTS:
         return Ground(None, "the lower image has no valid relative depth")
-    x, y = camera.normalized_from_pixels(columns, rows)
-    rays = np.stack([x, y, np.ones(len(x))], axis=1)
     values = relative.values[rows, columns].astype(np.float64)
     plane = _plane(values, rays, relative, known_down)
     if plane is None:
@@ -107,13 +136,17 @@ def find_ground(
     return Ground(samples, f"ground on {share:.0%} of the lower image", normal, share)
 
 
-def _lower_pixels(relative: DepthMap) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Valid pixels of the lower image, on a regular grid."""
-    height, width = relative.size
+def _lower_rays(
+    depth: DepthMap, camera: Camera
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Valid pixels of the lower image, on a regular grid: rows, columns, and rays (N, 3) with z = 1."""
+    height, width = depth.size
     step = max(1, int(np.sqrt((1 - _TOP) * height * width / _POINTS)))
     first = int(_TOP * height)
-    rows, columns = np.nonzero(relative.valid[first::step, ::step])
-    return rows * step + first, columns * step
+    rows, columns = np.nonzero(depth.valid[first::step, ::step])
+    rows, columns = rows * step + first, columns * step
+    x, y = camera.normalized_from_pixels(columns, rows)
+    return rows, columns, np.stack([x, y, np.ones(len(x))], axis=1)
 
 
 def _plane(
@@ -180,7 +213,7 @@ def _known_plane(
     """Which pixels fit a ground whose direction is known: there depth (or its inverse) is affine in t."""
     along = rays @ down  # height over depth
     below = along > 1 / _FARTHEST
-    if np.count_nonzero(below) < 50:
+    if np.count_nonzero(below) < _LEAST_POINTS:
         return None
     y = along if kind is DepthKind.AFFINE_INVARIANT_DISPARITY else 1 / np.maximum(along, 1e-6)
     terms = np.stack([t, np.ones(len(t))], axis=1)

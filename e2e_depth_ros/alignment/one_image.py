@@ -44,8 +44,8 @@ def align(
         depth_m: (N,), metres. Outliers may be among them.
         image: (H, W, 3), RGB. The correction follows its outlines where the network is weak.
         kind: What the values of `relative` mean, if it is an array.
-        correction: Whether to correct, between the samples, what one scale and shift leave: more exact near
-            them, but tens of milliseconds a frame.
+        correction: Whether to correct, between the samples, what one scale and shift leave; it takes tens of
+            milliseconds.
         min_depth_m: Nearer measurements are dropped.
         max_depth_m: Farther measurements are dropped.
         source: Name of the sensor, for the result.

@@ -92,6 +92,12 @@ class Alignment:
         result: NDArray[np.float32] = self.depth.values * self.log_std
         return result
 
+    def doubted(self, reason: str) -> Alignment:
+        """Return a copy that is degraded for a reason if this one is fresh; itself if it isn't."""
+        if self.state is not AlignmentState.FRESH:
+            return self
+        return replace(self, state=AlignmentState.DEGRADED, reason=reason)
+
     def with_relative_std(self, std: NDArray[np.float32], kind: DepthKind) -> Alignment:
         """Add what the network itself doubts to the uncertainty, as an independent error.
 

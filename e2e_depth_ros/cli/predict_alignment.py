@@ -75,7 +75,6 @@ def align_to_samples(relative: DepthMap, samples: Samples, rgb: Rgb) -> Alignmen
         samples.v_px,
         samples.depth_m,
         image=rgb,
-        correction=True,
         source=samples.source,
     )
     return replace(alignment, samples_dropped={**samples.dropped, **alignment.samples_dropped})

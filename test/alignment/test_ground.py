@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.alignment import AlignmentState, AlignmentTracker
-from e2e_depth_ros.alignment.ground import find_ground
+from e2e_depth_ros.alignment.ground import find_ground, height_above_ground
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
@@ -92,11 +92,26 @@ def test_a_plane_against_the_known_direction_is_no_ground():
     assert ground.samples is None
 
 
+@pytest.mark.parametrize("pitch", [5, 15, 30])
+@pytest.mark.parametrize("is_known", [False, True])
+def test_metric_depth_tells_the_height_of_the_camera(pitch, is_known):
+    depth = as_map(1.5 * room(direction(pitch)), DepthKind.METRIC)
+    height_m = height_above_ground(depth, CAMERA, down=direction(pitch) if is_known else None)
+    assert height_m == pytest.approx(1.5 * HEIGHT_M, rel=0.03)
+
+
+@pytest.mark.parametrize("depth", [facing_wall(), clutter(), side_wall(), np.full(SIZE, np.nan)])
+def test_without_ground_there_is_no_height(depth):
+    assert height_above_ground(as_map(depth, DepthKind.METRIC), CAMERA) is None
+
+
 def test_wrong_input_is_refused():
     relative = relative_of(room(direction(10)))
     with pytest.raises(InvalidInputError, match="positive height"):
         find_ground(relative, CAMERA, -1.0)
     with pytest.raises(InvalidInputError, match=r"\(240, 320\), got \(5, 6\)"):
         find_ground(as_map(np.ones((5, 6))), CAMERA, 1.0)
+    with pytest.raises(InvalidInputError, match=r"\(240, 320\), got \(5, 6\)"):
+        height_above_ground(as_map(np.ones((5, 6)), DepthKind.METRIC), CAMERA)
     with pytest.raises(InvalidInputError, match="direction"):
         find_ground(relative, CAMERA, 1.0, down=np.zeros(3))

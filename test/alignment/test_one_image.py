@@ -223,3 +223,21 @@ def test_samples_that_do_not_confirm_each_other_are_outliers_however_many():
     rng = np.random.default_rng(5)
     u, v, z, _ = draw(truth, 400, rng, outliers=1.0)
     assert align(relative, u, v, z, correction=True).state is AlignmentState.LOST
+
+
+@pytest.mark.parametrize("amplitude", [0.06, 0.15], ids=["a good network", "a weak one"])
+@pytest.mark.parametrize("count", [3, 8, 20, 50, 500])
+def test_two_deviations_hold_nine_pixels_of_ten(amplitude, count):
+    """However few the samples are; and not because the deviation could be anything."""
+    relative, shares, told = scene_relative(), [], []
+    image = np.where((relative == 0)[..., None], np.uint8([60, 80, 200]), np.uint8([210, 190, 60]))
+    for seed in range(16):
+        rng = np.random.default_rng(seed)
+        truth = metric_from(relative) * np.exp(smooth_error(rng, amplitude))
+        u, v, z, _ = draw(truth, count, rng)
+        result = align(as_map(relative), u, v, z, image=image)
+        off = np.abs(np.log(result.depth_m / truth))
+        shares.append(np.mean(off <= 2 * result.log_std))
+        told.append(np.mean(result.log_std))
+    assert np.mean(shares) >= 0.85
+    assert np.median(told) < 3 * amplitude

@@ -11,6 +11,7 @@ from e2e_depth_ros.ros.aligning.transforms import TransformError, Transforms
 from e2e_depth_ros.ros.declarations.depth_parameters import Parameters
 from e2e_depth_ros.ros.inputs.frame_view import FrameView
 from e2e_depth_ros.ros.messages.images import message_from_array
+from helpers.robot import picture
 
 SIZE = (120, 176)
 CAMERA = Camera(SIZE, np.array([[150.0, 0, 80], [0, 145, 50], [0, 0, 1]]))
@@ -72,7 +73,7 @@ class Robot:
 
     def look(self, relative=RELATIVE, camera=CAMERA, count=1):
         for _ in range(count):
-            view = FrameView(np.zeros((*SIZE, 3), np.uint8), camera)
+            view = FrameView(picture(SIZE), camera)
             alignment, self.refusals = self.aligner.align(relative, self.header(), view, self.parameters)
             self.frame += 1
         return alignment

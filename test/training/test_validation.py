@@ -107,7 +107,8 @@ def test_validation_equals_estimator(tiny_checkpoint, every_layout, resolution):
         assert (found is None) == (expected is None)
         if found:
             assert expected.values.std() > 1e-3
-            np.testing.assert_allclose(found.values, expected.values, atol=2e-5, rtol=0)  # rounding
+            # Rounding, which normals of short vectors enlarge; any other decision changes the third digit.
+            np.testing.assert_allclose(found.values, expected.values, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("layout", ["embedded", "marigold_depth"])

@@ -21,8 +21,6 @@ POOR_SIGMA = 0.15
 
 _GLOBAL_SIGMAS = 4.0
 _LEAST_LOG = 0.05
-_ALIKE_LOG = 0.1
-_ALIKE_DOUBT = 0.1  # at most, of a sample that is as far off as its neighbours
 _MOST_DOUBT = 0.9  # probability of being an outlier from which a sample is dropped
 _OUTLIER_WIDTH = (0.3, 2.5)  # at least and at most, of log depths
 _NEIGHBOUR_SIGMAS = (6.0, 4.0)  # as long as few samples are gross, and where many are
@@ -78,8 +76,6 @@ def gate_samples(
         model: The fit.
         relative: (H, W), relative depth; NaN where invalid.
     """
-    width = relative.shape[1]
-    place = np.stack([u_px / width, v_px / width, _DEPTH_SCALE * log_depth], axis=1)
     limit = max(_GLOBAL_SIGMAS * sigma, _LEAST_LOG)
     far_off = np.abs(log_ratio) >= limit
     log_measured = log_depth + log_ratio
@@ -88,11 +84,6 @@ def gate_samples(
     doubt = outlier_probability(u_px, v_px, log_measured, far_off, by_chance)
     all_behind = np.zeros(len(far_off), dtype=np.bool_)
     if far_off.any() and len(far_off) >= LEAST_COMPARED:
-        if len(far_off) <= MOST_COMPARED:
-            # Where a network is wrong about a whole object, the samples on it are off alike.
-            around, spread = local_median(place, log_ratio)
-            alike = far_off & (np.abs(log_ratio - around) < _ALIKE_LOG) & (spread < _ALIKE_LOG)
-            doubt[alike] = np.minimum(doubt[alike], _ALIKE_DOUBT)
         behind = are_behind_edges(u_px, v_px, log_depth, log_ratio, sigma, model, relative)
         all_behind = far_off & behind
         doubt[all_behind] = 1.0
@@ -101,7 +92,9 @@ def gate_samples(
     occluded = lonely = 0
     believed = np.flatnonzero(keep)
     if LEAST_COMPARED <= len(believed) <= MOST_COMPARED and sigma < POOR_SIGMA:
-        around, spread = local_median(place[believed], log_ratio[believed])
+        width = relative.shape[1]
+        place = np.stack([u_px / width, v_px / width, _DEPTH_SCALE * log_depth], axis=1)[believed]
+        around, spread = local_median(place, log_ratio[believed])
         off = log_ratio[believed] - around
         behind = are_behind_edges(
             u_px[believed], v_px[believed], log_depth[believed], off, sigma, model, relative

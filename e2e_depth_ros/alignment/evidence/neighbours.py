@@ -49,6 +49,21 @@ def nearest_samples(
     return found.astype(np.intp), np.sqrt(np.asarray(squared, np.float32))
 
 
+def without_itself(nearest: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Leave each of N samples out of its own nearest ones.
+
+    Args:
+        nearest: (N, K), indices, as `nearest_samples` gives them of the samples themselves.
+
+    Returns:
+        (N, K - 1). Where many lie at one place a sample need not find itself; then the farthest goes.
+    """
+    others = nearest != np.arange(len(nearest))[:, None]
+    others[others.all(axis=1), -1] = False
+    rest: NDArray[np.intp] = nearest[others].reshape(len(nearest), -1)
+    return rest
+
+
 def are_supported(
     u_px: NDArray[np.float32], v_px: NDArray[np.float32], log_depth: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
@@ -156,12 +171,9 @@ def local_median(
         place: (N, D), in units in which distance is meant.
         value: (N,).
     """
-    squared = np.square(place).sum(axis=1).astype(np.float32)
-    compact = place.astype(np.float32)
-    distance = squared[:, None] + squared - 2 * (compact @ compact.T)
-    np.einsum("ii->i", distance)[:] = np.inf
-    count = min(_NEIGHBOURS, len(place) - 1)
-    nearest = np.argpartition(distance, count - 1, axis=1)[:, :count]
+    own = np.asarray(place, np.float32)
+    nearest, _ = nearest_samples(own, own, _NEIGHBOURS + 1)
+    nearest = without_itself(nearest)
     values = value[nearest]
     median = np.median(values, axis=1)
     return median, STD_OF_MEDIAN_DEVIATION * np.median(np.abs(values - median[:, None]), axis=1)
@@ -183,10 +195,6 @@ def _nearest_in_image(
     # Every k-th of many, in the order of their place, serves as neighbour.
     order = np.lexsort((log_depth, u_px, v_px))
     others = order[:: -(-len(order) // MOST_COMPARED)]
-    place = np.stack([u_px, v_px], axis=1).astype(np.float32)
-    place -= place[others].mean(axis=0)
-    # Less the square of the place, which is alike for all.
-    distance = np.square(place[others]).sum(axis=1) - 2 * (place @ place[others].T)
-    count = min(_NEIGHBOURS + 1, len(others))
-    nearest = others[np.argpartition(distance, count - 1, axis=1)[:, :count]]
+    place = np.stack([u_px, v_px], axis=1)
+    nearest = others[nearest_samples(place[others], place, _NEIGHBOURS + 1)[0]]
     return nearest, nearest == np.arange(len(order))[:, None]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.evidence.neighbours import nearest_samples
-from e2e_depth_ros.alignment.fitting.field import Field, fit_field, left_out
+from e2e_depth_ros.alignment.fitting.field import MAX_POINTS, MIN_SAMPLES, Field, fit_field, left_out
 from e2e_depth_ros.alignment.fitting.gaussian_process import Points
 from e2e_depth_ros.alignment.fitting.planes import Guide, LocalPlanes
 
@@ -29,36 +29,31 @@ class ChoiceSettings:
 
     Attributes:
         parts: Into which samples are divided; one at a time is held out.
-        many: Samples, from which one of the parts judges alone, to save time.
+        few: Samples, up to which every part judges; of more two parts are enough,
+        many: and from this many on one.
         cell: Edge of the cells, each held out or not, in mean distances between samples.
-        least_judges: Samples of a part, fewer than which can't decide.
+        least_judges: Samples held out one time or another, fewer than which can't decide.
         most_error: Of log depth, that one of them counts: more is an outlier's.
-        far_better: Share of the error with all samples, below which those without support are left out. *
-        better: Share of the error of the field through all samples, below which another way is taken. *
-        certain: Standard errors by which a mixture must beat the field: a good network must not be harmed. *
-        near: Distances between samples, up to which planes are believed.
-        far: The same, from which they are not.
+        better: Share of the field's error, above which another way is no better: a good network must not be
+            harmed. *
+        near: Distances between samples, up to which the planes are as exact as at samples held out,
+        far: and from which nobody has judged them.
         crowded: Distance between samples over that of evenly spread ones, below which they judge their crowd
             and not the image: then the field alone serves. On ten real frames random samples had 0.75 to 1,
             lines of a LiDAR 0.8, corners 0.45 to 0.65. *
-        dense: Samples, from which support means much.
-        most_refused: Share of the samples that may be supported and yet not believed. *
         averaged: Neighbours over which distances between samples are averaged.
     """
 
-    parts: int = 3
+    parts: int = 5
+    few: int = 250
     many: int = 1000
     cell: float = 0.5
-    least_judges: int = 8
+    least_judges: int = 30
     most_error: float = 0.3
-    far_better: float = 0.88
-    better: float = 0.95
-    certain: float = 1.0
+    better: float = 0.97
     near: float = 1.0
     far: float = 2.5
     crowded: float = 0.7
-    dense: int = 250
-    most_refused: float = 0.1
     averaged: int = 8
 
 
@@ -72,7 +67,7 @@ class Outlined:
     Attributes:
         size: (H, W) of the image.
         log_ratio: (h, w), float32, to be added to the log depth.
-        share: (h, w), float32, share of the planes, 0..1.
+        share: (h, w), float32, share of the planes, 0..1, less where no sample near could vouch for them.
         variance: Of what they leave, in log depth squared, as samples held out say.
     """
 
@@ -164,10 +159,8 @@ def fit_correction(
     Args:
         samples: As `points_of` gives them.
         believed: (N,), whether they agree with the network; the field is fitted to these.
-        supported: (N,), whether neighbours support them. If many such are not believed, the network is
-            wrong about whole objects: then they are heard, too. Planes are laid through all that are heard,
-            and these judge; through the supported ones alone if that lets the others be foretold far better,
-            as it does where many are outliers.
+        supported: (N,), whether neighbours support them. Planes are laid through all samples, or, if that
+            lets those held out be foretold better, as it does where some are outliers, through these alone.
         log_depth: (H, W), log of the fitted depth; NaN where there is none.
         log_depth_range: At the ends of the whole map.
         image: (H, W, 3), RGB; without it only the field serves.
@@ -185,123 +178,122 @@ def fit_correction(
     field = field_of(samples.at(np.flatnonzero(believed)))
     if field is None:
         return None
-    either = _heard(believed, supported)
-    folds = [fold & either for fold in _folds(samples, size)]
-    is_judged = min(np.count_nonzero(fold) for fold in folds) >= _SETTINGS.least_judges
-    if image is None or not is_judged or _crowding(samples.place[either], size) < _SETTINGS.crowded:
+    folds = _folds(samples, size)
+    judges = [np.count_nonzero(fold) for fold in folds]
+    is_judged = sum(judges) >= _SETTINGS.least_judges and max(judges) < 0.5 * len(supported)
+    if image is None or not is_judged or _crowding(samples.place[supported], size) < _SETTINGS.crowded:
         return Correction(field)
-    judge = _Judge(Guide.of(image, log_depth), samples, folds)
-    by_planes, by_field, chosen = judge.by_planes(either), judge.by_field(field, believed), either
-    supported = supported & either
-    if (either & ~supported).any():
-        others = judge.by_planes(supported, doubt=True)
-        if judge.error(others) < _SETTINGS.far_better * judge.error(by_planes):
-            by_planes, chosen = others, supported
-            both = believed & supported
-            smaller = field_of(samples.at(np.flatnonzero(both)))
-            by_smaller = by_field if smaller is None else judge.by_field(smaller, both)
-            if smaller is not None and judge.prefers(by_smaller, by_field):
-                field, by_field = smaller, by_smaller
+    judge = _Judge.of(Guide.of(image, log_depth), samples, folds)
+    everyone = np.ones_like(supported)
+    planes, by_planes = judge.planes(everyone), judge.by_planes(everyone)
+    by_field = judge.by_field(field, believed)
+    by_supported = by_planes if supported.all() else judge.by_planes(supported, doubt=True)
+    if judge.error(by_supported) < judge.error(by_planes):
+        # Some are outliers: they have no say any more.
+        judge = judge.among(believed | supported)
+        planes, by_planes = judge.planes(supported, doubt=True), by_supported
+        both = believed & supported
+        if np.count_nonzero(both) >= MIN_SAMPLES:
+            by_both = judge.by_field(field, both)
+            if judge.error(by_both) < _SETTINGS.better * judge.error(by_field):
+                field, by_field = field_of(samples.at(np.flatnonzero(both))) or field, by_both
     share, error = judge.share(by_field, by_planes)
     if share == 0:
         return Correction(field)
-    variance = (_STD_OF_MEAN_DEVIATION * error) ** 2
-    planes = judge.planes(chosen, doubt=chosen is supported)
-    return Correction(field, _outlined(field, planes, share, variance))
+    return Correction(field, _outlined(field, planes, share, (_STD_OF_MEAN_DEVIATION * error) ** 2))
 
 
 @dataclass(frozen=True, eq=False)
 class _Judge:
-    """Lets samples that are held out judge what is made of the others."""
+    """Lets samples that are held out judge what is made of the others.
+
+    Attributes:
+        guide: The image, and what the network says of it.
+        samples: All of them, N.
+        folds: Masks (N,): those held out at a time. Together they are the M judges.
+        weight: (M,), 0 or 1, whether a judge has a say.
+    """
 
     guide: Guide
     samples: Points
     folds: list[NDArray[np.bool_]]
+    weight: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, guide: Guide, samples: Points, folds: list[NDArray[np.bool_]]) -> _Judge:
+        """Give every judge a say."""
+        return cls(guide, samples, folds, np.ones(sum(np.count_nonzero(fold) for fold in folds)))
+
+    def among(self, heard: NDArray[np.bool_]) -> _Judge:
+        """Leave a say to these samples (N,) alone."""
+        return replace(self, weight=self._in_order(heard).astype(np.float64))
 
     @property
     def measured(self) -> NDArray[np.float64]:
         """Log of the measured depth, (N,)."""
         return self.samples.place[:, 2] + self.samples.value
 
-    def planes(self, chosen: NDArray[np.bool_], *, doubt: bool) -> LocalPlanes:
+    def planes(self, chosen: NDArray[np.bool_], *, doubt: bool = False) -> LocalPlanes:
         """Lay planes through some samples; where many others are outliers, some of these may be, too."""
         u, v = self.samples.pixels(self.guide.size[1])
         planes = LocalPlanes.through(self.guide, u[chosen], v[chosen], self.measured[chosen])
         return planes.doubted() if doubt else planes
 
     def by_planes(self, chosen: NDArray[np.bool_], *, doubt: bool = False) -> NDArray[np.float32]:
-        """What planes through the chosen ones of the others say, log depth of fold after fold."""
+        """What planes through the chosen ones of the others say, log depth (M,)."""
         u, v = self.samples.pixels(self.guide.size[1])
         return np.concatenate(
             [self.planes(chosen & ~held, doubt=doubt).at(u[held], v[held]) for held in self.folds]
         )
 
     def by_field(self, field: Field, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """What a field through the chosen ones of the others says, log depth of fold after fold."""
-        expected = [
-            self.samples.place[held, 2] + left_out(self.samples, chosen & ~held, held, field.kernel)
-            for held in self.folds
-        ]
-        return np.concatenate(expected)
-
-    def errors(self, foretold: NDArray[Any]) -> NDArray[np.float64]:
-        """Errors of log depth; outliers count little."""
-        measured = np.concatenate([self.measured[held] for held in self.folds])
-        return np.asarray(np.minimum(np.abs(foretold - measured), _SETTINGS.most_error))
+        """What a field through the chosen ones of the others says, log depth (M,)."""
+        most = MAX_POINTS if len(self.folds) == 1 else MAX_POINTS // 2  # to save time
+        expected = [left_out(self.samples, chosen & ~held, held, field.kernel, most) for held in self.folds]
+        foretold: NDArray[np.float64] = np.concatenate(expected) + self._in_order(self.samples.place[:, 2])
+        return foretold
 
     def error(self, foretold: NDArray[Any]) -> float:
-        """Mean error of log depth."""
-        return float(self.errors(foretold).mean())
-
-    def prefers(self, new: NDArray[Any], old: NDArray[Any]) -> bool:
-        """Whether one prediction is better by much, and surely."""
-        gain = self.errors(old) - self.errors(new)
-        doubt = float(gain.std()) / np.sqrt(len(gain))
-        surely = float(gain.mean()) > _SETTINGS.certain * doubt
-        return surely and self.error(new) < _SETTINGS.better * self.error(old)
+        """Mean error of log depth (M,); that of outliers counts little."""
+        errors = np.minimum(np.abs(foretold - self._in_order(self.measured)), _SETTINGS.most_error)
+        return float(errors @ self.weight / self.weight.sum())
 
     def share(self, by_field: NDArray[Any], by_planes: NDArray[Any]) -> tuple[float, float]:
-        """Share of the planes in the best mixture, and its error; none unless preferred to the field."""
-        mixtures = [by_field + share * (by_planes - by_field) for share in _SHARES]
-        errors = [self.error(mixture) for mixture in mixtures]
+        """Share of the planes in the best mixture with the field, and its error."""
+        errors = [self.error(by_field + share * (by_planes - by_field)) for share in _SHARES]
         best = int(np.argmin(errors))
-        if not self.prefers(mixtures[best], by_field):
+        if errors[best] > _SETTINGS.better * errors[0]:
             best = 0
         return _SHARES[best], errors[best]
 
-
-def _heard(believed: NDArray[np.bool_], supported: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which samples (N,) have a say; among few, outliers support each other by chance."""
-    refused = supported & ~believed
-    if len(believed) < _SETTINGS.dense or refused.mean() < _SETTINGS.most_refused:
-        return believed
-    return believed | supported
+    def _in_order(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values (N,) of the samples at the judges, (M,)."""
+        return np.concatenate([values[held] for held in self.folds])
 
 
 def _folds(samples: Points, size: tuple[int, int]) -> list[NDArray[np.bool_]]:
     """Choose judges, masks (N,), cell by cell: in a crowd those beside a judge would foretell it too well.
 
-    Of few samples, each judges once; of many, one part is enough.
+    Of few samples each judges once; of many, some are enough.
     """
     edge = _SETTINGS.cell * np.sqrt(size[0] / size[1] / len(samples.value))  # image widths
     _, cell = np.unique(np.floor(samples.place[:, :2] / edge), axis=0, return_inverse=True)
     cell = cell.reshape(-1)
     part = np.random.default_rng(0).integers(_SETTINGS.parts, size=int(cell.max()) + 1)[cell]
-    count = _SETTINGS.parts if len(part) < _SETTINGS.many else 1
-    return [part == one for one in range(count)]
+    count = _SETTINGS.parts if len(part) <= _SETTINGS.few else 2 if len(part) < _SETTINGS.many else 1
+    return [fold for fold in (part == one for one in range(count)) if fold.any()]
 
 
 def _outlined(field: Field, planes: LocalPlanes, share: float, variance: float) -> Outlined:
-    """Evaluate planes over the grid, less what the field says there; far from samples the field goes on."""
+    """Evaluate planes over the grid, less what the field says there; far from samples none vouches for it."""
     guide = planes.guide
     log_depth, distance = planes.everywhere()
     fitted = guide.base(*guide.places())
     layout = replace(field.layout, size=guide.grid)
     spacing = max(_spacing(planes.place), 1.0)
     nearness = (_SETTINGS.far * spacing - distance) / np.float32((_SETTINGS.far - _SETTINGS.near) * spacing)
-    shares = np.float32(share) * np.clip(nearness, 0, 1)
-    log_ratio = shares * (log_depth - fitted - layout.read(field.mean, fitted))
-    return Outlined(guide.size, log_ratio, shares, variance)
+    log_ratio = np.float32(share) * (log_depth - fitted - layout.read(field.mean, fitted))
+    return Outlined(guide.size, log_ratio, np.float32(share) * np.clip(nearness, 0, 1), variance)
 
 
 def _spacing(place: NDArray[Any]) -> float:

@@ -32,10 +32,12 @@ from e2e_depth_ros.alignment.fitting.threads import one_thread
 from e2e_depth_ros.alignment.fitting.whitening import whitening
 from e2e_depth_ros.core.robust import robust_std
 
+MAX_POINTS = 500
+"""Of more samples, those in one cell become one point: a Gaussian process costs the cube of its points."""
+
 MIN_SAMPLES = 8
 """Fewer samples than this can't tell the network's error from noise."""
 
-_MAX_PSEUDO = 500  # a Gaussian process costs the cube of its points
 _MIN_FINE = 150  # samples from which there is something left for the fine step
 _LAYER_STEP = 0.1
 _SPACINGS = (0.025, 0.035)  # of nodes that the mean is computed at, image widths: half the samples' distance
@@ -52,13 +54,15 @@ class Field:
         layout: The grid.
         mean: (layers, rows, columns), float32, to be added to the log of the fitted depth.
         kernel: Of the process.
+        place: (N, 3), of the points that it is conditioned on.
+        noise: (N,), variance of theirs.
     """
 
     layout: GridLayout
     mean: NDArray[np.float32]
     kernel: Kernel
-    _place: NDArray[np.float64]
-    _noise: NDArray[np.float64]
+    place: NDArray[np.float64]
+    noise: NDArray[np.float64]
 
     def log_factor(self, log_depth: NDArray[np.float32]) -> NDArray[np.float32]:
         """Log of the factor that corrects each pixel, (H, W), given the log of the fitted depth."""
@@ -91,8 +95,8 @@ class Field:
         )
         nodes = np.stack([column.ravel(), row.ravel(), depth.ravel()], axis=1)
         # Every k-th point, with a k-th of its noise, tells as much about the variance.
-        step = -(-len(self._place) // MAX_TUNING)
-        place, noise = self._place[::step], self._noise[::step] / step
+        step = -(-len(self.place) // MAX_TUNING)
+        place, noise = self.place[::step], self.noise[::step] / step
         with one_thread():
             whiten = whitening(with_noise(self.kernel.between(place, place), noise))
             known = np.square(self.kernel.between(nodes, place) @ whiten.T).sum(axis=1)
@@ -160,7 +164,7 @@ def fit_field(
     count = len(samples.value)
     if count < MIN_SAMPLES:
         return None
-    points = merge_points(samples, _MAX_PSEUDO)
+    points = merge_points(samples, MAX_POINTS)
     kernel, weights, noise = _conditioned(points)
     reach = float(np.clip(0.8 / np.sqrt(count), 0.008, 0.07))  # about the distance between samples
     spacing = float(np.clip(0.5 * reach, *_SPACINGS))
@@ -173,16 +177,25 @@ def fit_field(
 
 
 def left_out(
-    samples: Points, given: NDArray[np.bool_], held: NDArray[np.bool_], kernel: Kernel
+    samples: Points, given: NDArray[np.bool_], held: NDArray[np.bool_], kernel: Kernel, most: int
 ) -> NDArray[np.float64]:
-    """What a field of this kernel says at the samples held out, by those that are given; masks (N,)."""
-    points = merge_points(samples.at(np.flatnonzero(given)), _MAX_PSEUDO)
+    """What a field of this kernel, through at most so many points, says at the samples held out.
+
+    Args:
+        samples: As `points_of` gives them, N.
+        given: Mask (N,), of those that it is conditioned on.
+        held: Mask (N,), of those held out, M.
+        kernel: Of the process.
+        most: Points that the given ones are merged to.
+
+    Returns:
+        (M,), expected log(measured / fitted).
+    """
+    points = merge_points(samples.at(np.flatnonzero(given)), most)
     covariance = kernel.between(points.place, points.place)
     noise, _ = tell_outliers(points, kernel, covariance)
     weights = condition(points, kernel, covariance, noise)
-    place = samples.place[held]
-    expected = kernel.mean(place[:, 2]) + kernel.between(place, points.place) @ weights
-    return np.asarray(np.clip(expected, -_MOST, _MOST), dtype=np.float64)
+    return np.clip(kernel.expected(samples.place[held], points.place, weights), -_MOST, _MOST)
 
 
 def _conditioned(points: Points) -> tuple[Kernel, NDArray[np.float64], NDArray[np.float64]]:

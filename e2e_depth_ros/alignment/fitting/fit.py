@@ -32,7 +32,8 @@ _ALIKE = 10.0  # errors of a network are alike over the whole image: extrapolate
 _USUAL_SIGMA = 0.05  # relative error of a good network
 _USUAL_SAMPLES = 12  # that this counts for beside the samples' own scatter, of which few say little
 _INLIER_SIGMAS = 3.0
-_FEW = 20.0  # samples, of which one that disagrees still has a quarter of its say in the deviation
+_FITTED = 2  # scale and shift: by so many fewer the errors of few samples tell
+_FEW = 80.0  # samples, of which one that disagrees still has a quarter of its say in the deviation
 _EXTRAPOLATED = 0.7  # standard deviation for each unit of log depth beyond what was measured
 
 
@@ -167,7 +168,7 @@ def fit_affine(
         spread=spread,
         cost_ratio=cost_ratio,
         rank_correlation=correlation,
-        scatter=float(np.sqrt(np.mean(np.square(np.clip(error, -1, 1))))),
+        scatter=float(np.sqrt(np.sum(np.square(np.clip(error, -1, 1))) / max(len(error) - _FITTED, 1))),
         covered=(float(r.min()), float(r.max())),
     )
 

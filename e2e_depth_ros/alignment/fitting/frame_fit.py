@@ -19,7 +19,7 @@ from e2e_depth_ros.core.maps import DepthMap
 
 _TRUSTED_DOUBT = 0.05**2  # variance of log depth at which a sample at an edge counts half in the fit
 _ENOUGH_FITTED = 20  # others, without which all have to serve
-_CONFIRMED = 0.25  # share of samples confirmed by neighbours, from which the network is wrong. Outliers: 0.01
+_CONFIRMED = 0.15  # share of samples confirmed by neighbours, from which the network is wrong. Outliers: 0.06
 _INVERSE_CORRELATION = -0.7  # Spearman's, of confirmed samples and relative depth that is really disparity
 
 

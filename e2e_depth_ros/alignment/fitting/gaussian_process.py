@@ -115,6 +115,12 @@ class Kernel:
         covariance *= np.float32(self.variance)
         return covariance
 
+    def expected(
+        self, at: NDArray[np.float64], place: NDArray[np.float64], weights: NDArray[Any]
+    ) -> NDArray[np.float64]:
+        """Mean of the process at places (M, 3), given the weights (N,) of points at places (N, 3)."""
+        return np.asarray(self.mean(at[:, 2]) + self.between(at, place) @ weights, dtype=np.float64)
+
     def noise_of(self, points: Points) -> NDArray[np.float64]:
         """Variance of the noise of each point."""
         return (self.variance * self.noise + points.doubt) / np.minimum(points.count, 4) + _JITTER

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.alignment.evidence.neighbours import nearest_samples
+from e2e_depth_ros.alignment.evidence.neighbours import nearest_samples, without_itself
 
 _CELL = 4  # grid pixels, each way, that share their neighbours
 
@@ -43,13 +43,13 @@ class PlaneSettings:
     """
 
     grid_px: int = 160
-    neighbours: int = 16
+    neighbours: int = 12
     alike_colour: float = 15.0
     alike_log_depth: float = 0.15
     blur_px: float = 1.5
     unlike: float = 1e-3
     least_distance_px: float = 0.5
-    ridge: float = 0.2
+    ridge: float = 0.1
     usual_errors: float = 2.0
     least_error: float = 0.03
     most_beyond: float = 1.5
@@ -155,9 +155,7 @@ class LocalPlanes:
         The weight is that of Geman and McClure, at the scale of a usual error.
         """
         nearest, _ = nearest_samples(self.place, self.place, self.guide.settings.neighbours + 1)
-        others = nearest != np.arange(len(self.place))[:, None]
-        others[others.all(axis=1), -1] = False  # of many at one place a sample need not find itself
-        nearest = nearest[others].reshape(len(nearest), -1)
+        nearest = without_itself(nearest)
         u, v = self.place[:, :1], self.place[:, 1:]
         error = np.log(self.inverse) - self._log_inverse(nearest, u, v, self.looks[:, None])
         scale = max(
@@ -207,7 +205,8 @@ class LocalPlanes:
         weight = np.exp(np.multiply(unlike, np.float32(-0.5), out=unlike), out=unlike)
         weight += np.float32(self.guide.settings.unlike)
         weight *= self.trust[nearest]
-        weight /= np.maximum(squared, np.float32(self.guide.settings.least_distance_px**2), out=squared)
+        np.maximum(squared, np.float32(self.guide.settings.least_distance_px**2), out=squared)
+        weight /= np.square(squared, out=squared)
         weight /= weight.sum(axis=-1, keepdims=True)
         x /= spread
         y /= spread

@@ -27,7 +27,7 @@ class TrackerSettings:
         max_residual: With a larger relative error of the global fit the state is degraded.
     """
 
-    correction: bool = False
+    correction: bool = True
     fresh_duration_s: float = 0.5
     hold_duration_s: float = 3.0
     reset_gap_s: float = 5.0

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel, value_range
+from e2e_depth_ros.alignment.evidence.structure import shows_nothing
 from e2e_depth_ros.alignment.fitting.correction_fit import are_worth_a_correction, correction_from_samples
 from e2e_depth_ros.alignment.fitting.fit import RobustFit
 from e2e_depth_ros.alignment.fitting.frame_fit import fit_frame
@@ -25,6 +26,7 @@ from e2e_depth_ros.core.pixels import nearest_pixels
 
 _STILL = 0.3  # motion of the image, 0 to 1, below which the scale has no reason to jump
 _JUMPED = "the samples' scale jumped while the image stood still"
+_COVERED = "the image shows nothing: is the lens covered?"
 
 
 class AlignmentTracker:
@@ -95,13 +97,13 @@ class AlignmentTracker:
             fitted = self._caught_up(earlier)
         self._note = ""
         if not relative.valid.any():
-            return self._result(relative, stamp_ns, None, "the image has no valid relative depth")
+            return self._result(relative, stamp_ns, image, None, "the image has no valid relative depth")
         ends = value_range(relative)
         thumbnail = thumbnail_of(relative)
         motion = self._predict(relative, thumbnail, stamp_ns, ends)
         if samples is not None:
             fitted = self._taken(FrameSamples(relative, stamp_ns, samples, image), ends, thumbnail, motion)
-        return self._result(relative, stamp_ns, fitted, absence)
+        return self._result(relative, stamp_ns, image, fitted, absence)
 
     def _caught_up(self, late: FrameSamples) -> FittedSamples | None:
         """Take in samples of an earlier frame as if they had been on time; the track stays at the last frame.
@@ -234,6 +236,7 @@ class AlignmentTracker:
         self,
         relative: DepthMap,
         stamp_ns: int,
+        image: NDArray[np.uint8] | None,
         fitted: FittedSamples | None,
         absence: str,
     ) -> Alignment:
@@ -245,8 +248,9 @@ class AlignmentTracker:
             state, reason = state_without(missing, absence)
         else:
             age_s = (stamp_ns - track.used_ns) * 1e-9
+            doubt = _COVERED if image is not None and shows_nothing(image) else track.doubt
             state, reason = state_with(
-                track.fit, track.inlier_ratio, age_s, missing, absence, self.settings, track.doubt
+                track.fit, track.inlier_ratio, age_s, missing, absence, self.settings, doubt
             )
         nan = float("nan")
         result = Alignment(
@@ -278,9 +282,8 @@ class AlignmentTracker:
             if track.correction is None:
                 return track.estimate.std(relative.values, track.fit.left_variance)
             log_depth = model.log_depth(relative.values)
-            left = track.fit.left_variance(log_depth, model)
-            variance = track.estimate.variance(relative.values)
-            variance += track.correction.variance(log_depth, left)
+            without = track.estimate.variance(relative.values) + track.fit.left_variance(log_depth, model)
+            variance = track.correction.variance(log_depth, without)
             return np.sqrt(variance, out=variance)
 
         return replace(

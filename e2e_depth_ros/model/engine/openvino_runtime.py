@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +24,7 @@ from e2e_depth_ros.model.engine.graph_engine import Session
 from e2e_depth_ros.model.task import Task
 
 _MIN_VERSION: Final = (2026, 1)  # 2024 refuses the graphs; 2025.2 to 2026.0 compute something else
+_LIMIT: Final = "ONEDNN_MAX_CPU_ISA"
 _SHAPES_KEPT: Final = 4  # compiled for each; a camera has one
 
 
@@ -109,7 +112,18 @@ class _OpenVinoSession:
                 del self._requests[next(iter(self._requests))]
             fixed = self._model.clone()
             fixed.reshape(list(shape))
-            self._requests[shape] = self._core.compile_model(
-                fixed, "CPU", self._config
-            ).create_infer_request()
+            with _whole_processor():
+                compiled = self._core.compile_model(fixed, "CPU", self._config)
+            self._requests[shape] = compiled.create_infer_request()
         return self._requests[shape]
+
+
+@contextmanager
+def _whole_processor() -> Iterator[None]:
+    """Hide from OpenVINO what limits its oneDNN: its own kernels ignore that, and the two crash together."""
+    limit = os.environ.pop(_LIMIT, None)
+    try:
+        yield
+    finally:
+        if limit is not None:
+            os.environ[_LIMIT] = limit

@@ -88,7 +88,7 @@ class Aligner:
         sensed = self.sparse.sense(header, view, parameters)
         refusals += sensed.refusals
         for measurement in sensed.waiting:
-            refusals += self._waiting.add(frame_ns, relative, measurement)
+            refusals += self._waiting.add(frame_ns, relative, measurement, view.rgb)
         samples = sensed.samples
         found = [earlier.samples for earlier in late] + ([] if samples is None else [samples])
         faults = [str(refusal) for refusal in refusals]
@@ -110,6 +110,9 @@ class Aligner:
             alignment = self._tracker.update(
                 relative, frame_ns, samples, image=view.rgb, late=late, absence=absence
             )
+        if alignment.state is AlignmentState.FRESH and alignment.source != GROUND_SOURCE:
+            contradiction = self._ground.contradicts(alignment, header, view, parameters)
+            alignment = alignment if contradiction is None else alignment.doubted(contradiction)
         if alignment.state is AlignmentState.LOST and parameters.fixed_scale > 0:
             alignment = _given(relative, parameters, alignment)
         return alignment, refusals
@@ -137,7 +140,7 @@ class Aligner:
     ) -> tuple[list[FrameSamples], list[RefusedMessageError]]:
         """Take the samples of earlier frames whose transform came only now."""
         placed, refusals = self._waiting.take_placed(frame_ns, parameters.transform_timeout)
-        return [FrameSamples(one.relative, one.frame_ns, one.found) for one in placed], refusals
+        return [FrameSamples(one.relative, one.frame_ns, one.found, one.image) for one in placed], refusals
 
     def _note_use(self, alignment: Alignment, frame_ns: int) -> None:
         """Remember when a sensor's samples were last used."""

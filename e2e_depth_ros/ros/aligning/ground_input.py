@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from std_msgs.msg import Header
 
-from e2e_depth_ros.alignment.ground import Ground, find_ground
+from e2e_depth_ros.alignment.ground import Ground, find_ground, height_above_ground
+from e2e_depth_ros.alignment.result import Alignment
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.alignment.tracking.track import FrameSamples
 from e2e_depth_ros.core.camera import Camera
@@ -22,6 +23,7 @@ from e2e_depth_ros.ros.declarations.depth_parameters import Parameters
 from e2e_depth_ros.ros.inputs.frame_view import FrameView
 from e2e_depth_ros.ros.messages.stamps import stamp_ns
 
+_MOST_LOG_HEIGHT: Final = 0.35  # a factor of 1.4. On 38 rendered grounds 95 % of the errors were below 0.3
 _PERIOD_NS: Final = 200_000_000  # to find the ground takes long, and between two frames it stays
 
 
@@ -90,7 +92,9 @@ class GroundInput:
         for earlier in placed:
             self._absence = earlier.found.reason
             if earlier.found.samples is not None:
-                late.append(FrameSamples(earlier.relative, earlier.frame_ns, earlier.found.samples))
+                late.append(
+                    FrameSamples(earlier.relative, earlier.frame_ns, earlier.found.samples, earlier.image)
+                )
         samples = None
         if self._looked_ns is None or abs(frame_ns - self._looked_ns) >= _PERIOD_NS:
             self._looked_ns = frame_ns
@@ -98,11 +102,11 @@ class GroundInput:
                 why = why_uncalibrated(view)
                 self._absence = f"the ground cannot be measured without a usable camera_info: {why}"
             else:
-                samples = self._seen(relative, header, view.camera, parameters)
+                samples = self._seen(relative, header, view, view.camera, parameters)
         return Sighting(samples, late, self._absence)
 
     def _seen(
-        self, relative: DepthMap, header: Any, camera: Camera, parameters: Parameters
+        self, relative: DepthMap, header: Any, view: FrameView, camera: Camera, parameters: Parameters
     ) -> Samples | None:
         find = partial(self._found, relative, header, camera, parameters)
         try:
@@ -110,7 +114,8 @@ class GroundInput:
         except TransformError as error:
             self._absence = f"ground_frame: transform: {error}"
             if error.may_come and parameters.transform_timeout > 0 and stamp_ns(header) > 0:
-                self._waiting.add(stamp_ns(header), relative, Measurement("ground_frame", find, 0, error))
+                measurement = Measurement("ground_frame", find, 0, error)
+                self._waiting.add(stamp_ns(header), relative, measurement, view.rgb)
             return None
         self._absence = ground.reason
         return ground.samples
@@ -122,6 +127,35 @@ class GroundInput:
             if height_m <= 0:
                 return Ground(None, f"the camera is {-height_m:.3f} m below {parameters.ground_frame}")
         return find_ground(relative, camera, height_m, down=down)
+
+    def contradicts(
+        self, alignment: Alignment, header: Any, view: FrameView, parameters: Parameters
+    ) -> str | None:
+        """Say why a sensor's metres can't be right where the camera's height above the ground is known.
+
+        Args:
+            alignment: Of the frame, by samples.
+            header: The frame's.
+            view: The frame.
+            parameters: The camera's height, or the frame on the ground.
+
+        Returns:
+            None where nothing is known, no ground is seen, or the two agree.
+        """
+        if alignment.depth is None or view.camera is None:
+            return None
+        expected_m, down = parameters.camera_height, None
+        if not expected_m:
+            if not parameters.ground_frame:
+                return None
+            try:
+                expected_m, down = self._height_and_down(header, parameters)
+            except TransformError:
+                return None
+        height_m = height_above_ground(alignment.depth, view.camera, down=down)
+        if height_m is None or expected_m <= 0 or abs(np.log(height_m / expected_m)) < _MOST_LOG_HEIGHT:
+            return None
+        return f"by the samples the camera is {height_m:.2f} m above the ground, not {expected_m:.2f} m"
 
     def plane(self, header: Any, parameters: Parameters) -> GroundPlane | None:
         """Say where TF has the ground at a frame.

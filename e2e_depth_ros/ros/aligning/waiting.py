@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthMap
 from e2e_depth_ros.ros.aligning.transforms import TransformError
@@ -41,12 +44,30 @@ class Placed(Generic[Found]):
     Attributes:
         frame_ns: Stamp of the frame it is of.
         relative: The network's depth of that frame, to which the measurement is to be fitted.
+        image: (H, W, 3), RGB, that frame, as it was given.
         found: What `Measurement.place` returned.
     """
 
     frame_ns: int
     relative: DepthMap
+    image: NDArray[np.uint8] | None
     found: Found
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting(Generic[Found]):
+    """A measurement with its frame, as `Placed` has it."""
+
+    frame_ns: int
+    relative: DepthMap
+    image: NDArray[np.uint8] | None
+    measurement: Measurement[Found]
+
+    @property
+    def memory(self) -> int:
+        """Bytes that wait with it."""
+        image = 0 if self.image is None else self.image.nbytes
+        return self.relative.values.nbytes + self.relative.valid.nbytes + image + self.measurement.memory
 
 
 class WaitingMeasurements(Generic[Found]):
@@ -57,11 +78,15 @@ class WaitingMeasurements(Generic[Found]):
     """
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[int, DepthMap, Measurement[Found]]] = []
+        self._waiting: list[_Waiting[Found]] = []
         self._problem = ""
 
     def add(
-        self, frame_ns: int, relative: DepthMap, measurement: Measurement[Found]
+        self,
+        frame_ns: int,
+        relative: DepthMap,
+        measurement: Measurement[Found],
+        image: NDArray[np.uint8] | None = None,
     ) -> list[RefusedMessageError]:
         """Let a measurement wait.
 
@@ -69,12 +94,13 @@ class WaitingMeasurements(Generic[Found]):
             frame_ns: Stamp of its frame, not older than that of the last.
             relative: The network's depth of the frame.
             measurement: What was measured.
+            image: (H, W, 3), RGB, the frame, if it will be needed.
 
         Returns:
             A refusal for each that had to be let go.
         """
         self._problem = f"{measurement.topic}: {measurement.unplaced}"
-        self._waiting.append((frame_ns, relative, measurement))
+        self._waiting.append(_Waiting(frame_ns, relative, image, measurement))
         count = len(self._waiting)
         while len(self._waiting) > 1 and (len(self._waiting) > _MOST or self._memory > _MOST_BYTES):
             del self._waiting[1::2]
@@ -103,10 +129,10 @@ class WaitingMeasurements(Generic[Found]):
         for entry in tuple(self._waiting):
             if len(placed) == most:
                 break
-            frame_ns, relative, measurement = entry
-            waited_s = (now_ns - frame_ns) * 1e-9
+            measurement = entry.measurement
+            waited_s = (now_ns - entry.frame_ns) * 1e-9
             try:
-                placed.append(Placed(frame_ns, relative, measurement.place()))
+                placed.append(Placed(entry.frame_ns, entry.relative, entry.image, measurement.place()))
             except TransformError as error:
                 self._problem = f"{measurement.topic}: {error}"
                 if error.may_come and waited_s <= timeout_s:
@@ -131,5 +157,4 @@ class WaitingMeasurements(Generic[Found]):
 
     @property
     def _memory(self) -> int:
-        maps = sum(relative.values.nbytes + relative.valid.nbytes for _, relative, _ in self._waiting)
-        return maps + sum(measurement.memory for _, _, measurement in self._waiting)
+        return sum(entry.memory for entry in self._waiting)

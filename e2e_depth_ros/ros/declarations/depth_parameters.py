@@ -123,8 +123,8 @@ class Parameters(SamplingParameters):
     correction: bool = parameter_for(
         TrackerSettings,
         "correction",
-        "Whether to correct, between the samples, the error that one scale and shift leave: more accurate"
-        " near them, but costs tens of milliseconds a frame.",
+        "Whether to correct, between the samples, the error that one scale and shift leave. It takes tens of"
+        " milliseconds of one core for each frame with samples; without it depth is less exact.",
     )
     fresh_duration: float = parameter_for(
         TrackerSettings,

@@ -147,10 +147,10 @@ def test_samples_that_are_held_out_are_foretold_by_the_others_alone():
     log_depth = np.log(fitted[v.astype(int), u.astype(int)].astype(np.float64))
     samples = points_of(u, v, log_depth, np.log(z) - log_depth, np.zeros(200), np.zeros(200), SIZE[1])
     held = np.arange(200) % 4 == 0
-    foretold = left_out(samples, ~held, held, field.kernel)
+    foretold = left_out(samples, ~held, held, field.kernel, 500)
     left = np.abs(foretold - samples.value[held]).mean()
     assert left < 0.5 * np.abs(samples.value[held]).mean()
     spoilt = Points(
         samples.place, np.where(held, 9.0, samples.value), samples.doubt, samples.outlier, samples.count
     )
-    np.testing.assert_array_equal(left_out(spoilt, ~held, held, field.kernel), foretold)
+    np.testing.assert_array_equal(left_out(spoilt, ~held, held, field.kernel, 500), foretold)

@@ -326,3 +326,21 @@ def test_samples_at_blurred_edges_are_no_evidence_against_the_network(at_edges):
     assert alignment.state is FRESH
     assert alignment.residual < 0.05
     assert np.median(np.abs(alignment.depth_m / truth - 1)) < 0.01
+
+
+def test_a_covered_lens_is_degraded_until_it_is_open():
+    """The network invents depth of what it does not see, and samples of one wall would agree with it."""
+    world, tracker = World(), AlignmentTracker()
+    open_lens = np.zeros((*SIZE, 3), np.uint8)
+    cv2.circle(open_lens, (SIZE[1] // 3, SIZE[0] // 2), SIZE[0] // 4, (180, 150, 90), -1)
+    covered = np.random.default_rng(0).integers(0, 9, (*SIZE, 3), np.uint8)
+
+    def state(index, image):
+        samples = world.samples() if index % 2 == 0 else None
+        result = tracker.update(world.relative, index * FRAME_NS, samples, image=image)
+        return result.state, "lens" in result.reason
+
+    assert state(0, open_lens) == (FRESH, False)
+    assert state(1, covered) == (DEGRADED, True), "without new samples, too"
+    assert state(2, covered) == (DEGRADED, True)
+    assert state(3, open_lens) == (FRESH, False)

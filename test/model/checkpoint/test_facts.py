@@ -11,7 +11,7 @@ import pytest
 from e2e_depth_ros.core.errors import CheckpointError
 from e2e_depth_ros.core.maps import DepthKind
 from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
-from e2e_depth_ros.model.checkpoint.locate import checkpoint_name
+from e2e_depth_ros.model.checkpoint.locate import PROMPT_FILE, checkpoint_name
 from e2e_depth_ros.model.families.one_step import denoising_step
 from e2e_depth_ros.model.families.registry import read_facts
 from e2e_depth_ros.model.task import Task
@@ -145,8 +145,11 @@ def test_resolution_follows_the_unet_where_the_index_is_silent(folder: Path) -> 
 @pytest.mark.parametrize(
     "missing", ["model_index.json", "unet/config.json", "scheduler/scheduler_config.json"]
 )
-def test_names_the_missing_config(folder: Path, missing: str) -> None:
+@pytest.mark.parametrize("has_prompt", [False, True])
+def test_names_the_missing_config(folder: Path, missing: str, has_prompt: bool) -> None:
     (folder / missing).unlink()
+    if has_prompt:  # our own weights, and no other program's
+        (folder / PROMPT_FILE).touch()
     with pytest.raises(CheckpointError, match=f"{missing} missing"):
         read_facts(folder)
 

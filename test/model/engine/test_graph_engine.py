@@ -22,7 +22,7 @@ _BOTH = (Task.DEPTH, Task.NORMALS)
 # Graphs round in other places than torch, in layers whose errors add up. They are compared with torch in
 # float64, and may be off by a few times what torch is off in float32, by oneDNN's convolutions or by its own:
 # how far one of them is off is luck of the processor. A wrong constant or layer does a hundred times as much.
-_ROUNDINGS = 5
+_ROUNDINGS = 8
 _MOST_ROUNDING = 2e-3  # of the normals of short vectors; 1e-3 where an image is constant, as one pixel is
 _DEPTH = 1e-5  # from torch in float32
 # Each number has 8 bits (bfloat16) or 11 (float16), 4e-3 and 5e-4 of it, in some twenty layers.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -64,3 +66,17 @@ def test_without_the_library_or_with_an_old_one_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingDependencyError, match="pip install openvino"):
         OpenVino()
+
+
+def test_what_limits_onednn_is_hidden_from_openvino(tiny_export: Callable[..., Path]) -> None:
+    """OpenVINO 2026.4 crashes with a processor of AVX-512 whose oneDNN may use AVX2 alone."""
+    script = (
+        "import os, sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from e2e_depth_ros.model.engine.openvino_runtime import OpenVino\n"
+        "maps = OpenVino().load(Path(sys.argv[1])).run(np.zeros((1, 3, 24, 40), np.float32))\n"
+        "assert np.isfinite(maps['depth']).all()\n"
+        "assert os.environ['ONEDNN_MAX_CPU_ISA'] == 'AVX2'\n"
+    )
+    command = [sys.executable, "-c", script, str(tiny_export("embedded") / "depth.onnx")]
+    subprocess.run(command, check=True, env={**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}, timeout=120)

@@ -8,7 +8,7 @@ pytest.importorskip("sensor_msgs", reason="ROS 2 message packages are not instal
 
 from e2e_depth_ros.alignment.result import AlignmentState
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
-from helpers.aligning import DEPTH_M, HEIGHT_M, RELATIVE, SCALE, SIZE, Robot, error
+from helpers.aligning import DEPTH_M, HEIGHT_M, RELATIVE, SCALE, SIZE, KnownTransforms, Robot, down, error
 
 
 def test_a_sensor_goes_before_the_ground_which_serves_when_it_rests():
@@ -88,3 +88,23 @@ def test_a_sensor_that_sees_nothing_gives_no_scale():
     robot.sense(np.zeros(SIZE, np.float32))
     alignment = robot.look()
     assert (alignment.state, alignment.source) == (AlignmentState.LOST, "sparse_depth")
+
+
+@pytest.mark.parametrize("knows", ["camera_height", "ground_frame"])
+@pytest.mark.parametrize("unit", [0.5, 2.0])
+def test_samples_that_contradict_the_height_of_the_camera_are_degraded(knows, unit):
+    """A sensor in other units, or a height measured wrong: nobody can tell which, so both are doubted."""
+    pose = np.eye(4)  # of the frame on the ground in the optical frame
+    up = -down()
+    pose[:3, :3] = np.stack([np.cross([1.0, 0, 0], up), [1.0, 0, 0], up], axis=1)
+    pose[:3, 3] = HEIGHT_M * down()
+    transforms = KnownTransforms(floor=pose, camera=np.eye(4))
+    robot = Robot(transforms, **{knows: HEIGHT_M if knows == "camera_height" else "floor"})
+    robot.sense()
+    assert (robot.look().state, robot.refusals) == (AlignmentState.FRESH, [])
+    robot.aligner.reset()
+    robot.sense(unit * DEPTH_M)
+    alignment = robot.look()
+    assert alignment.state is AlignmentState.DEGRADED
+    assert f"{unit * HEIGHT_M:.2f} m above the ground, not {HEIGHT_M:.2f} m" in alignment.reason
+    assert alignment.source == "sparse_depth"

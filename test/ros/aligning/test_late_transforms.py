@@ -3,6 +3,7 @@
 A robot drives through a room, with time played: what a frame knows is what would have arrived by its end.
 """
 
+import cv2
 import numpy as np
 import pytest
 
@@ -24,6 +25,7 @@ from e2e_depth_ros.ros.declarations.depth_parameters import Parameters
 from e2e_depth_ros.ros.inputs.frame_view import FrameView
 from e2e_depth_ros.ros.messages.clouds import allocate_cloud
 from e2e_depth_ros.ros.messages.images import message_from_array
+from helpers.robot import picture
 from helpers.tf import import_tf2_ros
 
 tf2_ros = import_tf2_ros()
@@ -135,7 +137,7 @@ class Robot:
             self.tf.play(time_s + NETWORK_S)
             truth = self.true_depth(time_s)
             relative = DepthMap((truth - SHIFT_M) / SCALE, np.ones(SIZE, bool), DepthKind.AFFINE_INVARIANT)
-            view = FrameView(np.zeros((*SIZE, 3), np.uint8), CAMERA)
+            view = FrameView(picture(SIZE), CAMERA)
             alignment, refused = self.aligner.align(relative, header(time_s, "camera"), view, self.parameters)
             self.refusals += [str(refusal) for refusal in refused]
             results.append((time_s, alignment))
@@ -222,7 +224,7 @@ class Turning(Robot):
 
     def sample_error(self):
         """Mean relative error of the samples of the image, and how many there are."""
-        view = FrameView(np.zeros((*SIZE, 3), np.uint8), CAMERA)
+        view = FrameView(picture(SIZE), CAMERA)
         sensed = self.aligner.sparse.sense(header(self.TIME_S, "camera"), view, self.parameters)
         assert not sensed.refusals
         assert not sensed.waiting
@@ -293,7 +295,9 @@ def test_late_scans_are_joined_with_depth_that_comes_in_time(monkeypatch):
         if index % 3 == 0:
             robot.aligner.sparse.points.put(robot.scan(time_s, "odom"))
         if index % 2 == 0:
-            depth = robot.true_depth(time_s)[::4, ::4]
+            depth = cv2.resize(
+                robot.true_depth(time_s), (SIZE[1] // 4, SIZE[0] // 4)
+            )  # at the centres of pixels
             robot.aligner.sparse.depth.put(message_from_array(depth, "32FC1", header(time_s, "camera")))
         results += robot.drive(FRAME_S, period=0, start_s=time_s)
         sources.add(results[-1][1].source)

@@ -15,6 +15,7 @@ from e2e_depth_ros.ros.messages.images import message_from_array
 from e2e_depth_ros.ros.messages.refusal import RefusedMessageError
 from e2e_depth_ros.ros.telling.silence import Silence
 from helpers.aligning import CAMERA, DEPTH_M, RELATIVE, SIZE, Robot
+from helpers.robot import picture
 
 NONE = "lost: no alignment yet: "
 
@@ -146,7 +147,7 @@ def test_a_depth_image_of_no_use_is_told(values, encoding, words):
 def test_samples_that_are_all_masked_are_told():
     robot = PointRobot(remove_masked_samples=True)
     robot.measure(cloud())
-    view = FrameView(np.zeros((*SIZE, 3), np.uint8), CAMERA, masked=np.ones(SIZE, bool))
+    view = FrameView(picture(SIZE), CAMERA, masked=np.ones(SIZE, bool))
     alignment, _ = robot.aligner.align(RELATIVE, robot.header(), view, robot.parameters)
     assert alignment.reason.endswith("sparse_points: 400 points, all masked")
 
@@ -185,7 +186,7 @@ def test_why_there_is_no_calibration_is_told_with_the_points():
     assert robot.look(camera=None).reason.endswith(words)
     robot.measure(cloud())
     refusal = RefusedMessageError("camera_info: calibration", "expected a known lens, got 'foo'")
-    view = FrameView(np.zeros((*SIZE, 3), np.uint8), refusal=refusal)
+    view = FrameView(picture(SIZE), refusal=refusal)
     alignment, _ = robot.aligner.align(RELATIVE, robot.header(), view, robot.parameters)
     assert alignment.reason.endswith("camera_info: calibration: expected a known lens, got 'foo'")
 

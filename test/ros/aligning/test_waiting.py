@@ -47,13 +47,14 @@ def found(waiting, now_s, timeout_s=1.0):
 
 def test_they_come_one_by_one_the_oldest_first_each_with_its_frame(tf, waiting):
     for number in range(3):
-        assert waiting.add(number * SECOND_NS, SMALL, tf.measurement(number)) == []
+        image = np.full((4, 6, 3), number, np.uint8)
+        assert waiting.add(number * SECOND_NS, SMALL, tf.measurement(number), image) == []
     assert waiting.status.startswith("3 ")
     assert waiting.status.endswith("sparse_points: TF is late")
     assert found(waiting, 0.5) == ([], [])
     tf.until = 1
     (placed,), _ = waiting.take_placed(SECOND_NS, 9.0)
-    assert (placed.found, placed.frame_ns, placed.relative) == (0, 0, SMALL)
+    assert (placed.found, placed.frame_ns, placed.relative, placed.image.max()) == (0, 0, SMALL, 0)
     assert found(waiting, 2.0, 9.0) == ([1], [])
     assert found(waiting, 3.0, 9.0) == ([], [])
     tf.until = 2
@@ -128,3 +129,7 @@ def test_memory_is_bounded_whatever_waits(tf, waiting):
         waiting.add(number, great, tf.measurement(number))
         assert waiting._memory < 130_000_000
     assert "1 wait" in waiting.status  # one always does
+    waiting.clear()
+    for number in range(4):
+        waiting.add(number, SMALL, tf.measurement(number), np.zeros((4000, 5000, 3), np.uint8))
+        assert waiting._memory < 130_000_000

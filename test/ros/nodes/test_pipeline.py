@@ -28,6 +28,7 @@ from e2e_depth_ros.ros.outputs import products
 from e2e_depth_ros.ros.outputs.depth_outputs import METRIC_OUTPUTS, Output
 from e2e_depth_ros.ros.outputs.products import Products
 from helpers import aligning as room
+from helpers.robot import picture
 
 SIZE = (30, 44)
 CAMERA = Camera(SIZE, np.array([[50.0, 0, 20], [0, 52, 16], [0, 0, 1]]))
@@ -553,11 +554,11 @@ def test_the_floor_of_points_lies_where_tf_has_it(level_ground):
     pose[:3, 3] = room.HEIGHT_M * room.down()
     pipeline = Pipeline(
         BentEstimator(),
-        Parameters(level_ground=level_ground, ground_frame="base", remove_edges=False),
+        Parameters(level_ground=level_ground, ground_frame="base", remove_edges=False, correction=False),
         transforms=room.KnownTransforms(base=pose),
     )
     pipeline.sparse.depth.put(message_from_array(bent_m, "32FC1", header()))
-    image = message_from_array(np.zeros((*room.SIZE, 3), np.uint8), "rgb8", header())
+    image = message_from_array(picture(room.SIZE), "rgb8", header())
     result = pipeline.process(image, message_from_camera(room.CAMERA, header()), {Output.POINTS})
     points = points_from_message(result.messages[Output.POINTS])
     height = np.abs(room.HEIGHT_M - points @ room.down()).reshape(room.SIZE)
