@@ -82,7 +82,7 @@ def test_rcl_reads_the_files():
         )
         assert node.get_parameter("voxel_layer.depth_clear.raytrace_max_range").value == 10.0
         assert node.get_parameter("stvl_layer.depth_mark.obstacle_range").value == 8.0
-        assert node.get_parameter("noise_filter_min_neighbors").value == 5
+        assert node.get_parameter("noise_filter_min_neighbors").value == 8
         node.destroy_node()
     finally:
         rclpy.shutdown(context=context)

@@ -34,7 +34,7 @@ DEFAULTS: Final = "defaults"
 """Name of the variant that the node makes without being told anything."""
 
 _WITHOUT_LONE_POINTS: Final = CloudFilterSettings(
-    remove_edges=False, noise_filter_radius=0.1, noise_filter_min_neighbors=5
+    remove_edges=False, noise_filter_radius=0.1, noise_filter_min_neighbors=8
 )
 
 NAVIGATION: Final = "navigation"
@@ -47,8 +47,8 @@ VARIANTS: Final[Mapping[str, CloudVariant]] = {
         f"confidence {threshold:g}": CloudVariant(CloudFilterSettings(confidence_threshold=threshold))
         for threshold in (0.1, 0.3)
     },
-    "noise filter 0.1 m, 5": CloudVariant(_WITHOUT_LONE_POINTS),
-    "noise filter 0.1 m, 10": CloudVariant(replace(_WITHOUT_LONE_POINTS, noise_filter_min_neighbors=10)),
+    "noise filter 0.1 m, 5": CloudVariant(replace(_WITHOUT_LONE_POINTS, noise_filter_min_neighbors=5)),
+    "noise filter 0.1 m, 8": CloudVariant(_WITHOUT_LONE_POINTS),
     "level_ground": CloudVariant(level_ground=True),
     NAVIGATION: CloudVariant(_WITHOUT_LONE_POINTS, level_ground=True),
 }
