@@ -25,7 +25,7 @@ MAY_LOOK_INTO = {
     "model": {"core", "model"},
     "alignment": {"core", "alignment"},
     "ros": {"core", "model", "alignment", "ros"},
-    "training": {"core", "model", "training"},
+    "training": {"core", "model", "ros", "training"},  # ros for bags alone
     "evaluation": {"core", "model", "alignment", "evaluation"},
     "offline": {"core", "model", "alignment", "evaluation", "offline"},
     "cli": {"core", "model", "alignment", "training", "evaluation", "offline", "ros", "cli"},

@@ -210,6 +210,9 @@ NOT_RUN = {
     "--dds": "starts node and camera, which test_benchmark.py does",
 }
 """What is only parsed, by a part of the command, and why."""
+HAS_BAGS = all(importlib.util.find_spec(name) for name in ("rclpy", "rosbags"))
+if not HAS_BAGS:
+    NOT_RUN["evaluate corridor"] = "reads a bag"
 
 
 def room(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, Camera]:
@@ -248,6 +251,11 @@ def workplace(tmp_path, monkeypatch, tiny_checkpoint):
             normals = np.zeros((*SIZE, 3), np.float32)
             samples.append(Sample(rgb, depth.astype(np.float32), normals, camera.fx, "room", 7, pose))
         write_shard(place / "shard-00000.npz", samples)
+    if HAS_BAGS:
+        from helpers import bags
+
+        rgb, depth, camera = room(rng)
+        bags.write_bag(Path("corridor"), bags.rgbd_messages([(rgb, depth)] * 2, camera))
     for name in ("base", "no_anchor", "wide"):
         run = Path("runs") / name
         run.mkdir(parents=True)

@@ -33,6 +33,7 @@ def test_the_node_makes_the_cloud_that_was_measured():
     names = ("remove_edges", "noise_filter_radius", "noise_filter_min_neighbors", "confidence_threshold")
     assert [getattr(parameters, name) for name in names] == [getattr(variant.filters, name) for name in names]
     assert (parameters.level_ground, parameters.far_returns) == (variant.level_ground, True)
+    assert parameters.correction == variant.correction
 
 
 def test_layers_are_the_three_of_the_page():
@@ -82,7 +83,7 @@ def test_rcl_reads_the_files():
         )
         assert node.get_parameter("voxel_layer.depth_clear.raytrace_max_range").value == 10.0
         assert node.get_parameter("stvl_layer.depth_mark.obstacle_range").value == 8.0
-        assert node.get_parameter("noise_filter_min_neighbors").value == 5
+        assert node.get_parameter("noise_filter_min_neighbors").value == 8
         node.destroy_node()
     finally:
         rclpy.shutdown(context=context)

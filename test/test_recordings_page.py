@@ -35,6 +35,7 @@ def there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     messages = bags.robot_messages(2, lambda rgb: 1 + rgb[..., 0].astype(np.float32) / 99)
     bags.write_bag(tmp_path / "drive", [one for one in messages if is_of_the_left_camera(one[0])])
+    bags.write_bag(tmp_path / "robot", messages)
     with VideoWriter(tmp_path / "drive.mp4", 10) as writer:
         writer.write(bags.frame_picture(0))
         writer.write(bags.frame_picture(1))
@@ -52,7 +53,7 @@ def there(tmp_path, monkeypatch):
 
 
 def test_every_command_runs_as_it_is_pasted(there):
-    assert len(COMMANDS) >= 7
+    assert len(COMMANDS) >= 8
     for command in COMMANDS:
         if command not in OPENS_A_WINDOW:
             assert main(shlex.split(command)[1:]) == 0, command
@@ -60,6 +61,7 @@ def test_every_command_runs_as_it_is_pasted(there):
     assert {
         "drive_depth/drive_depth_0.mcap",
         "drive_copy/metadata.yaml",
+        "robot_depth/robot_depth_0.mcap",
         "drive.rrd",
         "out/drive/000001/depth.npy",
         "out/drive/depth.mp4",

@@ -36,7 +36,7 @@ def add_parser(subparsers: Any) -> None:
         nargs="+",
         type=Path,
         metavar="FRAMES",
-        help="frame folders, shards that render wrote, or folders of them",
+        help="frame folders, shards that render wrote, folders of them, or bags of one camera",
     )
     parser.add_argument(
         "--predictions",

@@ -1,4 +1,4 @@
-"""Frames to score: frame folders, and shards of renders, which hold the truth with each image."""
+"""Frames to score: frame folders, recordings, and shards of renders, which hold the truth with each image."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _SHARDS = "shard-*.npz"
+_BAGS = (".mcap", ".db3", ".bag")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,10 +71,10 @@ class RenderedFrame:
 def find_measured_frames(
     inputs: Iterable[Path], console: Console, exclude: Path | None = None
 ) -> Sequence[MeasuredFrame]:
-    """Find frame folders and the images of shards; plain images are left out.
+    """Find frame folders and the images of shards and bags; plain images are left out.
 
     Args:
-        inputs: Frame folders, folders of them, shards, or folders with shards.
+        inputs: Frame folders, folders of them, shards, folders with shards, or bags of one camera.
         console: Where it is told what is left out.
         exclude: A folder to leave out.
 
@@ -90,7 +91,7 @@ def find_measured_frames(
 
 
 def find_all_frames(inputs: Iterable[Path], exclude: Path | None = None) -> Sequence[MeasuredFrame]:
-    """Find images, frame folders, and the images of shards; those of shards come first.
+    """Find images, frame folders, and the images of shards and bags; those of shards and bags come first.
 
     Raises:
         InvalidInputError: An input does not exist, holds no image, or names are not unique.
@@ -99,13 +100,21 @@ def find_all_frames(inputs: Iterable[Path], exclude: Path | None = None) -> Sequ
     folders: list[Path] = []
     for given in inputs:
         shards = [given] if given.suffix == ".npz" else sorted(given.glob(_SHARDS)) if given.is_dir() else []
-        if not shards:
+        if given.suffix in _BAGS or (given / "metadata.yaml").is_file():
+            frames += _frames_of_bag(given)
+        elif not shards:
             folders.append(given)
         for path in shards:
             frames += _frames_of_shard(path)
     if len({frame.name for frame in frames}) < len(frames):
-        raise InvalidInputError("expected shards in folders of different names, got two of one name")
+        raise InvalidInputError("expected bags and folders of shards of different names, got two of one name")
     return [*frames, *(find_frames(folders, exclude=exclude) if folders else [])]
+
+
+def _frames_of_bag(path: Path) -> Sequence[MeasuredFrame]:
+    from e2e_depth_ros.ros.recordings.bag_frames import BagFrames  # noqa: PLC0415 - only bags need ROS
+
+    return BagFrames(path)
 
 
 def _frames_of_shard(path: Path) -> list[RenderedFrame]:

@@ -28,6 +28,12 @@ _DIM: Final = 0.35
 _JPEG_QUALITY: Final = 85
 
 
+def at_panel_height(panel: NDArray[Any]) -> NDArray[Any]:
+    """Resize (H, W) or (H, W, C) to the height of panels: before it is coloured, that costs a third."""
+    width = max(1, round(panel.shape[1] * _PANEL_HEIGHT / panel.shape[0]))
+    return np.asarray(cv2.resize(panel, (width, _PANEL_HEIGHT), interpolation=cv2.INTER_AREA))
+
+
 def labelled_row(panels: list[tuple[str, Rgb]]) -> Rgb:
     """Set panels side by side at one height, each with its label.
 
@@ -39,11 +45,10 @@ def labelled_row(panels: list[tuple[str, Rgb]]) -> Rgb:
     """
     row: list[Rgb] = []
     for label, panel in panels:
-        width = max(1, round(panel.shape[1] * _PANEL_HEIGHT / panel.shape[0]))
-        resized = cv2.resize(panel, (width, _PANEL_HEIGHT), interpolation=cv2.INTER_AREA)
+        resized = at_panel_height(panel)
         for color, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
             cv2.putText(resized, label, (8, 20), _FONT, 0.5, color, thickness, cv2.LINE_AA)
-        row += [np.asarray(resized, np.uint8), np.full((_PANEL_HEIGHT, _GAP, 3), BACKGROUND, np.uint8)]
+        row += [resized, np.full((_PANEL_HEIGHT, _GAP, 3), BACKGROUND, np.uint8)]
     return np.concatenate(row[:-1], axis=1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -106,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
             for image in work.images_of(source):
                 work.do(image)
                 progress.advance(bar)
+        work.finish()
     skipped = f", {work.skipped} of them by an earlier run" if work.skipped else ""
     done = f"{work.count - work.failed} of {work.count} images predicted{skipped}, in {args.output}"
     console.print(done, markup=False)
@@ -128,6 +130,8 @@ class _Run:
         self._output: OutputFolder = self._open.enter_context(
             OutputFolder(args.output, formats, settings, expected)
         )
+        self._writer = self._open.enter_context(ThreadPoolExecutor(1))  # beside the network
+        self._written: Future[None] | None = None
         self._viewer: Any = None
         self._shown_ns = 0
         self._estimator: Estimator | None = None
@@ -160,7 +164,7 @@ class _Run:
             self.fail(error)
 
     def do(self, image: SourceImage) -> None:
-        """Predict an image, unless that was done."""
+        """Predict an image, unless that was done. It is written while the next one is predicted."""
         from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
         from e2e_depth_ros.core.image_size import check_image_size  # noqa: PLC0415
 
@@ -181,10 +185,30 @@ class _Run:
         try:
             prediction = self._predicted(image, rgb, self._estimator)
             self._show(image, prediction)
-            self._output.write(image, prediction)
-            self._tell_verdict(image, prediction)
         except InvalidInputError as error:
             self.fail(error)
+            return
+        self.finish()
+        self._written = self._writer.submit(self._write, image, prediction)
+
+    def finish(self) -> None:
+        """Wait until the last image is written.
+
+        Raises:
+            E2EDepthError: It can't be.
+        """
+        from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
+
+        written, self._written = self._written, None
+        try:
+            if written is not None:
+                written.result()
+        except InvalidInputError as error:
+            self.fail(error)
+
+    def _write(self, image: SourceImage, prediction: Prediction) -> None:
+        self._output.write(image, prediction)
+        self._tell_verdict(image, prediction)
 
     def _predicted(self, image: SourceImage, rgb: Any, estimator: Estimator) -> Prediction:
         from e2e_depth_ros.cli.predict_alignment import (  # noqa: PLC0415

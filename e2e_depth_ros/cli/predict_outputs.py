@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment import Alignment
-from e2e_depth_ros.cli.pictures import Rgb, labelled_row, write_picture
+from e2e_depth_ros.cli.pictures import Rgb, at_panel_height, labelled_row, write_picture
 from e2e_depth_ros.cli.predict_alignment import alignment_panels
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.colours import colours_from_depth, colours_from_normals
@@ -87,7 +87,7 @@ class Prediction:
         """Pictures side by side, each with its label."""
         panels = [("image", self.rgb)]
         if self.estimate.outlined_depth is not None:
-            farness = farness_from_relative(self.estimate.outlined_depth, stretch=True)
+            farness = at_panel_height(farness_from_relative(self.estimate.outlined_depth, stretch=True))
             panels.append(("relative depth", colours_from_depth(farness, 0.0, 1.0)))
         if self.samples is not None and self.alignment is not None:
             panels += alignment_panels(self.rgb, self.samples, self.alignment)

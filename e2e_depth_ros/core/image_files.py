@@ -142,7 +142,9 @@ def decode_image(data: bytes, path: Path | str, *, upright: bool = True) -> NDAr
         bgr = eight_bits_from_sixteen(bgr, bits_in_use(bgr))
     if bgr.dtype != np.uint8:
         raise InvalidInputError(f"expected an image of 8 or 16 bits in {path}, got {bgr.dtype}")
-    return np.ascontiguousarray(bgr[..., ::-1], dtype=np.uint8)  # OpenCV 4.5 turns no single pixel
+    if bgr.shape[:2] == (1, 1):  # OpenCV 4.5 turns no single pixel
+        return np.ascontiguousarray(bgr[..., ::-1])
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)  # 30 times as fast as NumPy
 
 
 def decode_pixels(

@@ -19,6 +19,10 @@ from e2e_depth_ros.core.pixels import are_inside, nearest_pixels
 _ROUGHNESS = 0.01  # relative: how far a smooth surface may be from its plane
 
 
+class EmptyTargetError(InvalidInputError):
+    """Nothing was measured within the range at the pixels of a frame."""
+
+
 @dataclass(frozen=True, eq=False)
 class DepthTarget:
     """Measured depth at some pixels of an image.
@@ -62,6 +66,7 @@ def read_depth_target(
         max_depth_m: Farther measurements don't count.
 
     Raises:
+        EmptyTargetError: None of the measurements counts.
         InvalidInputError: The frame has no measurements, or they don't fit the image.
     """
     depth = frame.read_depth()
@@ -75,7 +80,7 @@ def read_depth_target(
     else:
         target = _target_from_points(frame, size, min_depth_m, max_depth_m)
     if target.depth_m.size == 0:
-        raise InvalidInputError(
+        raise EmptyTargetError(
             f"expected measurements of {min_depth_m} to {max_depth_m} m in {frame.name}, found none"
         )
     return target

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from e2e_depth_ros.alignment import TrackerSettings
 from e2e_depth_ros.alignment.levelling import levelled
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.cloud_filters import CloudFilterSettings, filtered_depth, kept_points
@@ -24,17 +25,19 @@ class CloudVariant:
     Attributes:
         filters: What is left out.
         level_ground: Whether the floor is laid where it is known to be.
+        correction: Whether metric depth is corrected between the samples.
     """
 
     filters: CloudFilterSettings = field(default_factory=CloudFilterSettings)
     level_ground: bool = False
+    correction: bool = TrackerSettings.correction
 
 
 DEFAULTS: Final = "defaults"
 """Name of the variant that the node makes without being told anything."""
 
 _WITHOUT_LONE_POINTS: Final = CloudFilterSettings(
-    remove_edges=False, noise_filter_radius=0.1, noise_filter_min_neighbors=5
+    remove_edges=False, noise_filter_radius=0.1, noise_filter_min_neighbors=8
 )
 
 NAVIGATION: Final = "navigation"
@@ -47,28 +50,32 @@ VARIANTS: Final[Mapping[str, CloudVariant]] = {
         f"confidence {threshold:g}": CloudVariant(CloudFilterSettings(confidence_threshold=threshold))
         for threshold in (0.1, 0.3)
     },
-    "noise filter 0.1 m, 5": CloudVariant(_WITHOUT_LONE_POINTS),
-    "noise filter 0.1 m, 10": CloudVariant(replace(_WITHOUT_LONE_POINTS, noise_filter_min_neighbors=10)),
+    "noise filter 0.1 m, 8": CloudVariant(_WITHOUT_LONE_POINTS),
     "level_ground": CloudVariant(level_ground=True),
-    NAVIGATION: CloudVariant(_WITHOUT_LONE_POINTS, level_ground=True),
+    "correction": CloudVariant(correction=True),
+    "correction, noise 5": CloudVariant(
+        replace(_WITHOUT_LONE_POINTS, noise_filter_min_neighbors=5), correction=True
+    ),
+    "correction, noise 8": CloudVariant(_WITHOUT_LONE_POINTS, correction=True),
+    NAVIGATION: CloudVariant(_WITHOUT_LONE_POINTS, level_ground=True, correction=True),
 }
 """What is compared."""
 
 
 def cloud_points(
     depth: DepthMap,
+    confidence: NDArray[np.float32],
     camera: Camera,
     ground: GroundPlane,
-    confidence: NDArray[np.float32],
     variant: CloudVariant,
 ) -> NDArray[np.float32]:
     """Return the points (H, W, 3) that the node's cloud would hold, metres; NaN where it has none.
 
     Args:
         depth: (H, W), METRIC.
+        confidence: (H, W), 0..1.
         camera: Of this depth.
         ground: Where the floor is, for `level_ground`.
-        confidence: (H, W), 0..1.
         variant: How the cloud is made.
     """
     if variant.level_ground:

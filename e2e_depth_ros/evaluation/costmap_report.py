@@ -16,7 +16,7 @@ from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
 from e2e_depth_ros.core.frames import MeasuredFrame
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.core.targets import read_depth_target
-from e2e_depth_ros.evaluation.alignment import RelativeSource
+from e2e_depth_ros.evaluation.alignment import Relative, RelativeSource
 from e2e_depth_ros.evaluation.cloud_variants import VARIANTS, CloudVariant, cloud_points
 from e2e_depth_ros.evaluation.costmap import (
     SIZES,
@@ -26,7 +26,7 @@ from e2e_depth_ros.evaluation.costmap import (
     compare_costmaps,
     costmap_from_points,
 )
-from e2e_depth_ros.evaluation.protocol_samples import SamplingProtocol, draw_samples
+from e2e_depth_ros.evaluation.protocol_samples import PixelSamples, SamplingProtocol, draw_samples
 from e2e_depth_ros.evaluation.true_ground import NoFloorError, find_true_ground
 
 if TYPE_CHECKING:
@@ -209,19 +209,31 @@ def _mapped(
     rng = np.random.default_rng([report.seed, zlib.crc32(frame.name.encode())])
     samples = draw_samples(truth_m, rgb, camera.fx, report.protocol, rng)
     relative = source(rgb)
-    alignment = align(relative.depth, samples.columns, samples.rows, samples.depth_m)
-    if relative.outlines is not None:
-        alignment = alignment.following(relative.outlines)
-    if alignment.depth is None:
-        raise InvalidInputError(f"expected metric depth of {frame.name}, got none: {alignment.reason}")
-    confidence = confidence_from_alignment(alignment)
+    metric = {
+        correction: _metric(relative, samples, rgb, frame.name, correction=correction)
+        for correction in {variant.correction for variant in variants.values()}
+    }
     predicted = {
         name: costmap_from_points(
-            cloud_points(alignment.depth, camera, ground, confidence, variant), ground, report.settings
+            cloud_points(*metric[variant.correction], camera, ground, variant), ground, report.settings
         )
         for name, variant in variants.items()
     }
     return MappedFrame(frame.name, rgb, costmap_from_points(truth, ground, report.settings), predicted)
+
+
+def _metric(
+    relative: Relative, samples: PixelSamples, rgb: NDArray[np.uint8], name: str, *, correction: bool
+) -> tuple[DepthMap, NDArray[np.float32]]:
+    """Metric depth of a frame as the node makes it, and its confidence."""
+    alignment = align(
+        relative.depth, samples.columns, samples.rows, samples.depth_m, image=rgb, correction=correction
+    )
+    if relative.outlines is not None:
+        alignment = alignment.following(relative.outlines)
+    if alignment.depth is None:
+        raise InvalidInputError(f"expected metric depth of {name}, got none: {alignment.reason}")
+    return alignment.depth, confidence_from_alignment(alignment)
 
 
 def _mean(numbers: list[float]) -> float:

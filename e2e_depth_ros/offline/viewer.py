@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -38,12 +39,20 @@ class Viewer:
         import rerun  # noqa: PLC0415 - an extra, and it takes seconds
 
         self._rerun: Any = rerun
+        self._root = ""
         self._recording = rerun.RecordingStream("e2e_depth")
         if path is None:
             self._recording.spawn()
         else:
             self._recording.save(path)
-        self._log("world", rerun.ViewCoordinates.RDF)  # REP 103: x right, y down, z forward
+        self._begin()
+
+    def of(self, name: str) -> Viewer:
+        """Return a viewer of the same recording for one of several cameras: all is below its name."""
+        viewer = copy.copy(self)
+        viewer._root = f"{name.strip('/')}/".lstrip("/")  # noqa: SLF001 - its own class
+        viewer._begin()  # noqa: SLF001
+        return viewer
 
     def __enter__(self) -> Self:
         return self
@@ -107,5 +116,8 @@ class Viewer:
             if np.isfinite(number):
                 self._log(f"alignment/{name}", self._rerun.Scalars(number))
 
+    def _begin(self) -> None:
+        self._log("world", self._rerun.ViewCoordinates.RDF)  # REP 103: x right, y down, z forward
+
     def _log(self, entity: str, what: Any) -> None:
-        self._recording.log(entity, what)
+        self._recording.log(f"{self._root}{entity}", what)

@@ -22,9 +22,10 @@ from torch.utils.data import DataLoader, Dataset
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.training.augmentation import View, augment
 from e2e_depth_ros.training.folders import FolderViews
-from e2e_depth_ros.training.frame_folders import FrameFolderViews
+from e2e_depth_ros.training.frame_folders import BagViews, FrameFolderViews
 from e2e_depth_ros.training.hypersim import HypersimViews
 from e2e_depth_ros.training.recipe import AugmentationRecipe, DataRecipe, SourceRecipe
+from e2e_depth_ros.training.recipe.data import TOPICS
 from e2e_depth_ros.training.shards import Sample, glob_shards, read_shard
 from e2e_depth_ros.training.tum_rgbd import TumRgbdViews
 from e2e_depth_ros.training.virtual_kitti import VirtualKittiViews
@@ -196,6 +197,9 @@ class TrainingBatches(Dataset[Batch]):
 def _open_folder(recipe: SourceRecipe) -> FolderViews:
     if recipe.frames:
         return FrameFolderViews(Path(recipe.frames))
+    if recipe.bag:
+        topics = {name: getattr(recipe, name) for name in TOPICS}
+        return BagViews(Path(recipe.bag), topics, recipe.every_seconds)
     if recipe.tum_rgbd:
         return TumRgbdViews(Path(recipe.tum_rgbd))
     if recipe.hypersim:

@@ -1,7 +1,8 @@
-"""Own frames: folders of an image and what was measured there."""
+"""Own frames, in folders and in recordings: images and what was measured there."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +12,24 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.depth_fit import MAX_DEPTH_M
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.core.frames import find_frames
-from e2e_depth_ros.core.targets import read_depth_target, smooth_normals
+from e2e_depth_ros.core.frames import MeasuredFrame, find_frames
+from e2e_depth_ros.core.targets import EmptyTargetError, read_depth_target, smooth_normals
 from e2e_depth_ros.training.augmentation import View
 from e2e_depth_ros.training.folders import FolderViews, without_invalid
 
 
-class FrameFolderViews(FolderViews):
-    """The frame folders in a folder, at any depth: those that `evaluate` reads, too; see `core/frames.py`.
+class MeasuredViews(FolderViews):
+    """Frames with depth of their size, or points.
 
-    A frame holds an image, and `depth.npz` of its size or `points.npz`. Normals are made from dense depth
-    where a camera is known and surfaces are smooth; points train depth alone.
+    Normals are made from dense depth where a camera is known and surfaces are smooth; points train depth
+    alone.
 
     Args:
-        folder: See above.
-
-    Raises:
-        InvalidInputError: There is no frame with measurements.
+        frames: Wherever they are stored.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._frames = [frame for frame in find_frames([folder]) if frame.is_measured]
-        if not self._frames:
-            raise InvalidInputError(
-                "expected frame folders (image.png, camera_info.yaml, depth.npz or points.npz) "
-                f"in {folder}, found images without measurements"
-            )
+    def __init__(self, frames: Sequence[MeasuredFrame]) -> None:
+        self._frames = frames
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -57,6 +50,57 @@ class FrameFolderViews(FolderViews):
         depth_m = np.zeros(image.shape[:2], dtype=np.float32)
         depth_m[target.row, target.column] = target.depth_m
         return View(image, depth_m, np.zeros((*depth_m.shape, 3), dtype=np.float32))
+
+
+class FrameFolderViews(MeasuredViews):
+    """The frame folders in a folder, at any depth: those that `evaluate` reads, too; see `core/frames.py`.
+
+    A frame holds an image, and `depth.npz` of its size or `points.npz`.
+
+    Args:
+        folder: See above.
+
+    Raises:
+        InvalidInputError: There is no frame with measurements.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__([frame for frame in find_frames([folder]) if frame.is_measured])
+        if not len(self):
+            raise InvalidInputError(
+                "expected frame folders (image.png, camera_info.yaml, depth.npz or points.npz) "
+                f"in {folder}, found images without measurements"
+            )
+
+
+class BagViews(MeasuredViews):
+    """The images of a recording that have depth or points within 0.02 s; see `BagFrames`.
+
+    Where nothing was measured in front of the camera all depth is unknown: a LiDAR may see the sky.
+
+    Args:
+        path: See `BagReader`.
+        topics: By input, as `e2e-depth bag` names them; empty for those that are looked for.
+        every_s: At least so many seconds lie between two images.
+
+    Raises:
+        InvalidInputError: The recording can't be read, or holds no such image.
+        ModuleNotFoundError: rosbags or ROS 2 is not installed.
+    """
+
+    def __init__(self, path: Path, topics: Mapping[str, str], every_s: float) -> None:
+        from e2e_depth_ros.ros.recordings.bag_frames import BagFrames  # noqa: PLC0415 - only bags need ROS
+
+        given = {name: topic for name, topic in topics.items() if topic}
+        super().__init__(BagFrames(path, given, every_s))
+
+    def __getitem__(self, index: int) -> View:
+        try:
+            return super().__getitem__(index)
+        except EmptyTargetError:
+            image = self._frames[index].read_image()
+            unknown = np.zeros((*image.shape[:2], 3), dtype=np.float32)
+            return View(image, unknown[..., 0], unknown)
 
 
 def view_from_depth(image: NDArray[np.uint8], depth_m: NDArray[Any], camera: Camera) -> View:

@@ -41,7 +41,7 @@ def test_without_an_output_it_shows_what_is_there(run):
     assert code == 2
     assert "/right/image_raw" in out
     assert err.count("\n") == 1
-    assert "expected --image" in err
+    assert "expected image to name one or more of the topics in" in err
 
 
 def test_all_outputs_and_the_inputs_are_read_back_by_mcap(run, bag, tmp_path):
@@ -129,3 +129,38 @@ def test_outputs_never_mix_with_topics_of_the_bag(run, tmp_path):
     assert run("--output", tmp_path / "one", *FEW)[0] == 0
     again = ["bag", str(tmp_path / "one"), "--output", str(tmp_path / "two"), "--copy"]
     assert main([*again, "--image", "/depth/image_relative"]) == 2
+
+
+def test_two_cameras_are_worked_on_in_one_run_and_told_apart(run, tmp_path):
+    both = ["--image", "/left/image_raw/compressed", "/right/image_raw"]
+    code, _, err = run("--output", tmp_path / "out", "--copy", *FEW, *both, image=None)
+    assert code == 0, err
+    rows = {
+        line.split()[0]: " ".join(line.split()[3:])
+        for line in err.splitlines()
+        if line.startswith(("/", " /"))
+    }
+    assert rows["/right/camera_info"] == "camera_info of /right"
+    assert rows["/tf"] == rows["/tf_static"] == "transforms"
+    assert "several cameras are in the frame" not in err
+    assert rows["/lidar/points"] == "sparse_points of /left, sparse_points of /right"
+    assert "/left: alignment: " in err
+    assert "/right: written: alignment/status 4, depth/image_relative 4" in err
+    assert "8 images of 0.1 s" in err
+    found = bags.read_bag(tmp_path / "out")
+    for topic in (
+        "/left/depth/image_relative",
+        "/right/alignment/status",
+        "/lidar/points",
+        "/left/camera_info",
+    ):
+        assert topic in found
+    frames = {message.header.frame_id for _, message in found["/right/depth/image_relative"]}
+    assert frames == {"right_optical"}
+
+
+def test_as_many_topics_as_cameras(run, tmp_path):
+    both = ["--image", "/left/image_raw/compressed", "/right/image_raw"]
+    code, _, err = run("--output", tmp_path / "out", *both, "--namespace", "left", image=None)
+    assert code == 2
+    assert "expected as many of --namespace as of --image, 2, got 1: left" in err

@@ -122,3 +122,20 @@ def test_what_is_no_shard_is_refused_in_one_line(tmp_path, shards, capsys):
         assert error.count("\n") == 1
     with pytest.raises(InvalidInputError, match="two of one name"):
         find_measured_frames([shards, shards], CONSOLE)
+
+
+def test_a_bag_is_scored_as_frames_are(samples, tmp_path):
+    pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+    pytest.importorskip("rosbags", reason="rosbags is not installed")
+    from helpers import bags
+
+    write_shard(tmp_path / "shard-00000.npz", samples[:3])
+    renders = find_measured_frames([tmp_path], CONSOLE)
+    views = [(frame.read_image(), frame.read_depth()) for frame in renders]
+    path = bags.write_bag(tmp_path / "drive", bags.rgbd_messages(views, renders[0].read_camera()))
+    found = find_measured_frames([path], CONSOLE)
+    assert [frame.name for frame in found] == ["drive/000000", "drive/000001", "drive/000002"]
+    for frame, (rgb, depth_m) in zip(found, views, strict=True):
+        np.testing.assert_array_equal(frame.read_image(), rgb)
+        np.testing.assert_array_equal(frame.read_depth(), depth_m)
+    assert [frame.name for frame in find_measured_frames([path / "drive.mcap"], CONSOLE)][2] == "drive/000002"

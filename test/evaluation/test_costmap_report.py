@@ -76,9 +76,9 @@ def test_a_floor_that_floats_blocks_the_way_until_it_is_levelled(level_ground, b
         costmap_from_points(
             cloud_points(
                 DepthMap(values.astype(np.float32), np.ones(SIZE, bool), DepthKind.METRIC),
+                np.ones(SIZE, np.float32),
                 CAMERA,
                 ground,
-                np.ones(SIZE, np.float32),
                 CloudVariant(level_ground=level),
             ),
             ground,

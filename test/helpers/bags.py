@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import yaml
 from rclpy.serialization import serialize_message
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -21,8 +22,10 @@ START_NS = 1_700_000_000_000_000_000
 FRAME_NS = 33_333_333
 SCALE, SHIFT_M = 3.0, 1.0
 BASE_FROM_CAMERA = ([0.4, 0.05, 0.9], Rotation.from_quat([-0.5, 0.5, -0.5, 0.5]))
+BASE_FROM_RIGHT = ([0.4, -0.01, 0.9], Rotation.from_quat([-0.5, 0.5, -0.5, 0.5]))
 BASE_FROM_LIDAR = ([0.1, -0.1, 1.2], Rotation.from_euler("xyz", [0.02, -0.1, 0.3]))
 STORE = get_typestore(Stores.LATEST)
+IMAGE = "sensor_msgs/msg/Image"
 
 
 def header(stamp_ns, frame_id):
@@ -106,6 +109,7 @@ def robot_messages(count, depth_of):
             [
                 transform("base", "left_optical", 0, *BASE_FROM_CAMERA),
                 transform("base", "lidar", 0, *BASE_FROM_LIDAR),
+                transform("base", "right_optical", 0, *BASE_FROM_RIGHT),
             ],
         )
     ]
@@ -133,25 +137,68 @@ def robot_messages(count, depth_of):
     return sorted(found, key=lambda one: one[1])
 
 
+def rgbd_messages(views, camera):
+    """What an RGB-D camera records, from images (H, W, 3) and depth (H, W) in metres, as `robot_messages`."""
+    found = []
+    for index, (rgb, depth_m) in enumerate(views):
+        stamp_ns = START_NS + index * FRAME_NS
+        of_camera = header(stamp_ns, "optical")
+        depth = message_from_array(depth_m.astype(np.float32), "32FC1", of_camera)
+        found.append(("/camera/camera_info", stamp_ns, message_from_camera(camera, of_camera)))
+        found.append(("/camera/image_raw", stamp_ns, message_from_array(rgb, "rgb8", of_camera)))
+        found.append(("/camera/depth", stamp_ns, depth))
+    return found
+
+
 def type_name(message):
     if isinstance(message, list):
         return "tf2_msgs/msg/TFMessage"
     return f"{type(message).__module__.partition('.')[0]}/msg/{type(message).__name__}"
 
 
-def write_bag(path: Path, messages, *, storage="mcap", compression=None):
-    """Write messages as `robot_messages` gives them."""
+def write_bag(path: Path, messages, *, storage="mcap", compression=None, extra=None):
+    """Write messages as `robot_messages` gives them; `extra` names types of topics without messages.
+
+    What ROS knows no type of comes without a definition.
+    """
     plugin = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}[storage]
     writer = Writer(path, version=8, storage_plugin=plugin)
     if compression:
         writer.set_compression(CompressionMode[compression], CompressionFormat.ZSTD)
     with writer:
+        for topic, name in (extra or {}).items():
+            known = {} if name in STORE.types else {"msgdef": "int32 x", "rihs01": "RIHS01_" + "0" * 64}
+            writer.add_connection(topic, name, typestore=STORE, **known)
         connections = {}
         for topic, log_ns, message in messages:
             if topic not in connections:
                 connections[topic] = writer.add_connection(topic, type_name(message), typestore=STORE)
             data = tf_bytes(*message) if isinstance(message, list) else serialize_message(message)
             writer.write(connections[topic], log_ns, data)
+    return path
+
+
+def write_split_bag(path: Path, parts):
+    """Write a recording of several files, as `ros2 bag record --max-bag-duration` does."""
+    key = "rosbag2_bagfile_information"
+    path.mkdir()
+    found = []
+    for index, messages in enumerate(parts):
+        part = write_bag(path / f"part_{index}", messages)
+        found.append(yaml.safe_load((part / "metadata.yaml").read_text())[key])
+        (part / f"part_{index}.mcap").rename(path / f"part_{index}.mcap")
+        (part / "metadata.yaml").unlink()
+        part.rmdir()
+    start_ns, end_ns = parts[0][0][1], parts[-1][-1][1]
+    joined = {
+        **found[0],
+        "relative_file_paths": [f"part_{index}.mcap" for index in range(len(parts))],
+        "starting_time": {"nanoseconds_since_epoch": start_ns},
+        "duration": {"nanoseconds": end_ns - start_ns},
+        "message_count": sum(part["message_count"] for part in found),
+        "files": [file for part in found for file in part["files"]],
+    }
+    (path / "metadata.yaml").write_text(yaml.safe_dump({key: joined}))
     return path
 
 

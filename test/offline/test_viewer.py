@@ -55,3 +55,16 @@ def test_all_that_is_shown_is_in_the_file(tmp_path):
         )
     assert "/alignment/residual" not in found
     assert "stamp" in found
+
+
+def test_several_cameras_lie_below_their_names(tmp_path):
+    with Viewer(tmp_path / "x.rrd") as viewer:
+        left, right = viewer.of("/robot/left"), viewer.of("right")
+        for one in (left, right):
+            one.at(1_700_000_000_000_000_000)
+            one.points(np.ones((2, 3), np.float32))
+        left.image(np.zeros((*SIZE, 3), np.uint8))
+    found = printed(tmp_path / "x.rrd")
+    for entity in ("/robot/left/camera/image", "/robot/left/world/points", "/right/world/points"):
+        assert entity in found
+    assert "/right/camera/image" not in found

@@ -68,3 +68,43 @@ def test_images_without_measurements_are_refused(tmp_path):
         FrameFolderViews(tmp_path)
     with pytest.raises(InvalidInputError, match="nowhere"):
         FrameFolderViews(tmp_path / "nowhere")
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """A recording of an RGB-D camera that looks at the plane, and at nothing in its second image."""
+    pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+    pytest.importorskip("rosbags", reason="rosbags is not installed")
+    from helpers import bags
+
+    views = [
+        (np.full((*SIZE, 3), (200, 60, 30 + index), np.uint8), depth_m)
+        for index, depth_m in enumerate((plane(), np.full(SIZE, np.nan), plane()))
+    ]
+    return bags.write_bag(tmp_path / "drive", bags.rgbd_messages(views, CAMERA))
+
+
+def test_a_bag_is_a_source_by_one_line(recording):
+    source = Source(SourceRecipe(bag=str(recording)))
+    assert (len(source), source.contents) == (3, {"drive": 3})
+    view = source.view(2)
+    assert tuple(view.image[0, 0]) == (200, 60, 32)
+    np.testing.assert_allclose(view.depth_m, np.nan_to_num(plane()).astype(np.float32), rtol=1e-6)
+    known = np.linalg.norm(view.normals, axis=-1) > 0
+    assert known.mean() > 0.5
+    np.testing.assert_allclose(view.normals[known] @ NORMAL, 1, atol=1e-4)
+
+
+def test_an_image_without_a_measurement_stops_no_training(recording):
+    view = Source(SourceRecipe(bag=str(recording))).view(1)
+    assert not view.depth_m.any()
+    assert not view.normals.any()
+    assert tuple(view.image[0, 0]) == (200, 60, 31)
+
+
+def test_topics_of_a_bag_are_looked_for_or_named(recording):
+    recipe = SourceRecipe(bag=str(recording), image="/camera/image_raw", sparse_depth="/camera/nowhere")
+    with pytest.raises(InvalidInputError, match="on /camera/nowhere as sparse_depth"):
+        Source(recipe)
+    with pytest.raises(InvalidInputError, match="every_seconds: expected bag beside it"):
+        SourceRecipe(frames="some", every_seconds=1)

@@ -32,6 +32,8 @@ TF_TYPE: Final = "tf2_msgs/msg/TFMessage"
 """No class on PyPI is of this type."""
 
 _KNOWN: Final = get_typestore(Stores.LATEST)
+_COMPRESSED: Final = (".zstd", ".zst")
+_CUT_OFF: Final = "File end magic"  # what rosbags says of an MCAP file without its end
 _HEADER: Final = "std_msgs/msg/Header"
 _RENAMED: Final = {"tf/msg/tfMessage": TF_TYPE}  # of ROS 1
 _FOREVER: Final = QosTime(2147483647, 4294967295)
@@ -85,9 +87,16 @@ class Recorded(NamedTuple):
     @property
     def stamp_ns(self) -> int:
         """The stamp of a message that begins with a header, without decoding the rest."""
+        return self._number(4) * 1_000_000_000 + self._number(8)
+
+    @property
+    def frame_id(self) -> str:
+        """The frame of such a message."""
+        return bytes(self.data[16 : 16 + self._number(12)]).rstrip(b"\0").decode("utf-8", "replace")
+
+    def _number(self, at: int) -> int:
         order: Literal["little", "big"] = "little" if self.data[1] & 1 else "big"
-        sec, nanosec = (int.from_bytes(self.data[at : at + 4], order) for at in (4, 8))
-        return sec * 1_000_000_000 + nanosec
+        return int.from_bytes(self.data[at : at + 4], order)
 
 
 class BagReader:
@@ -108,7 +117,12 @@ class BagReader:
             raise InvalidInputError(f"expected a bag, but {path} does not exist")
         if path.is_dir() and not (path / "metadata.yaml").exists():
             raise InvalidInputError(
-                f"expected a bag, but {path} has no metadata.yaml: ros2 bag reindex makes it"
+                f"expected a bag, but {path} has no metadata.yaml: ros2 bag reindex makes it,"
+                " and a file of it that is whole can be named alone"
+            )
+        if path.is_file() and path.suffix in _COMPRESSED:
+            raise InvalidInputError(
+                f"expected the folder of {path}, whose metadata.yaml says how it is compressed"
             )
         self._reader: Any
         with _refusing(path):
@@ -135,12 +149,15 @@ class BagReader:
         """When the last message was recorded."""
         return int(self._reader.end_time) - 1
 
-    def messages(self, topics: Collection[str], start_ns: int | None = None) -> Iterator[Recorded]:
+    def messages(
+        self, topics: Collection[str], start_ns: int | None = None, stop_ns: int | None = None
+    ) -> Iterator[Recorded]:
         """Read messages in the order in which they were recorded.
 
         Args:
             topics: Of which.
             start_ns: From which time on; None for all.
+            stop_ns: Until before which time; None for all.
 
         Raises:
             InvalidInputError: The recording is broken, or not to be read in this way.
@@ -149,7 +166,7 @@ class BagReader:
         if not wanted:
             return
         with _refusing(self.path):
-            for connection, log_ns, data in self._reader.messages(wanted, start=start_ns):
+            for connection, log_ns, data in self._reader.messages(wanted, start=start_ns, stop=stop_ns):
                 yield Recorded(connection.topic, log_ns, self._in_cdr(connection.msgtype, data))
 
     def first(self, topic: str) -> Any:
@@ -223,8 +240,11 @@ class _refusing:  # noqa: N801 - reads as a statement
     ) -> None:
         # rosbags lets errors of SQLite, YAML, zstd and struct through too; none of them is a bug of ours.
         if isinstance(error, Exception) and not isinstance(error, (E2EDepthError, MemoryError)):
+            hint = (
+                ": it was cut off; `mcap recover` makes a whole file of it" if _CUT_OFF in str(error) else ""
+            )
             raise InvalidInputError(
-                f"cannot read the bag {self._path}: {one_line(str(error), 200)}"
+                f"cannot read the bag {self._path}: {one_line(str(error), 200)}{hint}"
             ) from error
 
 

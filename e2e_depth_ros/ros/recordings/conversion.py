@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from e2e_depth_ros.alignment.result import AlignmentState
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.ros.declarations.depth_parameters import Parameters
 from e2e_depth_ros.ros.nodes.pipeline import ImageEstimator
 from e2e_depth_ros.ros.outputs.depth_outputs import Output, tasks_for
@@ -30,28 +31,47 @@ class Conversion:
     """What to make of a bag.
 
     Attributes:
-        topics: The inputs.
+        cameras: The inputs of each camera, by the namespace of its outputs; "" is the root.
         parameters: The node's.
-        outputs: What to write; None for all that the model predicts.
+        outputs: What to write of each; None for all that the model predicts.
         output_path: Folder of the new bag.
-        namespace: Of the outputs; "" is the root.
         copies: Whether to take the input topics along.
         storage: "mcap" or "sqlite3".
         compress: Whether to compress with zstd.
     """
 
-    topics: InputTopics
+    cameras: Mapping[str, InputTopics]
     parameters: Parameters
     outputs: tuple[Output, ...] | None
     output_path: Path
-    namespace: str = ""
     copies: bool = False
     storage: str = "mcap"
     compress: bool = False
 
-    def topic_of(self, output: Output) -> str:
-        """Return the full name of an output."""
-        return f"/{self.namespace.strip('/')}/{output.value}".replace("//", "/")
+    def topics_of(self, outputs: Iterable[Output]) -> dict[str, Output]:
+        """Return the outputs of all cameras by their full names."""
+        return {f"{name}/{output.value}": output for name in self.cameras for output in outputs}
+
+
+@dataclass
+class CameraReport:
+    """What came of the images of a camera.
+
+    Attributes:
+        frames: Images worked on.
+        messages: Written, by output.
+        states: How often the alignment was in each state.
+        reasons: Why it was not fresh, by state; the last words of each.
+        refusals: What could not be used, by reason.
+        words: The last words of each reason.
+    """
+
+    frames: int = 0
+    messages: Counter[str] = field(default_factory=Counter)
+    states: Counter[str] = field(default_factory=Counter)
+    reasons: dict[str, str] = field(default_factory=dict)
+    refusals: Counter[str] = field(default_factory=Counter)
+    words: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -59,25 +79,16 @@ class Report:
     """What came of a run.
 
     Attributes:
-        frames: Images worked on.
-        seconds: Of the recording, that they span.
+        cameras: By the namespace of its outputs.
+        seconds: Of the recording, that the images span.
         wall_s: How long it took.
-        messages: Written, by output.
-        states: How often the alignment was in each state.
-        reasons: Why it was not fresh, by state; the last words of each.
-        refusals: What could not be used, by reason; the last words of each.
         uncopied: Topics that could not be copied, as nothing tells their type's definition.
         was_done: Whether an earlier run had done all.
     """
 
-    frames: int = 0
+    cameras: dict[str, CameraReport]
     seconds: float = 0.0
     wall_s: float = 0.0
-    messages: Counter[str] = field(default_factory=Counter)
-    states: Counter[str] = field(default_factory=Counter)
-    reasons: dict[str, str] = field(default_factory=dict)
-    refusals: Counter[str] = field(default_factory=Counter)
-    words: dict[str, str] = field(default_factory=dict)
     uncopied: list[str] = field(default_factory=list)
     was_done: bool = False
 
@@ -94,7 +105,7 @@ def convert_bag(
     Args:
         reader: The bag.
         conversion: What to make of it.
-        load: Loads the network; not called where all is done.
+        load: Loads the network, as `Playback` needs it; not called where all is done.
         on_progress: Told until when, in ns of the recording, it is done.
         on_frame: Told each image that was worked on.
 
@@ -102,21 +113,20 @@ def convert_bag(
         InvalidInputError: The bag is broken, or the output's folder holds something else.
         OSError: The bag can't be written.
     """
-    report = Report()
+    report = Report({name: CameraReport() for name in conversion.cameras})
     copied = _copied(reader, conversion, report)
     run = _run(reader, conversion)
     writer = BagWriter(conversion.output_path, run, storage=conversion.storage, compress=conversion.compress)
     if writer.is_done:
         report.was_done = True
         return report
-    estimator = load()
-    outputs = _outputs(conversion, estimator)
+    playback = Playback(reader, conversion.cameras, load, conversion.parameters)
+    outputs = _outputs(conversion, playback.tasks)
     writer.begin({**{name: reader.topics[name] for name in copied}, **_described(conversion, outputs)})
     begun_s = time.monotonic()
-    playback = Playback(reader, conversion.topics, estimator, conversion.parameters)
     try:
         played = playback.play(outputs, copied=copied, from_ns=writer.done_ns)
-        _write(writer, played, conversion, report, on_progress, on_frame)
+        _write(writer, played, report, on_progress, on_frame)
     except BaseException:
         writer.abort()
         raise
@@ -128,7 +138,6 @@ def convert_bag(
 def _write(
     writer: BagWriter,
     all_played: Iterable[PlayedFrame | Recorded],
-    conversion: Conversion,
     report: Report,
     on_progress: Callable[[int], None],
     on_frame: Callable[[PlayedFrame], None],
@@ -147,26 +156,27 @@ def _write(
             continue
         in_part += 1
         for output, message in (played.result.messages if played.result else {}).items():
-            writer.write(conversion.topic_of(output), played.log_ns, serialize_message(message))
-        _count(report, played)
+            name = f"{played.namespace}/{output.value}"
+            writer.write(name, played.log_ns, serialize_message(message))
+        _count(report.cameras[played.namespace], played)
         report.seconds = (last_ns - first_ns) * 1e-9
         on_frame(played)
         on_progress(last_ns)
     writer.end_part(last_ns)
 
 
-def _outputs(conversion: Conversion, estimator: ImageEstimator) -> tuple[Output, ...]:
+def _outputs(conversion: Conversion, predicted: Collection[Task]) -> tuple[Output, ...]:
     """Return what to write of all that the model predicts."""
     if conversion.outputs is None:
-        return tuple(output for output in Output if tasks_for([output]) <= estimator.tasks)
-    missing = tasks_for(conversion.outputs) - estimator.tasks
+        return tuple(output for output in Output if tasks_for([output]).issubset(predicted))
+    missing = tasks_for(conversion.outputs).difference(predicted)
     if missing:
         words = " and ".join(sorted(task.value for task in missing))
         raise InvalidInputError(f"expected a model that predicts {words}, as the outputs need it")
     return conversion.outputs
 
 
-def _count(report: Report, played: PlayedFrame) -> None:
+def _count(report: CameraReport, played: PlayedFrame) -> None:
     report.frames += 1
     for refusal in played.refusals:
         report.refusals[refusal.reason] += 1
@@ -184,7 +194,7 @@ def _copied(reader: BagReader, conversion: Conversion, report: Report) -> list[s
     if not conversion.copies:
         return []
     outputs = Output if conversion.outputs is None else conversion.outputs
-    clashing = [name for name in map(conversion.topic_of, outputs) if name in reader.topics]
+    clashing = [name for name in conversion.topics_of(outputs) if name in reader.topics]
     if clashing:
         raise InvalidInputError(
             f"expected outputs beside the topics of the bag, but it has {', '.join(clashing)}:"
@@ -198,8 +208,7 @@ def _copied(reader: BagReader, conversion: Conversion, report: Report) -> list[s
 def _described(conversion: Conversion, outputs: Iterable[Output]) -> dict[str, BagTopic]:
     store = get_typestore(Stores.LATEST)
     described = {}
-    for output in outputs:
-        name = conversion.topic_of(output)
+    for name, output in conversion.topics_of(outputs).items():
         package = output.message_type.__module__.partition(".")[0]
         type_name = f"{package}/msg/{output.message_type.__name__}"
         definition, _ = store.generate_msgdef(type_name, ros_version=2)
@@ -212,9 +221,8 @@ def _run(reader: BagReader, conversion: Conversion) -> dict[str, Any]:
     return {
         "bag": str(reader.path.resolve()),
         "recorded": [reader.start_ns, reader.end_ns, sum(topic.count for topic in reader.topics.values())],
-        "topics": asdict(conversion.topics),
+        "cameras": {name: asdict(topics) for name, topics in conversion.cameras.items()},
         "parameters": asdict(conversion.parameters),
-        "namespace": conversion.namespace,
         "outputs": None if conversion.outputs is None else [output.value for output in conversion.outputs],
         "copies": conversion.copies,
     }

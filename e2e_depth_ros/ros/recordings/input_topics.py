@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -52,8 +52,55 @@ def transform_topics(reader: BagReader) -> tuple[list[str], list[str]]:
     return [name for name in names if name not in static], static
 
 
+def choose_cameras(
+    reader: BagReader, given: Mapping[str, Sequence[str]], namespaces: Sequence[str] = ()
+) -> dict[str, InputTopics]:
+    """Find the inputs of one camera, or of several.
+
+    Args:
+        reader: The recording.
+        given: Topics by input: an image of each camera, and of another input one for each of them, in their
+            order, or one for all; see `choose_topics`.
+        namespaces: Of the outputs, one for each camera; without any the root for a single camera, and for
+            each of several the namespace of its image, or the image's own name where two share that.
+
+    Returns:
+        The inputs of each camera, by the namespace of its outputs.
+
+    Raises:
+        InvalidInputError: There are not as many topics as cameras, two cameras are one, or as in
+            `choose_topics`.
+    """
+    images = given.get("image") or ("",)
+    for what, values in {**given, "namespace": namespaces}.items():
+        if len(values) not in ((0, len(images)) if what == "namespace" else (0, 1, len(images))):
+            raise InvalidInputError(
+                f"expected as many of --{what.replace('_', '-')} as of --image, {len(images)},"
+                f" got {len(values)}: {' '.join(values)}"
+            )
+    bases = [_base(_with_slash(image)) for image in images]
+    names = [_with_slash(name) for name in namespaces] or (_namespaces(bases) if len(images) > 1 else [""])
+    if len({*bases}) < len(images) or len({*names}) < len(images):
+        raise InvalidInputError(
+            f"expected different cameras and namespaces, got {', '.join(images)} in {', '.join(names)}"
+        )
+    return {
+        name: choose_topics(
+            reader,
+            {role: topics[index % len(topics)] for role, topics in given.items() if topics},
+        )
+        for index, name in enumerate(names)
+    }
+
+
+def frames_of_several(reader: BagReader, cameras: Mapping[str, InputTopics]) -> list[str]:
+    """Return the frames that several cameras say they are in: TF has one place for all of them."""
+    frames = [reader.first(topics.image).header.frame_id for topics in cameras.values()]
+    return sorted({frame for frame in frames if frames.count(frame) > 1})
+
+
 def choose_topics(reader: BagReader, given: Mapping[str, str | None]) -> InputTopics:
-    """Find the inputs in a recording.
+    """Find the inputs of one camera in a recording.
 
     Args:
         reader: The recording.
@@ -65,15 +112,19 @@ def choose_topics(reader: BagReader, given: Mapping[str, str | None]) -> InputTo
     """
     named = {role: _checked(reader, role, topic) for role, topic in given.items() if topic is not None}
     image = named.get("image") or _image(reader)
-    header = reader.first(image).header
+    first = reader.first(image)
+    if not _shows_colours(first):
+        encoding = getattr(first, "format", None) or first.encoding
+        raise InvalidInputError(f"expected colour images on {image} in {reader.path}, got {encoding}")
+    header = first.header
     chosen = {"image": image, "mask": "", **named}
     if "camera_info" not in chosen:
         chosen["camera_info"] = _camera_info(reader, image, header)
     if "sparse_points" not in chosen:
-        chosen["sparse_points"] = _only(_of_role(reader, "sparse_points"))
+        chosen["sparse_points"] = _only(_of_role(reader, "sparse_points"), image)
     if "sparse_depth" not in chosen:
         no_points = not chosen["sparse_points"]
-        chosen["sparse_depth"] = _only(_depths_of(reader, header)) if no_points else ""
+        chosen["sparse_depth"] = _only(_depths_of(reader, header), image) if no_points else ""
     return InputTopics(**chosen)
 
 
@@ -82,7 +133,7 @@ def _checked(reader: BagReader, role: str, topic: str) -> str:
         if role == "image":
             raise InvalidInputError("expected an image topic, got none")
         return ""
-    name = topic if topic.startswith("/") else f"/{topic}"
+    name = _with_slash(topic)
     found = reader.topics.get(name)
     types = " or ".join(f"sensor_msgs/msg/{name}" for name in TYPES_OF_INPUTS[role])
     if found is None or not found.count:
@@ -104,10 +155,21 @@ def _of_role(reader: BagReader, role: str) -> list[str]:
     ]
 
 
-def _only(names: Iterable[str]) -> str:
-    """Return the only name; nothing where there are several, as a wrong sensor is worse than none."""
+def _only(names: Iterable[str], image: str) -> str:
+    """Return the only name, or the only one in the namespace of an image.
+
+    Nothing where several are left, as a wrong sensor is worse than none.
+    """
     found = [*names]
-    return found[0] if len(found) == 1 else ""
+    own = [name for name in found if name.startswith(f"{_namespace(_base(image))}/")]
+    for candidates in (found, own):
+        if len(candidates) == 1:
+            return candidates[0]
+    return ""
+
+
+def _with_slash(name: str) -> str:
+    return f"/{name.strip('/')}".rstrip("/")
 
 
 def _base(name: str) -> str:
@@ -117,6 +179,16 @@ def _base(name: str) -> str:
     return name
 
 
+def _namespace(base: str) -> str:
+    return base.rpartition("/")[0]
+
+
+def _namespaces(bases: Sequence[str]) -> list[str]:
+    """Tell cameras apart as their topics do."""
+    found = [_namespace(base) for base in bases]
+    return [name if found.count(name) == 1 else base for name, base in zip(found, bases, strict=True)]
+
+
 def _image(reader: BagReader) -> str:
     by_base: dict[str, str] = {}
     for name in sorted(_of_role(reader, "image")):  # the raw topic stands before its transports
@@ -124,7 +196,7 @@ def _image(reader: BagReader) -> str:
             by_base.setdefault(_base(name), name)
     cameras: dict[str, list[str]] = {}
     for base in by_base:
-        cameras.setdefault(base.rpartition("/")[0], []).append(base)
+        cameras.setdefault(_namespace(base), []).append(base)
     if len(cameras) == 1:
         (bases,) = cameras.values()
         preferred = [base for end in _BY_PREFERENCE for base in bases if base.endswith(f"/{end}")]
@@ -133,7 +205,7 @@ def _image(reader: BagReader) -> str:
     found = ", ".join(by_base.values())
     if not found:
         raise InvalidInputError(f"expected colour images in {reader.path}, found none")
-    raise InvalidInputError(f"expected --image, as {reader.path} has several: {found}")
+    raise InvalidInputError(f"expected image to name one or more of the topics in {reader.path}: {found}")
 
 
 def _shows_colours(message: Any) -> bool:
@@ -144,13 +216,13 @@ def _shows_colours(message: Any) -> bool:
 
 def _camera_info(reader: BagReader, image: str, header: Any) -> str:
     names = _of_role(reader, "camera_info")
-    beside = f"{_base(image).rpartition('/')[0]}/camera_info"  # as image_transport has it
+    beside = f"{_namespace(_base(image))}/camera_info"  # as image_transport has it
     if beside in names:
         return beside
     of_frame = [
         name for name in names if may_be_same_frame(reader.first(name).header.frame_id, header.frame_id)
     ]
-    return _only(of_frame)
+    return _only(of_frame, image)
 
 
 def _depths_of(reader: BagReader, header: Any) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,19 +18,23 @@ _KEY: Final = "ros__parameters"
 _OF_EVERY_NODE: Final = ("use_sim_time", PREFIX.rstrip("."))  # nothing that a recording has use for
 
 
-def parameters_from(path: Path | None, assignments: Iterable[str] = ()) -> Parameters:
+def parameters_from(
+    path: Path | None, assignments: Iterable[str] = (), namespaces: Collection[str] = ()
+) -> Parameters:
     """Read the parameters that a node named "depth" would get.
 
     Args:
         path: A ROS parameter file; None for the defaults.
         assignments: NAME:=VALUE, as `ros2 run ... --ros-args -p` takes them. They win.
+        namespaces: Of the nodes, say "/left"; where the file has nodes there, those elsewhere don't count.
 
     Raises:
-        InvalidInputError: It is no such file, a value is refused, or the node has no such parameter.
+        InvalidInputError: It is no such file, a value is refused, the node has no such parameter, or nodes of
+            several namespaces would get different values.
     """
     given: dict[str, Any] = {}
     if path is not None:
-        given.update(_of_node(path))
+        given.update(_of_nodes(path, namespaces))
     for assignment in assignments:
         name, separator, value = assignment.partition(":=")
         if not separator:
@@ -45,16 +49,30 @@ def parameters_from(path: Path | None, assignments: Iterable[str] = ()) -> Param
     return Parameters().changed(given)
 
 
-def _of_node(path: Path) -> dict[str, Any]:
+def _of_nodes(path: Path, namespaces: Collection[str]) -> dict[str, Any]:
     content = load_yaml(path)
-    found: dict[str, Any] = {}
+    of_any: dict[str, Any] = {}
+    of_nodes: dict[str, dict[str, Any]] = {}
     for name, entry in (content if isinstance(content, Mapping) else {}).items():
         values = entry.get(_KEY) if isinstance(entry, Mapping) else None
         if not isinstance(values, Mapping):
             raise InvalidInputError(f"expected node names with {_KEY} in {path}, got {name!r}")
-        # "/**" and "/robot/**" are any node, "depth" and "/robot/depth" are this one.
-        if str(name).rpartition("/")[2] in ("**", "*", _NODE):
-            found.update({str(key): value for key, value in values.items()})
-    if not found:
+        namespace, _, node = str(name).rpartition("/")
+        if node in ("**", "*"):  # "/**" and "/robot/**" are any node
+            of_any.update({str(key): value for key, value in values.items()})
+        elif node == _NODE:
+            of_nodes[namespace] = {str(key): value for key, value in values.items()}
+    if not of_any and not of_nodes:
         raise InvalidInputError(f"expected parameters of a node {_NODE!r} in {path}, found none")
-    return {name: value for name, value in found.items() if not name.startswith(_OF_EVERY_NODE)}
+    own = {name: values for name, values in of_nodes.items() if name in namespaces} or of_nodes
+    for values in own.values():
+        differing = [
+            key for key, value in values.items() if any(key in o and o[key] != value for o in own.values())
+        ]
+        if differing:
+            raise InvalidInputError(
+                f"expected one value of {', '.join(differing)} for {' and '.join(own)} in {path}:"
+                " cameras whose parameters differ need a run each, with --namespace"
+            )
+        of_any.update(values)
+    return {name: value for name, value in of_any.items() if not name.startswith(_OF_EVERY_NODE)}

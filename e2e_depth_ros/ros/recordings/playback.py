@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ SETTLING_NS: Final = 5_000_000_000
 """How much of a recording is worked on again before the place where a run goes on: the alignment settles."""
 
 _LEAST_AHEAD_NS: Final = 200_000_000  # TF is late by as much
+_WAITING_NS: Final = 2_000_000_000  # no image comes so late; without a limit memory would fill without images
 _NO_END_NS: Final = 2**63
 
 
@@ -30,12 +31,14 @@ class PlayedFrame:
     """An image, and what came of it.
 
     Attributes:
+        namespace: Of its camera's outputs.
         log_ns: When the image was recorded.
         image: The message; None where it can't be read.
         result: None where the image was refused.
         refusals: What couldn't be used.
     """
 
+    namespace: str
     log_ns: int
     image: Any
     result: Result | None
@@ -51,42 +54,46 @@ class _Input:
 
 
 class Playback:
-    """The depth node without a node: a recording's messages in, those of the outputs out.
+    """Depth nodes without a node: a recording's messages in, those of the outputs out.
 
     A node works on an image while the messages that belong to it still arrive. Here they are looked for ahead
     of it, as far as stamps may lie apart; what is nearer to the next image is left for that.
+
+    Each camera has a pipeline of its own, as with a node for each. TF is one.
+
+    Attributes:
+        tasks: What the network predicts.
     """
 
     def __init__(
-        self, reader: BagReader, topics: InputTopics, estimator: ImageEstimator, parameters: Parameters
+        self,
+        reader: BagReader,
+        cameras: Mapping[str, InputTopics],
+        load: Callable[[], ImageEstimator],
+        parameters: Parameters,
     ) -> None:
-        """Prepare; nothing is read but the static transforms.
+        """Load the network, and read the static transforms.
 
         Args:
             reader: The recording.
-            topics: The inputs.
-            estimator: The network.
+            cameras: The inputs of each camera, by the namespace of its outputs.
+            load: Loads the network: once, or, where it remembers the last frame, for each camera.
             parameters: The node's.
         """
         self._reader = reader
-        self._topics = topics
         self._tree = TransformTree()
-        self._moving, self._static = transform_topics(reader)
-        self._pipeline = Pipeline(
-            estimator, parameters, transforms=Transforms(source=self._tree), image_topic=topics.image
-        )
-        self._camera_infos = CameraInfos()
-        self._order = StampOrder()
+        self._moving, static = transform_topics(reader)
         self._ahead_ns = max(round(parameters.approx_sync_max_interval * 1e9), _LEAST_AHEAD_NS)
-        sparse = self._pipeline.sparse
-        puts = {
-            "camera_info": self._camera_infos.put,
-            "sparse_points": sparse.points.put,
-            "sparse_depth": sparse.depth.put,
-            "mask": self._pipeline.masks.put,
-        }
-        self._inputs = {topic: _Input(puts[role]) for topic, role in topics.roles.items() if role != "image"}
-        for recorded in reader.messages(self._static):
+        estimator = load()
+        self.tasks = estimator.tasks
+        transforms = Transforms(source=self._tree)
+        self._cameras: dict[str, _Camera] = {}
+        for namespace, topics in cameras.items():
+            if self._cameras and parameters.sampling.carry:
+                estimator = load()
+            pipeline = Pipeline(estimator, parameters, transforms=transforms, image_topic=topics.image)
+            self._cameras[topics.image] = _Camera(namespace, reader, topics, pipeline)
+        for recorded in reader.messages(static):
             self._put_transforms(recorded, is_static=True)
 
     def play(
@@ -99,7 +106,7 @@ class Playback:
         """Work on the recording.
 
         Args:
-            wanted: The outputs to make.
+            wanted: The outputs to make, of each camera.
             copied: Topics whose messages are to come out too.
             from_ns: Only what was recorded after this comes out, as an earlier run did the rest.
 
@@ -110,9 +117,9 @@ class Playback:
             InvalidInputError: The recording is broken.
         """
         done_ns = -1 if from_ns is None else from_ns
-        used = {*self._inputs, *self._moving, self._topics.image, *copied}
+        inputs = {topic for camera in self._cameras.values() for topic in camera.topics.roles}
         ahead: deque[Recorded] = deque()
-        for recorded in self._reader.messages(used):
+        for recorded in self._reader.messages({*inputs, *self._moving, *copied}):
             self._take_note(recorded)
             ahead.append(recorded)
             while ahead[-1].log_ns - ahead[0].log_ns > self._ahead_ns:
@@ -121,10 +128,10 @@ class Playback:
             yield from self._worked_on(ahead.popleft(), ahead, wanted, copied, done_ns)
 
     def _take_note(self, recorded: Recorded) -> None:
-        if recorded.topic in self._inputs:  # and to be copied, maybe
-            self._inputs[recorded.topic].waiting.append(recorded)
-        elif recorded.topic in self._moving:
+        if recorded.topic in self._moving:
             self._put_transforms(recorded, is_static=False)
+        for camera in self._cameras.values():
+            camera.take_note(recorded)
 
     def _worked_on(
         self,
@@ -136,13 +143,54 @@ class Playback:
     ) -> Iterator[PlayedFrame | Recorded]:
         if recorded.topic in copied and recorded.log_ns > done_ns:
             yield recorded
-        if recorded.topic == self._topics.image and recorded.log_ns > done_ns - SETTLING_NS:
-            following = next((one.stamp_ns for one in ahead if one.topic == self._topics.image), None)
-            frame = self._frame(recorded, following, wanted)
+        camera = self._cameras.get(recorded.topic)
+        if camera is not None and recorded.log_ns > done_ns - SETTLING_NS:
+            following = next((one.stamp_ns for one in ahead if one.topic == recorded.topic), None)
+            frame = camera.frame(recorded, following, wanted)
             if recorded.log_ns > done_ns:
                 yield frame
 
-    def _frame(self, recorded: Recorded, next_ns: int | None, wanted: Collection[Output]) -> PlayedFrame:
+    def _put_transforms(self, recorded: Recorded, *, is_static: bool) -> None:
+        for transform in self._reader.read(recorded).transforms:
+            self._tree.put(transform, is_static=is_static)
+
+
+class _Camera:
+    """The pipeline of a camera, and what waits for its next image."""
+
+    def __init__(self, namespace: str, reader: BagReader, topics: InputTopics, pipeline: Pipeline) -> None:
+        self.topics = topics
+        self._namespace = namespace
+        self._reader = reader
+        self._pipeline = pipeline
+        self._camera_infos = CameraInfos()
+        self._order = StampOrder()
+        self._waiting_ns = _WAITING_NS + round(pipeline.parameters.approx_sync_max_interval * 1e9)
+        puts = {
+            "camera_info": self._camera_infos.put,
+            "sparse_points": pipeline.sparse.points.put,
+            "sparse_depth": pipeline.sparse.depth.put,
+            "mask": pipeline.masks.put,
+        }
+        self._inputs = {topic: _Input(puts[role]) for topic, role in topics.roles.items() if role != "image"}
+
+    def take_note(self, recorded: Recorded) -> None:
+        """Keep a message until its image comes, if it is one of an input."""
+        source = self._inputs.get(recorded.topic)
+        if source is None:
+            return
+        source.waiting.append(recorded)
+        while source.waiting[0].log_ns < recorded.log_ns - self._waiting_ns:
+            self._put(source, source.waiting.popleft(), [])  # the few that the pipeline keeps may still serve
+
+    def frame(self, recorded: Recorded, next_ns: int | None, wanted: Collection[Output]) -> PlayedFrame:
+        """Work on an image.
+
+        Args:
+            recorded: The image.
+            next_ns: Stamp of the next one; None for the last.
+            wanted: The outputs to make.
+        """
         refusals: list[RefusedMessageError] = []
         image = result = None
         try:
@@ -154,7 +202,7 @@ class Playback:
             refusals += result.refusals
         except RefusedMessageError as refusal:
             refusals.append(refusal)
-        return PlayedFrame(recorded.log_ns, image, result, tuple(refusals))
+        return PlayedFrame(self._namespace, recorded.log_ns, image, result, tuple(refusals))
 
     def _feed(
         self, image: Recorded, header: Any, next_ns: int | None, refusals: list[RefusedMessageError]
@@ -181,7 +229,3 @@ class Playback:
             raise
         except Exception as error:
             raise RefusedMessageError(f"{recorded.topic}: content", str(error)) from error
-
-    def _put_transforms(self, recorded: Recorded, *, is_static: bool) -> None:
-        for transform in self._reader.read(recorded).transforms:
-            self._tree.put(transform, is_static=is_static)

@@ -10,8 +10,10 @@ from e2e_depth_ros.training.recipe.checks import MAX_SIDE_PX, check, check_choic
 
 MAX_BATCH = 1 << 16
 MAX_WORKERS = 1024
-PLACES = ("shards", "frames", "tum_rgbd", "hypersim", "virtual_kitti")
+PLACES = ("shards", "frames", "bag", "tum_rgbd", "hypersim", "virtual_kitti")
 """Keys of a source, one of which says where its images are."""
+TOPICS = ("image", "camera_info", "sparse_points", "sparse_depth")
+"""Keys of a bag's source, named as the inputs of `e2e-depth bag`."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,12 @@ class SourceRecipe:
     Attributes:
         shards: Glob of shard files; relative to the working directory. All of them are held in memory.
         frames: Folder of frame folders, see `FrameFolderViews`; they are read as they are drawn.
+        bag: Recording of ROS 2 or ROS 1, see `BagViews`; likewise.
+        image: Topic of a bag's images; "" looks for it, as for the others.
+        camera_info: Topic of their calibration.
+        sparse_points: Topic of metric points; "none" for no such.
+        sparse_depth: Topic of registered depth images; "none" for no such.
+        every_seconds: Of a bag, at least so far are its images apart; 0 takes all.
         tum_rgbd: Folder of a TUM RGB-D sequence, or of several, see `TumRgbdViews`; likewise.
         hypersim: Folder of Hypersim, see `HypersimViews`; likewise.
         virtual_kitti: Folder of Virtual KITTI 2, see `VirtualKittiViews`; likewise.
@@ -35,6 +43,12 @@ class SourceRecipe:
 
     shards: str = ""
     frames: str = ""
+    bag: str = ""
+    image: str = ""
+    camera_info: str = ""
+    sparse_points: str = ""
+    sparse_depth: str = ""
+    every_seconds: float = 0.0
     tum_rgbd: str = ""
     hypersim: str = ""
     virtual_kitti: str = ""
@@ -50,6 +64,9 @@ class SourceRecipe:
         check(len(given) == 1, " or ".join(PLACES), f"one of them, got {' and '.join(given) or 'none'}")
         check_choice("part", self.part, ("train", "val", "test"))
         check(self.part == "train" or bool(self.hypersim), "part", "train where it isn't Hypersim")
+        of_bag = [name for name in (*TOPICS, "every_seconds") if getattr(self, name)]
+        check(bool(self.bag) or not of_bag, " and ".join(of_bag), "bag beside it")
+        check(self.every_seconds >= 0, "every_seconds", f">= 0, got {self.every_seconds}")
         check(self.weight > 0, "weight", f"> 0, got {self.weight}")
         check(self.limit >= 0, "limit", f">= 0, got {self.limit}")
         check_choice("domain", self.domain, ("", *DOMAINS))

@@ -1,4 +1,4 @@
-"""What `e2e-depth bag` writes is what the node publishes on the same messages, over DDS."""
+"""What `e2e-depth bag` writes of two cameras is what a node for each publishes on the same messages."""
 
 import os
 
@@ -10,13 +10,14 @@ pytest.importorskip("rosbags", reason="rosbags is not installed")
 
 from geometry_msgs.msg import TransformStamped
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from e2e_depth_ros.model.estimator import Estimator
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.ros.outputs.depth_outputs import METRIC_OUTPUTS, Output
 from e2e_depth_ros.ros.recordings.bag_reader import BagReader
 from e2e_depth_ros.ros.recordings.conversion import Conversion, convert_bag
-from e2e_depth_ros.ros.recordings.input_topics import choose_topics
+from e2e_depth_ros.ros.recordings.input_topics import choose_cameras
 from e2e_depth_ros.ros.recordings.parameter_file import parameters_from
 from helpers import bags
 from helpers.robot import NodeProcess, until
@@ -26,9 +27,18 @@ import_tf2_ros()
 
 FRAMES = 7
 OUTPUTS = tuple(output for output in Output if output is not Output.NORMALS)
-PARAMETERS = {"image_transport": "compressed", "fixed_frame": "odom", "num_threads": 1}
+PARAMETERS = {"fixed_frame": "odom", "num_threads": 1}
+IMAGES = {"/left": "/left/image_raw/compressed", "/right": "/right/image_raw"}
+TYPES = {
+    IMAGES["/left"]: CompressedImage,
+    IMAGES["/right"]: Image,
+    "/left/camera_info": CameraInfo,
+    "/right/camera_info": CameraInfo,
+    "/lidar/points": PointCloud2,
+}
+AFTER_NS = 32_000_000  # after an image all is recorded that belongs to it
 
-pytestmark = [pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
@@ -42,58 +52,70 @@ def messages(model_folder):
 
 
 @pytest.fixture(scope="module")
-def node(robot, model_folder, tmp_path_factory):  # noqa: ARG001 - the robot hears it from the start
+def nodes(robot, model_folder, tmp_path_factory):  # noqa: ARG001 - the robot hears them from the start
+    """A node for each camera, as cameras.launch.py starts them."""
+    processes = []
     with pytest.MonkeyPatch.context() as patch:
         paths = os.pathsep.join(filter(None, (python_path(), os.environ.get("PYTHONPATH"))))
         patch.setenv("PYTHONPATH", paths)
-        parameters = {"model": model_folder, **PARAMETERS, "input_reliability": "reliable"}
-        process = NodeProcess(tmp_path_factory.mktemp("node") / "log", parameters)
-    process.wait_until_ready()
-    yield process
-    assert process.stop() == 0, process.output
-    assert "Traceback" not in process.output
+        for namespace, topic in IMAGES.items():
+            parameters = {"model": model_folder, **PARAMETERS, "input_reliability": "reliable"}
+            if topic.endswith("compressed"):
+                parameters["image_transport"] = "compressed"
+            names = ("-r", f"__ns:={namespace}", "-r", "sparse_points:=/lidar/points")
+            log = tmp_path_factory.mktemp("node") / "log"
+            processes.append(NodeProcess(log, parameters, names))
+    for process in processes:
+        process.wait_until_ready()
+    yield processes
+    for process in processes:
+        assert process.stop() == 0, process.output
+        assert "Traceback" not in process.output
 
 
 @pytest.fixture(scope="module")
-def published(node, robot, messages):  # noqa: ARG001 - the node must run
-    """{output: its messages}: each image is sent when the one before it was answered."""
+def published(nodes, robot, messages):  # noqa: ARG001 - the nodes must run
+    """{topic: its messages}: each image is sent when the one before it was answered."""
+    heard = {f"{namespace}/{output.value}": [] for namespace in IMAGES for output in OUTPUTS}
+    for namespace in IMAGES:
+        for output in OUTPUTS:
+            topic = f"{namespace}/{output.value}"
+            robot.node.create_subscription(output.message_type, topic, heard[topic].append, 5)
     static = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-    tf = {
+    publishers = {
         "/tf": robot.node.create_publisher(TransformStamped, "/tf", 100),
         "/tf_static": robot.node.create_publisher(TransformStamped, "/tf_static", static),
+        **{topic: robot.node.create_publisher(kind, topic, 5) for topic, kind in TYPES.items()},
     }
-    names = {
-        "/left/image_raw/compressed": "image_raw/compressed",
-        "/left/camera_info": "camera_info",
-        "/lidar/points": "sparse_points",
-    }
-    robot.listen(*OUTPUTS)
-    wired = (*tf.values(), *(robot.publishers[name] for name in names.values()))
-    assert until(lambda: all(one.get_subscription_count() for one in wired), 60, robot.spin)
+
+    def answer(topic, image):
+        """Send an image, and wait for the last of its outputs."""
+        answers = heard[f"{topic[: topic.index('/', 1)]}/{Output.COLOR.value}"]
+        before = len(answers)
+        robot.spin(0.05)
+        publishers[topic].publish(image)
+        assert until(lambda: len(answers) > before, 60, robot.spin), robot.statuses
+
+    listeners = {name: 2 if name.startswith(("/tf", "/lidar")) else 1 for name in publishers}
+    assert until(
+        lambda: all(publishers[name].get_subscription_count() == n for name, n in listeners.items()),
+        60,
+        robot.spin,
+    )
     robot.spin(1.0)
     waiting = []  # images, each until all that was recorded with it is sent
     for topic, log_ns, message in messages:
-        while waiting and log_ns - waiting[0][0] > 32_000_000:
-            answer(robot, waiting.pop(0)[1])
-        if topic in tf:
-            for one in message:
-                tf[topic].publish(one)
-        elif topic.endswith("compressed"):
-            waiting.append((log_ns, message))
-        elif topic in names:
-            robot.publishers[names[topic]].publish(message)
+        while waiting and log_ns - waiting[0][0] > AFTER_NS:
+            answer(*waiting.pop(0)[1:])
+        if topic in IMAGES.values():
+            waiting.append((log_ns, topic, message))
+        else:
+            for one in message if isinstance(message, list) else [message]:
+                publishers[topic].publish(one)
         robot.spin(0.005)
-    for _, image in waiting:
-        answer(robot, image)
-    return robot.received
-
-
-def answer(robot, image):
-    answers = len(robot.received.get(Output.COLOR, []))  # the last of the outputs
-    robot.spin(0.05)
-    robot.publishers["image_raw/compressed"].publish(image)
-    heard = until(lambda: len(robot.received.get(Output.COLOR, [])) > answers, 60, robot.spin)
-    assert heard, robot.statuses
+    for _, topic, image in waiting:
+        answer(topic, image)
+    return heard
 
 
 @pytest.fixture(scope="module")
@@ -103,17 +125,19 @@ def written(messages, model_folder, tmp_path_factory):
     assignments = [f"model:={model_folder}", *(f"{name}:={value}" for name, value in PARAMETERS.items())]
     parameters = parameters_from(None, assignments)
     with BagReader(bag) as reader:
-        topics = choose_topics(reader, {"image": "/left/image_raw/compressed"})
-        conversion = Conversion(topics, parameters, OUTPUTS, folder / "depth")
+        cameras = choose_cameras(reader, {"image": [*IMAGES.values()]})
+        conversion = Conversion(cameras, parameters, OUTPUTS, folder / "depth")
         report = convert_bag(reader, conversion, lambda: Estimator.load(model_folder, num_threads=1))
-    assert not report.refusals
+    assert not any(camera.refusals for camera in report.cameras.values())
     return bags.read_bag(folder / "depth")
 
 
-def test_a_bag_holds_what_the_node_publishes(published, written):
+@pytest.mark.parametrize("namespace", IMAGES)
+def test_a_bag_holds_what_the_nodes_publish(published, written, namespace):
     for output in OUTPUTS:
-        theirs, ours = published[output], [message for _, message in written[f"/{output.value}"]]
-        assert len(ours) == len(theirs), output
+        topic = f"{namespace}/{output.value}"
+        theirs, ours = published[topic], [message for _, message in written[topic]]
+        assert len(ours) == len(theirs), topic
         assert len(ours) == FRAMES or output in METRIC_OUTPUTS
         for one, other in zip(theirs, ours, strict=True):
             if output is Output.STATUS:
@@ -132,11 +156,12 @@ def test_a_bag_holds_what_the_node_publishes(published, written):
                 np.testing.assert_allclose(bags.arrays_of(other), bags.arrays_of(one), rtol=1e-6, atol=1e-6)
 
 
-def test_it_is_metric_by_the_points_that_tf_places(written):
+@pytest.mark.parametrize("namespace", IMAGES)
+def test_it_is_metric_by_the_points_that_tf_places(written, namespace):
     """Or the test above would compare silence."""
-    states = [
-        {entry.key: entry.value for entry in message.values} for _, message in written["/alignment/status"]
-    ]
+    messages = written[f"{namespace}/alignment/status"]
+    states = [{entry.key: entry.value for entry in message.values} for _, message in messages]
     assert {values["source"] for values in states} == {"sparse_points"}
-    assert len(written["/depth/image_rect"]) == FRAMES
-    assert np.isfinite(bags.arrays_of(written["/depth/image_rect"][-1][1])).mean() > 0.9
+    metric = written[f"{namespace}/depth/image_rect"]
+    assert len(metric) == FRAMES
+    assert np.isfinite(bags.arrays_of(metric[-1][1])).mean() > 0.9

@@ -73,7 +73,7 @@ def broken(path, what, bag):
         return "missing"
     whole = (bag / "robot.mcap").read_bytes()
     (path / "robot.mcap").write_bytes(whole[: len(whole) // 2])
-    return "cannot read the bag"
+    return r"cannot read the bag .*cut off; `mcap recover`"
 
 
 @pytest.mark.parametrize("what", ["nothing", "no metadata", "no file", "half"])
@@ -83,6 +83,37 @@ def test_what_is_no_bag_is_one_line(bag, tmp_path, what):
     with pytest.raises(InvalidInputError, match=words) as error:
         BagReader(path)
     assert "\n" not in str(error.value)
+
+
+def test_a_compressed_file_is_read_by_its_folder(messages, tmp_path):
+    path = bags.write_bag(tmp_path / "robot", messages, compression="FILE")
+    (file,) = path.glob("*.mcap.*")
+    with BagReader(path) as reader:
+        assert len([*reader.messages(["/right/image_raw"])]) == 10
+    with pytest.raises(InvalidInputError, match=r"expected the folder of .*robot.mcap.zstd"):
+        BagReader(file)
+
+
+def test_several_files_are_one_bag(messages, tmp_path):
+    path = bags.write_split_bag(tmp_path / "robot", [messages[:40], messages[40:]])
+    assert len([*path.glob("*.mcap")]) == 2
+    with BagReader(path) as reader:
+        read = [*reader.messages([*reader.topics])]
+        assert sorted((one.topic, one.log_ns) for one in read) == sorted(m[:2] for m in messages)
+    (path / "metadata.yaml").unlink()
+    with pytest.raises(InvalidInputError, match=r"no metadata.yaml: ros2 bag reindex .* named alone"):
+        BagReader(path)
+
+
+def test_what_is_no_message_of_ours_is_in_the_way_of_nothing(messages, tmp_path):
+    """A type of one's own, one that nothing tells of, and a topic without messages."""
+    extra = {"/odd": "my_msgs/msg/Odd", "/unknown": "my_msgs/msg/Unknown", "/front/image_raw": bags.IMAGE}
+    path = bags.write_bag(tmp_path / "robot", messages, extra=extra)
+    with BagReader(path) as reader:
+        assert {reader.topics[name].type_name for name in extra} == {*extra.values()}
+        assert len([*reader.messages(["/right/image_raw"])]) == 10
+        with pytest.raises(InvalidInputError, match="expected messages on /front/image_raw"):
+            reader.first("/front/image_raw")
 
 
 def test_a_broken_message_is_told_by_its_topic(messages, tmp_path):

@@ -13,11 +13,12 @@ from e2e_depth_ros.ros.declarations.depth_parameters import Parameters
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
 from e2e_depth_ros.ros.recordings.bag_reader import BagReader
 from e2e_depth_ros.ros.recordings.conversion import Conversion, convert_bag
-from e2e_depth_ros.ros.recordings.input_topics import choose_topics
+from e2e_depth_ros.ros.recordings.input_topics import choose_cameras
 from helpers import bags
 
 ROW, COLUMN = np.mgrid[0 : bags.SIZE[0], 0 : bags.SIZE[1]].astype(np.float32)
 RELATIVE = (0.1 + 0.8 * (0.7 * ROW / bags.SIZE[0] + 0.3 * COLUMN / bags.SIZE[1])).astype(np.float32)
+BOTH = ("/left/image_raw/compressed", "/right/image_raw")
 MAPS = 60_000_000  # bytes: fewer than the messages of 1000 frames have, by far
 OUTPUTS = (Output.DEPTH, Output.POINTS, Output.STATUS)
 
@@ -35,27 +36,28 @@ class RampEstimator:
         raise AssertionError
 
 
-def convert(path, output, on_frame=lambda _: None):
+def convert(path, output, on_frame=lambda _: None, images=("/left/image_raw/compressed",), **options):
     with BagReader(path) as reader:
-        topics = choose_topics(reader, {"image": "/left/image_raw/compressed"})
-        conversion = Conversion(topics, Parameters(correction=False), OUTPUTS, output)
+        cameras = choose_cameras(reader, {"image": images})
+        conversion = Conversion(cameras, Parameters(correction=False), OUTPUTS, output, **options)
         return convert_bag(reader, conversion, RampEstimator, on_frame=on_frame)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted as Linux does")
-def test_a_thousand_images_take_no_more_memory_than_a_hundred(tmp_path):
-    path = bags.write_bag(tmp_path / "robot", bags.robot_messages(1000, lambda _: 1 + 3 * RELATIVE))
+def test_a_thousand_images_of_two_cameras_take_no_more_memory_than_a_hundred(tmp_path):
+    path = bags.write_bag(tmp_path / "robot", bags.robot_messages(500, lambda _: 1 + 3 * RELATIVE))
     peaks = []
 
     def measure(_):
         peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
-    report = convert(path, tmp_path / "out", measure)
-    assert report.frames == 1000
-    assert report.messages["depth/image_rect"] == 1000
-    assert report.states["fresh"] > 990
-    assert not report.refusals
+    report = convert(path, tmp_path / "out", measure, BOTH)
+    assert [*report.cameras] == ["/left", "/right"]
+    for camera in report.cameras.values():
+        assert camera.frames == camera.messages["depth/image_rect"] == 500
+        assert camera.states["fresh"] > 490
+        assert not camera.refusals
     print(f"growth from 100 to 1000 images: {(peaks[-1] - peaks[100]) * 1e-6:.1f} MB")
     assert peaks[-1] - peaks[100] < MAPS / 6
     assert sorted(one.name for one in (tmp_path / "out").iterdir()) == [
@@ -63,7 +65,7 @@ def test_a_thousand_images_take_no_more_memory_than_a_hundred(tmp_path):
         *(f"out_{index}.mcap" for index in range(4)),
     ]
     with BagReader(tmp_path / "out") as reader:
-        assert reader.topics["/points"].count == 1000
+        assert reader.topics["/left/points"].count == reader.topics["/right/points"].count == 500
 
 
 def test_a_run_that_is_cut_off_goes_on_and_ends_with_the_same_bag(tmp_path, monkeypatch):
@@ -73,19 +75,38 @@ def test_a_run_that_is_cut_off_goes_on_and_ends_with_the_same_bag(tmp_path, monk
 
     def pull_the_plug(frame):
         seen.append(frame)
-        if len(seen) == 10:
+        if len(seen) == 11:
             raise KeyboardInterrupt
 
+    two = {"images": BOTH, "copies": True}
     with pytest.raises(KeyboardInterrupt):
-        convert(path, tmp_path / "out", pull_the_plug)
+        convert(path, tmp_path / "out", pull_the_plug, **two)
     assert not (tmp_path / "out" / "metadata.yaml").exists()
-    assert convert(path, tmp_path / "out").frames == 6  # two parts of four were whole
-    assert convert(path, tmp_path / "out").was_done
-    convert(path, tmp_path / "whole")
+    rest = convert(path, tmp_path / "out", **two).cameras
+    assert [camera.frames for camera in rest.values()] == [10, 10]  # two parts of four images were whole
+    assert convert(path, tmp_path / "out", **two).was_done
+    convert(path, tmp_path / "whole", **two)
     ours, theirs = bags.read_bag(tmp_path / "out"), bags.read_bag(tmp_path / "whole")
-    assert [len(ours[f"/{output.value}"]) for output in OUTPUTS] == [14] * 3
+    assert [*map(len, ours.values())] == [*map(len, theirs.values())]
+    for namespace in ("/left", "/right"):
+        assert [len(ours[f"{namespace}/{output.value}"]) for output in OUTPUTS] == [14] * 3
     for topic, messages in theirs.items():
         assert [log_ns for log_ns, _ in ours[topic]] == [log_ns for log_ns, _ in messages]
         for (_, one), (_, other) in zip(ours[topic], messages, strict=True):
-            if topic != "/alignment/status":
+            if topic.endswith(("depth/image_rect", "points")):
                 np.testing.assert_array_equal(bags.arrays_of(one), bags.arrays_of(other))
+
+
+def test_two_cameras_in_one_run_are_as_one_after_the_other(tmp_path):
+    path = bags.write_bag(tmp_path / "robot", bags.robot_messages(6, lambda _: 1 + 3 * RELATIVE))
+    convert(path, tmp_path / "both", images=BOTH)
+    both = bags.read_bag(tmp_path / "both")
+    assert len(both) == 2 * len(OUTPUTS)
+    for namespace, image in zip(("/left", "/right"), BOTH, strict=True):
+        convert(path, tmp_path / namespace[1:], images=[image])
+        alone = bags.read_bag(tmp_path / namespace[1:])
+        for topic, messages in alone.items():
+            for (log_ns, one), (other_ns, other) in zip(messages, both[namespace + topic], strict=True):
+                assert log_ns == other_ns
+                if topic != "/alignment/status":
+                    np.testing.assert_array_equal(bags.arrays_of(one), bags.arrays_of(other))

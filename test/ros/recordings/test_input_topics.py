@@ -4,7 +4,13 @@ import pytest
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.ros.messages.images import message_from_array
 from e2e_depth_ros.ros.recordings.bag_reader import BagReader
-from e2e_depth_ros.ros.recordings.input_topics import choose_topics, transform_topics
+from e2e_depth_ros.ros.recordings.input_topics import (
+    InputTopics,
+    choose_cameras,
+    choose_topics,
+    frames_of_several,
+    transform_topics,
+)
 from helpers import bags
 
 
@@ -36,7 +42,9 @@ def test_what_is_alone_of_its_type_is_taken(chosen):
 
 
 def test_two_cameras_are_told_apart_by_who_asks(chosen):
-    with pytest.raises(InvalidInputError, match=r"--image.*/left/image_raw/compressed, /right/image_raw"):
+    with pytest.raises(
+        InvalidInputError, match=r"one or more .*: /left/image_raw/compressed, /right/image_raw"
+    ):
         chosen("/")
 
 
@@ -81,6 +89,11 @@ def test_a_wrong_topic_is_told(chosen, given, words):
         chosen("/left", "/lidar", given=given)
 
 
+def test_depth_that_is_named_as_the_image_is_told(chosen):
+    with pytest.raises(InvalidInputError, match=r"expected colour images on /depth in .*, got 32FC1"):
+        chosen("/left", extra=[image("/depth")], given={"image": "/depth"})
+
+
 def test_no_image_at_all_is_told(chosen):
     with pytest.raises(InvalidInputError, match=r"expected colour images in .*, found none"):
         chosen("/lidar", extra=[image("/depth")])
@@ -89,3 +102,95 @@ def test_no_image_at_all_is_told(chosen):
 def test_transforms_are_moving_or_static(bag):
     with BagReader(bag) as reader:
         assert transform_topics(reader) == (["/tf"], ["/tf_static"])
+
+
+@pytest.fixture
+def cameras(messages, tmp_path):
+    """Choose cameras in a bag of all topics and of some more."""
+
+    def choose(given, namespaces=(), extra=(), dropped=()):
+        kept = [one for one in messages if one[0] not in dropped]
+        path = bags.write_bag(tmp_path / str(len([*tmp_path.iterdir()])), [*kept, *extra])
+        with BagReader(path) as reader:
+            return {name: one.roles for name, one in choose_cameras(reader, given, namespaces).items()}
+
+    return choose
+
+
+BOTH = {"image": ["/left/image_raw/compressed", "right/image_raw"]}
+
+
+def test_each_camera_gets_what_is_its_own_and_what_all_share(cameras):
+    assert cameras(BOTH) == {
+        "/left": {
+            "/left/image_raw/compressed": "image",
+            "/left/camera_info": "camera_info",
+            "/lidar/points": "sparse_points",
+        },
+        "/right": {
+            "/right/image_raw": "image",
+            "/right/camera_info": "camera_info",
+            "/lidar/points": "sparse_points",
+        },
+    }
+
+
+def test_one_camera_is_in_the_root(cameras):
+    assert [*cameras({"image": ["/right/image_raw"]})] == [""]
+    assert [*cameras({"image": ["/right/image_raw"]}, ["robot/right/"])] == ["/robot/right"]
+
+
+def test_topics_are_given_for_all_cameras_or_for_each(cameras):
+    infos = {"camera_info": ["/right/camera_info", "none"], "sparse_points": ["none"]}
+    found = cameras({**BOTH, **infos}, ["a", "b"])
+    assert found == {
+        "/a": {"/left/image_raw/compressed": "image", "/right/camera_info": "camera_info"},
+        "/b": {"/right/image_raw": "image"},
+    }
+
+
+def test_a_sensor_in_the_namespace_of_a_camera_is_its_own(cameras, messages):
+    cloud = next(one for one in messages if one[0] == "/lidar/points")
+    extra = [(f"/{side}/depth/points", *cloud[1:]) for side in ("left", "right")]
+    found = cameras(BOTH, extra=extra)
+    assert found["/left"]["/left/depth/points"] == "sparse_points"
+    assert found["/right"]["/right/depth/points"] == "sparse_points"
+
+
+def test_cameras_of_one_frame_are_told_apart_by_their_namespaces(cameras):
+    extra = [image("/left/depth"), image("/right/depth")]
+    found = cameras({"image": ["/left/image_raw/compressed"]}, extra=extra, dropped=["/lidar/points"])
+    assert found[""]["/left/depth"] == "sparse_depth"
+
+
+def test_cameras_in_one_frame_are_told(bag):
+    with BagReader(bag) as reader:
+        left, right = (InputTopics(topic) for topic in ("/left/image_raw/compressed", "/right/image_raw"))
+        assert frames_of_several(reader, {"/a": left, "/b": right}) == []
+        assert frames_of_several(reader, {"/a": left, "/b": right, "/c": left}) == ["left_optical"]
+
+
+def test_cameras_of_one_namespace_are_named_as_their_images(cameras, messages):
+    sides = {f"/{side}/image_raw": f"/stereo/{side}" for side in ("right", "left")}
+    extra = [(sides[one[0]], *one[1:]) for one in messages if one[0] == "/right/image_raw"]
+    extra += [("/stereo/left", *one[1:]) for one in extra]
+    assert [*cameras({"image": [*sides.values()]}, extra=extra)] == ["/stereo/right", "/stereo/left"]
+
+
+@pytest.mark.parametrize(
+    ("given", "namespaces", "words"),
+    [
+        ({**BOTH, "sparse_points": ["/lidar/points"] * 3}, (), "as many of --sparse-points as of --image, 2"),
+        (BOTH, ["left"], "as many of --namespace as of --image, 2, got 1: left"),
+        (BOTH, ["left", "/left"], "expected different cameras and namespaces"),
+        ({"image": ["/right/image_raw", "right/image_raw"]}, (), "expected different cameras"),
+        (
+            {"camera_info": ["/left/camera_info", "none"]},
+            (),
+            "as many of --camera-info as of --image, 1, got 2",
+        ),
+    ],
+)
+def test_cameras_that_are_not_told_apart_are_refused(cameras, given, namespaces, words):
+    with pytest.raises(InvalidInputError, match=words):
+        cameras(given, namespaces)

@@ -43,3 +43,19 @@ def test_what_the_node_would_not_take_is_told(tmp_path, text, assignments, words
         path.write_text(text)
     with pytest.raises(InvalidInputError, match=words):
         parameters_from(path, assignments)
+
+
+def test_nodes_of_several_namespaces_are_told_apart(tmp_path):
+    path = tmp_path / "some.yaml"
+    node = "/{0}/depth:\n  ros__parameters:\n    max_depth: {1}\n"
+    path.write_text(
+        "/**:\n  ros__parameters:\n    decimation: 2\n" + node.format("a", 3) + node.format("b", 4)
+    )
+    assert parameters_from(path, [], ["/a"]).max_depth == 3
+    assert parameters_from(path, [], ["/b", "/c"]).max_depth == 4
+    assert parameters_from(path, [], ["/b"]).decimation == 2
+    for namespaces in ([], ["/a", "/b"], ["/c"]):
+        with pytest.raises(InvalidInputError, match=r"one value of max_depth for /a and /b .* run each"):
+            parameters_from(path, [], namespaces)
+    path.write_text(node.format("a", 3))
+    assert parameters_from(path, [], ["/left"]).max_depth == 3

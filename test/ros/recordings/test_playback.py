@@ -1,5 +1,7 @@
 """What belongs to an image reaches it, in the order of a recording; the network is the tiny one."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from e2e_depth_ros.ros.declarations.depth_parameters import Parameters
 from e2e_depth_ros.ros.messages.images import depth_from_message
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
 from e2e_depth_ros.ros.recordings.bag_reader import BagReader, Recorded
-from e2e_depth_ros.ros.recordings.input_topics import choose_topics
+from e2e_depth_ros.ros.recordings.input_topics import choose_cameras, choose_topics
 from e2e_depth_ros.ros.recordings.playback import Playback, PlayedFrame
 from helpers import bags
 
@@ -19,7 +21,9 @@ def play(estimator):
     def play(path, parameters=None, wanted=WANTED, **how):
         with BagReader(path) as reader:
             topics = choose_topics(reader, {"image": "/left/image_raw/compressed"})
-            playback = Playback(reader, topics, estimator, parameters or Parameters(fixed_frame="odom"))
+            playback = Playback(
+                reader, {"": topics}, lambda: estimator, parameters or Parameters(fixed_frame="odom")
+            )
             return list(playback.play(wanted, **how))
 
     return play
@@ -66,6 +70,45 @@ def test_fast_sensors_do_not_push_out_what_is_waited_for(play, messages, tmp_pat
                 fast.append((topic, log_ns + step * 2_000_000, later))
     frames = play(bags.write_bag(tmp_path / "fast", sorted(fast, key=lambda one: one[1])))
     assert ages(frames)[::3] == [0.0] * 4
+
+
+def test_what_no_image_comes_for_is_let_go(play, messages, tmp_path):
+    """A camera that dies leaves the LiDAR alone, for an hour maybe."""
+    left, cloud = ([one for one in messages if one[0].startswith(name)] for name in ("/left", "/lidar"))
+    _, log_ns, points = cloud[-1]
+    points = type(points)(
+        header=points.header,
+        height=1,
+        width=50_000,
+        fields=points.fields,
+        point_step=20,
+        row_step=1_000_000,
+        data=bytes(1_000_000),
+    )
+    late = [("/lidar/points", log_ns + index * 100_000_000, points) for index in range(1, 120)]
+    path = bags.write_bag(tmp_path / "dead", [*left, *late], compression="STORAGE")
+    tracemalloc.start()
+    try:
+        assert len(play(path, Parameters())) == 10
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 60_000_000  # all of the clouds are 119 MB, those of 2 s are 20
+
+
+def test_cameras_share_a_network_that_remembers_no_image(bag, estimator):
+    loaded = []
+
+    def load():
+        loaded.append(estimator)
+        return estimator
+
+    with BagReader(bag) as reader:
+        cameras = choose_cameras(reader, {"image": ["/left/image_raw/compressed", "/right/image_raw"]})
+        Playback(reader, cameras, load, Parameters())
+        assert len(loaded) == 1
+        Playback(reader, cameras, load, Parameters(latent_carry=0.5))
+        assert len(loaded) == 3
 
 
 def test_a_broken_image_is_refused_and_the_rest_goes_on(play, messages, tmp_path):

@@ -25,7 +25,7 @@ class Notes:
 def test_each_output_is_shown_as_what_it_is(bag, estimator):
     with BagReader(bag) as reader:
         topics = choose_topics(reader, {"image": "/left/image_raw/compressed"})
-        frame = next(Playback(reader, topics, estimator, Parameters()).play(set(Output)))
+        frame = next(Playback(reader, {"": topics}, lambda: estimator, Parameters()).play(set(Output)))
     notes = Notes()
     show_image(notes, frame.image)
     for output, message in frame.result.messages.items():
