@@ -44,7 +44,8 @@ class Hint:
 
     def depth_m(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Depth, metres, of values in units of the range, of any shape."""
-        return np.exp(np.float32(self.centre) + np.float32(self.half_range) * values.astype(np.float32))
+        log_depth = np.float32(self.centre) + np.float32(self.half_range) * values.astype(np.float32)
+        return np.asarray(np.exp(log_depth), np.float32)
 
 
 def hint_from_samples(

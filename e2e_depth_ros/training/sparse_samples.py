@@ -108,8 +108,9 @@ def _lidar_lines(size: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.
 
 def _gradient(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    gray = cv2.GaussianBlur(gray, (0, 0), 1)
-    return np.hypot(cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1))
+    smooth = cv2.GaussianBlur(gray, (0, 0), 1)
+    across, down = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
+    return np.asarray(np.hypot(across, down), np.float32)
 
 
 def _outside_rectangle(
@@ -117,4 +118,5 @@ def _outside_rectangle(
 ) -> NDArray[np.bool_]:
     height, width = size
     far_down = np.abs(v - rng.uniform(0, height)) > rng.uniform(0.1, 0.5) * height
-    return far_down | (np.abs(u - rng.uniform(0, width)) > rng.uniform(0.1, 0.5) * width)
+    far_across = np.abs(u - rng.uniform(0, width)) > rng.uniform(0.1, 0.5) * width
+    return np.asarray(far_down | far_across)

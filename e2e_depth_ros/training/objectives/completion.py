@@ -82,7 +82,8 @@ class Completion(EndToEnd):
         hinted = max(1, round(self.completion.share * len(batch.images)))
         pixels = pixels_from_images(batch.images)
         hints = Hints.stacked(self._measured(batch, hinted, number), pixels[:hinted])
-        images, measured = self.model.encode(torch.cat([pixels, hints.pixels])).split([len(pixels), hinted])
+        encoded = self.model.encode(torch.cat([pixels, hints.pixels]))
+        images, measured = encoded[: len(pixels)], encoded[len(pixels) :]
         completed = self.model.decode(
             self.model.complete(images[:hinted], Task.DEPTH, measured * hints.given[:, None])
         )
