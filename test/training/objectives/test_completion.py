@@ -41,7 +41,7 @@ def test_what_starts_from_zeros_is_held_to_what_the_start_said(objective):
     with torch.no_grad():
         trained.model.unet.conv_out.weight.mul_(1.5)
     after = trained(batch_of(), 3)
-    assert float(after.parts["kept_loss"]) > 1e-3
+    assert after.parts["kept_loss"].item() > 1e-3
     torch.testing.assert_close(after.total, after.parts["completion_loss"] + after.parts["kept_loss"])
     assert float(objective(completion={"share": 1.0})(batch_of(), 3).parts["kept_loss"]) == 0
 
@@ -70,7 +70,7 @@ def test_views_without_depth_count_for_nothing(objective):
     trained = objective(completion={"share": 1.0})
     batch = batch_of()
     losses = trained(batch._replace(depth_m=torch.zeros_like(batch.depth_m)), 0)
-    assert float(losses.total) == 0
+    assert losses.total.item() == 0
     losses.total.backward()
     assert float(trained.model.unet.conv_in.weight.grad.abs().max()) == 0
 
