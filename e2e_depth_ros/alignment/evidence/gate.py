@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.alignment.evidence.edges import are_behind_edges
 from e2e_depth_ros.alignment.evidence.neighbours import (
-    LEAST_COMPARED,
     MOST_COMPARED,
     local_median,
     outlier_probability,
 )
+from e2e_depth_ros.core.neighbours import LEAST_COMPARED
 
 POOR_SIGMA = 0.15
 """With a network this poor, neighbours differ for good reasons."""

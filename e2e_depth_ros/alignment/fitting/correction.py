@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.alignment.evidence.neighbours import nearest_samples
 from e2e_depth_ros.alignment.fitting.field import MAX_POINTS, MIN_SAMPLES, Field, fit_field, left_out
 from e2e_depth_ros.alignment.fitting.gaussian_process import Points
 from e2e_depth_ros.alignment.fitting.planes import Guide, LocalPlanes
+from e2e_depth_ros.core.neighbours import nearest_samples
 
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the planes, that are tried
 _STD_OF_MEAN_DEVIATION = 1.2533  # of a normal distribution

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.alignment.evidence.neighbours import nearest_samples, without_itself
+from e2e_depth_ros.core.neighbours import nearest_samples, without_itself
 
 _CELL = 4  # grid pixels, each way, that share their neighbours
 

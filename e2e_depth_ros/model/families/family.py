@@ -163,11 +163,32 @@ class LatentNetwork(nn.Module):
             generator: See `denoise`.
             batch: See `denoise`.
         """
+        self.check_start(start, len(image_latents))
+        return self._predicted(image_latents, tasks, start, generator, batch)
+
+    def complete(self, image_latents: Tensor, tasks: Task | Sequence[Task], measured: Tensor) -> Tensor:
+        """Predict from what was measured in place of zeros, by a network that was taught to.
+
+        Args:
+            image_latents: (B, L, h / f, w / f).
+            tasks: What to predict, for all images or for each.
+            measured: (B, L, h / f, w / f), the latents of a hint; zeros where nothing was measured.
+        """
+        self.check_start(None, len(image_latents))
+        return self._predicted(image_latents, tasks, measured)
+
+    def _predicted(
+        self,
+        image_latents: Tensor,
+        tasks: Task | Sequence[Task],
+        start: Tensor | None,
+        generator: torch.Generator | None = None,
+        batch: int | None = None,
+    ) -> Tensor:
         items = len(image_latents)
         wanted = [tasks] * items if isinstance(tasks, Task) else list(tasks)
         if len(wanted) != items:
             raise InvalidInputError(f"expected a task for each of {items} images, got {len(wanted)}")
-        self.check_start(start, items)
         prompts = self.prompts(wanted)
 
         def output(latents: Tensor, timestep: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from e2e_depth_ros.training.objectives.autoencoder import Autoencoder
 from e2e_depth_ros.training.objectives.base import Objective
+from e2e_depth_ros.training.objectives.completion import Completion
 from e2e_depth_ros.training.objectives.diffusion import Diffusion
 from e2e_depth_ros.training.objectives.end_to_end import EndToEnd
 from e2e_depth_ros.training.objectives.geowizard import GeoWizardEndToEnd
@@ -14,6 +15,7 @@ from e2e_depth_ros.training.recipe import Recipe
 
 _OBJECTIVES: dict[str, Callable[[Recipe], Objective]] = {
     "end_to_end": EndToEnd,
+    "completion": Completion,
     "geowizard": GeoWizardEndToEnd,
     "diffusion": Diffusion,
     "image_diffusion": ImageDiffusion,

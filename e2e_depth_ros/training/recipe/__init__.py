@@ -1,5 +1,6 @@
 """Training recipes: the contents of the files in recipes/, checked. Each module here holds one part."""
 
+from e2e_depth_ros.training.recipe.completion import CompletionRecipe, SamplesRecipe
 from e2e_depth_ros.training.recipe.data import AugmentationRecipe, DataRecipe, SizeRecipe, SourceRecipe
 from e2e_depth_ros.training.recipe.diffusion import DiffusionRecipe, ReconstructionRecipe
 from e2e_depth_ros.training.recipe.file import (
@@ -17,6 +18,7 @@ __all__ = [
     "OBJECTIVES",
     "AugmentationRecipe",
     "AutoencoderRecipe",
+    "CompletionRecipe",
     "DataRecipe",
     "DepthLossRecipe",
     "DiffusionRecipe",
@@ -27,6 +29,7 @@ __all__ = [
     "Recipe",
     "ReconstructionRecipe",
     "RunRecipe",
+    "SamplesRecipe",
     "SizeRecipe",
     "SourceRecipe",
     "UNetRecipe",

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.recipe.checks import check_choice
+from e2e_depth_ros.training.recipe.completion import CompletionRecipe
 from e2e_depth_ros.training.recipe.data import AugmentationRecipe, DataRecipe, SizeRecipe
 from e2e_depth_ros.training.recipe.diffusion import DiffusionRecipe, ReconstructionRecipe
 from e2e_depth_ros.training.recipe.loss import LossRecipe
 from e2e_depth_ros.training.recipe.model import ModelRecipe
 from e2e_depth_ros.training.recipe.run import OptimiserRecipe, RunRecipe
 
-OBJECTIVES = ("end_to_end", "geowizard", "diffusion", "image_diffusion", "autoencoder")
+OBJECTIVES = ("end_to_end", "completion", "geowizard", "diffusion", "image_diffusion", "autoencoder")
 """What a training can minimise."""
 
 
@@ -23,11 +24,13 @@ class Recipe:
 
     Attributes:
         objective: What is minimised: "end_to_end" (E2E-FT: the losses on what is decoded after one step);
+            "completion" (from measured depth, too, in place of zeros);
             "geowizard" (the same for a GeoWizard, whose depth and normals attend to each other);
             "diffusion" (Marigold: the error of the output for noisy latents of depth or normals);
             "image_diffusion" (the same for images alone: a Stable Diffusion to start from); "autoencoder"
             (the error of what comes back from latents). The weights in `loss` choose the tasks of each; of
             its terms only the first two read more.
+        completion: Read by "completion".
         diffusion: Read by both kinds of diffusion.
         reconstruction: Read by "autoencoder".
     """
@@ -39,6 +42,7 @@ class Recipe:
     model: ModelRecipe = field(default_factory=ModelRecipe)
     augmentation: AugmentationRecipe = field(default_factory=AugmentationRecipe)
     loss: LossRecipe = field(default_factory=LossRecipe)
+    completion: CompletionRecipe = field(default_factory=CompletionRecipe)
     diffusion: DiffusionRecipe = field(default_factory=DiffusionRecipe)
     reconstruction: ReconstructionRecipe = field(default_factory=ReconstructionRecipe)
     run: RunRecipe = field(default_factory=RunRecipe)

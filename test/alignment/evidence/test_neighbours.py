@@ -9,7 +9,6 @@ from e2e_depth_ros.alignment.evidence.neighbours import (
     are_supported,
     coherent_samples,
     local_median,
-    nearest_samples,
     outlier_probability,
 )
 
@@ -85,19 +84,6 @@ def test_the_local_median_leaves_the_sample_itself_out():
     median, spread = local_median(place, value)
     assert median[3] == 4  # of 1, 2, 4, 5, 6: the nearest five
     assert spread[3] == pytest.approx(1.4826 * 2)  # of 3, 2, 0, 1, 2
-
-
-def test_the_nearest_are_exactly_those():
-    rng = np.random.default_rng(6)
-    place, at = (
-        rng.uniform(0, 300, (70, 2)).astype(np.float32),
-        rng.uniform(0, 300, (40, 2)).astype(np.float32),
-    )
-    found, distance = nearest_samples(place, at, 5)
-    every = np.linalg.norm(at[:, None] - place, axis=2)
-    np.testing.assert_array_equal(found, np.argsort(every, axis=1)[:, :5])
-    np.testing.assert_allclose(distance, np.sort(every, axis=1)[:, :5], rtol=1e-5)
-    assert nearest_samples(place[:3], at, 5)[0].shape == (40, 3)
 
 
 @pytest.mark.parametrize("count", [100, 3000])

@@ -37,6 +37,17 @@ def test_each_image_may_have_its_own_task(model: LatentNetwork) -> None:
     assert (normals - depth).abs().max() > 1e-3
 
 
+def test_what_was_measured_takes_the_place_of_zeros(model: LatentNetwork) -> None:
+    with torch.no_grad():
+        latents = model.encode(_images())
+        from_zeros = model.predict(latents, Task.DEPTH)
+        torch.testing.assert_close(model.complete(latents, Task.DEPTH, torch.zeros_like(latents)), from_zeros)
+        measured = latents.flip(0) * torch.tensor([1.0, 0.0, 1.0])[:, None, None, None]
+        completed = model.complete(latents, Task.DEPTH, measured)
+    changed = (completed - from_zeros).abs().amax(dim=(1, 2, 3))
+    assert (changed > 1e-3).tolist() == [True, False, True]
+
+
 def test_gradients_reach_every_part(model: LatentNetwork) -> None:
     model.train()
     model(_images(), [Task.DEPTH, Task.NORMALS, Task.DEPTH]).square().mean().backward()

@@ -106,3 +106,14 @@ def test_own_frames_start_from_the_embedded_checkpoint():
     recipe.check_sizes(embedded.model.autoencoder.down_factor)
     (train,), (validation,) = recipe.data.train, recipe.data.validation
     assert (train.frames, validation.frames) == ("frames/train", "frames/validation")
+
+
+def test_completion_is_taught_with_the_data_and_the_schedule_of_e2e_ft():
+    recipe = read_recipe(RECIPES / "completion_marigold_depth.yaml")
+    fine_tuning = read_recipe(RECIPES / "e2e_ft_marigold_depth.yaml")
+    assert (recipe.objective, recipe.model.start) == ("completion", "GonzaloMG/marigold-e2e-ft-depth")
+    assert (recipe.data, recipe.augmentation) == (fine_tuning.data, fine_tuning.augmentation)
+    assert (recipe.optimiser, recipe.run) == (fine_tuning.optimiser, fine_tuning.run)
+    assert (recipe.model.train_autoencoder, recipe.model.gradient_checkpointing) == (False, True)
+    assert [one.value for one in recipe.tasks] == ["depth"]
+    assert 0 < round(recipe.completion.share * recipe.data.batch_size) < recipe.data.batch_size
