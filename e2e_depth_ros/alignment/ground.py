@@ -12,25 +12,52 @@ from e2e_depth_ros.alignment.affine import value_range
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.ground_plane import unit_direction
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
-from e2e_depth_ros.core.robust import robust_std
+from e2e_depth_ros.core.robust import biweight, robust_std
 
 GROUND_SOURCE: Final = "ground plane"
 """What the samples of the ground are called."""
 
-_TOP = 0.55  # the ground is looked for below this share of the image's height
-_POINTS = 600  # pixels looked at
-_LEAST_POINTS = 50
 _OFFSETS = np.exp(np.linspace(np.log(0.02), np.log(8.0), 25))  # of near / (far - near)
-_SIGMA = 0.03  # relative error at which a pixel still lies on the ground
-_RELIEF_SHARE = 0.12  # of the variation of depth, that an error may be
-_TUKEY = 4.685
-_MOST_TILT_DEG = 45.0  # of the ground against the image's vertical, when nothing is known about it
-_MOST_DISAGREEMENT_DEG = 12.0  # against what is known
-_LEAST_SHARE = 0.4  # of the pixels looked at
-_LEAST_WIDTH = 0.5  # of the image's width that the ground spans
-_LEAST_DEPTH_RATIO = 1.6  # of its far end over its near end
-_FARTHEST = 25.0  # heights of the camera
+
+
+@dataclass(frozen=True)
+class GroundSettings:
+    """Where ground is looked for, and what counts as one. Values are choices where no measurement is told.
+
+    Attributes:
+        top: Share of the image's height, below which it is looked for.
+        points: Pixels looked at.
+        least_points: Valid ones, without which there is none.
+        most_error: Relative, with which a pixel still lies on the ground,
+        relief_share: and its share of the variation of depth.
+        lowest: Share of the rows above the lowest pixels, that the fit of a plane starts from.
+        searches: Widths, in the log of the offset, that are searched around the best of the grid so far.
+        most_tilt_deg: Against the image's vertical, where nothing is known about it,
+        most_disagreement_deg: and against what is known.
+        least_share: Of the pixels looked at.
+        least_width: Share of the image's width that it spans.
+        least_depth_ratio: Of its far end over its near end.
+        farthest: Depth up to which it is used, in heights of the camera.
+    """
+
+    top: float = 0.55
+    points: int = 600
+    least_points: int = 50
+    most_error: float = 0.09
+    relief_share: float = 0.12
+    lowest: float = 0.6
+    searches: tuple[float, ...] = (0.25, 0.08)
+    most_tilt_deg: float = 45.0
+    most_disagreement_deg: float = 12.0
+    least_share: float = 0.4
+    least_width: float = 0.5
+    least_depth_ratio: float = 1.6
+    farthest: float = 25.0
+
+
+_SETTINGS = GroundSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,15 +93,13 @@ def height_above_ground(
     Raises:
         InvalidInputError: The sizes differ, or `down` is no direction.
     """
-    if depth.size != camera.size:
-        raise InvalidInputError(f"expected depth of the camera's size {camera.size}, got {depth.size}")
-    known_down = None if down is None else _unit(down)
+    known_down = None if down is None else unit_direction(down)
     rows, columns, rays = _lower_rays(depth, camera)
-    if len(rows) < _LEAST_POINTS:
+    if len(rows) < _SETTINGS.least_points:
         return None
     # On the plane n . P = h the inverse depth is n / h . ray.
     direction, error, _ = _plane_at(0.0, depth.values[rows, columns].astype(np.float64), rays)
-    on_plane = np.abs(error) < 3 * _SIGMA
+    on_plane = np.abs(error) < _most_error()
     height_m = 1 / max(float(np.linalg.norm(direction)), 1e-9)
     problem = _problem(direction * height_m, on_plane, rays, columns, depth.size[1], known_down)
     return None if problem else height_m
@@ -105,14 +130,11 @@ def find_ground(
     """
     if not (np.isfinite(height_m) and height_m > 0):
         raise InvalidInputError(f"expected a positive height of the camera in metres, got {height_m}")
-    if relative.size != camera.size:
-        raise InvalidInputError(f"expected depth of the camera's size {camera.size}, got {relative.size}")
-    known_down = None if down is None else _unit(down)
-    is_disparity = relative.kind is DepthKind.AFFINE_INVARIANT_DISPARITY
-    if is_disparity and known_down is None:
-        return Ground(None, "the ground in disparity needs the tilt of the camera")
+    known_down = None if down is None else unit_direction(down)
     rows, columns, rays = _lower_rays(relative, camera)
-    if len(rows) < _LEAST_POINTS:
+    if known_down is None and relative.kind is DepthKind.AFFINE_INVARIANT_DISPARITY:
+        return Ground(None, "the ground in disparity needs the tilt of the camera")
+    if len(rows) < _SETTINGS.least_points:
         return Ground(None, "the lower image has no valid relative depth")
     values = relative.values[rows, columns].astype(np.float64)
     plane = _plane(values, rays, relative, known_down)
@@ -126,13 +148,9 @@ def find_ground(
         return Ground(None, f"no ground is seen: {problem}", share=share)
     normal = normal if known_down is None else known_down
     depth = height_m / np.maximum(rays @ normal, 1e-6)
-    used = on_plane & (depth < _FARTHEST * height_m)
-    samples = Samples(
-        columns[used].astype(np.float32),
-        rows[used].astype(np.float32),
-        depth[used].astype(np.float32),
-        source=GROUND_SOURCE,
-    )
+    used = on_plane & (depth < _SETTINGS.farthest * height_m)
+    u, v, depth_m = (values[used].astype(np.float32) for values in (columns, rows, depth))
+    samples = Samples(u, v, depth_m, source=GROUND_SOURCE)
     return Ground(samples, f"ground on {share:.0%} of the lower image", normal, share)
 
 
@@ -140,9 +158,11 @@ def _lower_rays(
     depth: DepthMap, camera: Camera
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
     """Valid pixels of the lower image, on a regular grid: rows, columns, and rays (N, 3) with z = 1."""
+    if depth.size != camera.size:
+        raise InvalidInputError(f"expected depth of the camera's size {camera.size}, got {depth.size}")
     height, width = depth.size
-    step = max(1, int(np.sqrt((1 - _TOP) * height * width / _POINTS)))
-    first = int(_TOP * height)
+    step = max(1, int(np.sqrt((1 - _SETTINGS.top) * height * width / _SETTINGS.points)))
+    first = int(_SETTINGS.top * height)
     rows, columns = np.nonzero(depth.valid[first::step, ::step])
     rows, columns = rows * step + first, columns * step
     x, y = camera.normalized_from_pixels(columns, rows)
@@ -162,17 +182,17 @@ def _plane(
         return _known_plane(t, rays, relative.kind, down)
     if relative.kind is not DepthKind.AFFINE_INVARIANT:
         normal, error, _ = _plane_at(0.0, values, rays)
-        return normal, np.abs(error) < 3 * _SIGMA
+        return normal, np.abs(error) < _most_error()
     costs = []
     for offset in _OFFSETS:
         _, error, relief = _plane_at(float(offset), t, rays)
-        costs.append(np.minimum(np.square(error / (_RELIEF_SHARE * relief)), 1).sum())
+        costs.append(np.minimum(np.square(error / (_SETTINGS.relief_share * relief)), 1).sum())
     offset = float(_OFFSETS[int(np.argmin(costs))])
-    for width in (0.25, 0.08):
+    for width in _SETTINGS.searches:
         # The median error of what lies on the plane so far tells the offset better than all pixels do.
         normal, error, relief = _plane_at(offset, t, rays)
-        on_plane = np.abs(error) < min(3 * _SIGMA, _RELIEF_SHARE * relief)
-        if np.count_nonzero(on_plane) < _LEAST_SHARE * len(on_plane):
+        on_plane = np.abs(error) < _most_error(relief)
+        if np.count_nonzero(on_plane) < _SETTINGS.least_share * len(on_plane):
             return normal, on_plane
         around = offset * np.exp(np.linspace(-width, width, 9))
         costs = []
@@ -181,7 +201,7 @@ def _plane(
             costs.append(np.median(np.abs(error)) / relief)
         offset = float(around[int(np.argmin(costs))])
     normal, error, relief = _plane_at(offset, t, rays)
-    return normal, np.abs(error) < min(3 * _SIGMA, _RELIEF_SHARE * relief)
+    return normal, np.abs(error) < _most_error(relief)
 
 
 def _plane_at(
@@ -194,17 +214,15 @@ def _plane_at(
         A large offset makes everything flat and any plane fit, so errors count relative to the relief.
     """
     inverse = 1 / np.maximum(t + offset, 1e-3)
-    lowest = rays[:, 1] >= np.quantile(rays[:, 1], 0.6) if len(rays) else np.zeros(0, dtype=np.bool_)
+    lowest = rays[:, 1] >= np.quantile(rays[:, 1], _SETTINGS.lowest) if len(rays) else None
     normal, error = _robust_linear(inverse, rays, first=lowest)
     relief = robust_std(np.log(inverse / np.median(inverse)))
     return normal, error, max(relief, 1e-9)
 
 
-def _tilt_deg(normal: NDArray[np.float64], down: NDArray[np.float64] | None) -> float:
-    """Angle of a plane's normal to where down is, degrees."""
-    expected = np.array([0.0, 1.0, 0.0]) if down is None else down
-    cosine = normal @ expected / max(float(np.linalg.norm(normal)), 1e-12)
-    return float(np.rad2deg(np.arccos(np.clip(cosine, -1, 1))))
+def _most_error(relief: float = np.inf) -> float:
+    """Relative error up to which a pixel lies on a plane, given how much depth varies."""
+    return min(_SETTINGS.most_error, _SETTINGS.relief_share * relief)
 
 
 def _known_plane(
@@ -212,8 +230,8 @@ def _known_plane(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]] | None:
     """Which pixels fit a ground whose direction is known: there depth (or its inverse) is affine in t."""
     along = rays @ down  # height over depth
-    below = along > 1 / _FARTHEST
-    if np.count_nonzero(below) < _LEAST_POINTS:
+    below = along > 1 / _SETTINGS.farthest
+    if np.count_nonzero(below) < _SETTINGS.least_points:
         return None
     y = along if kind is DepthKind.AFFINE_INVARIANT_DISPARITY else 1 / np.maximum(along, 1e-6)
     terms = np.stack([t, np.ones(len(t))], axis=1)
@@ -222,7 +240,7 @@ def _known_plane(
     error = np.full(len(t), np.inf)
     error[below] = terms[below] @ coefficients / y[below] - 1
     has_scale = coefficients[0] > 0 or kind in {DepthKind.METRIC, DepthKind.SCALE_INVARIANT}
-    return (down, np.abs(error) < 3 * _SIGMA) if has_scale else None
+    return (down, np.abs(error) < _most_error()) if has_scale else None
 
 
 def _robust_linear(
@@ -247,8 +265,7 @@ def _robust_linear(
         system = weighted.T @ relative_terms + 1e-12 * np.eye(terms.shape[1])
         coefficients = np.linalg.solve(system, weighted.sum(axis=0))
         error = relative_terms @ coefficients - 1
-        scatter = max(robust_std(error), 0.01)
-        weight = np.square(np.maximum(0.0, 1 - np.square(error / (_TUKEY * scatter)))) + 1e-9
+        weight = biweight(error, max(robust_std(error), 0.01)) + 1e-9
     return coefficients, error
 
 
@@ -262,24 +279,18 @@ def _problem(
 ) -> str:
     """Why a plane is no ground; empty if it is one."""
     share = float(on_plane.mean())
-    if share < _LEAST_SHARE:
+    if share < _SETTINGS.least_share:
         return f"the best plane holds {share:.0%} of the lower image"
-    tilt = _tilt_deg(normal, down)
-    if tilt > (_MOST_TILT_DEG if down is None else _MOST_DISAGREEMENT_DEG):
+    expected = np.array([0.0, 1.0, 0.0]) if down is None else down
+    cosine = normal @ expected / max(float(np.linalg.norm(normal)), 1e-12)
+    tilt = float(np.rad2deg(np.arccos(np.clip(cosine, -1, 1))))
+    if tilt > (_SETTINGS.most_tilt_deg if down is None else _SETTINGS.most_disagreement_deg):
         return f"the best plane is tilted by {tilt:.0f} degrees"
     span = float(np.ptp(columns[on_plane])) / width
-    if span < _LEAST_WIDTH:
+    if span < _SETTINGS.least_width:
         return f"the best plane spans {span:.0%} of the width"
     along = rays[on_plane] @ normal
     ends = np.percentile(along, [5, 95])
-    if ends[0] <= 0 or ends[1] / ends[0] < _LEAST_DEPTH_RATIO:
+    if ends[0] <= 0 or ends[1] / ends[0] < _SETTINGS.least_depth_ratio:
         return "the best plane does not recede"
     return ""
-
-
-def _unit(direction: NDArray[np.float64]) -> NDArray[np.float64]:
-    vector = np.asarray(direction, dtype=np.float64)
-    length = float(np.linalg.norm(vector)) if vector.shape == (3,) else float("nan")
-    if not (np.isfinite(length) and length > 1e-9):
-        raise InvalidInputError(f"expected a direction of shape (3,), got {vector.tolist()}")
-    return np.asarray(vector / length, dtype=np.float64)

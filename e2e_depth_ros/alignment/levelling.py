@@ -11,16 +11,13 @@ from typing import Final
 
 import numpy as np
 
-from e2e_depth_ros.alignment.ground import find_ground
+from e2e_depth_ros.alignment.ground import GroundSettings, find_ground
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.ground_plane import GroundPlane
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
 _SAME: Final = 0.09  # relative difference from the floor's depth, up to which a pixel is floor
 _SCALES: Final = (0.5, 2.0)  # of depth, to the floor's: beyond, what was found is another plane
-_HORIZON: Final = (
-    1 / 25
-)  # metres of height for a metre of depth, below which a ray meets the floor too far away
 
 
 def levelled(depth: DepthMap, camera: Camera, ground: GroundPlane) -> DepthMap:
@@ -52,7 +49,8 @@ def levelled(depth: DepthMap, camera: Camera, ground: GroundPlane) -> DepthMap:
         return depth
     x, y = (np.broadcast_to(grid, depth.size) for grid in camera.normalized_grid)
     drop = x * ground.down[0] + y * ground.down[1] + ground.down[2]
-    floor_m = np.where(drop > _HORIZON, ground.height_m / np.maximum(drop, _HORIZON), np.inf)
+    horizon = 1 / GroundSettings.farthest  # metres of height for a metre of depth
+    floor_m = np.where(drop > horizon, ground.height_m / np.maximum(drop, horizon), np.inf)
     with np.errstate(invalid="ignore"):
         is_floor = depth.valid & (np.abs((scale * depth.values + shift) / floor_m - 1) < _SAME)
     return DepthMap(

@@ -32,13 +32,9 @@ class GroundPlane:
     height_m: float
 
     def __post_init__(self) -> None:
-        down = np.asarray(self.down, dtype=np.float64)
-        length = float(np.linalg.norm(down)) if down.shape == (3,) else float("nan")
-        if not (np.isfinite(length) and length > 1e-9):
-            raise InvalidInputError(f"expected a direction of shape (3,), got {down.tolist()}")
         if not (np.isfinite(self.height_m) and self.height_m > 0):
             raise InvalidInputError(f"expected a camera above the floor, got a height of {self.height_m} m")
-        object.__setattr__(self, "down", down / length)
+        object.__setattr__(self, "down", unit_direction(self.down))
 
     @property
     def horizontal_axes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -54,3 +50,16 @@ class GroundPlane:
     def height_above(self, points_m: NDArray[Any]) -> NDArray[np.float64]:
         """Return how far points (..., 3) are above the floor, (...), metres."""
         return np.asarray(self.height_m - points_m @ self.down, dtype=np.float64)
+
+
+def unit_direction(direction: NDArray[Any]) -> NDArray[np.float64]:
+    """Return a direction (3,) at length 1.
+
+    Raises:
+        InvalidInputError: It has another shape, is not finite, or has no length.
+    """
+    vector = np.asarray(direction, dtype=np.float64)
+    length = float(np.linalg.norm(vector)) if vector.shape == (3,) else float("nan")
+    if not (np.isfinite(length) and length > 1e-9):
+        raise InvalidInputError(f"expected a direction of shape (3,), got {vector.tolist()}")
+    return np.asarray(vector / length, dtype=np.float64)

@@ -200,7 +200,7 @@ def test_what_is_nearer_than_all_samples_stays_plausible():
     bent = 3 * (truth[rows, columns] / 3) ** 0.7 * np.exp(0.08 * noise)
     values = relative[rows, columns]
     alone = fit_affine(values, bent, DepthKind.AFFINE_INVARIANT, value_range=(0, 1))
-    assert alone.shift_m > 1.6 * 0.8
+    assert alone.model.shift_m > 1.6 * 0.8
     result = align(relative, columns, rows, bent, correction=False)
     assert 0.5 < result.depth_m[-1, 0] / truth[-1, 0] < 1.5
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +11,40 @@ from numpy.typing import NDArray
 from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.core.pixels import nearest_pixels
 
-CERTAIN_DOUBT = 0.005
-"""Up to this `edge_doubt` samples tell what the network's error is; beyond, what the edge's place is."""
 
-_EDGE_PX = 15  # at a width of 640: how far past an edge a sensor beside the camera may see
-_DOUBTFUL_PX = 3.3  # at a width of 640: to either side of a sample
-_DOUBTFUL_SHARE = 0.4  # of the change of log depth between there
-_EDGE_STEP = 4  # pixels between those at which edges are looked for
+@dataclass(frozen=True)
+class EdgeSettings:
+    """How near to a depth edge a sample is doubted. Values are choices where no measurement is told.
+
+    Pixels are those of an image of width 640.
+
+    Attributes:
+        certain_doubt: Up to this `edge_doubt` samples tell what the network's error is; beyond, what the
+            edge's place is.
+        enough_certain: So many such samples make do without the others.
+        doubtful_px: To either side of a sample, where log depth is compared.
+        doubtful_share: Of its change between there, that an error of place may make.
+        behind_px: How far past an edge a sensor beside the camera may see.
+        grid_px: Between pixels, of any image, at which edges are looked for.
+        least_step: Of log depth, that is an edge.
+        behind_sigmas: Standard deviations by which a sample behind it is too far,
+        least_behind: but at least this, of log depth.
+        most_beside: Share of that, by which it may miss the farther side.
+    """
+
+    certain_doubt: float = 0.005
+    enough_certain: int = 20
+    doubtful_px: float = 3.3
+    doubtful_share: float = 0.4
+    behind_px: float = 15
+    grid_px: int = 4
+    least_step: float = 0.12
+    behind_sigmas: float = 1.5
+    least_behind: float = 0.06
+    most_beside: float = 0.6
+
+
+_SETTINGS = EdgeSettings()
 
 
 def edge_doubt(
@@ -33,7 +62,7 @@ def edge_doubt(
         (N,), in log depth squared.
     """
     height, width = relative.shape
-    step = max(1, round(_DOUBTFUL_PX * width / 640))
+    step = max(1, round(_SETTINGS.doubtful_px * width / 640))
     rows, columns = nearest_pixels(u_px, v_px, relative.shape)
     above, below = np.maximum(rows - step, 0), np.minimum(rows + step, height - 1)
     left, right = np.maximum(columns - step, 0), np.minimum(columns + step, width - 1)
@@ -42,7 +71,7 @@ def edge_doubt(
     )
     log_depth = model.log_depth(around.astype(np.float64))
     change = np.maximum(np.abs(log_depth[1] - log_depth[0]), np.abs(log_depth[3] - log_depth[2]))
-    doubt: NDArray[np.float64] = np.square(_DOUBTFUL_SHARE * np.nan_to_num(change, nan=1.0))
+    doubt: NDArray[np.float64] = np.square(_SETTINGS.doubtful_share * np.nan_to_num(change, nan=1.0))
     return doubt
 
 
@@ -70,13 +99,16 @@ def are_behind_edges(
         (N,).
     """
     width = relative.shape[1]
-    small = model.log_depth(relative[::_EDGE_STEP, ::_EDGE_STEP])
+    every = _SETTINGS.grid_px
+    small = model.log_depth(relative[::every, ::every])
     small = np.where(np.isfinite(small), small, np.float32(-1e3))
-    reach = max(1, round(_EDGE_PX * width / 640 / _EDGE_STEP))
+    reach = max(1, round(_SETTINGS.behind_px * width / 640 / every))
     farthest = cv2.dilate(small, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
-    rows, columns = nearest_pixels(u_px / _EDGE_STEP, v_px / _EDGE_STEP, small.shape)
+    rows, columns = nearest_pixels(u_px / every, v_px / every, small.shape)
     step = farthest[rows, columns] - log_depth
     behind: NDArray[np.bool_] = (
-        (step > 0.12) & (off > max(1.5 * sigma, 0.06)) & (np.abs(off - step) < 0.6 * off)
+        (step > _SETTINGS.least_step)
+        & (off > max(_SETTINGS.behind_sigmas * sigma, _SETTINGS.least_behind))
+        & (np.abs(off - step) < _SETTINGS.most_beside * off)
     )
     return behind

@@ -10,22 +10,44 @@ from numpy.typing import NDArray
 from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.alignment.evidence.edges import are_behind_edges
 from e2e_depth_ros.alignment.evidence.neighbours import (
-    MOST_COMPARED,
+    NeighbourSettings,
     local_median,
     outlier_probability,
 )
 from e2e_depth_ros.core.neighbours import LEAST_COMPARED
 
-POOR_SIGMA = 0.15
-"""With a network this poor, neighbours differ for good reasons."""
 
-_GLOBAL_SIGMAS = 4.0
-_LEAST_LOG = 0.05
-_MOST_DOUBT = 0.9  # probability of being an outlier from which a sample is dropped
-_OUTLIER_WIDTH = (0.3, 2.5)  # at least and at most, of log depths
-_NEIGHBOUR_SIGMAS = (6.0, 4.0)  # as long as few samples are gross, and where many are
-_MANY_GROSS = 0.03
-_DEPTH_SCALE = 0.25  # image widths that a difference of 1 in log depth counts as among neighbours
+@dataclass(frozen=True)
+class GateSettings:
+    """When a sample is contradicted. Values are choices where no measurement is told.
+
+    Attributes:
+        global_sigmas: Standard deviations from which a sample is far off the fit,
+        least_limit: but at least this, of log depth; less never speaks against a sample.
+        most_doubt: Probability of being an outlier from which a sample is dropped.
+        tail: Share of the samples, at either end of log depth, that may be anything.
+        outlier_width: At least and at most, of the range of log depth that outliers are spread over.
+        poor_sigma: Relative error of a network so poor that neighbours differ for good reasons.
+        depth_scale: Image widths that a difference of 1 in log depth counts as among neighbours.
+        neighbour_sigmas: Usual deviations that contradict a sample as long as few are gross, and where many
+            are,
+        many_gross: of all samples more than this share.
+        least_deviation: Of log depth, added to half the median deviation, that is usual in any case.
+    """
+
+    global_sigmas: float = 4.0
+    least_limit: float = 0.05
+    most_doubt: float = 0.9
+    tail: float = 0.05
+    outlier_width: tuple[float, float] = (0.3, 2.5)
+    poor_sigma: float = 0.15
+    depth_scale: float = 0.25
+    neighbour_sigmas: tuple[float, float] = (6.0, 4.0)
+    many_gross: float = 0.03
+    least_deviation: float = 0.02
+
+
+_SETTINGS = GateSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +72,16 @@ class GateResult:
     lonely: int
 
 
+def bulk_of(log_depth: NDArray[np.float64]) -> tuple[float, float]:
+    """Log depths between which most of the samples, (N,), lie."""
+    first, last = np.quantile(log_depth, (_SETTINGS.tail, 1 - _SETTINGS.tail))
+    return float(first), float(last)
+
+
 def outlier_width(log_measured: NDArray[np.float64]) -> float:
     """Range of log depth over which outliers are spread: that of what was measured, (N,)."""
-    first, last = np.quantile(log_measured, (0.05, 0.95))
-    return float(np.clip((last - first) / 0.9, *_OUTLIER_WIDTH))
+    first, last = bulk_of(log_measured)
+    return float(np.clip((last - first) / (1 - 2 * _SETTINGS.tail), *_SETTINGS.outlier_width))
 
 
 def gate_samples(
@@ -76,7 +104,7 @@ def gate_samples(
         model: The fit.
         relative: (H, W), relative depth; NaN where invalid.
     """
-    limit = max(_GLOBAL_SIGMAS * sigma, _LEAST_LOG)
+    limit = max(_SETTINGS.global_sigmas * sigma, _SETTINGS.least_limit)
     far_off = np.abs(log_ratio) >= limit
     log_measured = log_depth + log_ratio
     # As outliers are spread, some agree with the fit.
@@ -87,20 +115,21 @@ def gate_samples(
         behind = are_behind_edges(u_px, v_px, log_depth, log_ratio, sigma, model, relative)
         all_behind = far_off & behind
         doubt[all_behind] = 1.0
-    keep = doubt < _MOST_DOUBT
+    keep = doubt < _SETTINGS.most_doubt
     gross = int(np.count_nonzero(~keep))
     occluded = lonely = 0
     believed = np.flatnonzero(keep)
-    if LEAST_COMPARED <= len(believed) <= MOST_COMPARED and sigma < POOR_SIGMA:
+    compared = range(LEAST_COMPARED, NeighbourSettings.most_compared + 1)
+    if len(believed) in compared and sigma < _SETTINGS.poor_sigma:
         width = relative.shape[1]
-        place = np.stack([u_px / width, v_px / width, _DEPTH_SCALE * log_depth], axis=1)[believed]
+        place = np.stack([u_px / width, v_px / width, _SETTINGS.depth_scale * log_depth], axis=1)[believed]
         around, spread = local_median(place, log_ratio[believed])
         off = log_ratio[believed] - around
         behind = are_behind_edges(
             u_px[believed], v_px[believed], log_depth[believed], off, sigma, model, relative
         )
-        typical = 0.5 * float(np.median(np.abs(off))) + 0.02
-        sigmas = _NEIGHBOUR_SIGMAS[gross > _MANY_GROSS * len(keep)]
+        typical = 0.5 * float(np.median(np.abs(off))) + _SETTINGS.least_deviation
+        sigmas = _SETTINGS.neighbour_sigmas[gross > _SETTINGS.many_gross * len(keep)]
         alone = ~behind & (np.abs(off) > sigmas * np.maximum(spread, typical))
         occluded, lonely = int(np.count_nonzero(behind)), int(np.count_nonzero(alone))
         keep[believed[behind | alone]] = False

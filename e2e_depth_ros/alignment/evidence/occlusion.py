@@ -34,25 +34,17 @@ def hidden_behind_others(
     scale = np.float32(1 / cell_px)
     cell = (v_px * scale + np.float32(0.5)).astype(np.int32) * columns
     cell += (u_px * scale + np.float32(0.5)).astype(np.int32)
-    nearest = np.full(rows * columns, np.inf, dtype=np.float32)
+    nothing = float(np.finfo(np.float32).max)  # cv2 refuses inf as a border
+    nearest = np.full(rows * columns, nothing, dtype=np.float32)
     np.minimum.at(nearest, cell, depth_m)
     image = nearest.reshape(rows, columns)
-    nearest[np.isinf(nearest)] = np.float32(np.finfo(np.float32).max)  # cv2 refuses inf as a border
     reach = _OCCLUSION_REACH
-    border = float(np.finfo(np.float32).max)
 
     def nearest_beside(kernel: tuple[int, int], anchor: tuple[int, int]) -> NDArray[np.float32]:
         # Erosion takes the least value under the kernel; an anchor at its rim makes it look to one side.
-        return np.asarray(
-            cv2.erode(
-                image,
-                np.ones(kernel, np.uint8),
-                anchor=anchor,
-                borderType=cv2.BORDER_CONSTANT,
-                borderValue=border,
-            ),
-            dtype=np.float32,
-        )
+        shape, kind = np.ones(kernel, np.uint8), cv2.BORDER_CONSTANT
+        least = cv2.erode(image, shape, anchor=anchor, borderType=kind, borderValue=nothing)
+        return np.asarray(least, dtype=np.float32)
 
     sideways, upright = (2 * reach + 1, reach), (reach, 2 * reach + 1)
     surround = nearest_beside(sideways, (reach - 1, reach))

@@ -14,12 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.alignment.fitting.field import MAX_POINTS, MIN_SAMPLES, Field, fit_field, left_out
+from e2e_depth_ros.alignment.fitting.field import Field, FieldSettings, fit_field, left_out
 from e2e_depth_ros.alignment.fitting.gaussian_process import Points
 from e2e_depth_ros.alignment.fitting.planes import Guide, LocalPlanes
 from e2e_depth_ros.core.neighbours import nearest_samples
 
-_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the planes, that are tried
 _STD_OF_MEAN_DEVIATION = 1.2533  # of a normal distribution
 
 
@@ -34,6 +33,7 @@ class ChoiceSettings:
         cell: Edge of the cells, each held out or not, in mean distances between samples.
         least_judges: Samples held out one time or another, fewer than which can't decide.
         most_error: Of log depth, that one of them counts: more is an outlier's.
+        shares: Of the planes, that are tried.
         better: Share of the field's error, above which another way is no better: a good network must not be
             harmed. *
         near: Distances between samples, up to which the planes are as exact as at samples held out,
@@ -50,6 +50,7 @@ class ChoiceSettings:
     cell: float = 0.5
     least_judges: int = 30
     most_error: float = 0.3
+    shares: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
     better: float = 0.97
     near: float = 1.0
     far: float = 2.5
@@ -193,7 +194,7 @@ def fit_correction(
         judge = judge.among(believed | supported)
         planes, by_planes = judge.planes(supported, doubt=True), by_supported
         both = believed & supported
-        if np.count_nonzero(both) >= MIN_SAMPLES:
+        if np.count_nonzero(both) >= FieldSettings.least_samples:
             by_both = judge.by_field(field, both)
             if judge.error(by_both) < _SETTINGS.better * judge.error(by_field):
                 field, by_field = field_of(samples.at(np.flatnonzero(both))) or field, by_both
@@ -248,7 +249,7 @@ class _Judge:
 
     def by_field(self, field: Field, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
         """What a field through the chosen ones of the others says, log depth (M,)."""
-        most = MAX_POINTS if len(self.folds) == 1 else MAX_POINTS // 2  # to save time
+        most = FieldSettings.most_points // min(len(self.folds), 2)  # to save time
         expected = [left_out(self.samples, chosen & ~held, held, field.kernel, most) for held in self.folds]
         foretold: NDArray[np.float64] = np.concatenate(expected) + self._in_order(self.samples.place[:, 2])
         return foretold
@@ -260,11 +261,11 @@ class _Judge:
 
     def share(self, by_field: NDArray[Any], by_planes: NDArray[Any]) -> tuple[float, float]:
         """Share of the planes in the best mixture with the field, and its error."""
-        errors = [self.error(by_field + share * (by_planes - by_field)) for share in _SHARES]
+        errors = [self.error(by_field + share * (by_planes - by_field)) for share in _SETTINGS.shares]
         best = int(np.argmin(errors))
         if errors[best] > _SETTINGS.better * errors[0]:
             best = 0
-        return _SHARES[best], errors[best]
+        return _SETTINGS.shares[best], errors[best]
 
     def _in_order(self, values: NDArray[Any]) -> NDArray[Any]:
         """Values (N,) of the samples at the judges, (M,)."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from e2e_depth_ros.alignment.affine import AffineModel, value_range
 from e2e_depth_ros.alignment.evidence.crowds import are_crowded
 from e2e_depth_ros.alignment.evidence.edges import edge_doubt
-from e2e_depth_ros.alignment.evidence.gate import POOR_SIGMA, gate_samples
+from e2e_depth_ros.alignment.evidence.gate import GateSettings, gate_samples
 from e2e_depth_ros.alignment.evidence.neighbours import are_supported
 from e2e_depth_ros.alignment.fitting.correction import Correction, fit_correction
 from e2e_depth_ros.alignment.fitting.field import points_of
@@ -37,7 +37,7 @@ def are_worth_a_correction(fit: RobustFit, samples: Samples, size: tuple[int, in
     """
     if len(samples) < _CERTAIN and fit.inlier_ratio <= _AGREED:
         return False
-    return fit.sigma <= POOR_SIGMA or not are_crowded(samples.u_px, samples.v_px, size)
+    return fit.sigma <= GateSettings.poor_sigma or not are_crowded(samples.u_px, samples.v_px, size)
 
 
 def correction_from_samples(

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.fitting.gaussian_process import (
-    MAX_TUNING,
     Kernel,
     Points,
+    ProcessSettings,
     condition,
     image_distance,
     likeliest_kernel,
@@ -32,18 +32,46 @@ from e2e_depth_ros.alignment.fitting.whitening import whitening
 from e2e_depth_ros.core.robust import robust_std
 from e2e_depth_ros.core.threads import one_thread
 
-MAX_POINTS = 500
-"""Of more samples, those in one cell become one point: a Gaussian process costs the cube of its points."""
 
-MIN_SAMPLES = 8
-"""Fewer samples than this can't tell the network's error from noise."""
+@dataclass(frozen=True)
+class FieldSettings:
+    """How it is computed, in image widths and log depth. Values are choices where no measurement is told.
 
-_MIN_FINE = 150  # samples from which there is something left for the fine step
-_LAYER_STEP = 0.1
-_SPACINGS = (0.025, 0.035)  # of nodes that the mean is computed at, image widths: half the samples' distance
-_FINE_NOISE = 0.03**2  # variance at which a sample's doubt halves its weight in the fine step
-_HONEST = 0.05  # probability of being an outlier up to which a point may choose the kernel once more
-_MOST = 2.5  # of the log ratio: a factor of 12
+    Attributes:
+        least_samples: Fewer can't tell the network's error from noise.
+        most_points: Of more samples, those in one cell become one point: a Gaussian process costs the cube
+            of its points.
+        honest: Probability of being an outlier up to which a point may choose the kernel once more.
+        log_ratios: The least and the most that it says: a factor of 12.
+        reach: Of the fine step, about the distance between samples: over the root of their count,
+        reaches: but at least and at most these.
+        spacings: Of nodes that the mean is computed at, at least and at most: half that reach.
+        layer_step: Log depth between layers of nodes.
+        margin: Log depth beyond the range, so that one that breathes from frame to frame still fits.
+        open_steps: Of the coarser grid of the variance, over the image and over log depth.
+        least_fine: Samples from which there is something left for the fine step.
+        fine_depth: Standard deviation of its weights over log depth.
+        fine_noise: Standard deviation of log depth at which a sample's doubt halves its weight in it.
+        fine_alone: Weight of a sample, of which the fine step keeps half.
+    """
+
+    least_samples: int = 8
+    most_points: int = 500
+    honest: float = 0.05
+    log_ratios: tuple[float, float] = (-2.5, 2.5)
+    reach: float = 0.8
+    reaches: tuple[float, float] = (0.008, 0.07)
+    spacings: tuple[float, float] = (0.025, 0.035)
+    layer_step: float = 0.1
+    margin: float = 0.1
+    open_steps: tuple[float, float] = (0.08, 0.3)
+    least_fine: int = 150
+    fine_depth: float = 0.15
+    fine_noise: float = 0.03
+    fine_alone: float = 0.3
+
+
+_SETTINGS = FieldSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,13 +117,14 @@ class Field:
     def _open_share(self) -> tuple[GridLayout, NDArray[np.float32]]:
         """Share of the correction's variance that the samples leave open, over a coarser grid."""
         layers = self.layout.log_depth_nodes
-        layout = GridLayout.covering(self.layout.size, 0.08, (layers[0], layers[-1]), 0.3)
+        spacing, step = _SETTINGS.open_steps
+        layout = GridLayout.covering(self.layout.size, spacing, (layers[0], layers[-1]), step)
         depth, row, column = np.meshgrid(
             layout.log_depth_nodes, layout.row_nodes, layout.column_nodes, indexing="ij"
         )
         nodes = np.stack([column.ravel(), row.ravel(), depth.ravel()], axis=1)
         # Every k-th point, with a k-th of its noise, tells as much about the variance.
-        step = -(-len(self.place) // MAX_TUNING)
+        step = -(-len(self.place) // ProcessSettings.most_tuning)
         place, noise = self.place[::step], self.noise[::step] / step
         with one_thread():
             whiten = whitening(with_noise(self.kernel.between(place, place), noise))
@@ -159,21 +188,22 @@ def fit_field(
         like: An earlier field, whose layout is taken over if it serves, so that the two can be blended.
 
     Returns:
-        The field; None with fewer than `MIN_SAMPLES` samples.
+        The field; None with too few samples.
     """
     count = len(samples.value)
-    if count < MIN_SAMPLES:
+    if count < _SETTINGS.least_samples:
         return None
-    points = merge_points(samples, MAX_POINTS)
+    points = merge_points(samples, _SETTINGS.most_points)
     kernel, weights, noise = _conditioned(points)
-    reach = float(np.clip(0.8 / np.sqrt(count), 0.008, 0.07))  # about the distance between samples
-    spacing = float(np.clip(0.5 * reach, *_SPACINGS))
+    reach = float(np.clip(_SETTINGS.reach / np.sqrt(count), *_SETTINGS.reaches))
+    spacing = float(np.clip(0.5 * reach, *_SETTINGS.spacings))
     layout = _layout(size, min(spacing, max(reach, 0.01)), log_depth_range, like)
     coarse = layout.refined(spacing)
     mean = coarse.moved_to(layout, _mean_at_nodes(coarse, points.place, weights, kernel))
-    if count >= _MIN_FINE:
+    if count >= _SETTINGS.least_fine:
         mean += _fine_step(layout, mean, samples, reach)
-    return Field(layout, np.clip(mean, -_MOST, _MOST).astype(np.float32), kernel, points.place, noise)
+    mean = np.clip(mean, *_SETTINGS.log_ratios)
+    return Field(layout, mean.astype(np.float32), kernel, points.place, noise)
 
 
 def left_out(
@@ -195,7 +225,7 @@ def left_out(
     covariance = kernel.between(points.place, points.place)
     noise, _ = tell_outliers(points, kernel, covariance)
     weights = condition(points, kernel, covariance, noise)
-    return np.clip(kernel.expected(samples.place[held], points.place, weights), -_MOST, _MOST)
+    return np.clip(kernel.expected(samples.place[held], points.place, weights), *_SETTINGS.log_ratios)
 
 
 def _conditioned(points: Points) -> tuple[Kernel, NDArray[np.float64], NDArray[np.float64]]:
@@ -209,7 +239,7 @@ def _conditioned(points: Points) -> tuple[Kernel, NDArray[np.float64], NDArray[n
     kernel = likeliest_kernel(points)
     covariance = kernel.between(points.place, points.place)
     noise, outlier = tell_outliers(points, kernel, covariance)
-    honest = outlier <= max(_HONEST, float(np.median(outlier)))
+    honest = outlier <= max(_SETTINGS.honest, float(np.median(outlier)))
     if kernel.is_noisiest and not honest.all():
         kernel = likeliest_kernel(replace(points, outlier=outlier).at(np.flatnonzero(honest)))
         covariance = kernel.between(points.place, points.place)
@@ -237,12 +267,13 @@ def _fine_step(
     corners = layout.corners(*samples.place.T)
     left = samples.value - layout.interpolated(mean, corners)
     agree = np.abs(left) < 4 * max(robust_std(left), 0.01)
-    trust = np.where(agree, _FINE_NOISE / (_FINE_NOISE + samples.doubt), 0.0)
+    noise = _SETTINGS.fine_noise**2
+    trust = np.where(agree, noise / (noise + samples.doubt), 0.0)
     in_columns = reach / layout.column_nodes[1]
-    deviations = (0.15 / layout.layer_step, reach / layout.row_nodes[1], in_columns)
+    deviations = (_SETTINGS.fine_depth / layout.layer_step, reach / layout.row_nodes[1], in_columns)
     total = layout.blur(layout.splat(corners, trust * left), deviations)
     weight = layout.blur(layout.splat(corners, trust), deviations)
-    return np.asarray(total / (weight + 0.3), dtype=np.float64)
+    return np.asarray(total / (weight + _SETTINGS.fine_alone), dtype=np.float64)
 
 
 def _layout(
@@ -255,5 +286,5 @@ def _layout(
         fits = layers[0] <= first and last <= layers[-1] and layers[-1] - layers[0] < last - first + 1
         if fits and 0.7 < old.column_nodes[1] / spacing < 1.4:
             return old
-    # A margin, so that a range that breathes from frame to frame still fits.
-    return GridLayout.covering(size, spacing, (first - 0.1, last + 0.1), _LAYER_STEP)
+    ends = first - _SETTINGS.margin, last + _SETTINGS.margin
+    return GridLayout.covering(size, spacing, ends, _SETTINGS.layer_step)

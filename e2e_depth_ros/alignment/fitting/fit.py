@@ -9,9 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from e2e_depth_ros.alignment.affine import LEAST_LIFTED, AffineModel, kind_has_shift
+from e2e_depth_ros.alignment.evidence.gate import GateSettings
 from e2e_depth_ros.alignment.fitting.prior import OffsetPrior
 from e2e_depth_ros.alignment.fitting.verdict import (
+    ALIKE_DEVIATION,
+    ALIKE_SHARE,
     FitCase,
+    VerdictSettings,
     cost_ratio_of,
     judge_fit,
     rank_correlation_of,
@@ -20,21 +24,43 @@ from e2e_depth_ros.alignment.fitting.verdict import (
 from e2e_depth_ros.alignment.samples import chosen_by_hash
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
+from e2e_depth_ros.core.robust import biweight
 
 _OFFSETS = np.exp(np.linspace(np.log(0.001), np.log(9.0), 26))  # starting points
-_LEAST_OFFSET = 5e-4  # a street seen past something at arm's length
-_MAX_FITTED = 2048  # samples in the iterations; the result changes by far less than its error
-_MAX_STARTS = 96  # samples that judge the starting points
-_TUKEY = 4.685  # tuning constant of Tukey's biweight: 95 % efficiency on normal errors
-_LEAST_SIGMA = 0.01  # no sensor and network agree better than this
-MOST_SIGMA = 0.3  # with a wider one even gross outliers would count
-_ALIKE = 10.0  # errors of a network are alike over the whole image: extrapolated, samples are worth this many
-_USUAL_SIGMA = 0.05  # relative error of a good network
-_USUAL_SAMPLES = 12  # that this counts for beside the samples' own scatter, of which few say little
-_INLIER_SIGMAS = 3.0
-_FITTED = 2  # scale and shift: by so many fewer the errors of few samples tell
-_FEW = 80.0  # samples, of which one that disagrees still has a quarter of its say in the deviation
-_EXTRAPOLATED = 0.7  # standard deviation for each unit of log depth beyond what was measured
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How scale and shift are fitted. Values are choices where no measurement is told.
+
+    Attributes:
+        least_offset: That of a street seen past something at arm's length.
+        most_fitted: Samples in the iterations; more change the result by far less than its error.
+        most_starts: Samples that judge the starting points.
+        most_step: Of log extent and log offset at a time: a factor of 4.5.
+        least_sigma: Relative error; no sensor and network agree better.
+        usual_sigma: That of a good network,
+        usual_samples: and the samples it counts for beside these samples' own scatter: few say little.
+        alike: Samples that more are worth where the fit is extrapolated: a network errs alike all over.
+        inlier_sigmas: Standard deviations within which a sample agrees.
+        few: Samples, of which one that disagrees still has a quarter of its say in the deviation.
+        extrapolated: Standard deviation for each unit of log depth beyond what was measured.
+    """
+
+    least_offset: float = 5e-4
+    most_fitted: int = 2048
+    most_starts: int = 96
+    most_step: float = 1.5
+    least_sigma: float = 0.01
+    usual_sigma: float = 0.05
+    usual_samples: int = 12
+    alike: float = 10.0
+    inlier_sigmas: float = 3.0
+    few: float = 80.0
+    extrapolated: float = 0.7
+
+
+_SETTINGS = FitSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,16 +93,6 @@ class RobustFit:
     covered: tuple[float, float]
 
     @property
-    def scale(self) -> float:
-        """Metres (for disparity 1 / metres) for each unit of relative value, > 0; NaN without a fit."""
-        return self.model.scale if self.model else float("nan")
-
-    @property
-    def shift_m(self) -> float:
-        """Metres (for disparity 1 / metres) at relative value 0; NaN without a fit."""
-        return self.model.shift_m if self.model else float("nan")
-
-    @property
     def inlier_ratio(self) -> float:
         """Share of the samples that agree with the fit, 0..1; 0 without samples."""
         return float(self.inliers.mean()) if len(self.inliers) else 0.0
@@ -91,12 +107,12 @@ class RobustFit:
             log_depth: Log of the fitted depth, of any shape.
             model: That gave it: this fit's, or one that has followed it.
         """
-        doubt = (_FEW / (_FEW + len(self.inliers))) ** 2
-        usual = max(self.sigma, _LEAST_SIGMA) ** 2
+        doubt = (_SETTINGS.few / (_SETTINGS.few + len(self.inliers))) ** 2
+        usual = max(self.sigma, _SETTINGS.least_sigma) ** 2
         usual += doubt * max(self.scatter**2 - usual, 0.0)
         ends = model.log_depth(np.array(self.covered))
         beyond = log_depth - np.clip(log_depth, ends.min(), ends.max())
-        result: NDArray[Any] = np.square(_EXTRAPOLATED * beyond) + usual
+        result: NDArray[Any] = np.square(_SETTINGS.extrapolated * beyond) + usual
         return result.astype(log_depth.dtype, copy=False)
 
 
@@ -161,21 +177,22 @@ def fit_affine(
     correlation = rank_correlation_of(y_fit)
     return RobustFit(
         model=model,
-        information=_information(model, r_fit, error[order], weight, max(sigma, _LEAST_SIGMA)),
+        information=_information(model, r_fit, error[order], weight, max(sigma, _SETTINGS.least_sigma)),
         case=judge_fit(y_fit, error, spread, cost_ratio, correlation, has_shift=model.has_shift),
         inliers=agreeing(error, sigma),
         sigma=sigma,
         spread=spread,
         cost_ratio=cost_ratio,
         rank_correlation=correlation,
-        scatter=float(np.sqrt(np.sum(np.square(np.clip(error, -1, 1))) / max(len(error) - _FITTED, 1))),
+        scatter=float(np.sqrt(np.sum(np.square(np.clip(error, -1, 1))) / max(len(error) - 2, 1))),
         covered=(float(r.min()), float(r.max())),
     )
 
 
 def agreeing(error: NDArray[np.float64], sigma: ArrayLike) -> NDArray[np.bool_]:
     """Whether errors (N,) of log depth are no larger than their standard deviation lets expect."""
-    return np.asarray(np.abs(error) < np.maximum(_INLIER_SIGMAS * np.asarray(sigma), 0.05))
+    limit = np.maximum(_SETTINGS.inlier_sigmas * np.asarray(sigma), GateSettings.least_limit)
+    return np.asarray(np.abs(error) < limit)
 
 
 def _start(
@@ -189,8 +206,8 @@ def _start(
     least_sigma: float,
 ) -> AffineModel:
     """Choose the best of a grid of offsets, each with its median extent and its half-sample mode."""
-    if len(r) > _MAX_STARTS:  # sorted by r, so this keeps their distribution
-        chosen = np.linspace(0, len(r) - 1, _MAX_STARTS).astype(int)
+    if len(r) > _SETTINGS.most_starts:  # sorted by r, so this keeps their distribution
+        chosen = np.linspace(0, len(r) - 1, _SETTINGS.most_starts).astype(int)
         r, log_y, trust = r[chosen], log_y[chosen], trust[chosen]
     offsets = _OFFSETS if kind_has_shift(kind) else np.zeros(1)
     t = (r - low) / (high - low)
@@ -198,21 +215,18 @@ def _start(
     ranked = np.sort(log_ratio, axis=1)
     count = len(t)
     median = 0.5 * (ranked[:, (count - 1) // 2] + ranked[:, count // 2])
-    third = int(0.35 * count)
+    third = int(ALIKE_SHARE * count)
     first = np.argmin(ranked[:, third:] - ranked[:, : count - third], axis=1)
     rows = np.arange(len(offsets))
     mode = 0.5 * (ranked[rows, first] + ranked[rows, first + third])
     centre = np.stack([median, mode])  # (2, offsets)
     error = np.abs(log_ratio - centre[..., None])  # (2, offsets, N)
-    scatter = np.partition(error, third, axis=2)[..., third].min() / 0.454
-    sigma = np.clip(scatter, max(0.05, least_sigma), MOST_SIGMA)
-    cost = 0.5 * np.square(np.minimum(error / sigma, 2.5)) @ trust
+    scatter = np.partition(error, third, axis=2)[..., third].min() / ALIKE_DEVIATION
+    sigma = np.clip(scatter, max(VerdictSettings.least_sigma, least_sigma), VerdictSettings.most_sigma)
+    cost = 0.5 * np.square(np.minimum(error / sigma, VerdictSettings.cost_sigmas)) @ trust
     if kind_has_shift(kind):
-        cost += (
-            0.5
-            * np.square(np.log(offsets / prior.mean) / prior.log_std_for(float(sigma)))
-            * (1 + prior.unsampled * trust.sum() / _ALIKE)
-        )
+        repeats = 1 + prior.unsampled * trust.sum() / _SETTINGS.alike
+        cost += 0.5 * np.square(np.log(offsets / prior.mean) / prior.log_std_for(float(sigma))) * repeats
     which, best = np.unravel_index(int(np.argmin(cost)), cost.shape)
     return AffineModel(low, high, float(np.exp(centre[which, best])), float(offsets[best]), kind)
 
@@ -228,15 +242,15 @@ def _refined(
     """Take Gauss-Newton steps on the log residual, with Tukey weights and the prior on the offset."""
     t = (r - model.low) / (model.high - model.low)
     log_extent, offset = np.log(model.extent), model.offset
+    most_step, most_sigma = _SETTINGS.most_step, VerdictSettings.most_sigma
     for _ in range(20):
         lifted = np.maximum(t + offset, LEAST_LIFTED)
         error = log_y - log_extent - np.log(lifted)
         scatter = robust_scatter(error)
-        sigma = min(max(_sigma_of(scatter, len(r)), least_sigma), MOST_SIGMA)
+        sigma = min(max(_sigma_of(scatter, len(r)), least_sigma), most_sigma)
         # Enough samples that agree exactly are exact, whatever the prior says.
-        scatter = min(scatter, MOST_SIGMA) if len(r) >= _USUAL_SAMPLES else sigma
-        width = _TUKEY * max(sigma, _LEAST_SIGMA)
-        weight = trust * np.square(np.maximum(0.0, 1 - np.square(error / width)))
+        scatter = min(scatter, most_sigma) if len(r) >= _SETTINGS.usual_samples else sigma
+        weight = trust * biweight(error, max(sigma, _SETTINGS.least_sigma))
         s0, b0 = float(weight.sum()), float(weight @ error)
         if s0 <= 0:
             break
@@ -244,15 +258,17 @@ def _refined(
             slope = offset / lifted  # d log y / d log offset
             weighted = weight * slope
             # The prior is one more equation, whose weight is the scatter over the prior's width, squared.
-            stiffness = (scatter / prior.log_std_for(scatter)) ** 2 * (1 + prior.unsampled * s0 / _ALIKE)
+            stiffness = (scatter / prior.log_std_for(scatter)) ** 2
+            stiffness *= 1 + prior.unsampled * s0 / _SETTINGS.alike
             s1, s2 = float(weighted.sum()), float(weighted @ slope) + stiffness + 1e-12 * s0
             b1 = float(weighted @ error) - stiffness * float(np.log(offset / prior.mean))
             determinant = s0 * s2 - s1 * s1
             steps = ((s2 * b0 - s1 * b1) / determinant, (s0 * b1 - s1 * b0) / determinant)
-            offset = float(np.clip(offset * np.exp(np.clip(steps[1], -1.5, 1.5)), _LEAST_OFFSET, 1e3))
+            stretched = offset * np.exp(np.clip(steps[1], -most_step, most_step))
+            offset = float(np.clip(stretched, _SETTINGS.least_offset, 1e3))
         else:
             steps = (b0 / s0, 0.0)
-        log_extent += float(np.clip(steps[0], -1.5, 1.5))
+        log_extent += float(np.clip(steps[0], -most_step, most_step))
         if max(map(abs, steps)) < 1e-3 * scatter + 1e-12:
             break
     return replace(model, extent=float(np.exp(log_extent)), offset=offset)
@@ -260,8 +276,8 @@ def _refined(
 
 def _sigma_of(scatter: float, count: int) -> float:
     """Standard deviation of errors, given the robust one of some: the fewer, the nearer to what is usual."""
-    squares = count * scatter**2 + _USUAL_SAMPLES * _USUAL_SIGMA**2
-    return float(np.sqrt(squares / (count + _USUAL_SAMPLES)))
+    squares = count * scatter**2 + _SETTINGS.usual_samples * _SETTINGS.usual_sigma**2
+    return float(np.sqrt(squares / (count + _SETTINGS.usual_samples)))
 
 
 def _information(
@@ -272,9 +288,9 @@ def _information(
     sigma: float,
 ) -> NDArray[np.float64]:
     """Inverse covariance of (log extent, log offset)."""
-    weight = trust * np.square(np.maximum(0.0, 1 - np.square(error / (_TUKEY * sigma))))
+    weight = trust * biweight(error, sigma)
     jacobian = np.stack([np.ones(len(r)), model.offset_sensitivity(r)], axis=1)
-    repeats = 1 + weight.sum() / _ALIKE
+    repeats = 1 + weight.sum() / _SETTINGS.alike
     result: NDArray[np.float64] = (jacobian * weight[:, None]).T @ jacobian / (sigma**2 * repeats)
     return result
 
@@ -293,26 +309,17 @@ def _usable_range(
 def _canonical_order(r: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.intp]:
     """Sort by relative value, so that the order of the samples can't matter; thin a great many."""
     chosen = np.arange(len(r))
-    if len(r) > _MAX_FITTED:
+    most = _SETTINGS.most_fitted
+    if len(r) > most:
         keys = r.astype(np.float32), y.astype(np.float32)
-        chosen = np.flatnonzero(chosen_by_hash(*keys, _MAX_FITTED / len(r)))
-        if len(chosen) < 0.5 * _MAX_FITTED:  # most samples are one and the same, and so is their hash
-            chosen = np.lexsort((y, r))[np.linspace(0, len(r) - 1, _MAX_FITTED).astype(np.intp)]
+        chosen = np.flatnonzero(chosen_by_hash(*keys, most / len(r)))
+        if len(chosen) < 0.5 * most:  # most samples are one and the same, and so is their hash
+            chosen = np.lexsort((y, r))[np.linspace(0, len(r) - 1, most).astype(np.intp)]
     order: NDArray[np.intp] = chosen[np.lexsort((y[chosen], r[chosen]))]
     return order
 
 
 def _no_fit() -> RobustFit:
     nan = float("nan")
-    return RobustFit(
-        model=None,
-        information=np.zeros((2, 2)),
-        case=FitCase.NO_SAMPLES,
-        inliers=np.zeros(0, dtype=np.bool_),
-        sigma=nan,
-        spread=0.0,
-        cost_ratio=nan,
-        rank_correlation=nan,
-        scatter=nan,
-        covered=(nan, nan),
-    )
+    none = np.zeros(0, dtype=np.bool_)
+    return RobustFit(None, np.zeros((2, 2)), FitCase.NO_SAMPLES, none, nan, 0.0, nan, nan, nan, (nan, nan))

@@ -9,16 +9,15 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.alignment.evidence.crowds import shares_of_cells
-from e2e_depth_ros.alignment.evidence.edges import CERTAIN_DOUBT, edge_doubt
+from e2e_depth_ros.alignment.evidence.edges import EdgeSettings, edge_doubt
 from e2e_depth_ros.alignment.evidence.neighbours import coherent_samples
-from e2e_depth_ros.alignment.fitting.fit import MOST_SIGMA, RobustFit, agreeing, fit_affine
+from e2e_depth_ros.alignment.fitting.fit import RobustFit, agreeing, fit_affine
 from e2e_depth_ros.alignment.fitting.prior import OffsetPrior
-from e2e_depth_ros.alignment.fitting.verdict import FitCase, rank_correlation_of
+from e2e_depth_ros.alignment.fitting.verdict import FitCase, VerdictSettings, rank_correlation_of
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.core.maps import DepthMap
 
 _TRUSTED_DOUBT = 0.05**2  # variance of log depth at which a sample at an edge counts half in the fit
-_ENOUGH_FITTED = 20  # others, without which all have to serve
 _CONFIRMED = 0.15  # share of samples confirmed by neighbours, from which the network is wrong. Outliers: 0.06
 _INVERSE_CORRELATION = -0.7  # Spearman's, of confirmed samples and relative depth that is really disparity
 
@@ -47,8 +46,8 @@ def fit_frame(
     trust = _TRUSTED_DOUBT / (_TRUSTED_DOUBT + doubt)
     trust *= shares_of_cells(samples.u_px, samples.v_px, relative.size[1])
     # At depth edges an error of a pixel or two says nothing of the network, if there are others.
-    fitting = doubt <= CERTAIN_DOUBT
-    if np.count_nonzero(fitting) < _ENOUGH_FITTED:
+    fitting = doubt <= EdgeSettings.certain_doubt
+    if np.count_nonzero(fitting) < EdgeSettings.enough_certain:
         fitting[:] = True
 
     def fitted(least_sigma: float) -> RobustFit:
@@ -67,7 +66,7 @@ def fit_frame(
         fit = replace(fit, case=FitCase.UNEXPLAINED)
     if fit.case is FitCase.UNEXPLAINED:
         # Honest samples that the fit leaves out as outliers would be anywhere.
-        fit = replace(fitted(MOST_SIGMA), case=fit.case)
+        fit = replace(fitted(VerdictSettings.most_sigma), case=fit.case)
     if fit.model is None:
         return fit
     error = np.log(samples.depth_m.astype(np.float64)) - fit.model.log_depth(values)

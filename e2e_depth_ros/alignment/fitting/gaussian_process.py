@@ -11,30 +11,60 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.alignment.evidence.edges import CERTAIN_DOUBT
-from e2e_depth_ros.alignment.evidence.gate import outlier_width
+from e2e_depth_ros.alignment.evidence.edges import EdgeSettings
+from e2e_depth_ros.alignment.evidence.gate import bulk_of, outlier_width
 from e2e_depth_ros.alignment.fitting.whitening import whitening
 from e2e_depth_ros.core.robust import robust_std
 
-MAX_TUNING = 120
-"""Points that choose the kernel."""
-
-_CELL = (0.04, 0.15)  # smallest cell that samples are merged in: image widths, log depth
-_ROUNDS = 2  # of telling outliers
-_LEAST_OUTLIER = 0.002  # probability below which it isn't worth the while
-_REACHES = (0.06, 0.12, 0.2, 0.35)  # of the kernel over the image, image widths
-_SLOPES = {0.0: 0.6, -0.5: 1.3, -1.0: 6.0}  # of the mean with log depth, each with one of `_DEPTH_REACHES`
-_SLOPE_LOG_PRIOR = 30.0  # for a slope of -1, as against 0: the network is believed unless many samples object
-_TRUSTED = 0.3  # probability of being an outlier up to which a point has a say before the others are asked
-_ENOUGH_TRUSTED = 20  # for the choice of the kernel
-_LEAST_TRUSTED = 8  # to ask
-_NO_SAY = 1e4  # noise over the variance of the process, with which a point counts for nothing
-_MANY = (0.05, 0.95)  # quantiles of the samples' log depth, between which there are many
-_WEAK_SCATTER = 0.1  # of the log ratios, from which slopes other than 0 are tried
-_DEPTH_REACHES = (0.6, 0.25, 1.3, 6.0)  # of the kernel over log depth
-_NOISES = (0.005, 0.04, 0.3)  # variance of the noise over that of the process
-_JITTER = 1e-4  # 1 % noise of the sensor
 _AMPLE = 1e12  # for the last pivot, which isn't looked at, to be positive
+
+
+@dataclass(frozen=True)
+class ProcessSettings:
+    """Kernels that are tried, points that are heard. Values are choices where no measurement is told.
+
+    Attributes:
+        cell: Smallest that samples are merged in: image widths, log depth.
+        most_merged: Samples of one cell that count as that many.
+        sensor_variance: Of log depth: 1 % noise of the sensor.
+        most_tuning: Points that choose the kernel.
+        reaches: Of the kernel over the image, image widths,
+        usual_reach: with their log-normal prior: median and standard deviation of the log.
+        depth_reaches: Of the kernel over log depth,
+        usual_depth_reach: with theirs.
+        noises: Variance of the noise over that of the process.
+        slopes: Of the mean with log depth, each with one of `depth_reaches` to try it with.
+        slope_log_prior: For a slope of -1, as against 0: the network is believed unless many object.
+        weak_scatter: Of the log ratios, from which slopes other than 0 are tried.
+        least_std: Of the process, log depth.
+        least_outlier: Probability below which it isn't worth the while to tell outliers.
+        trusted: That up to which a point has a say before the others are asked,
+        least_trusted: if there are so many.
+        rounds: Of telling outliers.
+        no_say: Noise over the variance of the process, with which a point counts for nothing.
+    """
+
+    cell: tuple[float, float] = (0.04, 0.15)
+    most_merged: int = 4
+    sensor_variance: float = 1e-4
+    most_tuning: int = 120
+    reaches: tuple[float, ...] = (0.06, 0.12, 0.2, 0.35)
+    usual_reach: tuple[float, float] = (0.3, 0.7)
+    depth_reaches: tuple[float, ...] = (0.6, 0.25, 1.3, 6.0)
+    usual_depth_reach: tuple[float, float] = (0.8, 0.8)
+    noises: tuple[float, ...] = (0.005, 0.04, 0.3)
+    slopes: tuple[tuple[float, float], ...] = ((0.0, 0.6), (-0.5, 1.3), (-1.0, 6.0))
+    slope_log_prior: float = 30.0
+    weak_scatter: float = 0.1
+    least_std: float = 0.02
+    least_outlier: float = 0.002
+    trusted: float = 0.3
+    least_trusted: int = 8
+    rounds: int = 2
+    no_say: float = 1e4
+
+
+_SETTINGS = ProcessSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,13 +92,8 @@ class Points:
 
     def at(self, chosen: NDArray[np.intp]) -> Points:
         """Select some of the points."""
-        return Points(
-            self.place[chosen],
-            self.value[chosen],
-            self.doubt[chosen],
-            self.outlier[chosen],
-            self.count[chosen],
-        )
+        every = (self.place, self.value, self.doubt, self.outlier, self.count)
+        return Points(*(values[chosen] for values in every))
 
 
 @dataclass(frozen=True)
@@ -99,7 +124,7 @@ class Kernel:
     @property
     def is_noisiest(self) -> bool:
         """Whether its noise is the largest that is tried."""
-        return self.noise >= _NOISES[-1]
+        return self.noise >= _SETTINGS.noises[-1]
 
     def mean(self, log_depth: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean of the process where nothing is known."""
@@ -123,12 +148,13 @@ class Kernel:
 
     def noise_of(self, points: Points) -> NDArray[np.float64]:
         """Variance of the noise of each point."""
-        return (self.variance * self.noise + points.doubt) / np.minimum(points.count, 4) + _JITTER
+        worth = np.minimum(points.count, _SETTINGS.most_merged)
+        return (self.variance * self.noise + points.doubt) / worth + _SETTINGS.sensor_variance
 
 
 def merge_points(samples: Points, most: int) -> Points:
     """Replace samples by the medians of cells, large enough that at most `most` are left."""
-    image_cell, depth_cell = _CELL
+    image_cell, depth_cell = _SETTINGS.cell
     if len(samples.value) <= most:
         return samples
     while True:
@@ -156,32 +182,33 @@ def likeliest_kernel(points: Points) -> Kernel:
     Where the network explains little, the likeliest mean takes part or all of its log depth away: the process
     then interpolates the measured depth itself, and the network only says where depth jumps.
     """
-    trusted = np.flatnonzero((points.outlier <= _TRUSTED) & (points.doubt <= CERTAIN_DOUBT))
-    if len(trusted) >= _ENOUGH_TRUSTED:  # outliers and depth edges make any network look poor
-        points = points.at(trusted)
-    if len(points.value) > MAX_TUNING:  # merged points lie in the order of their cells
-        chosen = np.linspace(0, len(points.value) - 1, MAX_TUNING).astype(int)
+    trusted = (points.outlier <= _SETTINGS.trusted) & (points.doubt <= EdgeSettings.certain_doubt)
+    if np.count_nonzero(trusted) >= EdgeSettings.enough_certain:
+        # Outliers and depth edges make any network look poor.
+        points = points.at(np.flatnonzero(trusted))
+    if len(points.value) > _SETTINGS.most_tuning:  # merged points lie in the order of their cells
+        chosen = np.linspace(0, len(points.value) - 1, _SETTINGS.most_tuning).astype(int)
         points = points.at(chosen)
     evidence = _Evidence.of(points)
     log_depth = points.place[:, 2]
     middle = float(np.mean(log_depth))
-    first, last = np.quantile(log_depth, _MANY)
-    score, best = -np.inf, Kernel(0.02**2, _REACHES[0], _DEPTH_REACHES[0], _NOISES[0], middle)
-    for slope, depth_reach in _SLOPES.items():
+    least = _SETTINGS.least_std**2
+    reaches, depth_reaches, noises = _SETTINGS.reaches, _SETTINGS.depth_reaches, _SETTINGS.noises
+    best = Kernel(least, reaches[0], depth_reaches[0], noises[0], middle, ends=bulk_of(log_depth))
+    score, start = -np.inf, best
+    for slope, depth_reach in _SETTINGS.slopes:
         level = float(np.median(points.value - slope * (log_depth - middle))) if slope else 0.0
         left = points.value - level - slope * (log_depth - middle)
         scatter = robust_std(left)
-        variance = max(float(np.mean(np.square(_without_tails(left)))), 0.02**2)
-        own = Kernel(
-            variance, _REACHES[0], depth_reach, _NOISES[0], middle, slope, level, (float(first), float(last))
-        )
-        own_score, own = evidence.likeliest(own, _REACHES, (depth_reach,), _NOISES)
-        own_score += _SLOPE_LOG_PRIOR * slope
+        variance = max(float(np.mean(np.square(_without_tails(left)))), least)
+        own = replace(start, variance=variance, slope=slope, level=level)
+        own_score, own = evidence.likeliest(own, reaches, (depth_reach,), noises)
+        own_score += _SETTINGS.slope_log_prior * slope
         if own_score > score:
             score, best = own_score, own
-        if slope == 0 and scatter < _WEAK_SCATTER:
+        if slope == 0 and scatter < _SETTINGS.weak_scatter:
             break
-    return evidence.likeliest(best, (best.reach,), _DEPTH_REACHES, (best.noise,))[1]
+    return evidence.likeliest(best, (best.reach,), depth_reaches, (best.noise,))[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,8 +225,8 @@ class _Evidence:
         in_image, in_depth = image_distance(place, place), np.abs(place[:, 2:] - place[:, 2])
         return cls(
             points,
-            {reach: matern(in_image / np.float32(reach)) for reach in _REACHES},
-            {reach: matern(in_depth / np.float32(reach)) for reach in _DEPTH_REACHES},
+            {reach: matern(in_image / np.float32(reach)) for reach in _SETTINGS.reaches},
+            {reach: matern(in_depth / np.float32(reach)) for reach in _SETTINGS.depth_reaches},
         )
 
     def likeliest(
@@ -220,7 +247,7 @@ class _Evidence:
         log_depth = points.place[:, 2]
         noise = [replace(kernel, noise=each).noise_of(points) / kernel.variance for each in noises]
         left = points.value - kernel.mean(log_depth)
-        if points.outlier.max() > _LEAST_OUTLIER:
+        if points.outlier.max() > _SETTINGS.least_outlier:
             left = _without_tails(left)
         # The last row of the factor of [[K, y], [y', c]] is the whitened y, so that one factor gives both
         # terms of the likelihood.
@@ -234,8 +261,10 @@ class _Evidence:
         whitened = factor[..., -1, :-1]
         diagonal = np.einsum("...ii->...i", factor)[..., :-1]
         fit = -0.5 * np.square(whitened).sum(axis=-1) - np.log(diagonal).sum(axis=-1)
-        fit -= 0.5 * np.square(np.log(np.array(reaches) / 0.3) / 0.7)[:, None, None]
-        fit -= 0.5 * np.square(np.log(np.array(depth_reaches) / 0.8) / 0.8)[:, None]
+        usual, log_std = _SETTINGS.usual_reach
+        fit -= 0.5 * np.square(np.log(np.array(reaches) / usual) / log_std)[:, None, None]
+        usual, log_std = _SETTINGS.usual_depth_reach
+        fit -= 0.5 * np.square(np.log(np.array(depth_reaches) / usual) / log_std)[:, None]
         reach, depth_reach, own_noise = (int(at) for at in np.unravel_index(int(np.argmax(fit)), shape))
         best = replace(
             kernel, reach=reaches[reach], depth_reach=depth_reaches[depth_reach], noise=noises[own_noise]
@@ -261,17 +290,17 @@ def tell_outliers(
         The noise (N,) to condition the process with, and the probability (N,) of being an outlier.
     """
     own = kernel.noise_of(points)
-    if points.outlier.max() <= _LEAST_OUTLIER:
+    if points.outlier.max() <= _SETTINGS.least_outlier:
         return own, points.outlier
     value = points.value - kernel.mean(points.place[:, 2])
-    trusted = points.outlier <= _TRUSTED
-    if np.count_nonzero(trusted) < _LEAST_TRUSTED:
+    trusted = points.outlier <= _SETTINGS.trusted
+    if np.count_nonzero(trusted) < _SETTINGS.least_trusted:
         trusted[:] = True
     width = outlier_width(points.place[:, 2] + points.value)
     # Doubtful points start without a say, so that two that agree by chance can't vouch for each other.
-    noise = np.where(trusted, own, own + _NO_SAY * kernel.variance)
+    noise = np.where(trusted, own, own + _SETTINGS.no_say * kernel.variance)
     odds = np.zeros(len(own))
-    for _ in range(_ROUNDS):
+    for _ in range(_SETTINGS.rounds):
         whiten = whitening(with_noise(covariance, noise))
         # Rasmussen and Williams, 2006, eq. 5.12. Without what was added to the point's own noise.
         left_out = 1 / np.square(whiten).sum(axis=0).astype(np.float64)
@@ -281,7 +310,7 @@ def tell_outliers(
         variance *= max(1.0, float(np.median((np.square(residual) / variance)[trusted])) / 0.455)
         honest = np.exp(-0.5 * np.square(residual) / variance) / np.sqrt(2 * np.pi * variance)
         odds = points.outlier / width / np.maximum((1 - points.outlier) * honest, 1e-12)
-        noise = own + variance * np.minimum(odds, _NO_SAY)
+        noise = own + variance * np.minimum(odds, _SETTINGS.no_say)
     return noise, odds / (1 + odds)
 
 

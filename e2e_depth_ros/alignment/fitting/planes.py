@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.neighbours import nearest_samples, without_itself
-
-_CELL = 4  # grid pixels, each way, that share their neighbours
+from e2e_depth_ros.core.pixels import nearest_pixels
 
 _Plane = NDArray[np.float32]
 
@@ -30,6 +29,7 @@ class PlaneSettings:
 
     Attributes:
         grid_px: Longer edge of the grid that planes are fitted on, pixels: outlines are exact to one of them.
+        cell_px: Of the grid, each way, that share their neighbours.
         neighbours: Samples that a plane is fitted to. *
         alike_colour: Standard deviation of the weight over colour, CIE Lab of 8 bits. *
         alike_log_depth: The same over the network's log depth; 0.3 was hardly worse. *
@@ -43,6 +43,7 @@ class PlaneSettings:
     """
 
     grid_px: int = 160
+    cell_px: int = 4
     neighbours: int = 12
     alike_colour: float = 15.0
     alike_log_depth: float = 0.15
@@ -55,6 +56,9 @@ class PlaneSettings:
     most_beyond: float = 1.5
 
 
+_SETTINGS = PlaneSettings()
+
+
 @dataclass(frozen=True, eq=False)
 class Guide:
     """What tells pixels apart.
@@ -62,25 +66,18 @@ class Guide:
     Attributes:
         colours: (H, W, 3), uint8, CIE Lab, smoothed.
         log_depth: (H, W), float32, the network's, in metres after scale and shift; None without a network.
-        settings: How planes are laid.
     """
 
     colours: NDArray[np.uint8]
     log_depth: _Plane | None = None
-    settings: PlaneSettings = PlaneSettings()
 
     @classmethod
-    def of(
-        cls,
-        image: NDArray[np.uint8],
-        log_depth: _Plane | None = None,
-        settings: PlaneSettings = PlaneSettings(),
-    ) -> Guide:
+    def of(cls, image: NDArray[np.uint8], log_depth: _Plane | None = None) -> Guide:
         """Prepare an image (H, W, 3), RGB, and what a network says about it; NaN where it says nothing."""
-        smooth = cv2.GaussianBlur(image, (0, 0), max(settings.blur_px * image.shape[1] / 640, 0.5))
+        smooth = cv2.GaussianBlur(image, (0, 0), max(_SETTINGS.blur_px * image.shape[1] / 640, 0.5))
         if log_depth is not None:
             log_depth = np.where(np.isfinite(log_depth), log_depth, np.float32(0))
-        return cls(np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB), np.uint8), log_depth, settings)
+        return cls(np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB), np.uint8), log_depth)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -90,26 +87,24 @@ class Guide:
     @property
     def grid(self) -> tuple[int, int]:
         """(h, w) of the grid."""
-        share = min(1.0, self.settings.grid_px / max(self.size))
+        share = min(1.0, _SETTINGS.grid_px / max(self.size))
         return max(2, round(self.size[0] * share)), max(2, round(self.size[1] * share))
 
     def at(self, u_px: _Plane, v_px: _Plane) -> _Plane:
         """What pixels of any shape look like, (..., F): distances of 1 are one standard deviation."""
-        rows = np.clip(np.rint(v_px), 0, self.size[0] - 1).astype(np.intp)
-        columns = np.clip(np.rint(u_px), 0, self.size[1] - 1).astype(np.intp)
+        rows, columns = nearest_pixels(u_px, v_px, self.size)
         colours: _Plane = self.colours[rows, columns].astype(np.float32)
-        colours *= np.float32(1 / self.settings.alike_colour)
+        colours *= np.float32(1 / _SETTINGS.alike_colour)
         if self.log_depth is None:
             return colours
-        depth = self.log_depth[rows, columns] * np.float32(1 / self.settings.alike_log_depth)
+        depth = self.log_depth[rows, columns] * np.float32(1 / _SETTINGS.alike_log_depth)
         return np.asarray(np.concatenate([colours, depth[..., None]], axis=-1), np.float32)
 
     def base(self, u_px: _Plane, v_px: _Plane) -> _Plane:
         """The network's log depth at pixels; 0 without a network."""
         if self.log_depth is None:
             return np.zeros(u_px.shape, np.float32)
-        rows = np.clip(np.rint(v_px), 0, self.size[0] - 1).astype(np.intp)
-        columns = np.clip(np.rint(u_px), 0, self.size[1] - 1).astype(np.intp)
+        rows, columns = nearest_pixels(u_px, v_px, self.size)
         return np.asarray(self.log_depth[rows, columns], np.float32)
 
     def places(self) -> tuple[_Plane, _Plane]:
@@ -154,21 +149,16 @@ class LocalPlanes:
 
         The weight is that of Geman and McClure, at the scale of a usual error.
         """
-        nearest, _ = nearest_samples(self.place, self.place, self.guide.settings.neighbours + 1)
+        nearest, _ = nearest_samples(self.place, self.place, _SETTINGS.neighbours + 1)
         nearest = without_itself(nearest)
         u, v = self.place[:, :1], self.place[:, 1:]
         error = np.log(self.inverse) - self._log_inverse(nearest, u, v, self.looks[:, None])
-        scale = max(
-            self.guide.settings.usual_errors * float(np.median(np.abs(error))),
-            self.guide.settings.least_error,
-        )
+        scale = max(_SETTINGS.usual_errors * float(np.median(np.abs(error))), _SETTINGS.least_error)
         return replace(self, trust=1 / np.square(1 + np.square(error / np.float32(scale))))
 
     def at(self, u_px: _Plane, v_px: _Plane) -> _Plane:
         """Log depth (M,) at single pixels."""
-        nearest, _ = nearest_samples(
-            self.place, np.stack([u_px, v_px], axis=1), self.guide.settings.neighbours
-        )
+        nearest, _ = nearest_samples(self.place, np.stack([u_px, v_px], axis=1), _SETTINGS.neighbours)
         looks = self.guide.at(u_px, v_px)[:, None]
         return self.guide.base(u_px, v_px) - self._log_inverse(nearest, u_px[:, None], v_px[:, None], looks)
 
@@ -177,7 +167,7 @@ class LocalPlanes:
         u, v = self.guide.places()
         columns, rows = _in_cells(u), _in_cells(v)  # (cells, 16)
         centres = np.stack([columns.mean(axis=1), rows.mean(axis=1)], axis=1)
-        nearest, distance = nearest_samples(self.place, centres, self.guide.settings.neighbours)
+        nearest, distance = nearest_samples(self.place, centres, _SETTINGS.neighbours)
         looks = self.guide.at(columns, rows)[:, :, None]
         fitted = self._log_inverse(nearest[:, None], columns[..., None], rows[..., None], looks)
         fitted = self.guide.base(columns, rows) - fitted
@@ -203,9 +193,9 @@ class LocalPlanes:
         squared = x * x + y * y
         spread = np.sqrt(0.5 * squared.mean(axis=-1, keepdims=True)) + np.float32(1e-6)
         weight = np.exp(np.multiply(unlike, np.float32(-0.5), out=unlike), out=unlike)
-        weight += np.float32(self.guide.settings.unlike)
+        weight += np.float32(_SETTINGS.unlike)
         weight *= self.trust[nearest]
-        np.maximum(squared, np.float32(self.guide.settings.least_distance_px**2), out=squared)
+        np.maximum(squared, np.float32(_SETTINGS.least_distance_px**2), out=squared)
         weight /= np.square(squared, out=squared)
         weight /= weight.sum(axis=-1, keepdims=True)
         x /= spread
@@ -218,22 +208,19 @@ class LocalPlanes:
         x -= mean_x[..., None]
         y -= mean_y[..., None]
         left = inverse - level[..., None]
-        xx, yy, xy = (
-            mean(x * x) + np.float32(self.guide.settings.ridge),
-            mean(y * y) + np.float32(self.guide.settings.ridge),
-            mean(x * y),
-        )
+        ridge = np.float32(_SETTINGS.ridge)
+        xx, yy, xy = mean(x * x) + ridge, mean(y * y) + ridge, mean(x * y)
         xz, yz = mean(np.multiply(x, left, out=x)), mean(np.multiply(y, left, out=y))
         slopes = mean_x * (yy * xz - xy * yz) + mean_y * (xx * yz - xy * xz)
         fitted = level - slopes / (xx * yy - xy * xy)
-        limit = np.float32(self.guide.settings.most_beyond)
+        limit = np.float32(_SETTINGS.most_beyond)
         np.clip(fitted, inverse.min(axis=-1) / limit, inverse.max(axis=-1) * limit, out=fitted)
         return np.asarray(np.log(fitted), np.float32)
 
 
 def _in_cells(plane: _Plane) -> _Plane:
     """Cut (h, w) into cells, (cells, pixels of a cell); the last ones repeat the rim."""
-    (h, w), edge = plane.shape, _CELL
+    (h, w), edge = plane.shape, _SETTINGS.cell_px
     padded = np.pad(plane, ((0, -h % edge), (0, -w % edge)), mode="edge")
     down, across = padded.shape[0] // edge, padded.shape[1] // edge
     cells = padded.reshape(down, edge, across, edge).transpose(0, 2, 1, 3)
@@ -242,7 +229,7 @@ def _in_cells(plane: _Plane) -> _Plane:
 
 def _from_cells(cells: _Plane, size: tuple[int, ...]) -> _Plane:
     """Put cells together again, (h, w)."""
-    (h, w), edge = size, _CELL
+    (h, w), edge = size, _SETTINGS.cell_px
     down, across = -(-h // edge), -(-w // edge)
     plane = cells.reshape(down, across, edge, edge).transpose(0, 2, 1, 3)
     return np.ascontiguousarray(plane.reshape(down * edge, across * edge)[:h, :w])

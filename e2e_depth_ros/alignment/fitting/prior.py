@@ -10,23 +10,50 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
-_QUARTER_SPAN = 1.6  # median over rendered rooms, corridors, tables, yards and streets
-_LOG_STD = 0.5  # of the offset that this gives, over the same scenes: with the next, 0.6 for a good network
-_LOG_STD_PER_ERROR = 4.0  # an error e of two log depths is one of e sqrt(2) 1.6 / 0.6 of this offset's log
-_LEAST_QUANTILE = 6e-4  # so that it exists where the near quarter is one depth
-_GRID = 64  # pixels along the long edge that are looked at
-_LEAST_SHARE = 0.125  # of the samples in the nearer quarter, from which the near end counts as measured
 
-_QUARTERS = (3, 5, 8)  # grid pixels between neighbours of the five points of a line
-_PIXEL_ERROR = 0.01  # relative, of depth at one pixel against its neighbours
-_MOST_LOG_STD = 1.0  # votes that are less certain don't count
-_LEAST_VARIANCE = 0.05  # of the log of any vote: the errors of a network bend planes
-_MOST_BEND = 0.05  # relative distance of the points between from the plane through the ends and the middle
-_LEAST_OFFSET, _MOST_OFFSET = 0.01, 6.0  # that are looked for
-_LOG_OFFSETS = np.linspace(np.log(_LEAST_OFFSET), np.log(_MOST_OFFSET), 24)
+@dataclass(frozen=True)
+class PriorSettings:
+    """What maps are like. Values are choices where no measurement is told.
+
+    Attributes:
+        grid_px: Pixels along the long edge that are looked at.
+        quarter_span: Far over near end of the nearer quarter, median over rendered rooms, corridors, tables,
+            yards and streets.
+        log_std: Of the offset that this gives, over the same scenes: with the next, 0.6 for a good network.
+        log_std_per_error: An error e of two log depths is one of e sqrt(2) 1.6 / 0.6 of this offset's log.
+        least_quantile: The lower quartile's least place in the range, where the near quarter is one depth.
+        least_share: Of the samples in the nearer quarter, from which the near end counts as measured.
+        quarters: Pixels of the grid between neighbours of the five points of a line.
+        pixel_error: Relative, of depth at one pixel against its neighbours.
+        least_offset: That planes vote for,
+        most_offset: and the largest.
+        most_log_std: Of a vote's offset; votes that are less certain don't count.
+        least_variance: Of the log of any vote: the errors of a network bend planes.
+        most_bend: Relative distance of the points between from the plane through the ends and the middle.
+        vote_log_std: Of what votes that all agree say: surfaces may be alike in bending, too.
+        enough_votes: Share of lines, at which they say half as much as many would.
+    """
+
+    grid_px: int = 64
+    quarter_span: float = 1.6
+    log_std: float = 0.5
+    log_std_per_error: float = 4.0
+    least_quantile: float = 6e-4
+    least_share: float = 0.125
+    quarters: tuple[int, ...] = (3, 5, 8)
+    pixel_error: float = 0.01
+    least_offset: float = 0.01
+    most_offset: float = 6.0
+    most_log_std: float = 1.0
+    least_variance: float = 0.05
+    most_bend: float = 0.05
+    vote_log_std: float = 0.4
+    enough_votes: float = 0.027
+
+
+_SETTINGS = PriorSettings()
+_LOG_OFFSETS = np.linspace(np.log(_SETTINGS.least_offset), np.log(_SETTINGS.most_offset), 24)
 _WINDOW = np.convolve(np.convolve([0.25, 0.5, 0.25], [0.25, 0.5, 0.25]), [0.25, 0.5, 0.25])  # of the mode
-_VOTE_LOG_STD = 0.4  # of what votes that all agree say: surfaces may be alike in bending, too
-_ENOUGH_VOTES = 0.027  # share of lines, at which they say half as much as many would
 
 
 @dataclass(frozen=True)
@@ -71,24 +98,24 @@ def offset_prior_of(
     """
     if relative.kind is not DepthKind.AFFINE_INVARIANT or not high > low:
         return OffsetPrior()
-    step = max(1, max(relative.size) // _GRID)
+    step = max(1, max(relative.size) // _SETTINGS.grid_px)
     values = relative.values[step // 2 :: step, step // 2 :: step]
     values = values[np.isfinite(values)]
     if len(values) == 0:
         return OffsetPrior()
     quarter = len(values) // 4
     lower_quartile = float(np.partition(values, quarter)[quarter])
-    mean = max((lower_quartile - low) / (high - low), _LEAST_QUANTILE) / (_QUARTER_SPAN - 1)
+    mean = max((lower_quartile - low) / (high - low), _SETTINGS.least_quantile) / (_SETTINGS.quarter_span - 1)
     unsampled = 1.0
     if sampled is not None and len(sampled):
-        unsampled = max(0.0, 1 - float(np.mean(sampled <= lower_quartile)) / _LEAST_SHARE)
-    log_std = _LOG_STD
+        unsampled = max(0.0, 1 - float(np.mean(sampled <= lower_quartile)) / _SETTINGS.least_share)
+    log_std = _SETTINGS.log_std
     if unsampled > 0:
         log_offset, information = offset_of_planes(relative, low, high)
-        total = 1 / _LOG_STD**2 + information
+        total = 1 / _SETTINGS.log_std**2 + information
         mean *= float(np.exp((log_offset - np.log(mean)) * information / total))
         log_std = float(1 / np.sqrt(total))
-    return OffsetPrior(mean, log_std, _LOG_STD_PER_ERROR, unsampled)
+    return OffsetPrior(mean, log_std, _SETTINGS.log_std_per_error, unsampled)
 
 
 def offset_of_planes(relative: DepthMap, low: float, high: float) -> tuple[float, float]:
@@ -107,13 +134,13 @@ def offset_of_planes(relative: DepthMap, low: float, high: float) -> tuple[float
     Returns:
         The log of the offset and its information (1 / variance), which is 0 where nothing is planar.
     """
-    step = max(1, max(relative.size) // _GRID)
+    step = max(1, max(relative.size) // _SETTINGS.grid_px)
     values = cv2.blur(relative.values, (step, step)) if step > 1 else relative.values
     places = (values[step // 2 :: step, step // 2 :: step] - np.float32(low)) / np.float32(high - low)
     votes = np.zeros(len(_LOG_OFFSETS))
     count = lines = 0
     for across in (places, places.T):
-        for quarter in _QUARTERS:
+        for quarter in _SETTINGS.quarters:
             length = len(across) - 4 * quarter
             if length <= 0:
                 continue
@@ -128,8 +155,8 @@ def offset_of_planes(relative: DepthMap, low: float, high: float) -> tuple[float
         return 0.0, 0.0
     mode = int(np.argmax(np.convolve(votes, _WINDOW, "same")))
     agreeing = float(votes[max(mode - 1, 0) : mode + 2].sum()) / total
-    enough = count / (count + _ENOUGH_VOTES * lines)
-    return float(_LOG_OFFSETS[mode]), enough * (agreeing / _VOTE_LOG_STD) ** 2
+    enough = count / (count + _SETTINGS.enough_votes * lines)
+    return float(_LOG_OFFSETS[mode]), enough * (agreeing / _SETTINGS.vote_log_std) ** 2
 
 
 def _votes(places: list[NDArray[np.float32]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -145,13 +172,14 @@ def _votes(places: list[NDArray[np.float32]]) -> tuple[NDArray[np.float64], NDAr
     with np.errstate(divide="ignore", invalid="ignore"):
         bend = first + last - 2 * middle
         offset = (middle * (first + last) - 2 * first * last) / bend
-        fine = (offset > _LEAST_OFFSET) & (offset < _MOST_OFFSET) & (np.minimum(first, last) + offset > 0)
+        fine = (offset > _SETTINGS.least_offset) & (offset < _SETTINGS.most_offset)
+        fine &= np.minimum(first, last) + offset > 0
         # An error of relative size e at each pixel is one of e sqrt(6) depth ** 2 / bend of the offset.
-        log_std = np.sqrt(6) * _PIXEL_ERROR * np.square(middle + offset) / np.abs(bend * offset)
-        fine &= log_std < _MOST_LOG_STD
+        log_std = np.sqrt(6) * _SETTINGS.pixel_error * np.square(middle + offset) / np.abs(bend * offset)
+        fine &= log_std < _SETTINGS.most_log_std
         from_first, from_last = 1 / (first + offset), 1 / (last + offset)
         for between, share in ((second, 0.75), (fourth, 0.25)):
             straight = share * from_first + (1 - share) * from_last
-            fine &= np.abs(straight * (between + offset) - 1) < _MOST_BEND
+            fine &= np.abs(straight * (between + offset) - 1) < _SETTINGS.most_bend
     log_offset = np.log(offset[fine].astype(np.float64))
-    return log_offset, 1 / (np.square(log_std[fine].astype(np.float64)) + _LEAST_VARIANCE)
+    return log_offset, 1 / (np.square(log_std[fine].astype(np.float64)) + _SETTINGS.least_variance)

@@ -2,22 +2,57 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.core.robust import STD_OF_MEDIAN_DEVIATION
 
-_LEAST_SAMPLES = 5  # below this an outlier can't be told
-_LEAST_JUDGED = 8  # below this rank correlation and cost ratio are chance
-_LEAST_SPREAD = 0.1
-_MOST_COST_RATIO = 0.8  # and 0.3 over the root of the count. All outliers: 0.95 to 1.2; 30 %: 0.4 to 0.6
-_DOUBTFUL_COST_RATIO = 0.7  # from here on the ranks must agree as well
-_LEAST_RANK_CORRELATION = 0.25
-_ONE_DEPTH_LOG_STD = 0.1
-_CLOSE = 0.15  # error of log depth that even a weak network's fit keeps to at most samples
-_MOST_CLOSE = 0.5  # share of samples that close: all outliers 0.24, 30 % outliers 0.75
+ALIKE_SHARE: Final = 0.35
+"""Share of errors, the smallest, that holds no gross ones."""
+ALIKE_DEVIATION: Final = 0.454
+"""Largest of this share of a normal distribution's absolute deviations, in standard deviations."""
+
+
+@dataclass(frozen=True)
+class VerdictSettings:
+    """When samples determine scale and shift. Values are choices where no measurement is told.
+
+    Attributes:
+        least_samples: Fewer can't tell an outlier.
+        least_judged: Of fewer, rank correlation and cost ratio are chance.
+        least_spread: Of the samples' relative depth, over the map's range, that determines a shift.
+        most_cost_ratio: That a fit explains the samples with. All outliers: 0.95 to 1.2; 30 %: 0.4 to 0.6.
+        chance_cost_ratio: By which it may be larger, over the root of the count.
+        doubtful_cost_ratio: From which the ranks must agree as well.
+        least_rank_correlation: With which they agree; below its negative they are flipped.
+        one_depth: Standard deviation of log depth below which all is one depth.
+        close: Error of log depth that even a weak network's fit keeps to at most samples.
+        least_close: Share of samples that close: all outliers 0.24, 30 % outliers 0.75.
+        cost_sigmas: Standard deviations at which a robust cost stops growing.
+        least_sigma: Of log depth, that it counts with at least,
+        most_sigma: and at most: with a wider one even gross outliers would count.
+    """
+
+    least_samples: int = 5
+    least_judged: int = 8
+    least_spread: float = 0.1
+    most_cost_ratio: float = 0.8
+    chance_cost_ratio: float = 0.3
+    doubtful_cost_ratio: float = 0.7
+    least_rank_correlation: float = 0.25
+    one_depth: float = 0.1
+    close: float = 0.15
+    least_close: float = 0.5
+    cost_sigmas: float = 2.5
+    least_sigma: float = 0.05
+    most_sigma: float = 0.3
+
+
+_SETTINGS = VerdictSettings()
 
 
 class FitCase(Enum):
@@ -47,8 +82,8 @@ def robust_scatter(error: NDArray[np.float64]) -> float:
     """Robust standard deviation about 0 that up to half of the errors being gross changes little."""
     size = np.abs(error)
     # First from the smallest third, which holds no gross errors; then from all that are alike.
-    rank = int(0.35 * len(size))
-    third = float(np.partition(size, rank)[rank]) / 0.454
+    rank = int(ALIKE_SHARE * len(size))
+    third = float(np.partition(size, rank)[rank]) / ALIKE_DEVIATION
     alike = size[size <= 3 * third]
     middle = len(alike) // 2
     return STD_OF_MEDIAN_DEVIATION * float(np.partition(alike, middle)[middle]) if len(alike) else third
@@ -57,7 +92,8 @@ def robust_scatter(error: NDArray[np.float64]) -> float:
 def cost_ratio_of(error: NDArray[np.float64], log_y: NDArray[np.float64]) -> float:
     """Robust cost of errors (N,) of log y over that of one constant depth: near 1 they explain nothing."""
     flat = log_y - np.median(log_y)
-    limit = 2.5 * float(np.clip(robust_scatter(error), 0.05, 0.3))
+    sigma = float(np.clip(robust_scatter(error), _SETTINGS.least_sigma, _SETTINGS.most_sigma))
+    limit = _SETTINGS.cost_sigmas * sigma
     costs = [float(np.square(np.minimum(np.abs(e), limit)).mean()) for e in (error, flat)]
     return costs[0] / max(costs[1], 1e-12)
 
@@ -93,21 +129,21 @@ def judge_fit(
     """
     case = FitCase.WELL_POSED
     count = len(error)
-    if count < _LEAST_SAMPLES:
+    if count < _SETTINGS.least_samples:
         case = FitCase.ONE_SAMPLE if count == 1 else FitCase.FEW_SAMPLES
-    elif has_shift and spread < _LEAST_SPREAD:
+    elif has_shift and spread < _SETTINGS.least_spread:
         case = FitCase.NO_SPREAD
-    elif has_shift and count >= _LEAST_JUDGED:
-        if correlation < -_LEAST_RANK_CORRELATION:
+    elif has_shift and count >= _SETTINGS.least_judged:
+        if correlation < -_SETTINGS.least_rank_correlation:
             case = FitCase.FLIPPED
-        elif cost_ratio > _MOST_COST_RATIO + 0.3 / np.sqrt(count) or (
-            cost_ratio > _DOUBTFUL_COST_RATIO and correlation < _LEAST_RANK_CORRELATION
+        elif cost_ratio > _SETTINGS.most_cost_ratio + _SETTINGS.chance_cost_ratio / np.sqrt(count) or (
+            cost_ratio > _SETTINGS.doubtful_cost_ratio and correlation < _SETTINGS.least_rank_correlation
         ):
             # One constant depth does about as well. Because that is what was measured, because a weak
             # network sees little of a scene whose depth varies little, or because of outliers?
-            if robust_scatter(log_y - np.median(log_y)) < _ONE_DEPTH_LOG_STD:
+            if robust_scatter(log_y - np.median(log_y)) < _SETTINGS.one_depth:
                 case = FitCase.NO_SPREAD
-            elif np.mean(np.abs(error) < _CLOSE) >= _MOST_CLOSE:
+            elif np.mean(np.abs(error) < _SETTINGS.close) >= _SETTINGS.least_close:
                 case = FitCase.UNEXPLAINED
             else:
                 case = FitCase.OUTLIERS

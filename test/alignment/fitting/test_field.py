@@ -3,7 +3,7 @@ import pytest
 
 from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.alignment.evidence.edges import edge_doubt
-from e2e_depth_ros.alignment.fitting.field import MIN_SAMPLES, fit_field, left_out, points_of
+from e2e_depth_ros.alignment.fitting.field import FieldSettings, fit_field, left_out, points_of
 from e2e_depth_ros.alignment.fitting.gaussian_process import (
     Points,
     likeliest_kernel,
@@ -107,8 +107,8 @@ def test_a_good_network_before_two_walls_is_believed(seed):
 
 
 def test_too_few_samples_give_no_field():
-    assert corrected(MIN_SAMPLES - 1, 0.0)[0] is None
-    assert corrected(MIN_SAMPLES, 0.0)[0] is not None
+    assert corrected(FieldSettings.least_samples - 1, 0.0)[0] is None
+    assert corrected(FieldSettings.least_samples, 0.0)[0] is not None
 
 
 def test_the_standard_deviation_tells_the_error():

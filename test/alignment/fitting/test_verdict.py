@@ -37,7 +37,7 @@ def test_a_weak_network_is_named_but_not_taken_for_lying_samples():
     z = 3 * np.exp(0.13 * rng.standard_normal(300) + 0.1 * (r - 0.5))
     fit = fit_affine(r, z, DEPTH, value_range=(0, 1))
     assert fit.case is FitCase.UNEXPLAINED
-    assert np.mean(np.abs(np.log(z / (fit.scale * r + fit.shift_m))) < 0.15) > 0.5
+    assert np.mean(np.abs(np.log(z / (fit.model.scale * r + fit.model.shift_m))) < 0.15) > 0.5
     # The same scatter of depth in which no depth prevails is not excused.
     assert case_of(r, 3 * np.exp(0.6 * rng.standard_normal(300))) is FitCase.OUTLIERS
 
