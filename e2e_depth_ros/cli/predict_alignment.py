@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.alignment import Alignment, align
+from e2e_depth_ros.alignment import Alignment, TrackerSettings, align
 from e2e_depth_ros.alignment.samples import Samples, samples_from_depth, samples_from_points
 from e2e_depth_ros.cli.pictures import Rgb, samples_over_image
 from e2e_depth_ros.core.camera import Camera
@@ -67,7 +67,9 @@ def _samples_from_table(table: NDArray[np.float32], size: tuple[int, int]) -> Sa
     return Samples(u[usable], v[usable], depth_m[usable], dropped, "samples.csv")
 
 
-def align_to_samples(relative: DepthMap, samples: Samples, rgb: Rgb, *, correction: bool) -> Alignment:
+def align_to_samples(
+    relative: DepthMap, samples: Samples, rgb: Rgb, *, correction: bool = TrackerSettings.correction
+) -> Alignment:
     """Align one frame; what was dropped while its samples were read is counted too."""
     alignment = align(
         relative,

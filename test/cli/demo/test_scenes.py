@@ -71,7 +71,7 @@ def test_honest_samples_make_the_embedded_model_metric(tmp_path):
         image = SourceImage(frame.name, frame.group, frame)
         samples = read_samples(image, truth_m.shape, frame.read_camera())
         rgb = frame.read_image()
-        alignment = align_to_samples(estimator.estimate(rgb).depth, samples, rgb)
+        alignment = align_to_samples(estimator.estimate(rgb).depth, samples, rgb, correction=True)
         assert alignment.state is not AlignmentState.LOST, f"{frame.name}: {alignment.reason}"
         known = np.isfinite(truth_m)
         error = np.abs(alignment.depth_m[known] - truth_m[known]) / truth_m[known]
