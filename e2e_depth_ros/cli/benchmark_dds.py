@@ -177,7 +177,7 @@ class _Listener:
         self._arrivals.clear()
         self.reported.clear()
         end = time.monotonic() + _START_S
-        while len(self._arrivals) < images or (silent := self._subscriptions.keys() - self._counts.keys()):
+        while (silent := self._subscriptions.keys() - self._counts.keys()) or len(self._arrivals) < images:
             self._rclpy.spin_once(self._node, timeout_sec=0.1)
             node.check_alive()
             if time.monotonic() > end and len(self._arrivals) < min(images, _WARM_UP):
