@@ -185,14 +185,14 @@ def fit_correction(
     if image is None or not is_judged or _crowding(samples.place[supported], size) < _SETTINGS.crowded:
         return Correction(field)
     judge = _Judge.of(Guide.of(image, log_depth), samples, folds)
-    everyone = np.ones_like(supported)
-    planes, by_planes = judge.planes(everyone), judge.by_planes(everyone)
+    chosen, doubt = np.ones_like(supported), False
+    by_planes = judge.by_planes(chosen)
     by_field = judge.by_field(field, believed)
     by_supported = by_planes if supported.all() else judge.by_planes(supported, doubt=True)
     if judge.error(by_supported) < judge.error(by_planes):
         # Some are outliers: they have no say any more.
         judge = judge.among(believed | supported)
-        planes, by_planes = judge.planes(supported, doubt=True), by_supported
+        chosen, doubt, by_planes = supported, True, by_supported
         both = believed & supported
         if np.count_nonzero(both) >= FieldSettings.least_samples:
             by_both = judge.by_field(field, both)
@@ -201,7 +201,8 @@ def fit_correction(
     share, error = judge.share(by_field, by_planes)
     if share == 0:
         return Correction(field)
-    return Correction(field, _outlined(field, planes, share, (_STD_OF_MEAN_DEVIATION * error) ** 2))
+    planes, variance = judge.planes(chosen, doubt=doubt), (_STD_OF_MEAN_DEVIATION * error) ** 2
+    return Correction(field, _outlined(field, planes, share, variance))
 
 
 @dataclass(frozen=True, eq=False)
