@@ -121,11 +121,9 @@ class GroundInput:
         return ground.samples
 
     def _found(self, relative: DepthMap, header: Any, camera: Camera, parameters: Parameters) -> Ground:
-        height_m, down = parameters.camera_height, None
-        if not height_m:
-            height_m, down = self._height_and_down(header, parameters)
-            if height_m <= 0:
-                return Ground(None, f"the camera is {-height_m:.3f} m below {parameters.ground_frame}")
+        height_m, down = self._known(header, parameters)
+        if height_m <= 0:
+            return Ground(None, f"the camera is {-height_m:.3f} m below {parameters.ground_frame}")
         return find_ground(relative, camera, height_m, down=down)
 
     def contradicts(
@@ -142,16 +140,13 @@ class GroundInput:
         Returns:
             None where nothing is known, no ground is seen, or the two agree.
         """
-        if alignment.depth is None or view.camera is None:
+        is_known = parameters.camera_height or parameters.ground_frame
+        if not is_known or alignment.depth is None or view.camera is None:
             return None
-        expected_m, down = parameters.camera_height, None
-        if not expected_m:
-            if not parameters.ground_frame:
-                return None
-            try:
-                expected_m, down = self._height_and_down(header, parameters)
-            except TransformError:
-                return None
+        try:
+            expected_m, down = self._known(header, parameters)
+        except TransformError:
+            return None
         height_m = height_above_ground(alignment.depth, view.camera, down=down)
         if height_m is None or expected_m <= 0 or abs(np.log(height_m / expected_m)) < _MOST_LOG_HEIGHT:
             return None
@@ -177,6 +172,12 @@ class GroundInput:
             return self._last_plane
         self._last_plane = GroundPlane(down, height_m) if height_m > 0 else None
         return self._last_plane
+
+    def _known(self, header: Any, parameters: Parameters) -> tuple[float, NDArray[np.float64] | None]:
+        """Height of the camera, metres, by its parameter before TF; and (3,) where down is, if TF tells."""
+        if parameters.camera_height:
+            return parameters.camera_height, None
+        return self._height_and_down(header, parameters)
 
     def _height_and_down(self, header: Any, parameters: Parameters) -> tuple[float, NDArray[np.float64]]:
         """Height of the camera, metres, above the x-y plane of a frame with z up; and (3,) where down is."""
