@@ -72,15 +72,9 @@ class GateResult:
     lonely: int
 
 
-def bulk_of(log_depth: NDArray[np.float64]) -> tuple[float, float]:
-    """Log depths between which most of the samples, (N,), lie."""
-    first, last = np.quantile(log_depth, (_SETTINGS.tail, 1 - _SETTINGS.tail))
-    return float(first), float(last)
-
-
 def outlier_width(log_measured: NDArray[np.float64]) -> float:
     """Range of log depth over which outliers are spread: that of what was measured, (N,)."""
-    first, last = bulk_of(log_measured)
+    first, last = np.quantile(log_measured, (_SETTINGS.tail, 1 - _SETTINGS.tail))
     return float(np.clip((last - first) / (1 - 2 * _SETTINGS.tail), *_SETTINGS.outlier_width))
 
 

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel, value_range
-from e2e_depth_ros.alignment.evidence.crowds import are_crowded
 from e2e_depth_ros.alignment.evidence.edges import edge_doubt
 from e2e_depth_ros.alignment.evidence.gate import GateSettings, gate_samples
 from e2e_depth_ros.alignment.evidence.neighbours import are_supported
-from e2e_depth_ros.alignment.fitting.correction import Correction, fit_correction
+from e2e_depth_ros.alignment.fitting.correction import Correction, crowding, fit_correction
 from e2e_depth_ros.alignment.fitting.field import points_of
 from e2e_depth_ros.alignment.fitting.fit import RobustFit
 from e2e_depth_ros.alignment.samples import Samples
@@ -21,6 +20,9 @@ from e2e_depth_ros.core.maps import DepthMap
 _CERTAIN = 30  # samples; fewer can't tell outliers from errors of the network
 _AGREED = 0.7  # share of agreeing samples from which such few may be corrected by all the same
 _UNANIMOUS = 0.93  # the same, below which others of them may be outliers that look honest
+_CROWDED = (
+    0.4  # distance between samples over that of evenly spread ones, below which they tell of one object
+)
 _CAUTION = 0.5  # share of the correction that is made then
 
 
@@ -35,9 +37,10 @@ def are_worth_a_correction(fit: RobustFit, samples: Samples, size: tuple[int, in
         samples: On valid pixels.
         size: (H, W) of the image.
     """
-    if len(samples) < _CERTAIN and fit.inlier_ratio <= _AGREED:
-        return False
-    return fit.sigma <= GateSettings.poor_sigma or not are_crowded(samples.u_px, samples.v_px, size)
+    if len(samples) < _CERTAIN:
+        return fit.inlier_ratio > _AGREED
+    place = np.stack([samples.u_px, samples.v_px], axis=1) / size[1]
+    return fit.sigma <= GateSettings.poor_sigma or crowding(place, size) >= _CROWDED
 
 
 def correction_from_samples(
@@ -64,25 +67,19 @@ def correction_from_samples(
         The correction, if there are enough samples for one; the samples, with those counted as dropped that
         it refuses; and the number of those that it uses.
     """
-    log_depth = model.log_depth(values)
-    log_measured = np.log(samples.depth_m.astype(np.float64))
-    u, v = samples.u_px, samples.v_px
-    gate = gate_samples(u, v, log_depth, log_measured - log_depth, fit.sigma, model, relative.values)
-    seen = ~gate.behind
-    points = points_of(
-        u[seen],
-        v[seen],
-        log_depth[seen],
-        (log_measured - log_depth)[seen],
-        edge_doubt(u[seen], v[seen], relative.values, model),
-        np.where(gate.keep, gate.doubt, 1.0)[seen],
-        relative.size[1],
-    )
+    # In an order of their own, so that the given one can't matter.
+    order = np.lexsort((samples.depth_m, samples.v_px, samples.u_px))
+    u, v = samples.u_px[order], samples.v_px[order]
+    log_depth = model.log_depth(values[order])
+    log_ratio = np.log(samples.depth_m[order].astype(np.float64)) - log_depth
+    gate = gate_samples(u, v, log_depth, log_ratio, fit.sigma, model, relative.values)
+    doubt = edge_doubt(u, v, relative.values, model)
+    outlier = np.where(gate.keep, gate.doubt, 1.0)
+    points = points_of(u, v, log_depth, log_ratio, doubt, outlier, relative.size[1]).at(~gate.behind)
     supported = are_supported(*points.pixels(relative.size[1]), points.place[:, 2] + points.value)
     bounds = model.log_depth(np.array(value_range(relative)))
     correction = fit_correction(
         points,
-        points.outlier < 1,
         supported,
         model.log_depth(relative.values),
         (float(bounds.min()), float(bounds.max())),

@@ -2,8 +2,7 @@
 
 The log ratio of true to fitted depth is a Gaussian process over image column, image row and log depth: a
 Matern-3/2 kernel over the image times one over log depth. Its mean is 0, so it shrinks to nothing where there
-is no evidence; distance in log depth keeps it from reaching across depth edges. For a network that explains
-little the mean may be a line of negative slope: then it shrinks towards the samples' own depth instead.
+is no evidence; distance in log depth keeps it from reaching across depth edges.
 """
 
 from __future__ import annotations
@@ -16,15 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.fitting.gaussian_process import (
-    Kernel,
     Points,
+    Process,
     ProcessSettings,
     condition,
     image_distance,
     likeliest_kernel,
     matern,
-    merge_points,
-    tell_outliers,
     with_noise,
 )
 from e2e_depth_ros.alignment.fitting.grid import GridLayout
@@ -38,37 +35,36 @@ class FieldSettings:
     """How it is computed, in image widths and log depth. Values are choices where no measurement is told.
 
     Attributes:
-        least_samples: Fewer can't tell the network's error from noise.
-        most_points: Of more samples, those in one cell become one point: a Gaussian process costs the cube
-            of its points.
+        least_points: Fewer can't tell the network's error from noise.
         honest: Probability of being an outlier up to which a point may choose the kernel once more.
         log_ratios: The least and the most that it says: a factor of 12.
         reach: Of the fine step, about the distance between samples: over the root of their count,
         reaches: but at least and at most these.
-        spacings: Of nodes that the mean is computed at, at least and at most: half that reach.
+        spacings: Of nodes over the image, at least and at most: that reach.
         layer_step: Log depth between layers of nodes.
-        margin: Log depth beyond the range, so that one that breathes from frame to frame still fits.
         open_steps: Of the coarser grid of the variance, over the image and over log depth.
-        least_fine: Samples from which there is something left for the fine step.
+        least_fine: Samples from which there is something left for the fine step,
+        most_fine: and that take part in it.
         fine_depth: Standard deviation of its weights over log depth.
         fine_noise: Standard deviation of log depth at which a sample's doubt halves its weight in it.
         fine_alone: Weight of a sample, of which the fine step keeps half.
+        margin: Log depth beyond the range, so that one that breathes from frame to frame still fits.
     """
 
-    least_samples: int = 8
-    most_points: int = 500
+    least_points: int = 8
     honest: float = 0.05
     log_ratios: tuple[float, float] = (-2.5, 2.5)
     reach: float = 0.8
     reaches: tuple[float, float] = (0.008, 0.07)
-    spacings: tuple[float, float] = (0.025, 0.035)
+    spacings: tuple[float, float] = (0.02, 0.03)
     layer_step: float = 0.1
-    margin: float = 0.1
-    open_steps: tuple[float, float] = (0.08, 0.3)
     least_fine: int = 150
+    most_fine: int = 3000
     fine_depth: float = 0.15
     fine_noise: float = 0.03
     fine_alone: float = 0.3
+    open_steps: tuple[float, float] = (0.08, 0.3)
+    margin: float = 0.1
 
 
 _SETTINGS = FieldSettings()
@@ -81,19 +77,15 @@ class Field:
     Attributes:
         layout: The grid.
         mean: (layers, rows, columns), float32, to be added to the log of the fitted depth.
-        kernel: Of the process.
-        place: (N, 3), of the points that it is conditioned on.
-        noise: (N,), variance of theirs.
+        process: That it was read from.
     """
 
     layout: GridLayout
     mean: NDArray[np.float32]
-    kernel: Kernel
-    place: NDArray[np.float64]
-    noise: NDArray[np.float64]
+    process: Process
 
     def log_factor(self, log_depth: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Log of the factor that corrects each pixel, (H, W), given the log of the fitted depth."""
+        """Log of the factor that corrects each pixel, given the log of the fitted depth: (H, W), any size."""
         return self.layout.read(self.mean, log_depth)
 
     def variance(
@@ -102,15 +94,15 @@ class Field:
         """Variance of what the field still leaves, (H, W), in log depth squared.
 
         Args:
-            log_depth: (H, W), log of the fitted depth.
+            log_depth: (H, W), log of the fitted depth, of any size.
             without: Variance, (H, W) or everywhere, of the fit without a field; it is what is left where no
                 sample is near.
         """
-        noise = self.kernel.variance * self.kernel.noise
+        kernel = self.process.kernel
         layout, open_share = self._open_share
         left = layout.read(open_share, log_depth)
-        left *= np.maximum(np.float32(self.kernel.variance), np.asarray(without, np.float32))
-        left += np.float32(noise)
+        left *= np.maximum(np.float32(kernel.variance), np.asarray(without, np.float32))
+        left += np.float32(kernel.variance * kernel.noise)
         return left
 
     @cached_property
@@ -124,12 +116,12 @@ class Field:
         )
         nodes = np.stack([column.ravel(), row.ravel(), depth.ravel()], axis=1)
         # Every k-th point, with a k-th of its noise, tells as much about the variance.
-        step = -(-len(self.place) // ProcessSettings.most_tuning)
-        place, noise = self.place[::step], self.noise[::step] / step
+        kernel, every = self.process.kernel, -(-len(self.process.place) // ProcessSettings.most_tuning)
+        place, noise = self.process.place[::every], self.process.noise[::every] / every
         with one_thread():
-            whiten = whitening(with_noise(self.kernel.between(place, place), noise))
-            known = np.square(self.kernel.between(nodes, place) @ whiten.T).sum(axis=1)
-        share = 1 - known.reshape(layout.shape) / self.kernel.variance
+            whiten = whitening(with_noise(kernel.between(place, place), noise))
+            known = np.square(kernel.between(nodes, place) @ whiten.T).sum(axis=1)
+        share = 1 - known.reshape(layout.shape) / kernel.variance
         return layout, np.clip(share, 0, 1).astype(np.float32)
 
     def blended(self, previous: Field | None, share: float) -> Field:
@@ -152,7 +144,7 @@ def points_of(
     outlier: NDArray[np.float64],
     width: int,
 ) -> Points:
-    """Take samples as points, in an order of their own, so that the given one can't matter.
+    """Take samples as points.
 
     Args:
         u_px: (N,), columns.
@@ -164,116 +156,91 @@ def points_of(
         width: Of the image, pixels.
     """
     place = np.stack([u_px / width, v_px / width, log_depth], axis=1).astype(np.float64)
-    points = Points(place, np.asarray(log_ratio, np.float64), doubt, outlier, np.ones(len(log_ratio)))
-    return points.at(np.lexsort((log_ratio, v_px, u_px)))
+    return Points(place, np.asarray(log_ratio, np.float64), doubt, outlier, np.ones(len(log_ratio)))
 
 
 def fit_field(
+    points: Points,
     samples: Points,
     size: tuple[int, int],
     log_depth_range: tuple[float, float],
     *,
     like: Field | None = None,
 ) -> Field | None:
-    """Condition the process on samples.
+    """Condition the process on points.
 
-    Many samples are first merged to cell medians. Reach and noise are those of the largest marginal
-    likelihood; possible outliers that the others contradict hardly count. Dense samples then add what the
-    process left, by a Gaussian-weighted mean over their own spacing.
+    Reach and noise are those of the largest marginal likelihood; possible outliers that the others contradict
+    hardly count. Dense samples then add what the process left, by a Gaussian-weighted mean over their own
+    spacing.
 
     Args:
+        points: The samples, many of them merged.
         samples: As `points_of` gives them.
         size: (H, W) of the image.
         log_depth_range: Log of the fitted depth at the ends of the whole map.
         like: An earlier field, whose layout is taken over if it serves, so that the two can be blended.
 
     Returns:
-        The field; None with too few samples.
+        The field; None with too few points.
     """
-    count = len(samples.value)
-    if count < _SETTINGS.least_samples:
+    if len(points.value) < _SETTINGS.least_points:
         return None
-    points = merge_points(samples, _SETTINGS.most_points)
-    kernel, weights, noise = _conditioned(points)
-    reach = float(np.clip(_SETTINGS.reach / np.sqrt(count), *_SETTINGS.reaches))
-    spacing = float(np.clip(0.5 * reach, *_SETTINGS.spacings))
-    layout = _layout(size, min(spacing, max(reach, 0.01)), log_depth_range, like)
-    coarse = layout.refined(spacing)
-    mean = coarse.moved_to(layout, _mean_at_nodes(coarse, points.place, weights, kernel))
-    if count >= _SETTINGS.least_fine:
+    process = _conditioned(points)
+    reach = float(np.clip(_SETTINGS.reach / np.sqrt(len(samples.value)), *_SETTINGS.reaches))
+    layout = _layout(size, float(np.clip(reach, *_SETTINGS.spacings)), log_depth_range, like)
+    mean = _mean_at_nodes(layout, process)
+    if len(samples.value) >= _SETTINGS.least_fine:
         mean += _fine_step(layout, mean, samples, reach)
-    mean = np.clip(mean, *_SETTINGS.log_ratios)
-    return Field(layout, mean.astype(np.float32), kernel, points.place, noise)
+    return Field(layout, np.clip(mean, *_SETTINGS.log_ratios), process)
 
 
-def left_out(
-    samples: Points, given: NDArray[np.bool_], held: NDArray[np.bool_], kernel: Kernel, most: int
-) -> NDArray[np.float64]:
-    """What a field of this kernel, through at most so many points, says at the samples held out.
-
-    Args:
-        samples: As `points_of` gives them, N.
-        given: Mask (N,), of those that it is conditioned on.
-        held: Mask (N,), of those held out, M.
-        kernel: Of the process.
-        most: Points that the given ones are merged to.
-
-    Returns:
-        (M,), expected log(measured / fitted).
-    """
-    points = merge_points(samples.at(np.flatnonzero(given)), most)
-    covariance = kernel.between(points.place, points.place)
-    noise, _ = tell_outliers(points, kernel, covariance)
-    weights = condition(points, kernel, covariance, noise)
-    return np.clip(kernel.expected(samples.place[held], points.place, weights), *_SETTINGS.log_ratios)
-
-
-def _conditioned(points: Points) -> tuple[Kernel, NDArray[np.float64], NDArray[np.float64]]:
+def _conditioned(points: Points) -> Process:
     """Choose the kernel, and condition on the points.
 
     If all looks like noise, it is chosen once more without the outliers that may have blurred it.
-
-    Returns:
-        The kernel, the weights (N,) of the points and their noise (N,).
     """
-    kernel = likeliest_kernel(points)
-    covariance = kernel.between(points.place, points.place)
-    noise, outlier = tell_outliers(points, kernel, covariance)
-    honest = outlier <= max(_SETTINGS.honest, float(np.median(outlier)))
-    if kernel.is_noisiest and not honest.all():
-        kernel = likeliest_kernel(replace(points, outlier=outlier).at(np.flatnonzero(honest)))
-        covariance = kernel.between(points.place, points.place)
-        noise, _ = tell_outliers(points, kernel, covariance)
-    return kernel, condition(points, kernel, covariance, noise), noise
+    process = condition(points, likeliest_kernel(points))
+    honest = process.outlier <= max(_SETTINGS.honest, float(np.median(process.outlier)))
+    if process.kernel.noise >= ProcessSettings.noises[-1] and not honest.all():
+        process = condition(points, likeliest_kernel(replace(points, outlier=process.outlier).at(honest)))
+    return process
 
 
-def _mean_at_nodes(
-    layout: GridLayout, place: NDArray[np.float64], weights: NDArray[np.float64], kernel: Kernel
-) -> NDArray[np.float64]:
-    """The mean at every node; as a product of kernels it is one matrix product."""
-    row, column = np.meshgrid(layout.row_nodes, layout.column_nodes, indexing="ij")
-    nodes = np.stack([column.ravel(), row.ravel()], axis=1).astype(np.float32)
-    over_image = matern(image_distance(nodes, place.astype(np.float32)) / np.float32(kernel.reach))
-    over_depth = matern(np.abs(layout.log_depth_nodes[:, None] - place[:, 2]) / kernel.depth_reach)
-    mean = (over_depth * (kernel.variance * weights)).astype(np.float32) @ over_image.T
-    line = kernel.mean(layout.log_depth_nodes)
-    return np.asarray(mean.reshape(layout.shape) + line[:, None, None], dtype=np.float64)
+def _mean_at_nodes(layout: GridLayout, process: Process) -> NDArray[np.float32]:
+    """The mean at every node; as a product of kernels it is one matrix product for each row."""
+    kernel, place = process.kernel, process.place.astype(np.float32)
+    columns, layers = (nodes.astype(np.float32) for nodes in (layout.column_nodes, layout.log_depth_nodes))
+    over_depth = matern(np.abs(layers[:, None] - place[:, 2]) / np.float32(kernel.depth_reach))
+    over_depth *= np.float32(kernel.variance) * process.weights
+    mean = np.empty(layout.shape, np.float32)
+    for index, row in enumerate(layout.row_nodes.astype(np.float32)):  # as much as the cache holds
+        nodes = np.stack([columns, np.full_like(columns, row)], axis=1)
+        mean[:, index] = over_depth @ matern(image_distance(nodes, place) / np.float32(kernel.reach)).T
+    return mean
 
 
 def _fine_step(
-    layout: GridLayout, mean: NDArray[np.float64], samples: Points, reach: float
-) -> NDArray[np.float64]:
+    layout: GridLayout, mean: NDArray[np.float32], samples: Points, reach: float
+) -> NDArray[np.float32]:
     """Local mean, over `reach` image widths, of what the mean leaves at the samples."""
-    corners = layout.corners(*samples.place.T)
-    left = samples.value - layout.interpolated(mean, corners)
-    agree = np.abs(left) < 4 * max(robust_std(left), 0.01)
+    samples = samples.at(slice(None, None, -(-len(samples.value) // _SETTINGS.most_fine)))
+    left = samples.value - layout.at(mean, samples.place)
     noise = _SETTINGS.fine_noise**2
-    trust = np.where(agree, noise / (noise + samples.doubt), 0.0)
-    in_columns = reach / layout.column_nodes[1]
-    deviations = (_SETTINGS.fine_depth / layout.layer_step, reach / layout.row_nodes[1], in_columns)
-    total = layout.blur(layout.splat(corners, trust * left), deviations)
-    weight = layout.blur(layout.splat(corners, trust), deviations)
-    return np.asarray(total / (weight + _SETTINGS.fine_alone), dtype=np.float64)
+    trust = noise / (noise + samples.doubt) * (np.abs(left) < 4 * max(robust_std(left), 0.01))
+    axes = (layout.column_nodes, reach), (layout.row_nodes, reach)
+    # A Gaussian is a product over the axes.
+    columns, rows, layers = (
+        np.exp(-0.5 * np.square((nodes[:, None] - own) / deviation)).astype(np.float32)
+        for (nodes, deviation), own in zip(
+            (*axes, (layout.log_depth_nodes, _SETTINGS.fine_depth)), samples.place.T, strict=True
+        )
+    )
+
+    def total(values: NDArray[np.float64]) -> NDArray[np.float32]:
+        weighted = (layers * values.astype(np.float32))[:, None] * rows
+        return np.asarray(weighted @ columns.T)
+
+    return np.asarray(total(trust * left) / (total(trust) + np.float32(_SETTINGS.fine_alone)))
 
 
 def _layout(

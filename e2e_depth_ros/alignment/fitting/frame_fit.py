@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel
-from e2e_depth_ros.alignment.evidence.crowds import shares_of_cells
 from e2e_depth_ros.alignment.evidence.edges import EdgeSettings, edge_doubt
 from e2e_depth_ros.alignment.evidence.neighbours import coherent_samples
 from e2e_depth_ros.alignment.fitting.fit import RobustFit, agreeing, fit_affine
@@ -19,6 +18,7 @@ from e2e_depth_ros.core.maps import DepthMap
 
 _TRUSTED_DOUBT = 0.05**2  # variance of log depth at which a sample at an edge counts half in the fit
 _CONFIRMED = 0.15  # share of samples confirmed by neighbours, from which the network is wrong. Outliers: 0.06
+_CELLS = 8  # over the width, in each of which the errors of a network are alike
 _INVERSE_CORRELATION = -0.7  # Spearman's, of confirmed samples and relative depth that is really disparity
 
 
@@ -71,6 +71,25 @@ def fit_frame(
         return fit
     error = np.log(samples.depth_m.astype(np.float64)) - fit.model.log_depth(values)
     return replace(fit, inliers=agreeing(error, np.hypot(fit.sigma, np.sqrt(doubt))))
+
+
+def shares_of_cells(u_px: NDArray[np.float32], v_px: NDArray[np.float32], width: int) -> NDArray[np.float64]:
+    """Weight of each sample, so that many close together count little more than one.
+
+    Corners and scan lines crowd: n samples in a cell of an eighth of the width have one error of the network
+    in common, and together are worth 2 n / (n + 1) of a sample alone, at most two.
+
+    Args:
+        u_px: (N,), columns.
+        v_px: (N,), rows.
+        width: Of the image, pixels.
+
+    Returns:
+        (N,), in 0..1.
+    """
+    column, row = (np.maximum([u_px, v_px], 0) * (_CELLS / width)).astype(np.intp)
+    cell = row * (_CELLS + 1) + column
+    return np.asarray(2 / (1 + np.bincount(cell)[cell]))
 
 
 def _is_network_wrong(fit: RobustFit, samples: Samples, values: NDArray[np.float64]) -> bool:

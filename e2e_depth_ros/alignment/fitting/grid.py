@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
@@ -61,33 +60,36 @@ class GridLayout:
         """Log depth of the layers."""
         return self.first_log_depth + self.layer_step * np.arange(self.shape[0], dtype=np.float64)
 
-    def refined(self, spacing: float) -> GridLayout:
-        """Return a layout of the same layers with nodes at about `spacing` image widths."""
-        last = self.first_log_depth + self.layer_step * (self.shape[0] - 1)
-        finer = GridLayout.covering(self.size, spacing, (self.first_log_depth, last), self.layer_step)
-        return GridLayout(self.size, (self.shape[0], *finer.shape[1:]), self.first_log_depth, self.layer_step)
-
-    def moved_to(self, finer: GridLayout, volume: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Interpolate a volume at the nodes of another layout of the same layers."""
-
-        def between(nodes: NDArray[np.float64], own: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.asarray(np.maximum(0.0, 1 - np.abs(nodes[:, None] - own) / own[1]), dtype=np.float64)
-
-        rows = between(finer.row_nodes, self.row_nodes)
-        columns = between(finer.column_nodes, self.column_nodes)
-        moved: NDArray[np.float64] = rows @ (volume @ columns.T)
-        return moved
-
     def read(self, volume: NDArray[np.float32], log_depth: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Interpolate a volume at every pixel of the image.
+        """Interpolate a volume at every pixel.
 
         Args:
             volume: (layers, rows, columns).
-            log_depth: (H, W); beyond the layers the nearest one counts. NaN gives what the first one has.
+            log_depth: Of the image at any size, (h, w); beyond the layers the nearest one counts. NaN gives
+                what the first one has.
 
         Returns:
-            (H, W).
+            (h, w).
         """
+        column_map, row_map = _node_maps(log_depth.shape, *self.shape[1:])
+        return self._read(volume, column_map, row_map, log_depth)
+
+    def at(self, volume: NDArray[np.float32], place: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Interpolate a volume at places (N, 3): column and row in image widths, log depth."""
+        column, row, log_depth = place.T.astype(np.float32)[..., None]
+        steps = self.column_nodes[1], self.row_nodes[1]
+        column, row = column / np.float32(steps[0]), row / np.float32(steps[1])
+        row = np.clip(row, 0, np.float32(self.shape[1] - 1))
+        return self._read(volume, column, row, log_depth)[:, 0]
+
+    def _read(
+        self,
+        volume: NDArray[np.float32],
+        column: NDArray[np.float32],
+        row: NDArray[np.float32],
+        log_depth: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """Interpolate at log depth and places among the nodes, (h, w) each; rows may be (h, 1)."""
         layers, rows, columns = self.shape
         place = log_depth * np.float32(1 / self.layer_step)
         place -= np.float32(self.first_log_depth / self.layer_step)
@@ -96,16 +98,15 @@ class GridLayout:
         np.minimum(place, np.float32(layers - 1 - 1e-4), out=place)
         layer = np.floor(place)
         place -= layer
-        column_map, row_of_pixel = _node_maps(self.size, rows, columns)
         layer *= np.float32(rows)
-        layer += row_of_pixel
+        layer += row
         # The layers lie below each other in one picture: value, and difference to the next layer.
         atlas = np.zeros((layers, rows, columns, 2), dtype=np.float32)
         atlas[..., 0] = volume
         atlas[:-1, ..., 1] = volume[1:] - volume[:-1]
         both = cv2.remap(
             atlas.reshape(layers * rows, columns, 2),
-            column_map,
+            column,
             layer,
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
@@ -114,64 +115,10 @@ class GridLayout:
         result += both[..., 0]
         return result
 
-    def corners(
-        self, column: NDArray[Any], row: NDArray[Any], log_depth: NDArray[Any]
-    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Find the eight nodes around each of N points, and their trilinear weights.
-
-        Args:
-            column: (N,), image widths.
-            row: (N,), image widths.
-            log_depth: (N,).
-
-        Returns:
-            Flat node indices (8, N) and weights (8, N) that sum to 1 over the eight.
-        """
-        layers, rows, columns = self.shape
-        steps = (self.layer_step, self.row_nodes[1], self.column_nodes[1])
-        places = ((log_depth - self.first_log_depth) / steps[0], row / steps[1], column / steps[2])
-        index = np.zeros((1, len(column)), dtype=np.intp)
-        weight = np.ones((1, len(column)))
-        for place, count in zip(places, (layers, rows, columns), strict=True):
-            inside = np.clip(np.asarray(place, dtype=np.float64), 0, count - 1)
-            low = np.minimum(inside.astype(np.intp), count - 2)
-            fraction = inside - low
-            index = np.concatenate([index * count + low, index * count + low + 1])
-            weight = np.concatenate([weight * (1 - fraction), weight * fraction])
-        return index, weight
-
-    def interpolated(
-        self, volume: NDArray[np.float64], corners: tuple[NDArray[np.intp], NDArray[np.float64]]
-    ) -> NDArray[np.float64]:
-        """Read a volume at N points, given their `corners`."""
-        index, weight = corners
-        result: NDArray[np.float64] = np.einsum("cn,cn->n", volume.reshape(-1)[index], weight)
-        return result
-
-    def splat(
-        self, corners: tuple[NDArray[np.intp], NDArray[np.float64]], values: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Add the values of N points to the nodes around them: the transpose of interpolation."""
-        index, weight = corners
-        total = np.bincount(index.ravel(), (weight * values).ravel(), minlength=int(np.prod(self.shape)))
-        return np.asarray(total.reshape(self.shape), dtype=np.float64)
-
-    def blur(
-        self, volume: NDArray[np.float64], deviations: tuple[float, float, float]
-    ) -> NDArray[np.float64]:
-        """Convolve with a Gaussian whose peak is 1, of these standard deviations in nodes along each axis."""
-        along_layers, along_rows, along_columns = (
-            np.exp(-0.5 * np.square((np.arange(count)[:, None] - np.arange(count)) / deviation))
-            for count, deviation in zip(self.shape, deviations, strict=True)
-        )
-        blurred = along_rows @ (volume @ along_columns)
-        result: NDArray[np.float64] = np.tensordot(along_layers, blurred, axes=1)
-        return result
-
 
 @lru_cache(maxsize=8)
 def _node_maps(
-    size: tuple[int, int], rows: int, columns: int
+    size: tuple[int, ...], rows: int, columns: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Place of each pixel among the nodes: columns (H, W), rows (H, 1)."""
     height, width = size

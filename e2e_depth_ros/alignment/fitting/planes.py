@@ -29,6 +29,7 @@ class PlaneSettings:
 
     Attributes:
         grid_px: Longer edge of the grid that planes are fitted on, pixels: outlines are exact to one of them.
+        fine_px: Longer edge, pixels, at which colours are looked at.
         cell_px: Of the grid, each way, that share their neighbours.
         neighbours: Samples that a plane is fitted to. *
         alike_colour: Standard deviation of the weight over colour, CIE Lab of 8 bits. *
@@ -43,6 +44,7 @@ class PlaneSettings:
     """
 
     grid_px: int = 160
+    fine_px: int = 320
     cell_px: int = 4
     neighbours: int = 12
     alike_colour: float = 15.0
@@ -64,25 +66,27 @@ class Guide:
     """What tells pixels apart.
 
     Attributes:
-        colours: (H, W, 3), uint8, CIE Lab, smoothed.
+        size: (H, W) of the image.
+        colours: (h, w, 3), uint8, CIE Lab, smoothed and at most of `fine_px`.
         log_depth: (H, W), float32, the network's, in metres after scale and shift; None without a network.
     """
 
+    size: tuple[int, int]
     colours: NDArray[np.uint8]
     log_depth: _Plane | None = None
 
     @classmethod
     def of(cls, image: NDArray[np.uint8], log_depth: _Plane | None = None) -> Guide:
         """Prepare an image (H, W, 3), RGB, and what a network says about it; NaN where it says nothing."""
+        size, share = image.shape[:2], min(1.0, _SETTINGS.fine_px / max(image.shape))
+        if share < 1:
+            image = np.asarray(cv2.resize(image, None, fx=share, fy=share, interpolation=cv2.INTER_AREA))
         smooth = cv2.GaussianBlur(image, (0, 0), max(_SETTINGS.blur_px * image.shape[1] / 640, 0.5))
         if log_depth is not None:
             log_depth = np.where(np.isfinite(log_depth), log_depth, np.float32(0))
-        return cls(np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB), np.uint8), log_depth)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(H, W) of the image."""
-        return self.colours.shape[0], self.colours.shape[1]
+        return cls(
+            (size[0], size[1]), np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB), np.uint8), log_depth
+        )
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -92,12 +96,13 @@ class Guide:
 
     def at(self, u_px: _Plane, v_px: _Plane) -> _Plane:
         """What pixels of any shape look like, (..., F): distances of 1 are one standard deviation."""
-        rows, columns = nearest_pixels(u_px, v_px, self.size)
-        colours: _Plane = self.colours[rows, columns].astype(np.float32)
+        (height, width), small = self.size, self.colours.shape
+        row, column = (v_px + 0.5) * (small[0] / height) - 0.5, (u_px + 0.5) * (small[1] / width) - 0.5
+        colours: _Plane = self.colours[nearest_pixels(column, row, small[:2])].astype(np.float32)
         colours *= np.float32(1 / _SETTINGS.alike_colour)
         if self.log_depth is None:
             return colours
-        depth = self.log_depth[rows, columns] * np.float32(1 / _SETTINGS.alike_log_depth)
+        depth = self.base(u_px, v_px) * np.float32(1 / _SETTINGS.alike_log_depth)
         return np.asarray(np.concatenate([colours, depth[..., None]], axis=-1), np.float32)
 
     def base(self, u_px: _Plane, v_px: _Plane) -> _Plane:
@@ -156,9 +161,20 @@ class LocalPlanes:
         scale = max(_SETTINGS.usual_errors * float(np.median(np.abs(error))), _SETTINGS.least_error)
         return replace(self, trust=1 / np.square(1 + np.square(error / np.float32(scale))))
 
-    def at(self, u_px: _Plane, v_px: _Plane) -> _Plane:
-        """Log depth (M,) at single pixels."""
-        nearest, _ = nearest_samples(self.place, np.stack([u_px, v_px], axis=1), _SETTINGS.neighbours)
+    def at(self, u_px: _Plane, v_px: _Plane, part: NDArray[np.intp], own_part: NDArray[np.intp]) -> _Plane:
+        """Log depth (M,) at single pixels, as if the samples of their own part of the image were unknown.
+
+        Args:
+            u_px: (M,), columns.
+            v_px: (M,), rows.
+            part: (M,), in which part each lies.
+            own_part: (N,), in which part each sample lies.
+        """
+        count = _SETTINGS.neighbours
+        nearest, _ = nearest_samples(self.place, np.stack([u_px, v_px], axis=1), 2 * count)
+        is_known = own_part[nearest] != part[:, None]
+        first_known = np.argsort(~is_known, axis=1, kind="stable")[:, :count]
+        nearest = np.take_along_axis(nearest, first_known, axis=1)
         looks = self.guide.at(u_px, v_px)[:, None]
         return self.guide.base(u_px, v_px) - self._log_inverse(nearest, u_px[:, None], v_px[:, None], looks)
 

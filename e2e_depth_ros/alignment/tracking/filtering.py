@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -91,28 +89,6 @@ class AffineEstimate:
         slope = self.model.offset_sensitivity(relative)
         variance = extent + slope * (2 * both + slope * offset)
         return np.asarray(np.maximum(variance, 0), dtype=np.float32)
-
-    def std(
-        self,
-        relative: NDArray[np.float32],
-        left: Callable[[NDArray[np.float32], AffineModel], NDArray[np.float32]],
-    ) -> NDArray[np.float32]:
-        """Standard deviation of log depth, (H, W), finite everywhere.
-
-        It changes slowly with relative depth, so that every fourth row and column tells it.
-
-        Args:
-            relative: (H, W), relative depth; NaN where invalid.
-            left: Variance of what the model does not explain, given log depth and model.
-        """
-        height, width = relative.shape
-        quarter = max(1, width // 4), max(1, height // 4)
-        small: NDArray[np.float32] = np.asarray(cv2.resize(relative, quarter), dtype=np.float32)
-        std = np.sqrt(self.variance(small) + left(self.model.log_depth(small), self.model))
-        unknown = np.isnan(std)
-        if unknown.any():  # it must not reach known pixels beside it
-            std[unknown] = np.max(std, initial=np.float32(0.01), where=~unknown)
-        return np.asarray(cv2.resize(std, (width, height)), dtype=np.float32)
 
 
 def thumbnail_of(relative: DepthMap) -> NDArray[np.float32]:

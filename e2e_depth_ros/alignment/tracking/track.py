@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -110,6 +111,32 @@ class Track:
             correction=correction if correction is not None and correction.size == size else None,
             staleness=self.staleness + wandering.staleness,
         )
+
+    def faded_correction(self) -> Correction | None:
+        """The correction as far as its evidence still counts."""
+        return None if self.correction is None else self.correction.faded(float(np.exp(-self.staleness)))
+
+    def log_std(self, relative: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Standard deviation of log depth, (H, W), finite everywhere.
+
+        It changes slowly along surfaces, so that every fourth row and column tells it.
+
+        Args:
+            relative: (H, W), relative depth; NaN where invalid.
+        """
+        height, width = relative.shape
+        quarter = max(1, width // 4), max(1, height // 4)
+        small: NDArray[np.float32] = np.asarray(cv2.resize(relative, quarter), dtype=np.float32)
+        model, correction = self.estimate.model, self.faded_correction()
+        log_depth = model.log_depth(small)
+        variance = self.estimate.variance(small) + self.fit.left_variance(log_depth, model)
+        if correction is not None:
+            variance = correction.variance(log_depth, variance)
+        std = np.sqrt(variance)
+        unknown = np.isnan(std)
+        if unknown.any():  # it must not reach known pixels beside it
+            std[unknown] = np.max(std, initial=np.float32(0.01), where=~unknown)
+        return np.asarray(cv2.resize(std, (width, height)), dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -272,19 +273,10 @@ class AlignmentTracker:
             return result
         model = track.estimate.model
         metres = model.depth_m(relative.values)
-        outlined = None
-        if track.correction is not None:
-            correction = track.correction.faded(float(np.exp(-track.staleness)))
+        correction, outlined = track.faded_correction(), None
+        if correction is not None:
             metres *= np.exp(correction.log_factor(model.log_depth(relative.values)))
             outlined = correction.outlined_share()
-
-        def uncertainty() -> NDArray[np.float32]:
-            if track.correction is None:
-                return track.estimate.std(relative.values, track.fit.left_variance)
-            log_depth = model.log_depth(relative.values)
-            without = track.estimate.variance(relative.values) + track.fit.left_variance(log_depth, model)
-            variance = track.correction.variance(log_depth, without)
-            return np.sqrt(variance, out=variance)
 
         return replace(
             result,
@@ -292,7 +284,7 @@ class AlignmentTracker:
             scale=model.scale,
             shift_m=model.shift_m,
             shift_is_open=model.has_shift and track.fit.case.leaves_shift_open,
-            uncertainty=uncertainty,
+            uncertainty=partial(track.log_std, relative.values),
             outlined=outlined,
         )
 

@@ -22,8 +22,7 @@ def corrected(fitted, truth, count, *, image=IMAGE, like=None, outliers=0.0, see
     supported = are_supported(*samples.pixels(SIZE[1]), samples.place[:, 2] + samples.value)
     everywhere = np.log(fitted).astype(np.float32)
     bounds = float(everywhere.min()), float(everywhere.max())
-    believed = np.ones(count, bool)
-    correction = fit_correction(samples, believed, supported, everywhere, bounds, image=image, like=like)
+    correction = fit_correction(samples, supported, everywhere, bounds, image=image, like=like)
     return correction, fitted * np.exp(correction.log_factor(everywhere))
 
 

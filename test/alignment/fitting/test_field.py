@@ -3,11 +3,8 @@ import pytest
 
 from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.alignment.evidence.edges import edge_doubt
-from e2e_depth_ros.alignment.fitting.field import FieldSettings, fit_field, left_out, points_of
-from e2e_depth_ros.alignment.fitting.gaussian_process import (
-    Points,
-    likeliest_kernel,
-)
+from e2e_depth_ros.alignment.fitting.field import FieldSettings, fit_field, points_of
+from e2e_depth_ros.alignment.fitting.gaussian_process import merge_points
 from e2e_depth_ros.core.maps import DepthKind
 from helpers.known_scene import SIZE, abs_rel, draw, metric_from, scene_relative, smooth_error
 
@@ -28,7 +25,7 @@ def corrected(count, error, *, seed=0, noise=0.01, like=None, outlier_share=0.0,
     bounds = (float(np.log(fitted.min())), float(np.log(fitted.max())))
     outlier = np.full(count, outlier_share)
     samples = points_of(u, v, log_depth, np.log(z) - log_depth, doubt, outlier, SIZE[1])
-    field = fit_field(samples, SIZE, bounds, like=like)
+    field = fit_field(merge_points(samples, 500)[0], samples, SIZE, bounds, like=like)
     return field, fitted, truth
 
 
@@ -71,44 +68,16 @@ def test_the_correction_shrinks_to_nothing_where_there_is_no_evidence():
     log_depth = np.log(fitted[np.rint(v).astype(int), np.rint(u).astype(int)].astype(np.float64))
     ratio = 0.1 * np.sin(u / 3) * np.cos(v / 4)
     samples = points_of(u, v, log_depth, ratio, np.zeros(60), np.zeros(60), SIZE[1])
-    field = fit_field(samples, SIZE, (0.2, 1.6))
+    field = fit_field(samples, samples, SIZE, (0.2, 1.6))
     correction, variance = field.log_factor(np.log(fitted)), field.variance(np.log(fitted), 0.05**2)
     assert np.abs(correction[5:15, 5:15]).max() > 0.05
     assert np.abs(correction[60:, 90:]).max() < 0.02
     assert variance[60:, 90:].min() > 3 * variance[5:15, 5:15].mean()
 
 
-def test_a_wall_that_the_network_bends_says_nothing_about_the_floor_before_it():
-    """On the wall one depth explains the samples best, but it must not become the depth of everything."""
-    rng = np.random.default_rng(1)
-    u, v = rng.uniform(0, 159, 110), rng.uniform(0, 60, 110)
-    log_depth = np.where(u < 80, 1.6, 1.4) + 0.02 * rng.standard_normal(110)  # truly 1.5
-    log_ratio = 1.5 - log_depth + 0.01 * rng.standard_normal(110)
-    samples = points_of(u, v, log_depth, log_ratio, np.zeros(110), np.full(110, 0.1), 160)
-    field = fit_field(samples, (120, 160), (-0.2, 1.7))
-    assert field is not None
-    floor = field.log_factor(np.full((120, 160), 0.1, np.float32))[100:]
-    assert np.abs(floor).max() < 0.25
-    bent = np.where(np.arange(160) < 80, np.float32(1.6), np.float32(1.4)) + np.zeros((120, 1), np.float32)
-    assert np.abs(bent + field.log_factor(bent) - 1.5)[:60].mean() < 0.03
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_a_good_network_before_two_walls_is_believed(seed):
-    """Most samples lie on a wall at one depth; their errors are no reason to take its depth away."""
-    rng = np.random.default_rng(seed)
-    error = smooth_error(rng, amplitude=0.13)
-    row, column = rng.integers(0, 60, 100), rng.integers(40, 120, 100)
-    column[:30] = rng.integers(0, 40, 30)
-    log_depth = np.where(column >= 40, 1.25, 0.2 + 1.05 * column / 40)
-    value = error[row, column] - np.median(error[row, column]) + 0.01 * rng.standard_normal(100)
-    place = np.column_stack([column / 120, row / 120, log_depth - value])
-    assert likeliest_kernel(Points(place, value, np.zeros(100), np.zeros(100), np.ones(100))).slope == 0
-
-
 def test_too_few_samples_give_no_field():
-    assert corrected(FieldSettings.least_samples - 1, 0.0)[0] is None
-    assert corrected(FieldSettings.least_samples, 0.0)[0] is not None
+    assert corrected(FieldSettings.least_points - 1, 0.0)[0] is None
+    assert corrected(FieldSettings.least_points, 0.0)[0] is not None
 
 
 def test_the_standard_deviation_tells_the_error():
@@ -138,19 +107,3 @@ def test_fields_of_one_layout_blend_and_others_do_not():
     dense, _, _ = corrected(3000, error, like=first)
     assert dense.layout != first.layout
     assert dense.blended(first, 0.1) is dense
-
-
-def test_samples_that_are_held_out_are_foretold_by_the_others_alone():
-    error = smooth_error(np.random.default_rng(3))
-    field, fitted, truth = corrected(200, error)
-    u, v, z, _ = draw(truth, 200, np.random.default_rng(5), noise=0.01)
-    log_depth = np.log(fitted[v.astype(int), u.astype(int)].astype(np.float64))
-    samples = points_of(u, v, log_depth, np.log(z) - log_depth, np.zeros(200), np.zeros(200), SIZE[1])
-    held = np.arange(200) % 4 == 0
-    foretold = left_out(samples, ~held, held, field.kernel, 500)
-    left = np.abs(foretold - samples.value[held]).mean()
-    assert left < 0.5 * np.abs(samples.value[held]).mean()
-    spoilt = Points(
-        samples.place, np.where(held, 9.0, samples.value), samples.doubt, samples.outlier, samples.count
-    )
-    np.testing.assert_array_equal(left_out(spoilt, ~held, held, field.kernel, 500), foretold)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.alignment import AlignmentState, align
+from e2e_depth_ros.alignment.fitting.frame_fit import shares_of_cells
 from e2e_depth_ros.alignment.fitting.verdict import FitCase
 from helpers.known_scene import abs_rel, draw
 
@@ -59,3 +60,13 @@ def test_disparity_taken_for_depth_is_told_however_dense_the_samples(scene, nois
     alignment = align(relative, u, v, measured_m, correction=True)
     assert alignment.state is AlignmentState.LOST
     assert FitCase.FLIPPED.value in alignment.reason
+
+
+def test_a_crowd_counts_little_more_than_one_alone():
+    crowd = np.linspace(330, 370, 40, dtype=np.float32)  # in the fifth of eight columns
+    u = np.append(crowd, np.float32(-0.4))
+    v = np.append(np.full(40, 170, np.float32), np.float32(479.4))
+    shares = shares_of_cells(u, v, 640)
+    assert shares[-1] == 1
+    assert shares[:-1].sum() == pytest.approx(2 * 40 / 41)
+    np.testing.assert_allclose(shares_of_cells(u / 4, v / 4, 160), shares)

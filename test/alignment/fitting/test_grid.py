@@ -1,4 +1,4 @@
-"""A grid over image and log depth reads, splats and moves volumes without loss."""
+"""A grid over image and log depth reads volumes without loss."""
 
 import numpy as np
 import pytest
@@ -50,23 +50,21 @@ def test_reading_beyond_the_layers_takes_the_nearest_and_leaves_the_input_alone(
     np.testing.assert_array_equal(log_depth, before)
 
 
-def test_splat_is_the_transpose_of_interpolation():
+def test_reading_at_places_is_reading_at_pixels():
     grid = layout()
     rng = np.random.default_rng(1)
-    places = rng.uniform(0, 0.99, 40), rng.uniform(0, 0.74, 40), rng.uniform(*RANGE, 40)
-    corners, values = grid.corners(*places), rng.standard_normal(40)
-    volume = rng.standard_normal(grid.shape)
-    assert (grid.splat(corners, values) * volume).sum() == pytest.approx(
-        values @ grid.interpolated(volume, corners)
-    )
-    linear = grid.interpolated(linear_volume(grid).astype(np.float64), corners)
-    np.testing.assert_allclose(linear, 0.5 * places[2] - 2 * places[1] + 3 * places[0], atol=1e-5)
+    place = rng.uniform([0, 0, RANGE[0]], [119 / 120, 89 / 120, RANGE[1]], (40, 3))
+    read = grid.at(linear_volume(grid), place)
+    np.testing.assert_allclose(read, 0.5 * place[:, 2] - 2 * place[:, 1] + 3 * place[:, 0], atol=0.012)
+    beyond = grid.at(linear_volume(grid), np.array([[0.5, 2.0, 0.5], [0.5, 89 / 120, 0.5]]))
+    assert beyond[0] == pytest.approx(beyond[1])  # and not of the next layer
 
 
-def test_a_finer_layout_keeps_a_linear_volume():
+def test_an_image_of_another_size_is_read_as_well():
     grid = layout()
-    finer = grid.refined(0.03)
-    assert finer.shape[0] == grid.shape[0]
-    assert finer.shape[2] > 2 * grid.shape[2]
-    moved = grid.moved_to(finer, linear_volume(grid).astype(np.float64))
-    np.testing.assert_allclose(moved, linear_volume(finer), atol=1e-5)
+    volume = linear_volume(grid)
+    log_depth = np.full(SIZE, 0.8, np.float32)
+    small = grid.read(volume, log_depth[:30, :40])
+    np.testing.assert_allclose(
+        small[[0, 0, -1], [0, -1, 0]], grid.read(volume, log_depth)[[0, 0, -1], [0, -1, 0]]
+    )

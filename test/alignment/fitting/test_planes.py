@@ -54,7 +54,8 @@ def test_at_pixels_it_says_what_it_says_everywhere():
     assert planes.guide.grid == SIZE  # the image is smaller than the grid
     everywhere, distance = planes.everywhere()
     v, u = np.mgrid[5:85:9, 4:115:7]
-    single = planes.at(u.ravel().astype(np.float32), v.ravel().astype(np.float32))
+    nowhere, own = np.full(u.size, -1), np.zeros(250, int)
+    single = planes.at(u.ravel().astype(np.float32), v.ravel().astype(np.float32), nowhere, own)
     difference = np.abs(single - everywhere[v, u].ravel())
     assert np.median(difference) < 0.01  # neighbours are those of the cell instead of those of the pixel
     assert distance.shape == SIZE

@@ -1,5 +1,7 @@
 """What is remembered between frames: how much may have changed, and what is carried to another."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,7 +44,7 @@ def track():
     zeros = np.zeros(50)
     place = rng.uniform(0, 59, 50)
     samples = points_of(place, place, zeros, 0.1 + zeros, zeros, zeros, SIZE[1])
-    correction = Correction(fit_field(samples, SIZE, (-1.0, 1.0)))
+    correction = Correction(fit_field(samples, samples, SIZE, (-1.0, 1.0)))
     return Track(
         estimate=AffineEstimate.start(fit.model, fit.information, OffsetPrior()),
         correction=correction,
@@ -65,10 +67,31 @@ def test_it_is_carried_with_its_doubt_and_keeps_scale_and_shift(track):
     assert (model.low, model.high) == (-0.2, 0.7)
     assert (model.scale, model.shift_m) == pytest.approx((3.5, 1.25), rel=1e-3)
     values = np.float32([[0.1, 0.5]])
-    std, before = (one.estimate.std(values, one.fit.left_variance) for one in (later, track))
+    std, before = (replace(one, correction=None).log_std(values) for one in (later, track))
     assert (std > before + 0.05).all()
     assert (later.stamp_ns, later.used_ns, later.source) == (5, 4, "lidar")
 
 
 def test_a_correction_of_another_size_is_left_behind(track):
     assert track.carried((80, 60), (0, 1), Wandering()).correction is None
+
+
+def test_the_deviation_is_the_root_of_the_variance_of_smooth_depth(track):
+    track = replace(track, correction=None)
+    row, column = np.mgrid[0:90, 0:131].astype(np.float32)
+    relative = 0.1 + 0.8 * (0.6 * row / 90 + 0.4 * column / 131)
+    left = track.fit.left_variance(track.estimate.model.log_depth(relative), track.estimate.model)
+    expected = np.sqrt(track.estimate.variance(relative) + left)
+    np.testing.assert_allclose(track.log_std(relative), expected, rtol=0.05)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 50), (47, 33)])
+def test_unknown_pixels_leave_the_deviation_finite_and_their_neighbours_no_more_certain(track, size):
+    relative = np.full(size, 0.5, np.float32)
+    relative[size[0] // 2 :, size[1] // 2 :] = np.nan
+    known = np.isfinite(relative)
+    for one in (track, replace(track, correction=None)):
+        std, even = one.log_std(relative), one.log_std(np.full(size, np.float32(0.5)))
+        assert std.shape == size
+        assert np.isfinite(std).all()
+        assert (std[known] > 0.99 * even[known]).all()
