@@ -9,11 +9,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.alignment.evidence.edges import are_behind_edges
-from e2e_depth_ros.alignment.evidence.neighbours import (
-    NeighbourSettings,
-    local_median,
-    outlier_probability,
-)
+from e2e_depth_ros.alignment.evidence.neighbours import local_median, outlier_probability
 from e2e_depth_ros.core.neighbours import LEAST_COMPARED
 
 
@@ -29,9 +25,8 @@ class GateSettings:
         outlier_width: At least and at most, of the range of log depth that outliers are spread over.
         poor_sigma: Relative error of a network so poor that neighbours differ for good reasons.
         depth_scale: Image widths that a difference of 1 in log depth counts as among neighbours.
-        neighbour_sigmas: Usual deviations that contradict a sample as long as few are gross, and where many
-            are,
-        many_gross: of all samples more than this share.
+        most_compared: Samples, of more of which none is told to be lonely.
+        neighbour_sigmas: Usual deviations that contradict a sample.
         least_deviation: Of log depth, added to half the median deviation, that is usual in any case.
     """
 
@@ -42,8 +37,8 @@ class GateSettings:
     outlier_width: tuple[float, float] = (0.3, 2.5)
     poor_sigma: float = 0.15
     depth_scale: float = 0.25
-    neighbour_sigmas: tuple[float, float] = (6.0, 4.0)
-    many_gross: float = 0.03
+    most_compared: int = 600
+    neighbour_sigmas: float = 5.0
     least_deviation: float = 0.02
 
 
@@ -113,8 +108,7 @@ def gate_samples(
     gross = int(np.count_nonzero(~keep))
     occluded = lonely = 0
     believed = np.flatnonzero(keep)
-    compared = range(LEAST_COMPARED, NeighbourSettings.most_compared + 1)
-    if len(believed) in compared and sigma < _SETTINGS.poor_sigma:
+    if LEAST_COMPARED <= len(believed) <= _SETTINGS.most_compared and sigma < _SETTINGS.poor_sigma:
         width = relative.shape[1]
         place = np.stack([u_px / width, v_px / width, _SETTINGS.depth_scale * log_depth], axis=1)[believed]
         around, spread = local_median(place, log_ratio[believed])
@@ -123,8 +117,7 @@ def gate_samples(
             u_px[believed], v_px[believed], log_depth[believed], off, sigma, model, relative
         )
         typical = 0.5 * float(np.median(np.abs(off))) + _SETTINGS.least_deviation
-        sigmas = _SETTINGS.neighbour_sigmas[gross > _SETTINGS.many_gross * len(keep)]
-        alone = ~behind & (np.abs(off) > sigmas * np.maximum(spread, typical))
+        alone = ~behind & (np.abs(off) > _SETTINGS.neighbour_sigmas * np.maximum(spread, typical))
         occluded, lonely = int(np.count_nonzero(behind)), int(np.count_nonzero(alone))
         keep[believed[behind | alone]] = False
         all_behind[believed[behind]] = True

@@ -17,7 +17,6 @@ class NeighbourSettings:
     """How many are asked, and what it takes to agree. Values are choices where no measurement is told.
 
     Attributes:
-        most_compared: Of more samples every k-th serves as a neighbour.
         neighbours: That are asked.
         coherent: Of them, that make a sample coherent by having measured the same depth,
         confirming: and that make it likelier that it is honest.
@@ -25,7 +24,6 @@ class NeighbourSettings:
         least_rate: Of anything that neighbours say: no more than fifty to one.
     """
 
-    most_compared: int = 600
     neighbours: int = 5
     coherent: int = 3
     confirming: int = 2
@@ -70,7 +68,7 @@ def coherent_samples(
     if len(depth_m) <= _SETTINGS.neighbours:
         return np.zeros(len(depth_m), dtype=np.bool_)
     log_depth = np.log(depth_m)
-    nearest, is_itself = _nearest_in_image(u_px, v_px, log_depth)
+    nearest, is_itself = _nearest_in_image(u_px, v_px)
     counts = _alike(log_depth[nearest], log_depth, is_itself)
     # Where most are confirmed there are few outliers to confirm each other by chance.
     are_most = np.mean(counts >= _SETTINGS.coherent) > 0.5
@@ -104,7 +102,7 @@ def outlier_probability(
         return np.zeros(len(far_off))
     honest_share, rates = 0.0, np.ones((len(far_off), 2))
     if len(far_off) >= LEAST_COMPARED and not far_off.all():
-        nearest, is_itself = _nearest_in_image(u_px, v_px, log_depth)
+        nearest, is_itself = _nearest_in_image(u_px, v_px)
         beside = log_depth[nearest]
         confirmed = _alike(beside, log_depth, is_itself) >= _SETTINGS.confirming
         order = np.lexsort((log_depth, u_px, v_px))
@@ -152,12 +150,9 @@ def _alike(
 
 
 def _nearest_in_image(
-    u_px: NDArray[np.float32], v_px: NDArray[np.float32], log_depth: NDArray[np.float64]
+    u_px: NDArray[np.float32], v_px: NDArray[np.float32]
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Indices (N, K) of the nearest in the image, in any order, and which of them are the sample itself."""
-    # Every k-th of many, in the order of their place, serves as neighbour.
-    order = np.lexsort((log_depth, u_px, v_px))
-    others = order[:: -(-len(order) // _SETTINGS.most_compared)]
+    """Indices (N, K) of the nearest in the image, and which of them are the sample itself."""
     place = np.stack([u_px, v_px], axis=1)
-    nearest = others[nearest_samples(place[others], place, _SETTINGS.neighbours + 1)[0]]
-    return nearest, nearest == np.arange(len(order))[:, None]
+    nearest, _ = nearest_samples(place, place, _SETTINGS.neighbours + 1)
+    return nearest, nearest == np.arange(len(place))[:, None]

@@ -51,11 +51,11 @@ class ChoiceSettings:
     parts: int = 5
     cell: float = 0.5
     least_judges: int = 30
-    most_judges: int = 600
+    most_judges: int = 300
     most_error: float = 0.3
     shares: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
     fewer: float = 0.9
-    better: float = 0.97
+    better: float = 0.96
     near: float = 1.0
     far: float = 2.5
     crowded: float = 0.7
@@ -179,17 +179,18 @@ def fit_correction(
     # Cell by cell: in a crowd those beside a judge would foretell it too well.
     part = _parts(samples.place, _SETTINGS.cell * float(np.sqrt(size[0] / size[1] / count)))
     judges = np.arange(0, count, -(-count // _SETTINGS.most_judges))
-    guide, (u, v) = Guide.of(image, log_depth), samples.pixels(size[1])
     measured = samples.place[:, 2] + samples.value
 
     def error(foretold: NDArray[Any]) -> float:
         return float(np.minimum(np.abs(foretold - measured[judges]), _SETTINGS.most_error).mean())
 
+    at, every = samples.place[judges], np.ones_like(supported)
+    by_field = at[:, 2] + field.process.foretold(at, part[judges], honest.value, part[believed], group)
+    guide, (u, v) = Guide.of(image, log_depth), samples.pixels(size[1])
+
     def foretold_by(planes: LocalPlanes, chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
         return planes.at(u[judges], v[judges], part[judges], part[chosen])
 
-    at, every = samples.place[judges], np.ones_like(supported)
-    by_field = at[:, 2] + field.process.foretold(at, part[judges], honest.value, part[believed], group)
     planes = LocalPlanes.through(guide, u, v, measured)
     by_planes = foretold_by(planes, every)
     if not supported.all():

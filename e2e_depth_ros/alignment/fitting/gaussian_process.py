@@ -35,7 +35,6 @@ class ProcessSettings:
         usual_depth_reach: with theirs.
         noises: Variance of the noise over that of the process.
         least_std: Of the process, log depth.
-        least_outlier: Probability below which it isn't worth the while to tell outliers.
         trusted: That up to which a point has a say before the others are asked,
         least_trusted: if there are so many.
         rounds: Of telling outliers.
@@ -52,7 +51,6 @@ class ProcessSettings:
     usual_depth_reach: tuple[float, float] = (0.8, 0.8)
     noises: tuple[float, ...] = (0.005, 0.04, 0.3)
     least_std: float = 0.02
-    least_outlier: float = 0.002
     trusted: float = 0.3
     least_trusted: int = 8
     rounds: int = 2
@@ -213,8 +211,7 @@ def likeliest_kernel(points: Points) -> Kernel:
     """Choose reaches and noise by marginal likelihood, with a weak prior on the reaches."""
     trusted = (points.outlier <= _SETTINGS.trusted) & (points.doubt <= EdgeSettings.certain_doubt)
     if np.count_nonzero(trusted) >= EdgeSettings.enough_certain:
-        # Outliers and depth edges make any network look poor.
-        points = points.at(trusted)
+        points = points.at(trusted)  # outliers and depth edges make any network look poor
     if len(points.value) > _SETTINGS.most_tuning:  # merged points lie in the order of their cells
         chosen = np.linspace(0, len(points.value) - 1, _SETTINGS.most_tuning).astype(int)
         points = points.at(chosen)
@@ -222,7 +219,7 @@ def likeliest_kernel(points: Points) -> Kernel:
     limit = 3 * max(robust_std(points.value), 0.01)
     value = np.clip(points.value, -limit, limit)
     variance = max(float(np.mean(np.square(value))), _SETTINGS.least_std**2)
-    if points.outlier.max() > _SETTINGS.least_outlier:
+    if points.outlier.max() > 0:
         points = replace(points, value=value)
     best = Kernel(variance, _SETTINGS.reaches[0], _SETTINGS.depth_reaches[0], _SETTINGS.noises[0])
     best = _likeliest(points, best, _SETTINGS.reaches, (best.depth_reach,), _SETTINGS.noises)
@@ -262,11 +259,11 @@ def _likeliest(
     factor = np.linalg.cholesky(bordered)
     fit = -0.5 * np.square(factor[:, -1, :-1]).sum(axis=1)
     fit -= np.log(np.einsum("nii->ni", factor)[:, :-1]).sum(axis=1)
-    for usual, own in (
+    for (usual, log_std), own in (
         (_SETTINGS.usual_reach, [variant.reach for variant in variants]),
         (_SETTINGS.usual_depth_reach, [variant.depth_reach for variant in variants]),
     ):
-        fit -= 0.5 * np.square(np.log(np.array(own) / usual[0]) / usual[1])
+        fit -= 0.5 * np.square(np.log(np.array(own) / usual) / log_std)
     return variants[int(np.argmax(fit))]
 
 
@@ -280,7 +277,7 @@ def condition(points: Points, kernel: Kernel) -> Process:
     own = noise = kernel.noise_of(points)
     outlier, value, rounds = points.outlier, points.value.astype(np.float32), 0
     trusted = outlier <= _SETTINGS.trusted
-    if outlier.max() > _SETTINGS.least_outlier:
+    if outlier.max() > 0:
         rounds = _SETTINGS.rounds
         if np.count_nonzero(trusted) < _SETTINGS.least_trusted:
             trusted[:] = True
