@@ -31,7 +31,7 @@ class ChoiceSettings:
             the cube of its points.
         parts: Into which samples are divided; one at a time is held out.
         cell: Edge of the cells, each held out or not, in mean distances between samples.
-        least_judges: Samples, fewer than which can't decide,
+        least_judges: Supported samples, fewer than which can't decide,
         most_judges: and of more every k-th does.
         most_error: Of log depth, that one of them counts: more is an outlier's.
         shares: Of the planes, that are tried.
@@ -173,7 +173,7 @@ def fit_correction(
     field = fit_field(points, honest, size, log_depth_range, like=None if like is None else like.field)
     if field is None:
         return None
-    too_few = count < _SETTINGS.least_judges
+    too_few = np.count_nonzero(supported) < _SETTINGS.least_judges
     if image is None or too_few or crowding(samples.place[supported], size) < _SETTINGS.crowded:
         return Correction(field)
     # Cell by cell: in a crowd those beside a judge would foretell it too well.
@@ -184,7 +184,7 @@ def fit_correction(
     def error(foretold: NDArray[Any]) -> float:
         return float(np.minimum(np.abs(foretold - measured[judges]), _SETTINGS.most_error).mean())
 
-    at, every = samples.place[judges], np.ones_like(supported)
+    at = samples.place[judges]
     by_field = at[:, 2] + field.process.foretold(at, part[judges], honest.value, part[believed], group)
     guide, (u, v) = Guide.of(image, log_depth), samples.pixels(size[1])
 
@@ -192,7 +192,7 @@ def fit_correction(
         return planes.at(u[judges], v[judges], part[judges], part[chosen])
 
     planes = LocalPlanes.through(guide, u, v, measured)
-    by_planes = foretold_by(planes, every)
+    by_planes = foretold_by(planes, np.ones_like(supported))
     if not supported.all():
         fewer = LocalPlanes.through(guide, u[supported], v[supported], measured[supported])
         if error(foretold_by(fewer, supported)) < _SETTINGS.fewer * error(by_planes):
@@ -201,7 +201,7 @@ def fit_correction(
             by_planes = foretold_by(planes, supported)
     errors = [error(by_field + share * (by_planes - by_field)) for share in _SETTINGS.shares]
     best = int(np.argmin(errors))
-    if errors[best] > _SETTINGS.better * errors[0]:
+    if errors[best] >= _SETTINGS.better * errors[0]:
         return Correction(field)
     variance = (_STD_OF_MEAN_DEVIATION * errors[best]) ** 2
     return Correction(field, _outlined(field, planes, _SETTINGS.shares[best], variance))

@@ -79,3 +79,15 @@ def test_the_standard_deviation_tells_the_error(count):
     std = np.sqrt(correction.variance(np.log(missed), 0.1**2))
     assert std.min() > 0
     assert np.mean(np.abs(np.log(depth_m / truth)) < 2 * std) > 0.85
+
+
+def test_samples_of_which_none_is_supported_lay_no_planes():
+    truth = metric_from(RELATIVE)
+    u, v, z, _ = draw(truth, 60, np.random.default_rng(0))
+    log_depth, nothing = np.log(z), np.zeros(60)
+    samples = points_of(u, v, log_depth, nothing, nothing, nothing, SIZE[1])
+    everywhere = np.log(truth).astype(np.float32)
+    none = np.zeros(60, bool)
+    correction = fit_correction(samples, none, everywhere, (0.2, 1.6), image=IMAGE)
+    assert correction is not None
+    assert correction.outlined is None
