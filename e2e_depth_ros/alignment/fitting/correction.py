@@ -37,8 +37,8 @@ class ChoiceSettings:
         shares: Of the planes, that are tried.
         fewer: Share of the error of planes through all samples, from which those through the supported alone
             serve: one that is held out can't tell what it would have been worth at its own place. *
-        better: Share of the field's error, above which another way is no better: a good network must not be
-            harmed. *
+        better: Share of the field's error, above which planes through all are no better, or those through the
+            supported alone: a good network must not be harmed, and outliers judge as well. *
         near: Distances between samples, up to which the planes are as exact as at samples held out,
         far: and from which nobody has judged them.
         crowded: Distance between samples over that of evenly spread ones, below which they judge their crowd
@@ -55,7 +55,7 @@ class ChoiceSettings:
     most_error: float = 0.3
     shares: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
     fewer: float = 0.9
-    better: float = 0.96
+    better: tuple[float, float] = (0.98, 0.96)
     near: float = 1.0
     far: float = 2.5
     crowded: float = 0.7
@@ -146,6 +146,7 @@ class Correction:
 def fit_correction(
     samples: Points,
     supported: NDArray[np.bool_],
+    seen: NDArray[np.bool_],
     log_depth: NDArray[np.float32],
     log_depth_range: tuple[float, float],
     *,
@@ -158,6 +159,8 @@ def fit_correction(
         samples: As `points_of` gives them; the field is fitted to those that may be honest.
         supported: (N,), whether neighbours support them. Planes are laid through all samples, or, if that
             lets those held out be foretold better, as it does where some are outliers, through these alone.
+        seen: (N,), whether the network lets them be of what the camera sees. The others only judge: if the
+            network is wrong, it is so where they are.
         log_depth: (H, W), log of the fitted depth; NaN where there is none.
         log_depth_range: At the ends of the whole map.
         image: (H, W, 3), RGB; without it only the field serves.
@@ -191,17 +194,17 @@ def fit_correction(
     def foretold_by(planes: LocalPlanes, chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
         return planes.at(u[judges], v[judges], part[judges], part[chosen])
 
-    planes = LocalPlanes.through(guide, u, v, measured)
-    by_planes = foretold_by(planes, np.ones_like(supported))
-    if not supported.all():
+    planes = LocalPlanes.through(guide, u[seen], v[seen], measured[seen])
+    by_planes, better = foretold_by(planes, seen), _SETTINGS.better[0]
+    if (seen & ~supported).any():
         fewer = LocalPlanes.through(guide, u[supported], v[supported], measured[supported])
         if error(foretold_by(fewer, supported)) < _SETTINGS.fewer * error(by_planes):
             # Some are outliers, so that some of the supported may be, too.
             planes = fewer.doubted()
-            by_planes = foretold_by(planes, supported)
+            by_planes, better = foretold_by(planes, supported), _SETTINGS.better[1]
     errors = [error(by_field + share * (by_planes - by_field)) for share in _SETTINGS.shares]
     best = int(np.argmin(errors))
-    if errors[best] >= _SETTINGS.better * errors[0]:
+    if errors[best] >= better * errors[0]:
         return Correction(field)
     variance = (_STD_OF_MEAN_DEVIATION * errors[best]) ** 2
     return Correction(field, _outlined(field, planes, _SETTINGS.shares[best], variance))

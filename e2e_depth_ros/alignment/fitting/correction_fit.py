@@ -75,12 +75,14 @@ def correction_from_samples(
     gate = gate_samples(u, v, log_depth, log_ratio, fit.sigma, model, relative.values)
     doubt = edge_doubt(u, v, relative.values, model)
     outlier = np.where(gate.keep, gate.doubt, 1.0)
-    points = points_of(u, v, log_depth, log_ratio, doubt, outlier, relative.size[1]).at(~gate.behind)
-    supported = are_supported(*points.pixels(relative.size[1]), points.place[:, 2] + points.value)
+    seen = ~gate.behind
+    supported = seen.copy()
+    supported[seen] = are_supported(u[seen], v[seen], (log_depth + log_ratio)[seen])
     bounds = model.log_depth(np.array(value_range(relative)))
     correction = fit_correction(
-        points,
+        points_of(u, v, log_depth, log_ratio, doubt, outlier, relative.size[1]),
         supported,
+        seen,
         model.log_depth(relative.values),
         (float(bounds.min()), float(bounds.max())),
         image=image,

@@ -22,7 +22,9 @@ def corrected(fitted, truth, count, *, image=IMAGE, like=None, outliers=0.0, see
     supported = are_supported(*samples.pixels(SIZE[1]), samples.place[:, 2] + samples.value)
     everywhere = np.log(fitted).astype(np.float32)
     bounds = float(everywhere.min()), float(everywhere.max())
-    correction = fit_correction(samples, supported, everywhere, bounds, image=image, like=like)
+    correction = fit_correction(
+        samples, supported, np.ones(count, bool), everywhere, bounds, image=image, like=like
+    )
     return correction, fitted * np.exp(correction.log_factor(everywhere))
 
 
@@ -88,6 +90,6 @@ def test_samples_of_which_none_is_supported_lay_no_planes():
     samples = points_of(u, v, log_depth, nothing, nothing, nothing, SIZE[1])
     everywhere = np.log(truth).astype(np.float32)
     none = np.zeros(60, bool)
-    correction = fit_correction(samples, none, everywhere, (0.2, 1.6), image=IMAGE)
+    correction = fit_correction(samples, none, ~none, everywhere, (0.2, 1.6), image=IMAGE)
     assert correction is not None
     assert correction.outlined is None
