@@ -37,8 +37,9 @@ class ChoiceSettings:
         shares: Of the planes, that are tried.
         fewer: Share of the error of planes through all samples, from which those through the supported alone
             serve: one that is held out can't tell what it would have been worth at its own place. *
-        better: Share of the field's error, above which planes through all are no better, or those through the
-            supported alone: a good network must not be harmed, and outliers judge as well. *
+        credit: Share of their error that planes are forgiven where they go through all samples, since with a
+            fifth of them held out they lose more than the field does; and where they go through the supported
+            alone, which judge themselves too kindly: less than nothing. *
         near: Distances between samples, up to which the planes are as exact as at samples held out,
         far: and from which nobody has judged them.
         crowded: Distance between samples over that of evenly spread ones, below which they judge their crowd
@@ -55,7 +56,7 @@ class ChoiceSettings:
     most_error: float = 0.3
     shares: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
     fewer: float = 0.9
-    better: tuple[float, float] = (0.98, 0.96)
+    credit: tuple[float, float] = (0.05, -0.08)
     near: float = 1.0
     far: float = 2.5
     crowded: float = 0.7
@@ -195,16 +196,18 @@ def fit_correction(
         return planes.at(u[judges], v[judges], part[judges], part[chosen])
 
     planes = LocalPlanes.through(guide, u[seen], v[seen], measured[seen])
-    by_planes, better = foretold_by(planes, seen), _SETTINGS.better[0]
+    by_planes, credit = foretold_by(planes, seen), _SETTINGS.credit[0]
     if (seen & ~supported).any():
         fewer = LocalPlanes.through(guide, u[supported], v[supported], measured[supported])
         if error(foretold_by(fewer, supported)) < _SETTINGS.fewer * error(by_planes):
             # Some are outliers, so that some of the supported may be, too.
             planes = fewer.doubted()
-            by_planes, better = foretold_by(planes, supported), _SETTINGS.better[1]
+            by_planes, credit = foretold_by(planes, supported), _SETTINGS.credit[1]
     errors = [error(by_field + share * (by_planes - by_field)) for share in _SETTINGS.shares]
-    best = int(np.argmin(errors))
-    if errors[best] >= better * errors[0]:
+    best = int(
+        np.argmin([(1 - credit * share) * one for share, one in zip(_SETTINGS.shares, errors, strict=True)])
+    )
+    if best == 0:
         return Correction(field)
     variance = (_STD_OF_MEAN_DEVIATION * errors[best]) ** 2
     return Correction(field, _outlined(field, planes, _SETTINGS.shares[best], variance))
