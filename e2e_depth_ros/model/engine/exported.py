@@ -13,7 +13,7 @@ from e2e_depth_ros.core.maps import DepthKind
 from e2e_depth_ros.core.user_file import MAX_JSON_BYTES, json_from_text, read_text
 from e2e_depth_ros.model.checkpoint.foreign import GRAPHS_FILE
 from e2e_depth_ros.model.checkpoint.integrity import sha256
-from e2e_depth_ros.model.resolution import MAX_RESOLUTION
+from e2e_depth_ros.model.limits import MAX_RESOLUTION
 from e2e_depth_ros.model.shipped import folder_named
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.model.upsampling import OWN_UPSAMPLINGS
