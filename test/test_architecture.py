@@ -47,7 +47,7 @@ ROS_FOLDERS = (
 )
 # The model room: what is under it, from where it lies to a network; its own files are above both.
 MODEL = ROOT / PACKAGE / "model"
-WORDS_OF_MODEL = {"clock", "resolution", "sampling", "task", "threads", "upsampling"}
+WORDS_OF_MODEL = {"clock", "limits", "sampling", "shipped", "task", "threads", "upsampling"}
 MODEL_MAY_LOOK_INTO = {
     "checkpoint": WORDS_OF_MODEL | {"checkpoint"},
     "families": WORDS_OF_MODEL | {"checkpoint", "families"},

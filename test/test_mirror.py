@@ -13,7 +13,6 @@ ROOMS = ("alignment", "model", "ros")
 ELSEWHERE = {
     "model/engine/engine.py": "declares alone; test_graph_engine.py and test_torch_engine.py test engines",
     "model/network_facts.py": "declares alone; test_graph_engine.py compares what implements it",
-    "model/resolution.py": "a bound alone; test_estimator.py reaches it",
     "model/task.py": "names alone",
     "ros/declarations/image_parameters.py": "declares alone; test_depth_parameters.py checks what all share",
     "ros/declarations/mask_parameters.py": "declares alone; test_depth_parameters.py checks what all share",

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from e2e_depth_ros.alignment.evidence.occlusion import hidden_behind_others, mixed_pixels
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.pixels import are_inside
+from e2e_depth_ros.core.stored_depth import metres_from_stored
 
 if TYPE_CHECKING:
     from e2e_depth_ros.core.camera import Camera
@@ -214,14 +215,8 @@ def samples_from_depth(
     depth = np.asarray(depth)
     if depth.ndim != 2 or depth.size == 0:
         raise InvalidInputError(f"expected depth of shape (h, w), got {depth.shape}")
-    if depth.dtype == np.uint16:
-        measured = (depth > 0) & (depth < np.iinfo(np.uint16).max)
-        depth = depth.astype(np.float32) * np.float32(1e-3)
-    elif np.issubdtype(depth.dtype, np.floating):
-        depth = depth.astype(np.float32, copy=False)
-        measured = np.isfinite(depth) & (depth > 0)
-    else:
-        raise InvalidInputError(f"expected depth as floats (m) or uint16 (mm), got {depth.dtype}")
+    depth = metres_from_stored(depth)
+    measured = np.isfinite(depth)
     usable = measured & (depth >= min_depth_m) & (depth <= max_depth_m)
     too_near = int(np.count_nonzero(measured & (depth < min_depth_m)))
     too_far = int(np.count_nonzero(measured) - np.count_nonzero(usable)) - too_near

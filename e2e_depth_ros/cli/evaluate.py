@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from e2e_depth_ros.cli.evaluate_alignment import add_alignment_arguments, run_alignment_evaluation
 from e2e_depth_ros.cli.evaluate_costmap import add_costmap_arguments, run_costmap_evaluation
 from e2e_depth_ros.cli.evaluate_protocol import add_protocol_arguments, run_protocol_evaluation
+from e2e_depth_ros.cli.frame_arguments import add_measured_frames_arguments, topics_given
 from e2e_depth_ros.cli.model_arguments import add_model_arguments, load_estimator
 from e2e_depth_ros.cli.saved_predictions import saved_predictions
 
@@ -31,13 +32,7 @@ def add_parser(subparsers: Any) -> None:
         "measurements, image by image, by least squares in scale and shift; normals are compared on smooth "
         "surfaces of dense depth, and so are its edges.",
     )
-    parser.add_argument(
-        "frames",
-        nargs="+",
-        type=Path,
-        metavar="FRAMES",
-        help="frame folders, shards that render wrote, folders of them, or bags of one camera",
-    )
+    add_measured_frames_arguments(parser)
     parser.add_argument(
         "--predictions",
         type=Path,
@@ -116,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     low = MIN_DEPTH_M if args.min_depth is None else args.min_depth
     high = MAX_DEPTH_M if args.max_depth is None else args.max_depth
     protocol = Protocol(low, high)
-    frames = find_measured_frames(args.frames, console, exclude=args.predictions)
+    frames = find_measured_frames(args.frames, console, exclude=args.predictions, topics=topics_given(args))
     sources = [_source(args), *BASELINES]
     progress = track(frames, description="evaluate", console=console)
     if args.flicker:

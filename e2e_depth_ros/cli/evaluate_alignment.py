@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from e2e_depth_ros.cli.frame_arguments import topics_given
 from e2e_depth_ros.cli.model_arguments import load_estimator
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ def run_alignment_evaluation(args: argparse.Namespace) -> int:
     from rich.console import Console  # noqa: PLC0415 - heavy imports wait until they are needed
     from rich.progress import track  # noqa: PLC0415
 
+    from e2e_depth_ros.cli.measured_frames import find_measured_frames  # noqa: PLC0415
     from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
-    from e2e_depth_ros.core.frames import find_frames  # noqa: PLC0415
     from e2e_depth_ros.evaluation.alignment import evaluate_alignment  # noqa: PLC0415
     from e2e_depth_ros.evaluation.alignment_methods import alignment_methods  # noqa: PLC0415
     from e2e_depth_ros.evaluation.protocol_samples import SamplingProtocol  # noqa: PLC0415
@@ -65,9 +66,7 @@ def run_alignment_evaluation(args: argparse.Namespace) -> int:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     protocol = SamplingProtocol.parse(args.samples, outliers=args.outliers, occlusion=args.occlusion)
     methods = alignment_methods()
-    frames = [frame for frame in find_frames(args.frames) if frame.folder]
-    if not frames:
-        raise InvalidInputError("expected frame folders with measurements, found none")
+    frames = find_measured_frames(args.frames, console, topics=topics_given(args))
     report = evaluate_alignment(
         track(frames, description="align", console=console),
         methods,

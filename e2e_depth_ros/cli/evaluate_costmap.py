@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from e2e_depth_ros.cli.frame_arguments import topics_given
+
 if TYPE_CHECKING:
     from e2e_depth_ros.cli.pictures import Rgb
     from e2e_depth_ros.evaluation.costmap import CostmapSettings
@@ -65,7 +67,7 @@ def run_costmap_evaluation(args: argparse.Namespace) -> int:
     protocol = SamplingProtocol.parse(args.samples, outliers=args.outliers, occlusion=args.occlusion)
     if args.maps is not None:
         check_picture_path(args.maps)
-    frames = find_measured_frames(args.frames, console)
+    frames = find_measured_frames(args.frames, console, topics=topics_given(args))
     rows: list[Rgb] = []
 
     def draw(frame: MappedFrame) -> None:

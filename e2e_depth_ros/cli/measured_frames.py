@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,19 +69,24 @@ class RenderedFrame:
 
 
 def find_measured_frames(
-    inputs: Iterable[Path], console: Console, exclude: Path | None = None
+    inputs: Iterable[Path],
+    console: Console,
+    exclude: Path | None = None,
+    topics: Mapping[str, str] | None = None,
 ) -> Sequence[MeasuredFrame]:
     """Find frame folders and the images of shards and bags; plain images are left out.
 
     Args:
-        inputs: Frame folders, folders of them, shards, folders with shards, or bags of one camera.
+        inputs: Frame folders, folders of them, shards, folders with shards, or bags.
         console: Where it is told what is left out.
         exclude: A folder to leave out.
+        topics: Of bags, by input, as `BagFrames` takes them.
 
     Raises:
-        InvalidInputError: An input does not exist, holds nothing to score, or names are not unique.
+        InvalidInputError: An input does not exist, holds nothing to score, or names are not unique; or topics
+            are given and no bag.
     """
-    found = find_all_frames(inputs, exclude)
+    found = find_all_frames(inputs, exclude, topics)
     frames = [frame for frame in found if not (isinstance(frame, Frame) and frame.folder is None)]
     if not frames:
         raise InvalidInputError(f"expected frame folders with measurements, found {len(found)} plain images")
@@ -90,18 +95,30 @@ def find_measured_frames(
     return frames
 
 
-def find_all_frames(inputs: Iterable[Path], exclude: Path | None = None) -> Sequence[MeasuredFrame]:
+def find_all_frames(
+    inputs: Iterable[Path], exclude: Path | None = None, topics: Mapping[str, str] | None = None
+) -> Sequence[MeasuredFrame]:
     """Find images, frame folders, and the images of shards and bags; those of shards and bags come first.
 
+    Args:
+        inputs: See `find_measured_frames`, as for the others; and images.
+        exclude: A folder to leave out.
+        topics: Of bags.
+
     Raises:
-        InvalidInputError: An input does not exist, holds no image, or names are not unique.
+        InvalidInputError: An input does not exist, holds no image, or names are not unique; or topics are
+            given and no bag.
     """
+    inputs = list(inputs)
+    if topics and not any(map(_is_bag, inputs)):
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in topics)
+        raise InvalidInputError(f"expected a bag with {named}, got {', '.join(map(str, inputs))}")
     frames: list[MeasuredFrame] = []
     folders: list[Path] = []
     for given in inputs:
         shards = [given] if given.suffix == ".npz" else sorted(given.glob(_SHARDS)) if given.is_dir() else []
-        if given.suffix in _BAGS or (given / "metadata.yaml").is_file():
-            frames += _frames_of_bag(given)
+        if _is_bag(given):
+            frames += _frames_of_bag(given, topics or {})
         elif not shards:
             folders.append(given)
         for path in shards:
@@ -111,10 +128,14 @@ def find_all_frames(inputs: Iterable[Path], exclude: Path | None = None) -> Sequ
     return [*frames, *(find_frames(folders, exclude=exclude) if folders else [])]
 
 
-def _frames_of_bag(path: Path) -> Sequence[MeasuredFrame]:
+def _is_bag(path: Path) -> bool:
+    return path.suffix in _BAGS or (path / "metadata.yaml").is_file()
+
+
+def _frames_of_bag(path: Path, topics: Mapping[str, str]) -> Sequence[MeasuredFrame]:
     from e2e_depth_ros.ros.recordings.bag_frames import BagFrames  # noqa: PLC0415 - only bags need ROS
 
-    return BagFrames(path)
+    return BagFrames(path, topics)
 
 
 def _frames_of_shard(path: Path) -> list[RenderedFrame]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.engine.engine import ENGINES, FASTEST
-from e2e_depth_ros.model.memory import DEFAULT_BATCH_MEMORY_MB
+from e2e_depth_ros.model.limits import DEFAULT_BATCH_MEMORY_MB
 from e2e_depth_ros.model.sampling import DOMAINS, SPACINGS, Sampling
 from e2e_depth_ros.model.task import AUTO, TASK_WORDS
 from e2e_depth_ros.model.upsampling import DEFAULT_UPSAMPLING, UPSAMPLINGS

@@ -17,7 +17,8 @@ from e2e_depth_ros.core.colours import colours_from_depth
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthMap
 from e2e_depth_ros.core.pixels import are_inside
-from e2e_depth_ros.offline.measured_files import MILLIMETRE_M, read_samples_csv
+from e2e_depth_ros.core.stored_depth import MILLIMETRE_M
+from e2e_depth_ros.offline.measured_files import read_samples_csv
 from e2e_depth_ros.offline.sources import SourceImage
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core.depth_fit import MAX_DEPTH_M, MIN_DEPTH_M
 from e2e_depth_ros.core.edge_metrics import match_edges
 from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
-from e2e_depth_ros.core.frames import Frame
+from e2e_depth_ros.core.frames import MeasuredFrame
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.core.metrics import score_depth
 from e2e_depth_ros.core.pixels import are_inside, nearest_pixels
@@ -64,14 +64,14 @@ class SplitFrame:
 
 
 def evaluate_alignment(
-    frames: Iterable[Frame],
+    frames: Iterable[MeasuredFrame],
     methods: Sequence[AlignmentMethod],
     protocol: SamplingProtocol,
     *,
     seed: int = 0,
     relative_source: RelativeSource | None = None,
     relative_name: str = "surrogate",
-    on_failure: Callable[[Frame, str], None] = lambda _frame, _reason: None,
+    on_failure: Callable[[MeasuredFrame, str], None] = lambda _frame, _reason: None,
 ) -> AlignmentReport:
     """Sample frames, complete their depth by each method, and score it where nothing was sampled.
 
@@ -133,7 +133,7 @@ def score_methods(
     return results
 
 
-def read_scene(frame: Frame) -> SplitFrame:
+def read_scene(frame: MeasuredFrame) -> SplitFrame:
     """Read a frame.
 
     Dense depth is both measured and scored. Of a LiDAR's points every other beam is measured, and the rest

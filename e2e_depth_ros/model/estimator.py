@@ -13,9 +13,8 @@ from e2e_depth_ros.core.framing import Framing, framing_for
 from e2e_depth_ros.model.engine.choice import load_engine
 from e2e_depth_ros.model.engine.engine import FASTEST, NETWORK_STAGES, Engine, Place, Request
 from e2e_depth_ros.model.estimate import Estimate
-from e2e_depth_ros.model.memory import DEFAULT_BATCH_MEMORY_MB, batch_that_fits
+from e2e_depth_ros.model.limits import DEFAULT_BATCH_MEMORY_MB, MAX_RESOLUTION, batch_that_fits
 from e2e_depth_ros.model.network_facts import NetworkFacts
-from e2e_depth_ros.model.resolution import MAX_RESOLUTION
 from e2e_depth_ros.model.sampling import Sampling
 from e2e_depth_ros.model.task import AUTO, Task
 from e2e_depth_ros.model.upsampling import DEFAULT_UPSAMPLING, chosen_upsampling

@@ -18,10 +18,10 @@ from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.core.pcd import save_pcd
 from e2e_depth_ros.core.ply import save_ply
+from e2e_depth_ros.core.stored_depth import millimetres_from_metres
 
 _RANGE_PERCENT: Final = (2, 98)  # of metric depth: the ends of the colours
 _LEAST_RANGE_M: Final = 1e-6
-_MOST_MM: Final = 65534  # 65535 means no measurement to some readers
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,14 +85,6 @@ class DepthFormat:
     write: Callable[[Path, PredictedDepth], None]
     needs_metres: bool = False
     needs_camera: bool = False
-
-
-def millimetres_from_metres(depth_m: NDArray[np.floating[Any]]) -> NDArray[np.uint16]:
-    """Return (H, W), uint16, millimetres as REP 118 has them: 0 where unknown, or beyond 65.534 m."""
-    with np.errstate(invalid="ignore"):
-        rounded = np.rint(depth_m * 1000)
-        known = np.isfinite(depth_m) & (rounded >= 1) & (rounded <= _MOST_MM)
-    return np.where(known, rounded, 0).astype(np.uint16)
 
 
 def formats_named(text: str) -> tuple[str, ...]:

@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.image_files import MAX_FILE_BYTES, encoded_image
+from e2e_depth_ros.core.stored_depth import MILLIMETRE_M, metres_from_stored
 from e2e_depth_ros.core.tum_rgbd import DEPTH_UNITS_PER_METRE, MAX_STAMP_DIFFERENCE_S, read_list
 from e2e_depth_ros.core.user_file import read_file, read_text
 
-MILLIMETRE_M: Final = 0.001
 """Metres of one unit of a depth PNG, unless told otherwise."""
 
 _MAX_TEXT_BYTES: Final = 64 << 20
-_SIXTEEN_BITS_FULL: Final = 65535  # no measurement, to some cameras
 
 
 class RgbdPair(NamedTuple):
@@ -67,8 +66,7 @@ def read_depth_png(path: Path, unit_m: float = MILLIMETRE_M) -> NDArray[np.float
         raise InvalidInputError(
             f"expected one channel of 16 bits in {path}, got {values.dtype} {values.shape}"
         )
-    known = (values > 0) & (values < _SIXTEEN_BITS_FULL)
-    return np.asarray(np.where(known, values * np.float32(unit_m), np.nan), np.float32)
+    return metres_from_stored(values, unit_m)
 
 
 def read_samples_csv(path: Path) -> NDArray[np.float32]:

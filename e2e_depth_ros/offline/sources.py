@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.frames import IMAGE_SUFFIXES, OUTPUT_MARK, Frame, find_frames
-from e2e_depth_ros.offline.measured_files import MILLIMETRE_M, RgbdPair, find_pairs, read_depth_png
+from e2e_depth_ros.core.stored_depth import MILLIMETRE_M
+from e2e_depth_ros.offline.measured_files import RgbdPair, find_pairs, read_depth_png
 from e2e_depth_ros.offline.videos import DEFAULT_FPS, VIDEO_SUFFIXES, VideoReader
 
 _DIGITS: Final = 6  # of an image's number in a video

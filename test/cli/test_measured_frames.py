@@ -139,3 +139,42 @@ def test_a_bag_is_scored_as_frames_are(samples, tmp_path):
         np.testing.assert_array_equal(frame.read_image(), rgb)
         np.testing.assert_array_equal(frame.read_depth(), depth_m)
     assert [frame.name for frame in find_measured_frames([path / "drive.mcap"], CONSOLE)][2] == "drive/000002"
+
+
+def test_of_a_bag_with_two_cameras_one_is_named(samples, tmp_path, capsys):
+    pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+    pytest.importorskip("rosbags", reason="rosbags is not installed")
+    from helpers import bags
+
+    write_shard(tmp_path / "shard-00000.npz", samples[:4])
+    renders = find_measured_frames([tmp_path], CONSOLE)
+    camera = renders[0].read_camera()
+    views = [(frame.read_image(), frame.read_depth()) for frame in renders]
+    both = [*bags.rgbd_messages(views[:2], camera, "left"), *bags.rgbd_messages(views[2:], camera, "right")]
+    path = bags.write_bag(tmp_path / "drive", sorted(both, key=lambda one: one[1]))
+    found = find_measured_frames([path], CONSOLE, topics={"image": "/right/image_raw"})
+    for frame, (rgb, depth_m) in zip(found, views[2:], strict=True):
+        np.testing.assert_array_equal(frame.read_image(), rgb)
+        np.testing.assert_array_equal(frame.read_depth(), depth_m)
+    assert main(["evaluate", str(path)]) == 2
+    assert "/left/image_raw, /right/image_raw" in capsys.readouterr().err
+    out = tmp_path / "scores.json"
+    named = ["--image", "/left/image_raw", "--json", str(out)]
+    assert main(["evaluate", str(path), *named, "--align", "--samples", "random:50"]) == 0
+    told = json.loads(out.read_text())["methods"]["correction"]["frames"]
+    assert list(told) == ["drive/left/image_raw/000000", "drive/left/image_raw/000001"]
+
+
+def test_topics_without_a_bag_are_refused(shards, capsys):
+    assert main(["evaluate", str(shards), "--image", "/left/image_raw", "--sparse-depth", "/left/depth"]) == 2
+    error = capsys.readouterr().err
+    assert "expected a bag with --image, --sparse-depth, got" in error
+    assert error.count("\n") == 1
+
+
+def test_alignment_is_scored_on_renders_too(shards, tmp_path):
+    out = tmp_path / "scores.json"
+    assert main(["evaluate", str(shards), "--align", "--samples", "random:50", "--json", str(out)]) == 0
+    told = json.loads(out.read_text())["methods"]["correction"]
+    assert set(told["sets"]) == {"room", "corridor"}
+    assert all(scores["abs_rel"] < 0.1 for scores in told["frames"].values())

@@ -137,16 +137,16 @@ def robot_messages(count, depth_of):
     return sorted(found, key=lambda one: one[1])
 
 
-def rgbd_messages(views, camera):
+def rgbd_messages(views, camera, name="camera"):
     """What an RGB-D camera records, from images (H, W, 3) and depth (H, W) in metres, as `robot_messages`."""
     found = []
     for index, (rgb, depth_m) in enumerate(views):
         stamp_ns = START_NS + index * FRAME_NS
-        of_camera = header(stamp_ns, "optical")
+        of_camera = header(stamp_ns, f"{name}_optical")
         depth = message_from_array(depth_m.astype(np.float32), "32FC1", of_camera)
-        found.append(("/camera/camera_info", stamp_ns, message_from_camera(camera, of_camera)))
-        found.append(("/camera/image_raw", stamp_ns, message_from_array(rgb, "rgb8", of_camera)))
-        found.append(("/camera/depth", stamp_ns, depth))
+        found.append((f"/{name}/camera_info", stamp_ns, message_from_camera(camera, of_camera)))
+        found.append((f"/{name}/image_raw", stamp_ns, message_from_array(rgb, "rgb8", of_camera)))
+        found.append((f"/{name}/depth", stamp_ns, depth))
     return found
 
 

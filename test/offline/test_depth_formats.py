@@ -14,7 +14,6 @@ from e2e_depth_ros.offline.depth_formats import (
     PredictedDepth,
     check_formats,
     formats_named,
-    millimetres_from_metres,
     write_depth,
 )
 
@@ -43,11 +42,6 @@ def test_png16_has_the_millimetres_of_rep_118(tmp_path):
     assert values.dtype == np.uint16
     assert values[3, 5] == 0
     np.testing.assert_allclose(values[KNOWN] / 1000, DEPTH_M[KNOWN], atol=0.5e-3 + 1e-6)
-
-
-def test_millimetres_end_where_16_bits_do():
-    metres = np.array([[0.0004, 0.001, 65.534, 65.5349, 65.536, np.inf, -1, np.nan]])
-    assert millimetres_from_metres(metres).tolist() == [[0, 1, 65534, 0, 0, 0, 0, 0]]
 
 
 def test_exr_is_float_to_opencv(tmp_path):

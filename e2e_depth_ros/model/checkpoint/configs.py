@@ -15,7 +15,7 @@ from torch import Tensor
 
 from e2e_depth_ros.core.errors import CheckpointError
 from e2e_depth_ros.core.user_file import MAX_JSON_BYTES, json_from_text, read_text
-from e2e_depth_ros.model.resolution import MAX_RESOLUTION
+from e2e_depth_ros.model.limits import MAX_RESOLUTION
 
 _MAX_WIDTH: Final = 1 << 16  # channels, embedding sizes, sizes in pixels: any whole number of a config
 _MAX_BLOCKS: Final = 16

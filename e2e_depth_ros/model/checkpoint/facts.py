@@ -23,7 +23,7 @@ from e2e_depth_ros.model.checkpoint.prediction import (
     signs_of,
 )
 from e2e_depth_ros.model.checkpoint.stored import StoredCheckpoint
-from e2e_depth_ros.model.resolution import MAX_RESOLUTION
+from e2e_depth_ros.model.limits import MAX_RESOLUTION
 from e2e_depth_ros.model.sampling import TARGET_NOISES
 from e2e_depth_ros.model.task import AUTO, Task
 from e2e_depth_ros.model.upsampling import OWN_UPSAMPLINGS, chosen_upsampling

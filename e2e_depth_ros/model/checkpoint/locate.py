@@ -12,6 +12,7 @@ from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
 from e2e_depth_ros.model.checkpoint import hub
 from e2e_depth_ros.model.checkpoint.configs import read_json
 from e2e_depth_ros.model.checkpoint.layout import IncompleteCheckpointError, read_configs
+from e2e_depth_ros.model.shipped import folder_named
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -24,9 +25,6 @@ COMPONENTS = ("unet", "vae")
 
 PROMPT_FILE = "prompt_embedding.safetensors"
 """Beside the checkpoint: (1, n, d) for each task, or "empty" / "empty_padded" for the empty prompt."""
-
-EMBEDDED = "embedded"
-"""The name of the checkpoint that ships with the package."""
 
 _VARIANTS = ("fp16", "bf16", "non_ema")
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w./-]+))?")
@@ -58,9 +56,8 @@ def find_checkpoint(
         CheckpointError: There is no such checkpoint, or it can't be downloaded.
         InvalidInputError: A revision was given for something that has none, or twice.
     """
-    is_embedded = str(name) == EMBEDDED
-    folder = Path(__file__).parents[1] / EMBEDDED if is_embedded else Path(name).expanduser()
-    match = None if is_embedded or folder.exists() else _HUB_ID.fullmatch(str(name))
+    folder = folder_named(name)
+    match = None if folder.exists() else _HUB_ID.fullmatch(str(name))
     if match is None:
         if revision is not None:
             raise InvalidInputError(f"expected a revision only with a hub id, got {name} and {revision!r}")

@@ -13,14 +13,10 @@ from e2e_depth_ros.core.maps import DepthKind
 from e2e_depth_ros.core.user_file import MAX_JSON_BYTES, json_from_text, read_text
 from e2e_depth_ros.model.checkpoint.foreign import GRAPHS_FILE
 from e2e_depth_ros.model.checkpoint.integrity import sha256
-from e2e_depth_ros.model.resolution import MAX_RESOLUTION
+from e2e_depth_ros.model.limits import MAX_RESOLUTION
+from e2e_depth_ros.model.shipped import folder_named
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.model.upsampling import OWN_UPSAMPLINGS
-
-EMBEDDED: Final = "embedded"
-"""The name of the model that ships with the package."""
-
-EMBEDDED_FOLDER: Final = Path(__file__).parents[1] / EMBEDDED
 
 PRECISIONS: Final = ("float32", "float16")
 """In which graphs may compute."""
@@ -142,7 +138,7 @@ def find_exported(name: str | Path) -> ExportedModel | None:
         CheckpointError: The file that describes them is broken.
     """
     try:
-        folder = EMBEDDED_FOLDER if str(name) == EMBEDDED else Path(name).expanduser()
+        folder = folder_named(name)
         is_exported = (folder / GRAPHS_FILE).is_file()
     except (OSError, RuntimeError, ValueError):  # no name of a folder: too long, a null character, ~nobody
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from e2e_depth_ros.model.memory import DEFAULT_BATCH_MEMORY_MB
+from e2e_depth_ros.model.limits import DEFAULT_BATCH_MEMORY_MB
 from e2e_depth_ros.model.sampling import DOMAINS, SPACINGS, Sampling
 from e2e_depth_ros.ros.declarations.declaration import (
     Changes,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.sixteen_bits import bits_in_use, eight_bits_from_sixteen
+from e2e_depth_ros.core.stored_depth import metres_from_stored
 from e2e_depth_ros.core.tum_rgbd import MAX_STAMP_DIFFERENCE_S
 from e2e_depth_ros.ros.aligning.transform_tree import TransformTree
 from e2e_depth_ros.ros.aligning.transforms import TransformError
@@ -32,7 +33,6 @@ from e2e_depth_ros.ros.recordings.input_topics import (
 
 _APART_NS: Final = round(MAX_STAMP_DIFFERENCE_S * 1e9)
 _LATE_NS: Final = 500_000_000  # after an image, what belongs to it has been recorded
-_UNKNOWN_MM: Final = (0, 65535)  # REP 118
 
 
 class _Place(NamedTuple):
@@ -93,11 +93,7 @@ class BagFrame:
         """Read registered depth, (H, W), metres, NaN where there is none; None where there are points."""
         if not self.frames.topics.sparse_depth:
             return None
-        stored = depth_from_message(self.frames.message_of(self.index, "measured"))
-        if stored.dtype == np.uint16:
-            stored = np.where(np.isin(stored, _UNKNOWN_MM), np.nan, stored * np.float32(0.001))
-        with np.errstate(invalid="ignore"):
-            return np.where(np.isfinite(stored) & (stored > 0), stored, np.nan).astype(np.float32)
+        return metres_from_stored(depth_from_message(self.frames.message_of(self.index, "measured")))
 
     def read_points(self) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
         """Read points (N, 3), metres, and `camera_from_points` (4, 4); None where there is depth."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, MissingDependencyError
-from e2e_depth_ros.model.engine.onnx_runtime import OnnxRuntime
+from e2e_depth_ros.model.engine.onnx_runtime import OnnxRuntime, spinning
 
 
 def test_a_graph_gives_each_task_by_its_name(tiny_export: Callable[..., Path]) -> None:
@@ -65,3 +65,13 @@ def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingDependencyError, match="pip install onnxruntime"):
         OnnxRuntime()
+
+
+@pytest.mark.parametrize(
+    ("version", "may_spin"),
+    [("1.17.3", "0"), ("1.25.1", "0"), ("1.26.0", "1"), ("1.32.0.dev20261101+cpu", "1"), ("2.0", "1")],
+)
+def test_threads_spin_only_where_they_can_be_told_to_stop(version: str, may_spin: str) -> None:
+    told = spinning(version)
+    assert told["session.intra_op.allow_spinning"] == may_spin
+    assert ("session.intra_op.spin_duration_us" in told) == (may_spin == "1")

@@ -13,12 +13,13 @@ import torch
 from safetensors.torch import load_file
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
-from e2e_depth_ros.model.engine.exported import EMBEDDED_FOLDER, read_exported
+from e2e_depth_ros.model.engine.exported import read_exported
 from e2e_depth_ros.model.estimator import Estimator
 from e2e_depth_ros.model.export import folder as folder_module
 from e2e_depth_ros.model.export.folder import TOLERANCES, export, largest_difference
 from e2e_depth_ros.model.families.registry import load_checkpoint
 from e2e_depth_ros.model.sampling import Sampling
+from e2e_depth_ros.model.shipped import EMBEDDED, folder_named
 from e2e_depth_ros.model.task import Task
 from helpers.exporting import REFUSED
 
@@ -151,8 +152,8 @@ def test_impossible_wishes_are_refused(tiny_checkpoint: Callable[..., Path], tmp
 
 
 def test_the_shipped_graphs_equal_the_shipped_weights() -> None:
-    network = load_checkpoint(EMBEDDED_FOLDER).model
-    model = read_exported(EMBEDDED_FOLDER)
+    network = load_checkpoint(folder_named(EMBEDDED)).model
+    model = read_exported(folder_named(EMBEDDED))
     for tasks in ([Task.DEPTH], [Task.NORMALS], [Task.DEPTH, Task.NORMALS]):
         for size in (None, (120, 160)):
             found = largest_difference(network, tasks, model.graph(tasks), "float32", size)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from e2e_depth_ros.model.memory import batch_that_fits
+from e2e_depth_ros.model.limits import batch_that_fits
 
 
 @pytest.mark.parametrize(

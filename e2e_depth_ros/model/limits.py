@@ -1,8 +1,13 @@
-"""How much of a batch one pass of a network may take."""
+"""What one pass of a network may take: pixels, and memory."""
 
 from __future__ import annotations
 
-DEFAULT_BATCH_MEMORY_MB = 4000
+from typing import Final
+
+MAX_RESOLUTION: Final = 8192
+"""The largest processing resolution, pixels of the longer edge."""
+
+DEFAULT_BATCH_MEMORY_MB: Final = 4000
 """About how much memory, 10^6 bytes, the activations of one pass may take besides the weights."""
 
 
