@@ -56,7 +56,7 @@ class ChoiceSettings:
     most_error: float = 0.3
     shares: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
     fewer: float = 0.9
-    credit: tuple[float, float] = (0.05, -0.08)
+    credit: tuple[float, float] = (0.03, -0.08)
     near: float = 1.0
     far: float = 2.5
     crowded: float = 0.7
@@ -204,9 +204,7 @@ def fit_correction(
             planes = fewer.doubted()
             by_planes, credit = foretold_by(planes, supported), _SETTINGS.credit[1]
     errors = [error(by_field + share * (by_planes - by_field)) for share in _SETTINGS.shares]
-    best = int(
-        np.argmin([(1 - credit * share) * one for share, one in zip(_SETTINGS.shares, errors, strict=True)])
-    )
+    best = int(np.argmin((1 - credit * np.array(_SETTINGS.shares)) * errors))
     if best == 0:
         return Correction(field)
     variance = (_STD_OF_MEAN_DEVIATION * errors[best]) ** 2
