@@ -71,7 +71,7 @@ class EncodedImage:
         if self._png is not None:
             self._png.check_pixels()
         pixels = _decoded(self.data, flags)
-        if self.format == "JPEG" and _ends_in_grey(pixels):
+        if self.format == "JPEG" and _ends_in_grey(pixels) and _is_filled(self.data):
             continued = _decoded(jpeg.with_more_data(self.data), flags)
             if not np.array_equal(pixels, continued):
                 raise InvalidInputError(
@@ -202,12 +202,29 @@ def _decoded(data: bytes, flags: int) -> NDArray[Any]:
     return np.asarray(pixels)
 
 
+def _is_filled(data: bytes) -> bool:
+    """Whether the brightness of a JPEG's last block is just what libjpeg shows where it has no data.
+
+    Pictures hardly ever have that, and to ask for more costs a line on stderr: libjpeg calls what it didn't
+    need corrupt.
+    """
+    stored = _decoded(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+    edge = _edge_of_last_block(stored)
+    return bool((stored[-edge:, -edge:] == _GREY_FILL).all())
+
+
+def _edge_of_last_block(pixels: NDArray[Any]) -> int:
+    """How many pixels of the last block there are at least, each way."""
+    height, width = pixels.shape[:2]
+    return int(min((height - 1) % _BLOCK_PX, (width - 1) % _BLOCK_PX)) + 1
+
+
 def _ends_in_grey(pixels: NDArray[Any]) -> bool:
-    """Whether the block in a corner is as bright as what libjpeg shows where it has no data.
+    """Whether the block in a corner is about as bright as what libjpeg shows where it has no data.
 
     Any corner, as the picture may have been turned. Its colour may be mixed with that of the block beside it.
     """
-    edge = min((length - 1) % _BLOCK_PX for length in pixels.shape[:2]) + 1
+    edge = _edge_of_last_block(pixels)
     near, far = slice(None, edge), slice(-edge, None)
     for rows in (near, far):
         for columns in (near, far):

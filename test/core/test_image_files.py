@@ -84,6 +84,16 @@ def test_a_jpeg_that_lost_a_part_between_restart_markers_is_refused():
         decode_image(lost, "x")
 
 
+@pytest.mark.parametrize("level", [126, 127, 129])
+def test_a_whole_jpeg_that_ends_in_some_grey_is_read_without_a_word(capfd, level):
+    """libjpeg would call it corrupt, in each frame of a camera before such a wall."""
+    rgb = np.full((44, 61, 3), level, np.uint8)
+    rgb[:20, :30] = (200, 90, 10)
+    pixels = encoded_image(encoded(".jpg", rgb)).decode(cv2.IMREAD_COLOR)
+    assert abs(pixels[-4:, -4:].astype(int) - 128).max() <= 3
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     "flags", [(), FLAT, PROGRESSIVE, RESTARTS], ids=["plain", "flat", "progressive", "restarts"]
 )
