@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
-from io import TextIOWrapper
 from pathlib import Path
 from types import ModuleType
 
@@ -28,22 +26,26 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 _DOMAINS = 100  # Linux's ephemeral ports reach into those of higher ones
 
 
-def _claim_ros_domain() -> tuple[int, TextIOWrapper]:
-    """Find a ROS domain that no other test process here has; closing the file frees it."""
+def _claim_ros_domain() -> tuple[int, socket.socket]:
+    """Find a ROS domain that nobody here has, by a port of it that DDS does not use.
+
+    Demos and benchmarks choose a domain without an open port. So they keep out of this one, even while no node
+    is in it. Closing the socket frees it.
+    """
     for step in range(_DOMAINS):
         domain = 1 + (os.getpid() + step) % _DOMAINS
-        lock = (Path(tempfile.gettempdir()) / f"e2e_depth_ros_test_domain_{domain}").open("a")
+        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            claim.bind(("127.0.0.1", 7400 + 250 * domain + 5))
         except OSError:
-            lock.close()
+            claim.close()
         else:
-            return domain, lock
+            return domain, claim
     raise RuntimeError(f"all {_DOMAINS} ROS domains are taken by other test processes")
 
 
 # Before any participant comes to be; nodes and demos that a test starts inherit it.
-_domain, _domain_lock = _claim_ros_domain()
+_domain, _domain_claim = _claim_ros_domain()
 os.environ["ROS_DOMAIN_ID"] = str(_domain)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import itertools
 import re
 import shlex
 import shutil
@@ -212,7 +213,7 @@ NOT_RUN = {
 """What is only parsed, by a part of the command, and why."""
 HAS_BAGS = all(importlib.util.find_spec(name) for name in ("rclpy", "rosbags"))
 if not HAS_BAGS:
-    NOT_RUN["evaluate corridor"] = "reads a bag"
+    NOT_RUN |= dict.fromkeys(("evaluate corridor", "evaluate rig"), "reads a bag")
 
 
 def room(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, Camera]:
@@ -256,6 +257,8 @@ def workplace(tmp_path, monkeypatch, tiny_checkpoint):
 
         rgb, depth, camera = room(rng)
         bags.write_bag(Path("corridor"), bags.rgbd_messages([(rgb, depth)] * 2, camera))
+        both = [bags.rgbd_messages([(rgb, depth)] * 2, camera, side) for side in ("left", "right")]
+        bags.write_bag(Path("rig"), sorted(itertools.chain(*both), key=lambda message: message[1]))
     for name in ("base", "no_anchor", "wide"):
         run = Path("runs") / name
         run.mkdir(parents=True)

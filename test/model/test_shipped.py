@@ -1,10 +1,7 @@
-from pathlib import Path
-
-from e2e_depth_ros.model.shipped import EMBEDDED, folder_named
+from e2e_depth_ros.model.shipped import SHIPPED
 
 
-def test_the_shipped_checkpoint_is_named_and_others_are_folders() -> None:
-    assert (folder_named(EMBEDDED) / "model_index.json").is_file()
-    assert folder_named(Path(EMBEDDED)) == folder_named(EMBEDDED)
-    assert folder_named("other/embedded") == Path("other/embedded")
-    assert folder_named("~/weights") == Path.home() / "weights"
+def test_what_ships_is_a_checkpoint_with_graphs() -> None:
+    assert set(SHIPPED) == {"embedded"}
+    for file in ("model_index.json", "graphs.json", "README.md"):
+        assert (SHIPPED["embedded"] / file).is_file()

@@ -12,7 +12,7 @@ from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
 from e2e_depth_ros.model.checkpoint import hub
 from e2e_depth_ros.model.checkpoint.configs import read_json
 from e2e_depth_ros.model.checkpoint.layout import IncompleteCheckpointError, read_configs
-from e2e_depth_ros.model.shipped import folder_named
+from e2e_depth_ros.model.shipped import SHIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -56,7 +56,7 @@ def find_checkpoint(
         CheckpointError: There is no such checkpoint, or it can't be downloaded.
         InvalidInputError: A revision was given for something that has none, or twice.
     """
-    folder = folder_named(name)
+    folder = SHIPPED.get(str(name)) or Path(name).expanduser()
     match = None if folder.exists() else _HUB_ID.fullmatch(str(name))
     if match is None:
         if revision is not None:

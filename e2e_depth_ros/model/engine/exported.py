@@ -14,7 +14,7 @@ from e2e_depth_ros.core.user_file import MAX_JSON_BYTES, json_from_text, read_te
 from e2e_depth_ros.model.checkpoint.foreign import GRAPHS_FILE
 from e2e_depth_ros.model.checkpoint.integrity import sha256
 from e2e_depth_ros.model.limits import MAX_RESOLUTION
-from e2e_depth_ros.model.shipped import folder_named
+from e2e_depth_ros.model.shipped import SHIPPED
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.model.upsampling import OWN_UPSAMPLINGS
 
@@ -138,7 +138,7 @@ def find_exported(name: str | Path) -> ExportedModel | None:
         CheckpointError: The file that describes them is broken.
     """
     try:
-        folder = folder_named(name)
+        folder = SHIPPED.get(str(name)) or Path(name).expanduser()
         is_exported = (folder / GRAPHS_FILE).is_file()
     except (OSError, RuntimeError, ValueError):  # no name of a folder: too long, a null character, ~nobody
         return None

@@ -22,7 +22,7 @@ from e2e_depth_ros.model.engine.exported import (
 )
 from e2e_depth_ros.model.estimator import Estimator
 from e2e_depth_ros.model.families.registry import read_facts
-from e2e_depth_ros.model.shipped import EMBEDDED, folder_named
+from e2e_depth_ros.model.shipped import SHIPPED
 from e2e_depth_ros.model.task import Task
 
 
@@ -191,13 +191,13 @@ def test_a_graph_that_no_library_reads_is_refused_in_one_line(folder: Path, engi
 
 
 def test_the_shipped_graphs_belong_to_the_shipped_weights() -> None:
-    model = read_exported(folder_named(EMBEDDED))
+    model = read_exported(SHIPPED["embedded"])
     model.check_files()
-    facts = read_facts(folder_named(EMBEDDED))
+    facts = read_facts(SHIPPED["embedded"])
     assert model.has_weights
-    assert {path.name for path in folder_named(EMBEDDED).glob("*.onnx")} == set(model.graphs.values())
+    assert {path.name for path in SHIPPED["embedded"].glob("*.onnx")} == set(model.graphs.values())
     # Every file that torch reads, too: else the engines could say different things.
-    read = {path.relative_to(folder_named(EMBEDDED)).as_posix() for path in facts.files}
+    read = {path.relative_to(SHIPPED["embedded"]).as_posix() for path in facts.files}
     assert read | set(model.graphs.values()) == set(model.files)
     for name in ExportedFacts.__dataclass_fields__:
         assert getattr(model.facts, name) == getattr(facts, name), name

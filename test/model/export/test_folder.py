@@ -19,7 +19,7 @@ from e2e_depth_ros.model.export import folder as folder_module
 from e2e_depth_ros.model.export.folder import TOLERANCES, export, largest_difference
 from e2e_depth_ros.model.families.registry import load_checkpoint
 from e2e_depth_ros.model.sampling import Sampling
-from e2e_depth_ros.model.shipped import EMBEDDED, folder_named
+from e2e_depth_ros.model.shipped import SHIPPED
 from e2e_depth_ros.model.task import Task
 from helpers.exporting import REFUSED
 
@@ -152,8 +152,8 @@ def test_impossible_wishes_are_refused(tiny_checkpoint: Callable[..., Path], tmp
 
 
 def test_the_shipped_graphs_equal_the_shipped_weights() -> None:
-    network = load_checkpoint(folder_named(EMBEDDED)).model
-    model = read_exported(folder_named(EMBEDDED))
+    network = load_checkpoint(SHIPPED["embedded"]).model
+    model = read_exported(SHIPPED["embedded"])
     for tasks in ([Task.DEPTH], [Task.NORMALS], [Task.DEPTH, Task.NORMALS]):
         for size in (None, (120, 160)):
             found = largest_difference(network, tasks, model.graph(tasks), "float32", size)

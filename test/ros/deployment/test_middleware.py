@@ -108,6 +108,10 @@ def test_a_domain_is_chosen_in_which_nobody_is():
     assert all(1 <= middleware.unused_domain() <= 101 for _ in range(100))
 
 
+def test_demos_keep_out_of_the_domain_of_these_tests():
+    assert int(os.environ["ROS_DOMAIN_ID"]) not in {middleware.unused_domain() for _ in range(2000)}
+
+
 @pytest.mark.parametrize(("name", "transports"), PROFILES.items())
 def test_profiles_are_consistent(name, transports):
     root = ET.parse(ROOT / "config" / name).getroot()  # noqa: S314 - our own file
