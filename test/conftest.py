@@ -29,8 +29,8 @@ _DOMAINS = 100  # Linux's ephemeral ports reach into those of higher ones
 def _claim_ros_domain() -> tuple[int, socket.socket]:
     """Find a ROS domain that nobody here has, by a port of it that DDS does not use.
 
-    Demos and benchmarks choose a domain without an open port. So they keep out of this one, even while no node
-    is in it. Closing the socket frees it.
+    Demos and benchmarks choose a domain without an open port. So they keep out of this one, even while there
+    is no node in it. Closing the socket frees it.
     """
     for step in range(_DOMAINS):
         domain = 1 + (os.getpid() + step) % _DOMAINS
