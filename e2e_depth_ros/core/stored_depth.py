@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core.errors import InvalidInputError
 
 MILLIMETRE_M: Final = 0.001
+"""Metres of one unit of 16 bits, unless told otherwise."""
 
 _FULL: Final = 65535  # means no measurement, to some cameras and readers
 

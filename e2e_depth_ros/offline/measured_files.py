@@ -20,8 +20,6 @@ from e2e_depth_ros.core.stored_depth import MILLIMETRE_M, metres_from_stored
 from e2e_depth_ros.core.tum_rgbd import DEPTH_UNITS_PER_METRE, MAX_STAMP_DIFFERENCE_S, read_list
 from e2e_depth_ros.core.user_file import read_file, read_text
 
-"""Metres of one unit of a depth PNG, unless told otherwise."""
-
 _MAX_TEXT_BYTES: Final = 64 << 20
 
 

@@ -20,9 +20,7 @@ from e2e_depth_ros.core.maps import DepthMap
 _CERTAIN = 30  # samples; fewer can't tell outliers from errors of the network
 _AGREED = 0.7  # share of agreeing samples from which such few may be corrected by all the same
 _UNANIMOUS = 0.93  # the same, below which others of them may be outliers that look honest
-_CROWDED = (
-    0.4  # distance between samples over that of evenly spread ones, below which they tell of one object
-)
+_CROWDED = 0.4  # distance between samples over that of evenly spread ones, below which it is of one object
 _CAUTION = 0.5  # share of the correction that is made then
 
 
