@@ -24,7 +24,7 @@ _MARKER_AFTER_SCAN: Final = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL
 _RESTART: Final = re.compile(rb"\xff([\xd0-\xd7])")
 _RESTARTS: Final = bytes(range(0xD0, 0xD8))
 
-_SOI, _EOI, _SOS, _DHT = 0xD8, 0xD9, 0xDA, 0xC4
+_SOI, _EOI, _SOS, _DHT, _DRI = 0xD8, 0xD9, 0xDA, 0xC4, 0xDD
 _STARTS_OF_FRAME: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BASELINE: Final = (0xC0, 0xC1)
 _PROGRESSIVE: Final = 0xC2
@@ -56,19 +56,20 @@ def check_jpeg(data: bytes) -> tuple[int, int]:
     """
     frame: _Segment | None = None
     scans = 0
-    symbols_of_zeros: set[int] = set()
+    symbols_of_zeros: dict[int, int] = {}
     for segment in _segments(data):
         if segment.kind in _STARTS_OF_FRAME:
             if frame or segment.kind not in (*_BASELINE, _PROGRESSIVE) or len(segment.content) < 6:
                 raise InvalidInputError("expected a baseline or progressive JPEG, got one of another kind")
             frame = segment
         elif segment.kind == _DHT:
-            symbols_of_zeros |= _symbols_of_zeros(segment.content)
+            symbols_of_zeros.update(_symbols_of_zeros(segment.content))
         elif segment.kind == _SOS:
             scans += 1
             if frame is None or scans > _MAX_SCANS:
                 raise InvalidInputError(f"expected a JPEG of 1 to {_MAX_SCANS} scans after its header")
-            may_have_zeros = frame.kind == _PROGRESSIVE or symbols_of_zeros == {_END_OF_BLOCK}
+            symbols = {symbols_of_zeros.get(table) for table in _ac_tables(segment.content)}
+            may_have_zeros = frame.kind == _PROGRESSIVE or symbols == {_END_OF_BLOCK}
             _check_scan(data[segment.scan], may_have_zeros=may_have_zeros)
     if frame is None or not scans:
         raise InvalidInputError("expected a JPEG with a picture, got one without")
@@ -81,13 +82,18 @@ def with_more_data(data: bytes) -> bytes:
     A decoder that had all it needs passes over it, and the picture stays the same. One that had filled the
     picture's rest with grey takes it for that rest.
     """
-    scan = [segment.scan for segment in _segments(data) if segment.kind == _SOS][-1]
+    scan, has_intervals, will_have = slice(0), False, False
+    for segment in _segments(data):
+        if segment.kind == _DRI:
+            will_have = any(segment.content)
+        elif segment.kind == _SOS:
+            scan, has_intervals = segment.scan, will_have
     end = scan.stop
     while data[end - 1] == 0xFF:  # fill bytes: with what is added they would become markers
         end -= 1
     more = b"\x5a\xa5\x33\xcc" * 64
-    restarts = len(_RESTART.findall(data, scan.start, end))
-    if restarts:  # the picture may end just where an interval does
+    if has_intervals:  # the data may end just where one does, be it the first
+        restarts = len(_RESTART.findall(data, scan.start, end))
         more += bytes((0xFF, _RESTARTS[restarts % 8])) + more
     return data[:end] + more + data[end:]
 
@@ -126,16 +132,23 @@ def _check_scan(scan: bytes, *, may_have_zeros: bool) -> None:
         raise InvalidInputError("expected a whole JPEG, got one that lacks a part between restart markers")
 
 
-def _symbols_of_zeros(segment: bytes) -> set[int]:
-    """What a code of nothing but zeros means in the Huffman tables for AC coefficients.
+def _ac_tables(start_of_scan: bytes) -> set[int]:
+    """Which Huffman tables for AC coefficients the components of a scan use."""
+    selectors = start_of_scan[2 : 1 + 2 * start_of_scan[0] : 2] if start_of_scan else b""
+    return {selector & 0x0F for selector in selectors}
 
-    Only where it ends a block in all of them, an area of one colour is many bytes of zero. In the usual
-    tables for brightness it is a coefficient.
+
+def _symbols_of_zeros(segment: bytes) -> dict[int, int]:
+    """What a code of nothing but zeros means in Huffman tables for AC coefficients, by their numbers.
+
+    Only where it ends a block in all that a scan uses, an area of one colour is many bytes of zero. In the
+    usual tables for brightness it is a coefficient; those for colour end a block with it, and a scan may be
+    of one colour channel alone.
     """
-    symbols = set()
+    symbols = {}
     at = 0
     while at + 17 < len(segment):
         if segment[at] >> 4:
-            symbols.add(segment[at + 17])
+            symbols[segment[at] & 0x0F] = segment[at + 17]
         at += 17 + sum(segment[at + 1 : at + 17])
     return symbols

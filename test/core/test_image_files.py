@@ -84,6 +84,49 @@ def test_a_jpeg_that_lost_a_part_between_restart_markers_is_refused():
         decode_image(lost, "x")
 
 
+@pytest.mark.parametrize("flags", [RESTARTS, (*RESTARTS, *PROGRESSIVE)], ids=["baseline", "progressive"])
+@pytest.mark.parametrize("number", [0, 1, 7, 8])
+def test_a_jpeg_that_ends_where_an_interval_does_is_refused(flags, number):
+    """Be it the first: then there is no restart marker in what is left."""
+    data = encoded(".jpg", None, *flags)
+    marker = bytes((0xFF, 0xD0 + number % 8))
+    at = data.index(marker, data.index(b"\xff\xd7") if number > 7 else 0)
+    with pytest.raises(InvalidInputError, match="truncated before its end marker"):
+        decode_image(data[:at] + b"\xff\xd9", "x")
+
+
+def segments(data):
+    """Markers of a JPEG with their contents, and the data of its first scan."""
+    found, at, kind = [], 2, 0
+    while kind != 0xDA:
+        kind, end = data[at + 1], at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        found.append((kind, data[at + 4 : end]))
+        at = end
+    return found, data[at : data.index(b"\xff\xd9", at)]
+
+
+def test_a_whole_jpeg_of_one_scan_a_channel_is_read_though_it_is_grey():
+    """Each of its scans of colour is zeros, by the usual tables."""
+
+    def segment(kind, content):
+        return bytes((0xFF, kind)) + (len(content) + 2).to_bytes(2, "big") + content
+
+    grey = picture(96, 144)[..., 0]
+    _, brightness = segments(encoded(".jpg", grey))
+    heads, _ = segments(encoded(".jpg", np.dstack([grey] * 3)))
+    tables = b"".join(segment(kind, content) for kind, content in heads if kind in (0xDB, 0xC4))
+    size = b"".join(side.to_bytes(2, "big") for side in grey.shape)
+    frame = segment(0xC0, b"\x08" + size + b"\x03\x01\x11\x00\x02\x11\x01\x03\x11\x01")
+    colour = bytes(grey.size // 64 // 2)  # four bits a block: no difference, no more coefficients
+    scans = [(1, 0x00, brightness), (2, 0x11, colour), (3, 0x11, colour)]
+    body = b"".join(segment(0xDA, bytes((1, one, use, 0, 63, 0))) + data for one, use, data in scans)
+    data = b"\xff\xd8" + tables + frame + body + b"\xff\xd9"
+    np.testing.assert_array_equal(decode_image(data, "x"), decode_image(encoded(".jpg", grey), "x"))
+    cut = data[: data.index(brightness) + 900] + bytes(700) + b"\xff\xd9"
+    with pytest.raises(InvalidInputError, match="padded with zeros"):
+        decode_image(cut, "x")
+
+
 @pytest.mark.parametrize("level", [126, 127, 129])
 def test_a_whole_jpeg_that_ends_in_some_grey_is_read_without_a_word(capfd, level):
     """libjpeg would call it corrupt, in each frame of a camera before such a wall."""
