@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.ros.messages.frames import may_be_same_frame
+from e2e_depth_ros.ros.messages.frames import may_be_same_frame, same_frame
 from e2e_depth_ros.ros.messages.images import COLOR_ENCODINGS
 from e2e_depth_ros.ros.recordings.bag_reader import TF_TYPE, BagReader
 
@@ -125,7 +125,13 @@ def choose_topics(reader: BagReader, given: Mapping[str, str | None]) -> InputTo
     if "sparse_depth" not in chosen:
         no_points = not chosen["sparse_points"]
         chosen["sparse_depth"] = _only(_depths_of(reader, header), image) if no_points else ""
-    return InputTopics(**chosen)
+    topics = InputTopics(**chosen)
+    if len(topics.roles) < sum(map(bool, chosen.values())):
+        twice = [role for role, topic in chosen.items() if [*chosen.values()].count(topic) > 1 and topic]
+        raise InvalidInputError(
+            f"expected a topic of its own for each input, got {chosen[twice[0]]} as {' and '.join(twice)}"
+        )
+    return topics
 
 
 def _checked(reader: BagReader, role: str, topic: str) -> str:
@@ -137,7 +143,10 @@ def _checked(reader: BagReader, role: str, topic: str) -> str:
     found = reader.topics.get(name)
     types = " or ".join(f"sensor_msgs/msg/{name}" for name in TYPES_OF_INPUTS[role])
     if found is None or not found.count:
-        raise InvalidInputError(f"expected messages on {name} as {role}; the bag has {_named(reader, role)}")
+        raise InvalidInputError(
+            f"expected messages on {name or repr(topic)} as {role} in {reader.path}; it has"
+            f" {_named(reader, role)}"
+        )
     if found.type_name.rpartition("/")[2] not in TYPES_OF_INPUTS[role]:
         raise InvalidInputError(f"expected {types} on {name} as {role}, got {found.type_name}")
     return name
@@ -210,8 +219,20 @@ def _image(reader: BagReader) -> str:
 
 def _shows_colours(message: Any) -> bool:
     if hasattr(message, "format"):
-        return "compressedDepth" not in message.format
+        return "compressedDepth" not in message.format and _packed_encoding(message) not in _DEPTH_ENCODINGS
     return message.encoding in COLOR_ENCODINGS
+
+
+def _shows_depth(message: Any) -> bool:
+    if hasattr(message, "format"):
+        is_png_of_depth = "png" in message.format and _packed_encoding(message) in _DEPTH_ENCODINGS
+        return "compressedDepth" in message.format or is_png_of_depth
+    return message.encoding in _DEPTH_ENCODINGS
+
+
+def _packed_encoding(message: Any) -> str:
+    """What image_transport packed, as in "16UC1; png compressed "; drivers name the packing alone."""
+    return str(message.format).partition(";")[0].strip()
 
 
 def _camera_info(reader: BagReader, image: str, header: Any) -> str:
@@ -230,11 +251,7 @@ def _depths_of(reader: BagReader, header: Any) -> Iterator[str]:
     seen: set[str] = set()
     for name in sorted(_of_role(reader, "sparse_depth")):
         message = reader.first(name)
-        if hasattr(message, "format"):
-            is_depth = "compressedDepth" in message.format
-        else:
-            is_depth = message.encoding in _DEPTH_ENCODINGS
-        same = message.header.frame_id == header.frame_id
-        if is_depth and same and _base(name) not in seen:
+        same = same_frame(message.header.frame_id, header.frame_id)
+        if _shows_depth(message) and same and _base(name) not in seen:
             seen.add(_base(name))
             yield name

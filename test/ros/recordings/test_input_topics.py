@@ -71,6 +71,32 @@ def test_depth_is_never_taken_for_an_image_and_serves_where_it_is_registered(cho
     assert "/other/depth" not in roles
 
 
+def compressed(topic, packed):
+    from sensor_msgs.msg import CompressedImage
+
+    message = CompressedImage(header=bags.header(bags.START_NS, "left_optical"), format=packed, data=b"x")
+    return topic, bags.START_NS, message
+
+
+def test_depth_in_a_png_is_depth_as_well(chosen):
+    """Of a camera's aligned depth often this is all that is recorded."""
+    extra = [compressed("/depth/image_raw/compressed", "16UC1; png compressed ")]
+    roles = chosen("/left/image", "/left/camera", extra=extra)
+    assert roles["/left/image_raw/compressed"] == "image"
+    assert roles["/depth/image_raw/compressed"] == "sparse_depth"
+
+
+def test_depth_that_a_jpeg_spoilt_is_neither_depth_nor_an_image(chosen):
+    extra = [compressed("/depth/image_raw/compressed", "16UC1; jpeg compressed ")]
+    roles = chosen("/left/image", "/left/camera", extra=extra)
+    assert set(roles.values()) == {"image", "camera_info"}
+
+
+def test_frames_of_ros_1_begin_with_a_slash_or_not(chosen):
+    roles = chosen("/left/image", extra=[image("/left/depth", frame_id="/left_optical")])
+    assert roles["/left/depth"] == "sparse_depth"
+
+
 def test_what_is_given_goes_first_and_none_is_none(chosen):
     roles = chosen("/left", "/lidar", given={"sparse_points": "none", "camera_info": "none"})
     assert roles == {"/left/image_raw/compressed": "image"}
@@ -79,7 +105,12 @@ def test_what_is_given_goes_first_and_none_is_none(chosen):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"image": "/nowhere"}, "on /nowhere as image; the bag has /left/image_raw/compressed"),
+        ({"image": "/nowhere"}, "on /nowhere as image in .*some; it has /left/image_raw/compressed"),
+        ({"image": "/"}, "on '/' as image"),
+        (
+            {"image": "/left/image_raw/compressed", "sparse_depth": "/left/image_raw/compressed"},
+            "of its own for each input, got /left/image_raw/compressed as image and sparse_depth",
+        ),
         ({"image": "/lidar/points"}, "expected sensor_msgs/msg/Image or .* got sensor_msgs/msg/PointCloud2"),
         ({"image": "none"}, "expected an image topic"),
     ],
