@@ -139,16 +139,17 @@ class BagFrames(Sequence[BagFrame]):
         reader = self._reader_here()
         self.topics = _topics(reader, given)
         suffix = f"{self.topics.image}" if given.get("image") else ""
-        self.name = f"{path.resolve().stem}{suffix}"
+        whole = path.resolve()
+        self.name = f"{whole.name if whole.is_dir() else whole.stem}{suffix}"
         self._entries = _entries(reader, self.topics, every_s)
-        first = self[0].read_image()
-        self.camera = _camera(reader, self.topics, (first.shape[0], first.shape[1]))
+        image, depth = self._first_that_is_whole()
+        size = (image.shape[0], image.shape[1])
+        self.camera = _camera(reader, self.topics, size)
         if self.camera is None and self.topics.sparse_points:
             raise InvalidInputError(f"expected a CameraInfo for the points in {path}, found none")
-        depth = self[0].read_depth()
-        if depth is not None and depth.shape != first.shape[:2]:
+        if depth is not None and depth.shape != size:
             raise InvalidInputError(
-                f"expected depth of its image's size {first.shape[:2]} on {self.topics.sparse_depth}"
+                f"expected depth of its image's size {size} on {self.topics.sparse_depth}"
                 f" in {path}, got {depth.shape}"
             )
 
@@ -177,6 +178,19 @@ class BagFrames(Sequence[BagFrame]):
             if recorded.stamp_ns == place.stamp_ns:
                 return reader.read(recorded)
         raise InvalidInputError(f"expected a message on {place.topic} at {place.log_ns} in {self._path}")
+
+    def _first_that_is_whole(self) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
+        """Read an image and its depth: one that is broken says nothing about the others."""
+        broken: InvalidInputError | None = None
+        for frame in self:
+            try:
+                return frame.read_image(), frame.read_depth()
+            except InvalidInputError as error:  # noqa: PERF203 - until one is whole
+                broken = broken or error
+        measured = f" and {self.topics.sparse_depth}" if self.topics.sparse_depth else ""
+        raise InvalidInputError(
+            f"expected images that can be read on {self.topics.image}{measured} in {self._path}: {broken}"
+        ) from broken
 
     def _reader_here(self) -> BagReader:
         """Open the recording, in each process of its own: an open file has one position for all."""
@@ -247,17 +261,21 @@ class _Finder:
     def _paired(self, image: _Place) -> Iterator[_Entry]:
         if self._last_ns is not None and 0 <= image.stamp_ns - self._last_ns < self._every_ns:
             return
-        apart = {abs(one.stamp_ns - image.stamp_ns): one for one in self._measured}
-        if not apart or min(apart) > _APART_NS:
+
+        def apart_ns(one: _Place) -> tuple[int, int]:
+            """Drivers that leave stamps at 0 leave the time of the recording."""
+            return abs(one.stamp_ns - image.stamp_ns), abs(one.log_ns - image.log_ns)
+
+        measured, pose = min(self._measured, key=apart_ns, default=None), None
+        if measured is None or apart_ns(measured)[0] > _APART_NS:
             return
-        measured, pose = apart[min(apart)], None
         if self._is_cloud:
             try:
                 pose = self._tree.pose(image.frame_id, image.stamp_ns, measured.frame_id, measured.stamp_ns)
             except TransformError as error:
                 self.words = f": {error}"
                 return
-        elif measured.frame_id != image.frame_id:
+        elif not may_be_same_frame(measured.frame_id, image.frame_id):
             self.words = f": depth is of {measured.frame_id!r}, the image of {image.frame_id!r}"
             return
         self._last_ns = image.stamp_ns

@@ -149,6 +149,58 @@ def test_depth_of_another_size_is_told(recorded):
         BagFrames(recorded("/left", extra=[("/left/depth", bags.START_NS + 5, half)]))
 
 
+@pytest.mark.parametrize("frame_id", ["/left_optical", ""])
+def test_frames_that_the_node_takes_for_one_are_one(recorded, frame_id):
+    path = recorded("/left", extra=depth_messages(10, frame_id=frame_id))
+    assert len(BagFrames(path, {"sparse_depth": "/left/depth"})) == 10
+
+
+def test_without_stamps_the_time_of_the_recording_tells_what_belongs_together(tmp_path):
+    views = [(bags.frame_picture(index), depth_of(index)) for index in range(5)]
+    recorded = bags.rgbd_messages(views, bags.CAMERA)
+    for _, _, message in recorded:
+        message.header.stamp.sec = message.header.stamp.nanosec = 0
+    frames = BagFrames(bags.write_bag(tmp_path / "unstamped", recorded))
+    assert len(frames) == 5
+    for index, frame in enumerate(frames):
+        np.testing.assert_array_equal(frame.read_image(), bags.frame_picture(index))
+        np.testing.assert_array_equal(frame.read_depth(), depth_of(index))
+
+
+def test_a_broken_first_image_says_nothing_about_the_others(messages, tmp_path):
+    from sensor_msgs.msg import CompressedImage
+
+    kept = [list(one) for one in messages if one[0].startswith("/left")]
+    images = [one for one in kept if one[0] == LEFT["image"]]
+    whole = images[0][2]
+    images[0][2] = CompressedImage(header=whole.header, format=whole.format, data=bytes(whole.data)[:900])
+    frames = BagFrames(bags.write_bag(tmp_path / "robot", [*kept, *depth_messages(10)]))
+    assert len(frames) == 10
+    assert frames.camera.size == bags.SIZE
+    np.testing.assert_array_equal(frames[1].read_image(), bags.frame_picture(1))
+    with pytest.raises(InvalidInputError, match="PNG"):
+        frames[0].read_image()
+
+
+def test_images_that_are_all_broken_are_told(recorded):
+    grey = [
+        (topic, at, message_from_array(np.ones(bags.SIZE, np.uint8), "mono8", message.header))
+        for topic, at, message in depth_messages(3)
+    ]
+    words = "can be read on /left/image_raw/compressed and /left/depth in .*robot: depth: encoding.*'mono8'"
+    with pytest.raises(InvalidInputError, match=words):
+        BagFrames(recorded("/left", extra=grey), {**LEFT, "sparse_depth": "/left/depth"})
+
+
+@pytest.mark.parametrize(("folder", "name"), [("drive.2024", "drive.2024"), ("drive", "drive")])
+def test_a_recording_is_named_as_its_folder_or_file(tmp_path, folder, name):
+    views = [(bags.frame_picture(0), depth_of(0))]
+    path = bags.write_bag(tmp_path / folder, bags.rgbd_messages(views, bags.CAMERA))
+    assert BagFrames(path).name == name
+    (file,) = path.glob("*.mcap")
+    assert BagFrames(file).name == name
+
+
 def test_memory_holds_a_list_and_no_images(tmp_path):
     views = [(bags.frame_picture(index), depth_of(index)) for index in range(400)]
     path = bags.write_bag(tmp_path / "long", bags.rgbd_messages(views, bags.CAMERA))
