@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from e2e_depth_ros.cli.evaluate_alignment import add_alignment_arguments, run_alignment_evaluation
 from e2e_depth_ros.cli.evaluate_costmap import add_costmap_arguments, run_costmap_evaluation
 from e2e_depth_ros.cli.evaluate_protocol import add_protocol_arguments, run_protocol_evaluation
-from e2e_depth_ros.cli.frame_arguments import add_measured_frames_arguments, topics_given
+from e2e_depth_ros.cli.frame_arguments import TOPICS, add_measured_frames_arguments, topics_given
 from e2e_depth_ros.cli.model_arguments import add_model_arguments, load_estimator
 from e2e_depth_ros.cli.saved_predictions import saved_predictions
 
@@ -20,6 +20,26 @@ if TYPE_CHECKING:
     from e2e_depth_ros.evaluation.sources import PredictionSource
 
 _FAILED = 2
+_PREDICTIONS: Final = ""  # the evaluation that nothing asks for
+_HEEDED_BY: Final = (
+    (("predictions", "metric"), (_PREDICTIONS, "flicker", "protocol")),
+    (("min_depth", "max_depth"), (_PREDICTIONS, "flicker", "protocol")),  # a protocol says more of these
+    (("samples", "outliers", "occlusion", "seed"), ("align", "costmap")),
+    (("relative",), ("align",)),
+    (
+        (
+            "maps",
+            "min_obstacle_height",
+            "max_obstacle_height",
+            "obstacle_max_range",
+            "resolution",
+            "tolerance",
+        ),
+        ("costmap",),
+    ),
+    (("output",), ("protocol",)),
+    ((*TOPICS,), (_PREDICTIONS, "flicker", "align", "costmap")),
+)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -32,6 +52,10 @@ def add_parser(subparsers: Any) -> None:
         "measurements, image by image, by least squares in scale and shift; normals are compared on smooth "
         "surfaces of dense depth, and so are its edges.",
     )
+    _add_arguments(parser)
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_measured_frames_arguments(parser)
     parser.add_argument(
         "--predictions",
@@ -69,8 +93,25 @@ def _check_choice(args: argparse.Namespace) -> None:
     chosen = [name for name, value in {**asked, "--flicker": args.flicker}.items() if value]
     if len(chosen) > 1:
         raise InvalidInputError(f"expected one evaluation at a time, got {' and '.join(chosen)}")
-    if args.maps is not None and not args.costmap:
-        raise InvalidInputError("expected --costmap with --maps, which draws its costmaps")
+    evaluation = chosen[0].removeprefix("--") if chosen else _PREDICTIONS
+    defaults = argparse.ArgumentParser()
+    _add_arguments(defaults)
+
+    def given(name: str) -> bool:
+        return bool(getattr(args, name) != defaults.get_default(name))
+
+    for options, heeded_by in _HEEDED_BY:
+        if evaluation in heeded_by:
+            continue
+        named = " and ".join(f"--{name.replace('_', '-')}" for name in options if given(name))
+        if named and _PREDICTIONS in heeded_by:
+            raise InvalidInputError(f"expected no {named} with --{evaluation}, which passes over them")
+        if named:
+            raise InvalidInputError(f"expected {' or '.join(f'--{one}' for one in heeded_by)} with {named}")
+    if args.align and args.relative != "model" and given("model"):
+        raise InvalidInputError("expected --relative model with --model: --align takes none by itself")
+    if args.seed < 0:
+        raise InvalidInputError(f"expected a seed of 0 or more, got {args.seed}")
 
 
 def run(args: argparse.Namespace) -> int:

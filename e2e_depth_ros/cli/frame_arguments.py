@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-_TOPICS: Final = {
+TOPICS: Final = {
     "image": "colour images of the camera",
     "camera_info": "their calibration",
     "sparse_depth": "measured depth, registered to the image",
     "sparse_points": "measured points",
 }
+"""The inputs that a topic of a bag can be, and what they are."""
 
 
 def add_measured_frames_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +28,10 @@ def add_measured_frames_arguments(parser: argparse.ArgumentParser) -> None:
         "topics of a bag",
         "of one camera, and of what measured it; one not given is looked for by type",
     )
-    for name, meaning in _TOPICS.items():
+    for name, meaning in TOPICS.items():
         group.add_argument(f"--{name.replace('_', '-')}", metavar="TOPIC", help=meaning)
 
 
 def topics_given(args: argparse.Namespace) -> dict[str, str]:
     """Return the topics that were named, by input."""
-    return {name: topic for name in _TOPICS if (topic := getattr(args, name)) is not None}
+    return {name: topic for name in TOPICS if (topic := getattr(args, name)) is not None}

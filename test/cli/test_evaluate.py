@@ -89,11 +89,22 @@ def test_broken_frames_are_told_and_the_rest_is_scored(frames, write_frame, tmp_
         (["--align", "--costmap"], "one evaluation at a time, got --costmap and --align"),
         (["--align", "--flicker"], "one evaluation at a time, got --align and --flicker"),
         (["--maps", "maps.png"], "expected --costmap with --maps"),
+        (["--tolerance", "1"], "expected --costmap with --tolerance"),
+        (["--samples", "lidar:16"], "expected --align or --costmap with --samples"),
+        (["--costmap", "--relative", "model"], "expected --align with --relative"),
+        (["--align", "--model", "mine"], "expected --relative model with --model"),
+        (["--align", "--predictions", "out", "--metric"], "no --predictions and --metric with --align"),
+        (["--costmap", "--max-depth", "9"], "expected no --max-depth with --costmap"),
+        (["--output", "out"], "expected --protocol with --output"),
+        (["--protocol", "nyuv2", "--image", "/left"], "expected no --image with --protocol"),
+        (["--align", "--seed", "-1"], "expected a seed of 0 or more, got -1"),
     ],
 )
 def test_what_would_be_passed_over_is_refused(frames, capsys, options, words):
     assert main(["evaluate", str(frames), *options]) == 2
-    assert words in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
 
 
 def test_range_is_refused_if_impossible(frames, capsys):
