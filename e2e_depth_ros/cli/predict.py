@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console  # noqa: PLC0415 - heavy imports wait until they are needed
     from rich.progress import Progress  # noqa: PLC0415
 
-    from e2e_depth_ros.core.errors import one_line  # noqa: PLC0415
+    from e2e_depth_ros.core.errors import InvalidInputError, one_line  # noqa: PLC0415
     from e2e_depth_ros.offline.depth_formats import check_formats, formats_named  # noqa: PLC0415
     from e2e_depth_ros.offline.given_camera import GivenCamera  # noqa: PLC0415
     from e2e_depth_ros.offline.sources import find_sources  # noqa: PLC0415
@@ -96,6 +96,8 @@ def run(args: argparse.Namespace) -> int:
 
     formats = formats_named(args.format)
     check_formats(formats, is_metric=args.align)
+    if args.correction and not args.align:
+        raise InvalidInputError("expected --align with --correction, which corrects metres")
     given = GivenCamera(args.fov, args.intrinsics, args.calibration)
     sources, passed_over = find_sources(args.inputs, exclude=args.output)
     for words in passed_over:

@@ -18,7 +18,7 @@ from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthMap
 from e2e_depth_ros.core.pixels import are_inside
 from e2e_depth_ros.core.stored_depth import MILLIMETRE_M
-from e2e_depth_ros.offline.measured_files import read_samples_csv
+from e2e_depth_ros.offline.measured_files import SAMPLES_FILE, read_samples_csv
 from e2e_depth_ros.offline.sources import SourceImage
 
 
@@ -50,7 +50,7 @@ def read_samples(
                 f"expected a camera of the image's size {size} in {image.name}, got {camera.size}"
             )
         return samples_from_points(*measured, camera, source="points.npz")
-    table = None if image.folder is None else image.folder / "samples.csv"
+    table = None if image.folder is None else image.folder / SAMPLES_FILE
     if table is not None and table.exists():
         return _samples_from_table(read_samples_csv(table), size)
     depth = image.read_depth(unit_m)
@@ -65,7 +65,7 @@ def _samples_from_table(table: NDArray[np.float32], size: tuple[int, int]) -> Sa
     u, v, depth_m = table.T
     usable = np.isfinite(table).all(axis=1) & (depth_m > 0) & are_inside(u, v, size)
     dropped = {"unusable": int(np.count_nonzero(~usable))}
-    return Samples(u[usable], v[usable], depth_m[usable], dropped, "samples.csv")
+    return Samples(u[usable], v[usable], depth_m[usable], dropped, SAMPLES_FILE)
 
 
 def align_to_samples(

@@ -20,6 +20,9 @@ from e2e_depth_ros.core.stored_depth import MILLIMETRE_M, metres_from_stored
 from e2e_depth_ros.core.tum_rgbd import DEPTH_UNITS_PER_METRE, MAX_STAMP_DIFFERENCE_S, read_list
 from e2e_depth_ros.core.user_file import read_file, read_text
 
+SAMPLES_FILE: Final = "samples.csv"
+"""What holds sparse measurements in a frame folder."""
+
 _MAX_TEXT_BYTES: Final = 64 << 20
 
 
@@ -74,10 +77,14 @@ def read_samples_csv(path: Path) -> NDArray[np.float32]:
         (N, 3), float32.
 
     Raises:
-        InvalidInputError: A line but the first, which may hold names, has no three numbers.
+        InvalidInputError: A line but the first, which may hold names, has no three numbers; or the names say
+            that u and v are other columns.
     """
     rows = []
     for number, line in enumerate(csv.reader(read_text(path, _MAX_TEXT_BYTES).splitlines()), start=1):
+        names = [entry.strip(" #").lower() for entry in line]
+        if {"u", "v"} <= {*names} and names[:2] != ["u", "v"]:
+            raise InvalidInputError(f"expected the columns u,v,depth in {path}, got {','.join(names)}")
         if not line or line[0].lstrip().startswith("#"):
             continue
         try:

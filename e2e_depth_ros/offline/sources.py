@@ -15,7 +15,7 @@ from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.frames import IMAGE_SUFFIXES, OUTPUT_MARK, Frame, find_frames
 from e2e_depth_ros.core.stored_depth import MILLIMETRE_M
-from e2e_depth_ros.offline.measured_files import RgbdPair, find_pairs, read_depth_png
+from e2e_depth_ros.offline.measured_files import SAMPLES_FILE, RgbdPair, find_pairs, read_depth_png
 from e2e_depth_ros.offline.videos import DEFAULT_FPS, VIDEO_SUFFIXES, VideoReader
 
 _DIGITS: Final = 6  # of an image's number in a video
@@ -200,7 +200,7 @@ def _videos_in(folder: Path, exclude: Path, passed: Counter[str]) -> list[tuple[
         suffix = path.suffix.lower()
         if suffix in VIDEO_SUFFIXES:
             found.append((path, path.relative_to(folder).with_suffix("").as_posix()))
-        elif suffix not in IMAGE_SUFFIXES | _QUIET:
+        elif suffix not in IMAGE_SUFFIXES | _QUIET and path.name != SAMPLES_FILE:
             passed[suffix or "without a suffix"] += 1
     return found
 

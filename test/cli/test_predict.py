@@ -244,6 +244,7 @@ def test_images_of_one_name_and_files_of_other_kinds(inputs, tmp_path, tiny_chec
         (["--format", "npz"], "expected formats of npy, png16"),
         (["--format", "png16"], "expected metres for the format png16"),
         (["--fov", "200"], "expected --fov of 1 to 180"),
+        (["--correction"], "expected --align with --correction"),
     ],
 )
 def test_what_cannot_be_is_told_before_a_network_is_loaded(inputs, tmp_path, capsys, more, words):

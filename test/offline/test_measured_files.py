@@ -32,6 +32,13 @@ def test_a_wrong_line_is_named(tmp_path, line):
         read_samples_csv(tmp_path / "s.csv")
 
 
+@pytest.mark.parametrize("names", ["depth,u,v", "# v, u, depth"])
+def test_columns_in_another_order_are_refused(tmp_path, names):
+    (tmp_path / "s.csv").write_text(f"{names}\n1,2,3\n")
+    with pytest.raises(InvalidInputError, match=r"expected the columns u,v,depth in .*, got (depth,u|v,u)"):
+        read_samples_csv(tmp_path / "s.csv")
+
+
 def test_tum_pairs_are_the_nearest_within_20_ms(tmp_path):
     (tmp_path / "rgb.txt").write_text("# time name\n1.00 rgb/a.png\n1.10 rgb/b.png\n1.30 rgb/c.png\n")
     (tmp_path / "depth.txt").write_text(

@@ -45,6 +45,15 @@ def test_images_and_videos_of_a_folder_and_what_is_passed_over(tmp_path):
     assert sum(source.count for source in sources) == 4
 
 
+def test_samples_of_a_frame_folder_are_not_passed_over(tmp_path):
+    picture(tmp_path / "data" / "0" / "image.png")
+    (tmp_path / "data" / "0" / "samples.csv").write_text("1,2,3")
+    (tmp_path / "data" / "0" / "table.csv").write_text("1,2,3")
+    sources, passed = find_sources([tmp_path / "data"], exclude=tmp_path / "out")
+    assert names_in(sources) == ["0"]
+    assert passed == ["passed over 1 files, .csv"]
+
+
 def test_a_video_of_an_images_name_ends_with_its_suffix(tmp_path):
     inputs = [picture(tmp_path / "x.png"), film(tmp_path / "x.mp4", 1)]
     sources, _ = find_sources(inputs, exclude=tmp_path / "out")
