@@ -70,6 +70,7 @@ _DEPTH_ENCODINGS: Final[dict[str, type[np.generic]]] = {
     "mono16": np.uint16,
     "32FC1": np.float32,
 }
+_NO_COLOURS: Final = frozenset(_DEPTH_ENCODINGS) - frozenset(_COLOR_ENCODINGS)
 _MASK_ENCODINGS: Final = ("mono8", "8UC1")
 
 
@@ -187,8 +188,10 @@ def message_from_array(values: NDArray[Any], encoding: str, header: Any) -> Imag
 def _rgb_from_compressed(
     message: CompressedImage, eight_bits: EightBits, max_pixels: int
 ) -> NDArray[np.uint8]:
-    pixels, file_format = pixels_from_compressed(message, "image", max_pixels=max_pixels)
     encoding = message.format.partition(";")[0].strip()
+    if encoding in _NO_COLOURS:
+        raise _unknown_encoding(encoding)
+    pixels, file_format = pixels_from_compressed(message, "image", max_pixels=max_pixels)
     conversion = _FROM_OPENCV[1 if pixels.ndim == 2 else pixels.shape[2]]
     # image_transport packs a mosaic into a PNG as it is; for a JPEG it makes grey of it.
     if (

@@ -151,6 +151,13 @@ def test_a_mosaic_in_a_jpeg_was_made_grey_by_its_sender():
     np.testing.assert_array_equal(rgb, np.full((16, 16, 3), 90))
 
 
+def test_depth_in_a_png_is_no_image():
+    """It would be a nearly black one, of which a network makes a room."""
+    data = cv2.imencode(".png", np.full((8, 12), 1500, np.uint16))[1].tobytes()
+    with pytest.raises(RefusedMessageError, match=r"image: encoding: .*got '16UC1'; that is depth in milli"):
+        rgb_from_message(CompressedImage(format="16UC1; png compressed ", data=data))
+
+
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_every_kind_of_png_becomes_rgb(dtype, channels):
