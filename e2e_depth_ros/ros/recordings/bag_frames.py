@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -83,7 +84,7 @@ class BagFrame:
 
     def read_image(self) -> NDArray[np.uint8]:
         """Read the image, (H, W, 3), uint8, RGB; see `images.rgb_from_message`."""
-        return rgb_from_message(self.frames.message_of(self.index, "image"), eight_bits=_eight_bits)
+        return self.frames.read(self.index, "image", partial(rgb_from_message, eight_bits=_eight_bits))
 
     def read_camera(self) -> Camera | None:
         """Return the calibration; None where there is none."""
@@ -93,14 +94,14 @@ class BagFrame:
         """Read registered depth, (H, W), metres, NaN where there is none; None where there are points."""
         if not self.frames.topics.sparse_depth:
             return None
-        return metres_from_stored(depth_from_message(self.frames.message_of(self.index, "measured")))
+        return metres_from_stored(self.frames.read(self.index, "measured", depth_from_message))
 
     def read_points(self) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
         """Read points (N, 3), metres, and `camera_from_points` (4, 4); None where there is depth."""
         pose = self.frames.pose(self.index)
         if pose is None:
             return None
-        return points_from_message(self.frames.message_of(self.index, "measured")), pose
+        return self.frames.read(self.index, "measured", points_from_message), pose
 
     def read_pose(self) -> None:
         """Return None: the camera's way is not asked for."""
@@ -166,12 +167,22 @@ class BagFrames(Sequence[BagFrame]):
         """Return `camera_from_points`, (4, 4), of an image; None where depth was measured."""
         return self._entries[index].camera_from_points
 
-    def message_of(self, index: int, what: str) -> Any:
-        """Read the image of an entry, or what was measured.
+    def read(self, index: int, what: str, decode: Callable[[Any], NDArray[Any]]) -> NDArray[Any]:
+        """Read the "image" of an entry, or what was "measured".
 
         Raises:
-            InvalidInputError: It can't be read.
+            InvalidInputError: It can't be read; names the message, as nobody sees which of thousands it is.
         """
+        message = self._message_of(index, what)
+        try:
+            return decode(message)
+        except InvalidInputError as error:
+            place: _Place = getattr(self._entries[index], what)
+            raise InvalidInputError(
+                f"cannot read {place.topic}, recorded at {place.log_ns} ns in {self._path}: {error}"
+            ) from error
+
+    def _message_of(self, index: int, what: str) -> Any:
         place: _Place = getattr(self._entries[index], what)
         reader = self._reader_here()
         for recorded in reader.messages([place.topic], place.log_ns, place.log_ns + 1):
@@ -187,9 +198,8 @@ class BagFrames(Sequence[BagFrame]):
                 return frame.read_image(), frame.read_depth()
             except InvalidInputError as error:  # noqa: PERF203 - until one is whole
                 broken = broken or error
-        measured = f" and {self.topics.sparse_depth}" if self.topics.sparse_depth else ""
         raise InvalidInputError(
-            f"expected images that can be read on {self.topics.image}{measured} in {self._path}: {broken}"
+            f"expected something that can be read among {len(self)} images: {broken}"
         ) from broken
 
     def _reader_here(self) -> BagReader:
