@@ -24,6 +24,11 @@ def add_measured_frames_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FRAMES",
         help="frame folders, shards that render wrote, folders of them, or bags",
     )
+    add_topic_arguments(parser)
+
+
+def add_topic_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add which topics of a bag are its frames: without them nobody can tell several cameras apart."""
     group = parser.add_argument_group(
         "topics of a bag",
         "of one camera, and of what measured it; one not given is looked for by type",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from e2e_depth_ros.cli.frame_arguments import add_topic_arguments, topics_given
 from e2e_depth_ros.cli.model_arguments import add_model_arguments, load_estimator
 
 if TYPE_CHECKING:
@@ -49,8 +50,13 @@ def add_parser(subparsers: Any) -> None:
         "its colours; without a truth each has its own.",
     )
     parser.add_argument(
-        "inputs", nargs="*", type=Path, metavar="INPUT", help="images, frame folders, shards, folders of them"
+        "inputs",
+        nargs="*",
+        type=Path,
+        metavar="INPUT",
+        help="images, frame folders, shards, folders of them, or bags",
     )
+    add_topic_arguments(parser)
     parser.add_argument("--demo", action="store_true", help="show the frames of the demo, too")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="picture, .jpg or .png")
     add_model_arguments(parser)
@@ -123,7 +129,7 @@ def _shown(args: argparse.Namespace, sources: list[PredictionSource]) -> Iterato
 
     with tempfile.TemporaryDirectory() as folder:
         inputs = [*args.inputs, *(_demo_frames(Path(folder)) if args.demo else [])]
-        for frame in find_all_frames(inputs):
+        for frame in find_all_frames(inputs, topics=topics_given(args)):
             rgb = frame.read_image()
             check_image_size(rgb.shape)
             is_measured = frame.read_depth() is not None or frame.read_points() is not None

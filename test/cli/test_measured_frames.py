@@ -158,7 +158,8 @@ def test_of_a_bag_with_two_cameras_one_is_named(samples, tmp_path, capsys):
         np.testing.assert_array_equal(frame.read_depth(), depth_m)
     assert main(["evaluate", str(path)]) == 2
     assert "/left/image_raw, /right/image_raw" in capsys.readouterr().err
-    out = tmp_path / "scores.json"
+    out, picture = tmp_path / "scores.json", tmp_path / "rows.jpg"
+    assert main(["gallery", str(path), "--image", "/left/image_raw", "--output", str(picture)]) == 0
     named = ["--image", "/left/image_raw", "--json", str(out)]
     assert main(["evaluate", str(path), *named, "--align", "--samples", "random:50"]) == 0
     told = json.loads(out.read_text())["methods"]["correction"]["frames"]
