@@ -83,6 +83,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _interrupted(name, argv)
     except BrokenPipeError:
         return _end("", PIPE_CLOSED)
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # Rich prints to no one, and ends with 1
+            return _end("", PIPE_CLOSED)
+        raise
     except Exception as error:
         # Ctrl-C while a C library loads reaches Python as a library that can't be loaded.
         if isinstance(error, ImportError) and was_interrupted.is_set():

@@ -165,6 +165,21 @@ def test_a_reader_that_leaves_ends_it_in_silence(
     assert done.returncode == 141
 
 
+def test_a_reader_that_leaves_before_a_table_ends_it_too(
+    tiny_checkpoint: Callable[..., Path], write_frame: Callable[..., None], tmp_path: Path
+) -> None:
+    """Rich catches the closed pipe by itself, and would end with 1: done, with a bad verdict."""
+    write_frame(tmp_path / "frames" / "0", depth=np.ones((40, 56)))
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = run("evaluate", tmp_path / "frames", "--model", tiny_checkpoint(), stdout=writing)
+    finally:
+        os.close(writing)
+    assert done.returncode == 141
+    assert "Traceback" not in done.stderr
+
+
 def test_closed_streams_are_no_fault(tiny_checkpoint: Callable[..., Path]) -> None:
     for stream in (1, 2):
         command = f"exec {stream}>&-; exec " + " ".join([*COMMAND, "checkpoint inspect --json"])
