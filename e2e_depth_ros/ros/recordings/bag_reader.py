@@ -16,6 +16,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError, one_line
+from e2e_depth_ros.core.user_file import check_file
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -115,7 +116,9 @@ class BagReader:
         self._is_ros1 = path.suffix == ".bag"
         if not path.exists():
             raise InvalidInputError(f"expected a bag, but {path} does not exist")
-        if path.is_dir() and not (path / "metadata.yaml").exists():
+        if not path.is_dir():
+            check_file(path)  # SQLite and rosbags would wait for the writer of a named pipe
+        elif not (path / "metadata.yaml").exists():
             raise InvalidInputError(
                 f"expected a bag, but {path} has no metadata.yaml: ros2 bag reindex makes it,"
                 " and a file of it that is whole can be named alone"

@@ -1,3 +1,4 @@
+import os
 import sqlite3
 
 import pytest
@@ -83,6 +84,14 @@ def test_what_is_no_bag_is_one_line(bag, tmp_path, what):
     with pytest.raises(InvalidInputError, match=words) as error:
         BagReader(path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", [".mcap", ".db3", ".bag"])
+@pytest.mark.timeout(20)
+def test_a_named_pipe_is_no_bag(tmp_path, suffix):
+    os.mkfifo(tmp_path / f"pipe{suffix}")
+    with pytest.raises(InvalidInputError, match=r"expected a file, but .* is a named pipe"):
+        BagReader(tmp_path / f"pipe{suffix}")
 
 
 def test_a_compressed_file_is_read_by_its_folder(messages, tmp_path):
