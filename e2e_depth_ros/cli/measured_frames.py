@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,7 +86,7 @@ def find_measured_frames(
         InvalidInputError: An input does not exist, holds nothing to score, or names are not unique; or topics
             are given and no bag.
     """
-    found = find_all_frames(inputs, exclude, topics)
+    found = find_all_frames(inputs, exclude, topics, lambda words: console.print(words, markup=False))
     frames = [frame for frame in found if not (isinstance(frame, Frame) and frame.folder is None)]
     if not frames:
         raise InvalidInputError(f"expected frame folders with measurements, found {len(found)} plain images")
@@ -96,7 +96,10 @@ def find_measured_frames(
 
 
 def find_all_frames(
-    inputs: Iterable[Path], exclude: Path | None = None, topics: Mapping[str, str] | None = None
+    inputs: Iterable[Path],
+    exclude: Path | None = None,
+    topics: Mapping[str, str] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Sequence[MeasuredFrame]:
     """Find images, frame folders, and the images of shards and bags; those of shards and bags come first.
 
@@ -104,6 +107,7 @@ def find_all_frames(
         inputs: See `find_measured_frames`, as for the others; and images.
         exclude: A folder to leave out.
         topics: Of bags.
+        tell: Told what is left out of bags.
 
     Raises:
         InvalidInputError: An input does not exist, holds no image, or names are not unique; or topics are
@@ -118,7 +122,7 @@ def find_all_frames(
     for given in inputs:
         shards = [given] if given.suffix == ".npz" else sorted(given.glob(_SHARDS)) if given.is_dir() else []
         if _is_bag(given):
-            frames += _frames_of_bag(given, topics or {})
+            frames += _frames_of_bag(given, topics or {}, tell)
         elif not shards:
             folders.append(given)
         for path in shards:
@@ -132,10 +136,18 @@ def _is_bag(path: Path) -> bool:
     return path.suffix in _BAGS or (path / "metadata.yaml").is_file()
 
 
-def _frames_of_bag(path: Path, topics: Mapping[str, str]) -> Sequence[MeasuredFrame]:
+def _frames_of_bag(
+    path: Path, topics: Mapping[str, str], tell: Callable[[str], None] | None
+) -> Sequence[MeasuredFrame]:
     from e2e_depth_ros.ros.recordings.bag_frames import BagFrames  # noqa: PLC0415 - only bags need ROS
 
-    return BagFrames(path, topics)
+    frames = BagFrames(path, topics)
+    if tell and frames.left_out:
+        of = frames.left_out + len(frames)
+        tell(
+            f"{frames.left_out} of {of} images of {frames.name} without measurements are left out{frames.why}"
+        )
+    return frames
 
 
 def _frames_of_shard(path: Path) -> list[RenderedFrame]:

@@ -118,6 +118,8 @@ class BagFrames(Sequence[BagFrame]):
         name: Of the recording, and of the camera where a topic was given.
         topics: What is used.
         camera: The calibration; None where there is none, which depth images don't need.
+        left_out: Images that nothing was measured for.
+        why: What was found wrong with the last of them, as the end of a sentence.
     """
 
     def __init__(
@@ -142,7 +144,15 @@ class BagFrames(Sequence[BagFrame]):
         suffix = f"{self.topics.image}" if given.get("image") else ""
         whole = path.resolve()
         self.name = f"{whole.name if whole.is_dir() else whole.stem}{suffix}"
-        self._entries = _entries(reader, self.topics, every_s)
+        finder = _Finder(reader, self.topics, round(every_s * 1e9))
+        self._entries = [*finder.entries()]
+        self.left_out, self.why = finder.left_out, finder.words
+        if not self._entries:
+            raise InvalidInputError(
+                f"expected images on {self.topics.image} with"
+                f" {self.topics.sparse_depth or self.topics.sparse_points} within {MAX_STAMP_DIFFERENCE_S} s"
+                f" in {path}, found none{self.why}"
+            )
         image, depth = self._first_that_is_whole()
         size = (image.shape[0], image.shape[1])
         self.camera = _camera(reader, self.topics, size)
@@ -224,17 +234,6 @@ def _topics(reader: BagReader, given: Mapping[str, str | None]) -> InputTopics:
     return topics
 
 
-def _entries(reader: BagReader, topics: InputTopics, every_s: float) -> list[_Entry]:
-    finder = _Finder(reader, topics, round(every_s * 1e9))
-    entries = [*finder.entries()]
-    if not entries:
-        raise InvalidInputError(
-            f"expected images on {topics.image} with {topics.sparse_depth or topics.sparse_points} within"
-            f" {MAX_STAMP_DIFFERENCE_S} s in {reader.path}, found none{finder.words}"
-        )
-    return entries
-
-
 class _Finder:
     """Pairs images with what was measured, in one pass."""
 
@@ -247,6 +246,7 @@ class _Finder:
         self._tree = TransformTree()
         self._measured: deque[_Place] = deque()
         self._last_ns: int | None = None
+        self.left_out = 0
         self.words = ""
 
     def entries(self) -> Iterator[_Entry]:
@@ -276,17 +276,22 @@ class _Finder:
             """Drivers that leave stamps at 0 leave the time of the recording."""
             return abs(one.stamp_ns - image.stamp_ns), abs(one.log_ns - image.log_ns)
 
-        measured, pose = min(self._measured, key=apart_ns, default=None), None
+        measured, pose, wrong = min(self._measured, key=apart_ns, default=None), None, ""
         if measured is None or apart_ns(measured)[0] > _APART_NS:
-            return
-        if self._is_cloud:
+            wrong = (
+                f": the nearest is {apart_ns(measured)[0] * 1e-9:.3g} s away"
+                if measured
+                else ": there is none"
+            )
+        elif self._is_cloud:
             try:
                 pose = self._tree.pose(image.frame_id, image.stamp_ns, measured.frame_id, measured.stamp_ns)
             except TransformError as error:
-                self.words = f": {error}"
-                return
+                wrong = f": {error}"
         elif not may_be_same_frame(measured.frame_id, image.frame_id):
-            self.words = f": depth is of {measured.frame_id!r}, the image of {image.frame_id!r}"
+            wrong = f": depth is of {measured.frame_id!r}, the image of {image.frame_id!r}"
+        if measured is None or wrong:
+            self.left_out, self.words = self.left_out + 1, wrong
             return
         self._last_ns = image.stamp_ns
         yield _Entry(image, measured, pose)

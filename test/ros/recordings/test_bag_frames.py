@@ -193,6 +193,12 @@ def test_images_that_are_all_broken_are_told(recorded):
         BagFrames(recorded("/left", extra=grey), {**LEFT, "sparse_depth": "/left/depth"})
 
 
+def test_images_that_nothing_was_measured_for_are_counted(recorded):
+    frames = BagFrames(recorded("/left", extra=depth_messages(10, every=3)))
+    assert (len(frames), frames.left_out) == (4, 6)
+    assert frames.why == ": the nearest is 0.0423 s away"  # of image 8: depth 9 is 9 ms late
+
+
 @pytest.mark.parametrize(("folder", "name"), [("drive.2024", "drive.2024"), ("drive", "drive")])
 def test_a_recording_is_named_as_its_folder_or_file(tmp_path, folder, name):
     views = [(bags.frame_picture(0), depth_of(0))]
