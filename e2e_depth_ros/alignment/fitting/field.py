@@ -19,7 +19,6 @@ from e2e_depth_ros.alignment.fitting.gaussian_process import (
     Process,
     ProcessSettings,
     condition,
-    image_distance,
     likeliest_kernel,
     matern,
     with_noise,
@@ -213,9 +212,10 @@ def _mean_at_nodes(layout: GridLayout, process: Process) -> NDArray[np.float32]:
     over_depth = matern(np.abs(layers[:, None] - place[:, 2]) / np.float32(kernel.depth_reach))
     over_depth *= np.float32(kernel.variance) * process.weights
     mean = np.empty(layout.shape, np.float32)
+    across = np.square(columns[:, None] - place[:, 0])
     for index, row in enumerate(layout.row_nodes.astype(np.float32)):  # as much as the cache holds
-        nodes = np.stack([columns, np.full_like(columns, row)], axis=1)
-        mean[:, index] = over_depth @ matern(image_distance(nodes, place) / np.float32(kernel.reach)).T
+        distance = np.sqrt(across + np.square(row - place[:, 1]))
+        mean[:, index] = over_depth @ matern(distance / np.float32(kernel.reach)).T
     return mean
 
 

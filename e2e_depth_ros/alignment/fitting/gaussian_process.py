@@ -17,6 +17,7 @@ from e2e_depth_ros.alignment.evidence.gate import outlier_width
 from e2e_depth_ros.alignment.fitting.whitening import whitening
 from e2e_depth_ros.core.robust import robust_std
 
+_BLOCK = 64  # rows of a covariance at a time, as many as the cache holds
 _AMPLE = 1e12  # for the last pivot, which isn't looked at, to be positive
 
 
@@ -37,7 +38,8 @@ class ProcessSettings:
         least_std: Of the process, log depth.
         trusted: That up to which a point has a say before the others are asked,
         least_trusted: if there are so many.
-        rounds: Of telling outliers.
+        rounds: Of telling outliers, at most,
+        same_noise: and up to which change of all noise, over itself, no further one is needed.
         no_say: Noise over the variance of the process, with which a point counts for nothing.
     """
 
@@ -54,6 +56,7 @@ class ProcessSettings:
     trusted: float = 0.3
     least_trusted: int = 8
     rounds: int = 2
+    same_noise: float = 0.1
     no_say: float = 1e4
 
 
@@ -107,10 +110,19 @@ class Kernel:
 
     def between(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float32]:
         """Covariance of the process at N and M places, (N, M); the noise added to it is ample for float32."""
-        a, b = a.astype(np.float32), b.astype(np.float32)
-        covariance = matern(image_distance(a, b) / np.float32(self.reach))
-        covariance *= matern(np.abs(a[:, 2:] - b[:, 2]) / np.float32(self.depth_reach))
-        covariance *= np.float32(self.variance)
+        scale = np.sqrt(3.0) / np.array([self.reach, self.reach, self.depth_reach])
+        a, b = (a * scale).astype(np.float32), (b * scale).astype(np.float32)
+        covariance = np.empty((len(a), len(b)), np.float32)
+        for first in range(0, len(a), _BLOCK):
+            rows = slice(first, first + _BLOCK)
+            image, depth = image_distance(a[rows], b), np.abs(a[rows, 2:] - b[:, 2])
+            # As `matern` of both, with one exponential.
+            sinks = np.exp(np.negative(image + depth))
+            image += 1
+            depth += 1
+            image *= depth
+            image *= np.float32(self.variance)
+            np.multiply(image, sinks, out=covariance[rows])
         return covariance
 
     def noise_of(self, points: Points) -> NDArray[np.float64]:
@@ -150,7 +162,8 @@ class Process:
         """What the process would expect at places if it had not seen the samples of their own part.
 
         Rasmussen and Williams, equation 5.12, for a block: what inverts the covariance of the other points
-        follows from the inverse of all, and nothing is factored again but the block.
+        follows from the inverse of all, and nothing is factored again but the block. In whitened terms that
+        takes from the values what the held out columns of the factor explain.
 
         Args:
             at: (M, 3), places.
@@ -159,17 +172,17 @@ class Process:
             own_part: (S,), the part of each.
             group: (S,), the point that each was merged to.
         """
-        expected = np.zeros(len(at), np.float32)
-        precision, known = self.whiten.T @ self.whiten, self.kernel.between(at, self.place)
-        for one in np.unique(part):
-            rest = own_part != one
-            left = medians_of(value[rest], group[rest], len(self.place))
-            held = np.isnan(left)
-            weights = precision @ np.where(held, 0, left).astype(np.float32)
-            block = precision[np.ix_(held, held)]
-            weights -= precision[:, held] @ np.linalg.solve(block, weights[held])
-            weights[held] = 0
-            expected[part == one] = known[part == one] @ weights
+        parts = np.unique(part)
+        left = [medians_of(value[own_part != one], group[own_part != one], len(self.place)) for one in parts]
+        held = np.isnan(left)
+        whitened = np.where(held, 0, left).astype(np.float32) @ self.whiten.T
+        for index, hidden in enumerate(held):
+            own = self.whiten[:, hidden]
+            whitened[index] -= own @ np.linalg.solve(own.T @ own, own.T @ whitened[index])
+        weights = whitened @ self.whiten
+        weights[held] = 0
+        foretold = self.kernel.between(at, self.place) @ weights.T  # by each part
+        expected: NDArray[np.float32] = foretold[np.arange(len(at)), np.searchsorted(parts, part)]
         return expected
 
 
@@ -297,8 +310,11 @@ def condition(points: Points, kernel: Kernel) -> Process:
         variance *= max(1.0, float(np.median((np.square(residual) / variance)[trusted])) / 0.455)
         honest = np.exp(-0.5 * np.square(residual) / variance) / np.sqrt(2 * np.pi * variance)
         odds = points.outlier / width / np.maximum((1 - points.outlier) * honest, 1e-12)
-        noise = own + variance * np.minimum(odds, _SETTINGS.no_say)
         outlier = odds / (1 + odds)
+        told = own + variance * np.minimum(odds, _SETTINGS.no_say)
+        if (np.abs(told - noise) < _SETTINGS.same_noise * noise).all():
+            break
+        noise = told
     return Process(kernel, points.place, noise, weights, whiten, outlier)
 
 

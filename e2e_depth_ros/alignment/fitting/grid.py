@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+_BAND = 64  # rows read at a time, as many as the cache holds
+
 
 @dataclass(frozen=True)
 class GridLayout:
@@ -72,7 +74,12 @@ class GridLayout:
             (h, w).
         """
         column_map, row_map = _node_maps(log_depth.shape, *self.shape[1:])
-        return self._read(volume, column_map, row_map, log_depth)
+        result = np.empty(log_depth.shape, np.float32)
+        atlas = self._atlas(volume)
+        for first in range(0, len(result), _BAND):
+            band = slice(first, first + _BAND)
+            result[band] = self._read(atlas, column_map[band], row_map[band], log_depth[band])
+        return result
 
     def at(self, volume: NDArray[np.float32], place: NDArray[np.float64]) -> NDArray[np.float32]:
         """Interpolate a volume at places (N, 3): column and row in image widths, log depth."""
@@ -80,17 +87,25 @@ class GridLayout:
         steps = self.column_nodes[1], self.row_nodes[1]
         column, row = column / np.float32(steps[0]), row / np.float32(steps[1])
         row = np.clip(row, 0, np.float32(self.shape[1] - 1))
-        return self._read(volume, column, row, log_depth)[:, 0]
+        return self._read(self._atlas(volume), column, row, log_depth)[:, 0]
+
+    def _atlas(self, volume: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The layers below each other in one picture: value, and difference to the next layer."""
+        layers, rows, columns = self.shape
+        atlas = np.zeros((layers, rows, columns, 2), dtype=np.float32)
+        atlas[..., 0] = volume
+        np.subtract(volume[1:], volume[:-1], out=atlas[:-1, ..., 1])
+        return atlas.reshape(layers * rows, columns, 2)
 
     def _read(
         self,
-        volume: NDArray[np.float32],
+        atlas: NDArray[np.float32],
         column: NDArray[np.float32],
         row: NDArray[np.float32],
         log_depth: NDArray[np.float32],
     ) -> NDArray[np.float32]:
         """Interpolate at log depth and places among the nodes, (h, w) each; rows may be (h, 1)."""
-        layers, rows, columns = self.shape
+        layers, rows, _ = self.shape
         place = log_depth * np.float32(1 / self.layer_step)
         place -= np.float32(self.first_log_depth / self.layer_step)
         # fmax and not maximum: NaN, which has no layer, becomes 0.
@@ -100,17 +115,7 @@ class GridLayout:
         place -= layer
         layer *= np.float32(rows)
         layer += row
-        # The layers lie below each other in one picture: value, and difference to the next layer.
-        atlas = np.zeros((layers, rows, columns, 2), dtype=np.float32)
-        atlas[..., 0] = volume
-        atlas[:-1, ..., 1] = volume[1:] - volume[:-1]
-        both = cv2.remap(
-            atlas.reshape(layers * rows, columns, 2),
-            column,
-            layer,
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+        both = cv2.remap(atlas, column, layer, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         result: NDArray[np.float32] = np.asarray(both[..., 1]) * place
         result += both[..., 0]
         return result

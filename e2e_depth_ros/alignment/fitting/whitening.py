@@ -26,12 +26,20 @@ def whitening(covariance: NDArray[Any]) -> NDArray[Any]:
     Raises:
         numpy.linalg.LinAlgError: The covariance is not positive definite.
     """
-    if len(covariance) <= _SMALL:
-        return np.asarray(np.linalg.inv(np.linalg.cholesky(covariance)))
-    half = len(covariance) // 2
-    result = np.zeros_like(covariance)
-    first = result[:half, :half] = whitening(covariance[:half, :half])
-    across = covariance[half:, :half] @ first.T
-    last = result[half:, half:] = whitening(covariance[half:, half:] - across @ across.T)
-    result[half:, :half] = -last @ (across @ first)
+    left, result = covariance.copy(), np.zeros_like(covariance)
+    _whiten(left, result)
     return result
+
+
+def _whiten(left: NDArray[Any], result: NDArray[Any]) -> None:
+    """Write what whitens `left`, which is used up, into `result`, which is 0."""
+    if len(left) <= _SMALL:
+        result[:] = np.linalg.inv(np.linalg.cholesky(left))
+        return
+    half = len(left) // 2
+    first, last = result[:half, :half], result[half:, half:]
+    _whiten(left[:half, :half], first)
+    across = left[half:, :half] @ first.T
+    left[half:, half:] -= across @ across.T
+    _whiten(left[half:, half:], last)
+    np.matmul(last, across @ -first, out=result[half:, :half])
