@@ -7,6 +7,7 @@ is no evidence; distance in log depth keeps it from reaching across depth edges.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.fitting.gaussian_process import (
+    Kernel,
     Points,
     Process,
     ProcessSettings,
@@ -110,17 +112,14 @@ class Field:
         layers = self.layout.log_depth_nodes
         spacing, step = _SETTINGS.open_steps
         layout = GridLayout.covering(self.layout.size, spacing, (layers[0], layers[-1]), step)
-        depth, row, column = np.meshgrid(
-            layout.log_depth_nodes, layout.row_nodes, layout.column_nodes, indexing="ij"
-        )
-        nodes = np.stack([column.ravel(), row.ravel(), depth.ravel()], axis=1)
         # Every k-th point, with a k-th of its noise, tells as much about the variance.
         kernel, every = self.process.kernel, -(-len(self.process.place) // ProcessSettings.most_tuning)
         place, noise = self.process.place[::every], self.process.noise[::every] / every
         with one_thread():
             whiten = whitening(with_noise(kernel.between(place, place), noise))
-            known = np.square(kernel.between(nodes, place) @ whiten.T).sum(axis=1)
-        share = 1 - known.reshape(layout.shape) / kernel.variance
+            over_depth, rows = _over_grid(kernel, layout, place)
+            known = [np.square((over_depth[:, None] * row) @ whiten.T).sum(axis=2) for row in rows]
+        share = 1 - np.stack(known, axis=1) / kernel.variance
         return layout, np.clip(share, 0, 1).astype(np.float32)
 
     def blended(self, previous: Field | None, share: float) -> Field:
@@ -206,17 +205,27 @@ def _conditioned(points: Points) -> Process:
 
 
 def _mean_at_nodes(layout: GridLayout, process: Process) -> NDArray[np.float32]:
-    """The mean at every node; as a product of kernels it is one matrix product for each row."""
-    kernel, place = process.kernel, process.place.astype(np.float32)
-    columns, layers = (nodes.astype(np.float32) for nodes in (layout.column_nodes, layout.log_depth_nodes))
-    over_depth = matern(np.abs(layers[:, None] - place[:, 2]) / np.float32(kernel.depth_reach))
-    over_depth *= np.float32(kernel.variance) * process.weights
-    mean = np.empty(layout.shape, np.float32)
-    across = np.square(columns[:, None] - place[:, 0])
-    for index, row in enumerate(layout.row_nodes.astype(np.float32)):  # as much as the cache holds
-        distance = np.sqrt(across + np.square(row - place[:, 1]))
-        mean[:, index] = over_depth @ matern(distance / np.float32(kernel.reach)).T
-    return mean
+    """The mean at every node."""
+    over_depth, rows = _over_grid(process.kernel, layout, process.place)
+    over_depth *= process.weights
+    return np.stack([over_depth @ row.T for row in rows], axis=1)
+
+
+def _over_grid(
+    kernel: Kernel, layout: GridLayout, place: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], Iterator[NDArray[np.float32]]]:
+    """Factors of the covariance of nodes and N places: (layers, N), and (columns, N) for each row."""
+    column, row, log_depth = place.T.astype(np.float32)
+    columns, rows, layers = (
+        nodes.astype(np.float32)[:, None]
+        for nodes in (layout.column_nodes, layout.row_nodes, layout.log_depth_nodes)
+    )
+    over_depth = matern(np.abs(layers - log_depth) / np.float32(kernel.depth_reach))
+    across = np.square(columns - column)
+    over_rows = (
+        matern(np.sqrt(across + down) / np.float32(kernel.reach)) for down in np.square(rows - row)
+    )  # one at a time: as much as the cache holds
+    return over_depth * np.float32(kernel.variance), over_rows
 
 
 def _fine_step(

@@ -69,7 +69,8 @@ class Guide:
     Attributes:
         size: (H, W) of the image.
         colours: (h, w, 3), uint8, CIE Lab, smoothed and at most of `fine_px`.
-        log_depth: (H, W), float32, the network's, in metres after scale and shift; None without a network.
+        log_depth: (H, W), float32, the network's, in metres after scale and shift, NaN where it says nothing;
+            None without a network.
     """
 
     size: tuple[int, int]
@@ -83,11 +84,8 @@ class Guide:
         if share < 1:
             image = np.asarray(cv2.resize(image, None, fx=share, fy=share, interpolation=cv2.INTER_AREA))
         smooth = cv2.GaussianBlur(image, (0, 0), max(_SETTINGS.blur_px * image.shape[1] / 640, 0.5))
-        if log_depth is not None:
-            log_depth = np.where(np.isfinite(log_depth), log_depth, np.float32(0))
-        return cls(
-            (size[0], size[1]), np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB), np.uint8), log_depth
-        )
+        colours = np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB), np.uint8)
+        return cls((size[0], size[1]), colours, log_depth)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -106,11 +104,11 @@ class Guide:
         return np.stack([*looks, self.base(u_px, v_px) * np.float32(1 / _SETTINGS.alike_log_depth)])
 
     def base(self, u_px: _Plane, v_px: _Plane) -> _Plane:
-        """The network's log depth at pixels; 0 without a network."""
+        """The network's log depth at pixels; 0 where it says nothing."""
         if self.log_depth is None:
             return np.zeros(u_px.shape, np.float32)
         rows, columns = nearest_pixels(u_px, v_px, self.size)
-        return np.asarray(self.log_depth[rows, columns], np.float32)
+        return np.nan_to_num(self.log_depth[rows, columns], nan=0.0, posinf=0.0, neginf=0.0)
 
     def places(self) -> tuple[_Plane, _Plane]:
         """Columns and rows of the grid's pixels, (h, w) each, in pixels of the image."""

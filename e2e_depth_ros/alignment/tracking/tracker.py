@@ -275,9 +275,9 @@ class AlignmentTracker:
         metres = model.depth_m(relative.values)
         correction, outlined = track.faded_correction(), None
         if correction is not None:
-            metres *= np.exp(correction.log_factor(model.log_depth(relative.values)))
+            factor = correction.log_factor(model.log_depth(relative.values))
+            metres *= np.exp(factor, out=factor)
             outlined = correction.outlined_share()
-
         return replace(
             result,
             depth=DepthMap(metres, relative.valid, DepthKind.METRIC),
