@@ -33,7 +33,8 @@ class ChoiceSettings:
         cell: Edge of the cells, each held out or not, in mean distances between samples.
         least_judges: Supported samples, fewer than which can't decide,
         most_judges: and of more every k-th does.
-        most_error: Of log depth, that one of them counts: more is an outlier's.
+        most_error: Of log depth, that one of them counts, as outliers may be among them: where planes go
+            through all samples, and where they go through the supported alone. *
         shares: Of the planes, that are tried.
         fewer: Share of the error of planes through all samples, from which those through the supported alone
             serve: one that is held out can't tell what it would have been worth at its own place. *
@@ -45,7 +46,8 @@ class ChoiceSettings:
         crowded: Distance between samples over that of evenly spread ones, below which they judge their crowd
             and not the image: then the field alone serves. On ten real frames random samples had 0.75 to 1,
             lines of a LiDAR 0.8, corners 0.45 to 0.65. *
-        averaged: Neighbours over which distances between samples are averaged.
+        averaged: Neighbours over which distances between samples are averaged,
+        most_asked: and the samples whose neighbours are asked.
     """
 
     most_points: int = 500
@@ -53,7 +55,7 @@ class ChoiceSettings:
     cell: float = 0.5
     least_judges: int = 30
     most_judges: int = 300
-    most_error: float = 0.3
+    most_error: tuple[float, float] = (0.5, 0.3)
     shares: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
     fewer: float = 0.9
     credit: tuple[float, float] = (0.03, -0.08)
@@ -61,6 +63,7 @@ class ChoiceSettings:
     far: float = 2.5
     crowded: float = 0.7
     averaged: int = 8
+    most_asked: int = 100
 
 
 _SETTINGS = ChoiceSettings()
@@ -185,8 +188,8 @@ def fit_correction(
     judges = np.arange(0, count, -(-count // _SETTINGS.most_judges))
     measured = samples.place[:, 2] + samples.value
 
-    def error(foretold: NDArray[Any]) -> float:
-        return float(np.minimum(np.abs(foretold - measured[judges]), _SETTINGS.most_error).mean())
+    def error(foretold: NDArray[Any], most: float = _SETTINGS.most_error[1]) -> float:
+        return float(np.minimum(np.abs(foretold - measured[judges]), most).mean())
 
     at = samples.place[judges]
     by_field = at[:, 2] + field.process.foretold(at, part[judges], honest.value, part[believed], group)
@@ -196,14 +199,14 @@ def fit_correction(
         return planes.at(u[judges], v[judges], part[judges], part[chosen])
 
     planes = LocalPlanes.through(guide, u[seen], v[seen], measured[seen])
-    by_planes, credit = foretold_by(planes, seen), _SETTINGS.credit[0]
+    by_planes, some_are_outliers = foretold_by(planes, seen), False
     if (seen & ~supported).any():
         fewer = LocalPlanes.through(guide, u[supported], v[supported], measured[supported])
         if error(foretold_by(fewer, supported)) < _SETTINGS.fewer * error(by_planes):
-            # Some are outliers, so that some of the supported may be, too.
-            planes = fewer.doubted()
-            by_planes, credit = foretold_by(planes, supported), _SETTINGS.credit[1]
-    errors = [error(by_field + share * (by_planes - by_field)) for share in _SETTINGS.shares]
+            planes, some_are_outliers = fewer.doubted(), True  # some of the supported may be, too
+            by_planes = foretold_by(planes, supported)
+    credit, most = _SETTINGS.credit[some_are_outliers], _SETTINGS.most_error[some_are_outliers]
+    errors = [error(by_field + share * (by_planes - by_field), most) for share in _SETTINGS.shares]
     best = int(np.argmin((1 - credit * np.array(_SETTINGS.shares)) * errors))
     if best == 0:
         return Correction(field)
@@ -241,7 +244,7 @@ def _spacing(place: NDArray[Any]) -> float:
     """
     count = min(_SETTINGS.averaged, len(place) - 1)
     place = np.asarray(place, np.float32)
-    _, distance = nearest_samples(place, place, count + 1)
+    _, distance = nearest_samples(place, place[:: -(-len(place) // _SETTINGS.most_asked)], count + 1)
     return float(np.median(distance[:, count])) * float(np.sqrt(np.pi / max(count, 1)))
 
 

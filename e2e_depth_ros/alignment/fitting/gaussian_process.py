@@ -6,7 +6,6 @@ After Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -234,50 +233,43 @@ def likeliest_kernel(points: Points) -> Kernel:
     variance = max(float(np.mean(np.square(value))), _SETTINGS.least_std**2)
     if points.outlier.max() > 0:
         points = replace(points, value=value)
-    best = Kernel(variance, _SETTINGS.reaches[0], _SETTINGS.depth_reaches[0], _SETTINGS.noises[0])
-    best = _likeliest(points, best, _SETTINGS.reaches, (best.depth_reach,), _SETTINGS.noises)
-    return _likeliest(points, best, (best.reach,), _SETTINGS.depth_reaches, (best.noise,))
+    depth_reach, noises = _SETTINGS.depth_reaches[0], _SETTINGS.noises
+    likelihood = [
+        _log_likelihoods(points, Kernel(variance, reach, depth_reach, 0), noises)
+        for reach in _SETTINGS.reaches
+    ]
+    best, noise = np.unravel_index(int(np.argmax(likelihood)), (len(likelihood), len(noises)))
+    reach, noise = _SETTINGS.reaches[best], noises[noise]
+    likelihood = [
+        _log_likelihoods(points, Kernel(variance, reach, depth_reach, 0), (noise,))
+        for depth_reach in _SETTINGS.depth_reaches
+    ]
+    return Kernel(variance, reach, _SETTINGS.depth_reaches[int(np.argmax(likelihood))], noise)
 
 
-def _likeliest(
-    points: Points,
-    kernel: Kernel,
-    reaches: tuple[float, ...],
-    depth_reaches: tuple[float, ...],
-    noises: tuple[float, ...],
-) -> Kernel:
-    """Best of a kernel's variants, by the log of marginal likelihood and prior.
+def _log_likelihoods(points: Points, kernel: Kernel, noises: tuple[float, ...]) -> NDArray[np.float64]:
+    """Log of marginal likelihood and prior of a kernel, with each of some noises.
 
-    All are factored in one call, in single precision and in units of the kernel's variance: for few points
-    the calls cost more than the sums.
+    In single precision and in units of the kernel's variance.
     """
     count = len(points.value)
-    place = points.place.astype(np.float32)
-    in_image, in_depth = image_distance(place, place), np.abs(place[:, 2:] - place[:, 2])
-    over_image = [matern(in_image / np.float32(reach)) for reach in reaches]
-    over_depth = [matern(in_depth / np.float32(reach)) for reach in depth_reaches]
-    variants = [
-        replace(kernel, reach=reach, depth_reach=depth_reach, noise=noise)
-        for reach, depth_reach, noise in product(reaches, depth_reaches, noises)
-    ]
     # The last row of the factor of [[K, y], [y', c]] is the whitened y, so that one factor gives both terms
     # of the likelihood.
-    bordered = np.empty((len(variants), count + 1, count + 1), dtype=np.float32)
-    covariances = [a * b for a, b in product(over_image, over_depth)]
-    bordered[:, :-1, :-1] = np.repeat(covariances, len(noises), axis=0)
+    bordered = np.empty((len(noises), count + 1, count + 1), dtype=np.float32)
+    bordered[:, :-1, :-1] = kernel.between(points.place, points.place) / np.float32(kernel.variance)
     diagonal = np.einsum("nii->ni", bordered)
-    diagonal[:, :-1] += [variant.noise_of(points) / kernel.variance for variant in variants]
+    diagonal[:, :-1] += [replace(kernel, noise=noise).noise_of(points) / kernel.variance for noise in noises]
     bordered[:, -1, :-1] = bordered[:, :-1, -1] = points.value / np.sqrt(kernel.variance)
     bordered[:, -1, -1] = _AMPLE
     factor = np.linalg.cholesky(bordered)
     fit = -0.5 * np.square(factor[:, -1, :-1]).sum(axis=1)
     fit -= np.log(np.einsum("nii->ni", factor)[:, :-1]).sum(axis=1)
     for (usual, log_std), own in (
-        (_SETTINGS.usual_reach, [variant.reach for variant in variants]),
-        (_SETTINGS.usual_depth_reach, [variant.depth_reach for variant in variants]),
+        (_SETTINGS.usual_reach, kernel.reach),
+        (_SETTINGS.usual_depth_reach, kernel.depth_reach),
     ):
-        fit -= 0.5 * np.square(np.log(np.array(own) / usual) / log_std)
-    return variants[int(np.argmax(fit))]
+        fit -= 0.5 * (np.log(own / usual) / log_std) ** 2
+    return np.asarray(fit)
 
 
 def condition(points: Points, kernel: Kernel) -> Process:
