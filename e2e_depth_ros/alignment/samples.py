@@ -180,7 +180,8 @@ def samples_from_points(
     samples = Samples(u, v, depth, dropped=dropped, source=source)
     samples = samples.select(are_inside(u, v, camera.size), "outside_image")
     if cull_occluded:
-        samples = cull_occluded_samples(samples, camera.size)
+        hidden = hidden_behind_others(samples.u_px, samples.v_px, samples.depth_m, camera.size)
+        samples = samples.select(~hidden, "occluded")
     return thin(samples, MAX_SAMPLES)
 
 
@@ -233,20 +234,6 @@ def samples_from_depth(
     v = (rows.astype(np.float32) + 0.5) * np.float32(size[0] / depth.shape[0]) - 0.5
     dropped = {reason: count for reason, count in dropped.items() if count}
     return Samples(u, v, depth[rows, columns], dropped=dropped, source=source)
-
-
-def cull_occluded_samples(samples: Samples, size: tuple[int, int]) -> Samples:
-    """Drop samples that have clearly nearer ones close by on all four sides.
-
-    Fewer sides aren't enough: that is an ordinary depth edge, or ground below the horizon. Samples too
-    sparse to surround each other are left alone.
-
-    Args:
-        samples: In the native image.
-        size: (H, W) of the native image.
-    """
-    hidden = hidden_behind_others(samples.u_px, samples.v_px, samples.depth_m, size)
-    return samples.select(~hidden, "occluded")
 
 
 def thin(samples: Samples, count: int) -> Samples:

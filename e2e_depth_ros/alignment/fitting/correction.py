@@ -21,52 +21,33 @@ from e2e_depth_ros.core.neighbours import nearest_samples
 
 _STD_OF_MEAN_DEVIATION = 1.2533  # of a normal distribution
 
-
-@dataclass(frozen=True)
-class ChoiceSettings:
-    """How samples that are held out decide. Values marked * were compared on a few frames.
-
-    Attributes:
-        most_points: Of more samples, those in one cell become one point of the field, whose time grows with
-            the cube of its points.
-        parts: Into which samples are divided; one at a time is held out.
-        cell: Edge of the cells, each held out or not, in mean distances between samples.
-        least_judges: Supported samples, fewer than which can't decide,
-        most_judges: and of more every k-th does.
-        most_error: Of log depth, that one of them counts, as outliers may be among them: where planes go
-            through all samples, and where they go through the supported alone. *
-        shares: Of the planes, that are tried.
-        fewer: Share of the error of planes through all samples, from which those through the supported alone
-            serve: one that is held out can't tell what it would have been worth at its own place. *
-        credit: Share of their error that planes are forgiven where they go through all samples, since with a
-            fifth of them held out they lose more than the field does; and where they go through the supported
-            alone, which judge themselves too kindly: less than nothing. *
-        near: Distances between samples, up to which the planes are as exact as at samples held out,
-        far: and from which nobody has judged them.
-        crowded: Distance between samples over that of evenly spread ones, below which they judge their crowd
-            and not the image: then the field alone serves. On ten real frames random samples had 0.75 to 1,
-            lines of a LiDAR 0.8, corners 0.45 to 0.65. *
-        averaged: Neighbours over which distances between samples are averaged,
-        most_asked: and the samples whose neighbours are asked.
-    """
-
-    most_points: int = 500
-    parts: int = 5
-    cell: float = 0.5
-    least_judges: int = 30
-    most_judges: int = 300
-    most_error: tuple[float, float] = (0.5, 0.3)
-    shares: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
-    fewer: float = 0.9
-    credit: tuple[float, float] = (0.03, -0.08)
-    near: float = 1.0
-    far: float = 2.5
-    crowded: float = 0.7
-    averaged: int = 8
-    most_asked: int = 100
-
-
-_SETTINGS = ChoiceSettings()
+# Values marked * were compared on a few frames.
+# Of more samples, those in one cell become one point of the field, whose time grows with the cube of its
+# points:
+_MOST_POINTS = 500
+_PARTS = 5  # into which samples are divided; one at a time is held out
+_CELL = 0.5  # edge of the cells, each held out or not, in mean distances between samples
+_LEAST_JUDGES = 30  # supported samples, fewer than which can't decide,
+_MOST_JUDGES = 300  # and of more every k-th does
+# Of log depth, that one of them counts, as outliers may be among them: where planes go through all samples,
+# and where they go through the supported alone. *
+_MOST_ERROR = (0.5, 0.3)
+_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the planes, that are tried
+# Share of the error of planes through all samples, from which those through the supported alone serve: one
+# that is held out can't tell what it would have been worth at its own place. *
+_FEWER = 0.9
+# Share of their error that planes are forgiven where they go through all samples, since with a fifth of
+# them held out they lose more than the field does; and where they go through the supported alone, which
+# judge themselves too kindly: less than nothing. *
+_CREDIT = (0.03, -0.08)
+_NEAR = 1.0  # distances between samples, up to which the planes are as exact as at samples held out,
+_FAR = 2.5  # and from which nobody has judged them
+# Distance between samples over that of evenly spread ones, below which they judge their crowd and not the
+# image: then the field alone serves. On ten real frames random samples had 0.75 to 1, lines of a LiDAR 0.8,
+# corners 0.45 to 0.65. *
+_CROWDED = 0.7
+_AVERAGED = 8  # neighbours over which distances between samples are averaged,
+_MOST_ASKED = 100  # and the samples whose neighbours are asked
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,19 +157,19 @@ def fit_correction(
     size = log_depth.shape[0], log_depth.shape[1]
     believed, count = samples.outlier < 1, len(samples.value)
     honest = samples.at(believed)
-    points, group = merge_points(honest, _SETTINGS.most_points)
+    points, group = merge_points(honest, _MOST_POINTS)
     field = fit_field(points, honest, size, log_depth_range, like=None if like is None else like.field)
     if field is None:
         return None
-    too_few = np.count_nonzero(supported) < _SETTINGS.least_judges
-    if image is None or too_few or crowding(samples.place[supported], size) < _SETTINGS.crowded:
+    too_few = np.count_nonzero(supported) < _LEAST_JUDGES
+    if image is None or too_few or crowding(samples.place[supported], size) < _CROWDED:
         return Correction(field)
     # Cell by cell: in a crowd those beside a judge would foretell it too well.
-    part = _parts(samples.place, _SETTINGS.cell * float(np.sqrt(size[0] / size[1] / count)))
-    judges = np.arange(0, count, -(-count // _SETTINGS.most_judges))
+    part = _parts(samples.place, _CELL * float(np.sqrt(size[0] / size[1] / count)))
+    judges = np.arange(0, count, -(-count // _MOST_JUDGES))
     measured = samples.place[:, 2] + samples.value
 
-    def error(foretold: NDArray[Any], most: float = _SETTINGS.most_error[1]) -> float:
+    def error(foretold: NDArray[Any], most: float = _MOST_ERROR[1]) -> float:
         return float(np.minimum(np.abs(foretold - measured[judges]), most).mean())
 
     at = samples.place[judges]
@@ -202,23 +183,23 @@ def fit_correction(
     by_planes, some_are_outliers = foretold_by(planes, seen), False
     if (seen & ~supported).any():
         fewer = LocalPlanes.through(guide, u[supported], v[supported], measured[supported])
-        if error(foretold_by(fewer, supported)) < _SETTINGS.fewer * error(by_planes):
+        if error(foretold_by(fewer, supported)) < _FEWER * error(by_planes):
             planes, some_are_outliers = fewer.doubted(), True  # some of the supported may be, too
             by_planes = foretold_by(planes, supported)
-    credit, most = _SETTINGS.credit[some_are_outliers], _SETTINGS.most_error[some_are_outliers]
-    errors = [error(by_field + share * (by_planes - by_field), most) for share in _SETTINGS.shares]
-    best = int(np.argmin((1 - credit * np.array(_SETTINGS.shares)) * errors))
+    credit, most = _CREDIT[some_are_outliers], _MOST_ERROR[some_are_outliers]
+    errors = [error(by_field + share * (by_planes - by_field), most) for share in _SHARES]
+    best = int(np.argmin((1 - credit * np.array(_SHARES)) * errors))
     if best == 0:
         return Correction(field)
     variance = (_STD_OF_MEAN_DEVIATION * errors[best]) ** 2
-    return Correction(field, _outlined(field, planes, _SETTINGS.shares[best], variance))
+    return Correction(field, _outlined(field, planes, _SHARES[best], variance))
 
 
 def _parts(place: NDArray[np.float64], edge: float) -> NDArray[np.intp]:
     """Part, (N,), that each place (N, 3) is held out with: one for each cell, at random."""
     column, row = np.floor(place[:, :2].T / edge).astype(np.intp)
     cells = int(row.max()) + 1, int(column.max()) + 1
-    return np.asarray(np.random.default_rng(0).integers(_SETTINGS.parts, size=cells)[row, column])
+    return np.asarray(np.random.default_rng(0).integers(_PARTS, size=cells)[row, column])
 
 
 def _outlined(field: Field, planes: LocalPlanes, share: float, variance: float) -> Outlined:
@@ -227,7 +208,7 @@ def _outlined(field: Field, planes: LocalPlanes, share: float, variance: float) 
     log_depth, distance = planes.everywhere()
     fitted = guide.base(*guide.places())
     spacing = max(_spacing(planes.place), 1.0)
-    nearness = (_SETTINGS.far * spacing - distance) / np.float32((_SETTINGS.far - _SETTINGS.near) * spacing)
+    nearness = (_FAR * spacing - distance) / np.float32((_FAR - _NEAR) * spacing)
     log_ratio = np.float32(share) * (log_depth - fitted - field.log_factor(fitted))
     return Outlined(log_ratio, np.float32(share) * np.clip(nearness, 0, 1), variance)
 
@@ -242,9 +223,9 @@ def _spacing(place: NDArray[Any]) -> float:
 
     Of samples at random, n to the area, the eighth nearest is at the root of 8 / (pi n) on average.
     """
-    count = min(_SETTINGS.averaged, len(place) - 1)
+    count = min(_AVERAGED, len(place) - 1)
     place = np.asarray(place, np.float32)
-    _, distance = nearest_samples(place, place[:: -(-len(place) // _SETTINGS.most_asked)], count + 1)
+    _, distance = nearest_samples(place, place[:: -(-len(place) // _MOST_ASKED)], count + 1)
     return float(np.median(distance[:, count])) * float(np.sqrt(np.pi / max(count, 1)))
 
 

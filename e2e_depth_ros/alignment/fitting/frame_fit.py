@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel
-from e2e_depth_ros.alignment.evidence.edges import EdgeSettings, edge_doubt
+from e2e_depth_ros.alignment.evidence.edges import CERTAIN_DOUBT, ENOUGH_CERTAIN, edge_doubt
 from e2e_depth_ros.alignment.evidence.neighbours import coherent_samples
 from e2e_depth_ros.alignment.fitting.fit import RobustFit, agreeing, fit_affine
 from e2e_depth_ros.alignment.fitting.prior import OffsetPrior
-from e2e_depth_ros.alignment.fitting.verdict import FitCase, VerdictSettings, rank_correlation_of
+from e2e_depth_ros.alignment.fitting.verdict import MOST_COST_SIGMA, FitCase, rank_correlation_of
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.core.maps import DepthMap
 
@@ -46,8 +46,8 @@ def fit_frame(
     trust = _TRUSTED_DOUBT / (_TRUSTED_DOUBT + doubt)
     trust *= shares_of_cells(samples.u_px, samples.v_px, relative.size[1])
     # At depth edges an error of a pixel or two says nothing of the network, if there are others.
-    fitting = doubt <= EdgeSettings.certain_doubt
-    if np.count_nonzero(fitting) < EdgeSettings.enough_certain:
+    fitting = doubt <= CERTAIN_DOUBT
+    if np.count_nonzero(fitting) < ENOUGH_CERTAIN:
         fitting[:] = True
 
     def fitted(least_sigma: float) -> RobustFit:
@@ -66,7 +66,7 @@ def fit_frame(
         fit = replace(fit, case=FitCase.UNEXPLAINED)
     if fit.case is FitCase.UNEXPLAINED:
         # Honest samples that the fit leaves out as outliers would be anywhere.
-        fit = replace(fitted(VerdictSettings.most_sigma), case=fit.case)
+        fit = replace(fitted(MOST_COST_SIGMA), case=fit.case)
     if fit.model is None:
         return fit
     error = np.log(samples.depth_m.astype(np.float64)) - fit.model.log_depth(values)

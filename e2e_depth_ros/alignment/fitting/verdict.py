@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -16,43 +15,23 @@ ALIKE_SHARE: Final = 0.35
 ALIKE_DEVIATION: Final = 0.454
 """Largest of this share of a normal distribution's absolute deviations, in standard deviations."""
 
-
-@dataclass(frozen=True)
-class VerdictSettings:
-    """When samples determine scale and shift. Values are choices where no measurement is told.
-
-    Attributes:
-        least_samples: Fewer can't tell an outlier.
-        least_judged: Of fewer, rank correlation and cost ratio are chance.
-        least_spread: Of the samples' relative depth, over the map's range, that determines a shift.
-        most_cost_ratio: That a fit explains the samples with. All outliers: 0.95 to 1.2; 30 %: 0.4 to 0.6.
-        chance_cost_ratio: By which it may be larger, over the root of the count.
-        doubtful_cost_ratio: From which the ranks must agree as well.
-        least_rank_correlation: With which they agree; below its negative they are flipped.
-        one_depth: Standard deviation of log depth below which all is one depth.
-        close: Error of log depth that even a weak network's fit keeps to at most samples.
-        least_close: Share of samples that close: all outliers 0.24, 30 % outliers 0.75.
-        cost_sigmas: Standard deviations at which a robust cost stops growing.
-        least_sigma: Of log depth, that it counts with at least,
-        most_sigma: and at most: with a wider one even gross outliers would count.
-    """
-
-    least_samples: int = 5
-    least_judged: int = 8
-    least_spread: float = 0.1
-    most_cost_ratio: float = 0.8
-    chance_cost_ratio: float = 0.3
-    doubtful_cost_ratio: float = 0.7
-    least_rank_correlation: float = 0.25
-    one_depth: float = 0.1
-    close: float = 0.15
-    least_close: float = 0.5
-    cost_sigmas: float = 2.5
-    least_sigma: float = 0.05
-    most_sigma: float = 0.3
-
-
-_SETTINGS = VerdictSettings()
+# Values are choices where no measurement is told.
+_LEAST_SAMPLES = 5  # fewer can't tell an outlier
+_LEAST_JUDGED = 8  # of fewer, rank correlation and cost ratio are chance
+_LEAST_SPREAD = 0.1  # of the samples' relative depth, over the map's range, that determines a shift
+_MOST_COST_RATIO = 0.8  # that a fit explains the samples with. All outliers: 0.95 to 1.2; 30 %: 0.4 to 0.6
+_CHANCE_COST_RATIO = 0.3  # by which it may be larger, over the root of the count
+_DOUBTFUL_COST_RATIO = 0.7  # from which the ranks must agree as well
+_LEAST_RANK_CORRELATION = 0.25  # with which they agree; below its negative they are flipped
+_ONE_DEPTH = 0.1  # standard deviation of log depth below which all is one depth
+_CLOSE = 0.15  # error of log depth that even a weak network's fit keeps to at most samples
+_LEAST_CLOSE = 0.5  # share of samples that close: all outliers 0.24, 30 % outliers 0.75
+COST_SIGMAS: Final = 2.5
+"""Standard deviations at which a robust cost stops growing."""
+LEAST_COST_SIGMA: Final = 0.05
+"""Standard deviation of log depth that a robust cost counts with at least."""
+MOST_COST_SIGMA: Final = 0.3
+"""The same at most: with a wider one even gross outliers would count."""
 
 
 class FitCase(Enum):
@@ -89,11 +68,11 @@ def robust_scatter(error: NDArray[np.float64]) -> float:
     return STD_OF_MEDIAN_DEVIATION * float(np.partition(alike, middle)[middle]) if len(alike) else third
 
 
-def cost_ratio_of(error: NDArray[np.float64], log_y: NDArray[np.float64]) -> float:
+def _cost_ratio(error: NDArray[np.float64], log_y: NDArray[np.float64]) -> float:
     """Robust cost of errors (N,) of log y over that of one constant depth: near 1 they explain nothing."""
     flat = log_y - np.median(log_y)
-    sigma = float(np.clip(robust_scatter(error), _SETTINGS.least_sigma, _SETTINGS.most_sigma))
-    limit = _SETTINGS.cost_sigmas * sigma
+    sigma = float(np.clip(robust_scatter(error), LEAST_COST_SIGMA, MOST_COST_SIGMA))
+    limit = COST_SIGMAS * sigma
     costs = [float(np.square(np.minimum(np.abs(e), limit)).mean()) for e in (error, flat)]
     return costs[0] / max(costs[1], 1e-12)
 
@@ -112,38 +91,35 @@ def judge_fit(
     log_y: NDArray[np.float64],
     error: NDArray[np.float64],
     spread: float,
-    cost_ratio: float,
-    correlation: float,
     *,
     has_shift: bool,
 ) -> FitCase:
     """Say how well samples determine scale and shift.
 
     Args:
-        log_y: (N,), log of what was measured (for disparity of its inverse).
+        log_y: (N,), log of what was measured (for disparity of its inverse), in the order of relative values.
         error: (N,), what the fit leaves of it.
         spread: Standard deviation of the samples' relative depth over the range of the map's.
-        cost_ratio: As `cost_ratio_of` gives it.
-        correlation: Spearman's, of relative and measured values.
         has_shift: Whether the kind of relative depth leaves a shift open.
     """
     case = FitCase.WELL_POSED
     count = len(error)
-    if count < _SETTINGS.least_samples:
+    if count < _LEAST_SAMPLES:
         case = FitCase.ONE_SAMPLE if count == 1 else FitCase.FEW_SAMPLES
-    elif has_shift and spread < _SETTINGS.least_spread:
+    elif has_shift and spread < _LEAST_SPREAD:
         case = FitCase.NO_SPREAD
-    elif has_shift and count >= _SETTINGS.least_judged:
-        if correlation < -_SETTINGS.least_rank_correlation:
+    elif has_shift and count >= _LEAST_JUDGED:
+        correlation, cost_ratio = rank_correlation_of(log_y), _cost_ratio(error, log_y)
+        if correlation < -_LEAST_RANK_CORRELATION:
             case = FitCase.FLIPPED
-        elif cost_ratio > _SETTINGS.most_cost_ratio + _SETTINGS.chance_cost_ratio / np.sqrt(count) or (
-            cost_ratio > _SETTINGS.doubtful_cost_ratio and correlation < _SETTINGS.least_rank_correlation
+        elif cost_ratio > _MOST_COST_RATIO + _CHANCE_COST_RATIO / np.sqrt(count) or (
+            cost_ratio > _DOUBTFUL_COST_RATIO and correlation < _LEAST_RANK_CORRELATION
         ):
             # One constant depth does about as well. Because that is what was measured, because a weak
             # network sees little of a scene whose depth varies little, or because of outliers?
-            if robust_scatter(log_y - np.median(log_y)) < _SETTINGS.one_depth:
+            if robust_scatter(log_y - np.median(log_y)) < _ONE_DEPTH:
                 case = FitCase.NO_SPREAD
-            elif np.mean(np.abs(error) < _SETTINGS.close) >= _SETTINGS.least_close:
+            elif np.mean(np.abs(error) < _CLOSE) >= _LEAST_CLOSE:
                 case = FitCase.UNEXPLAINED
             else:
                 case = FitCase.OUTLIERS

@@ -82,29 +82,19 @@ class AlignmentTracker:
                 f"expected an image of uint8 {(*relative.size, 3)}, got {image.dtype} {image.shape}"
             )
         with one_thread():
-            return self._updated(relative, stamp_ns, samples, image, late, absence)
-
-    def _updated(
-        self,
-        relative: DepthMap,
-        stamp_ns: int,
-        samples: Samples | None,
-        image: NDArray[np.uint8] | None,
-        late: Sequence[FrameSamples],
-        absence: str,
-    ) -> Alignment:
-        fitted = None
-        for earlier in late:
-            fitted = self._caught_up(earlier)
-        self._note = ""
-        if not relative.valid.any():
-            return self._result(relative, stamp_ns, image, None, "the image has no valid relative depth")
-        ends = value_range(relative)
-        thumbnail = thumbnail_of(relative)
-        motion = self._predict(relative, thumbnail, stamp_ns, ends)
-        if samples is not None:
-            fitted = self._taken(FrameSamples(relative, stamp_ns, samples, image), ends, thumbnail, motion)
-        return self._result(relative, stamp_ns, image, fitted, absence)
+            fitted = None
+            for earlier in late:
+                fitted = self._caught_up(earlier)
+            self._note = ""
+            if not relative.valid.any():
+                return self._result(relative, stamp_ns, image, None, "the image has no valid relative depth")
+            ends = value_range(relative)
+            thumbnail = thumbnail_of(relative)
+            motion = self._predict(relative, thumbnail, stamp_ns, ends)
+            if samples is not None:
+                frame = FrameSamples(relative, stamp_ns, samples, image)
+                fitted = self._taken(frame, ends, thumbnail, motion)
+            return self._result(relative, stamp_ns, image, fitted, absence)
 
     def _caught_up(self, late: FrameSamples) -> FittedSamples | None:
         """Take in samples of an earlier frame as if they had been on time; the track stays at the last frame.
