@@ -29,9 +29,7 @@ _PARTS = 5  # into which samples are divided; one at a time is held out
 _CELL = 0.5  # edge of the cells, each held out or not, in mean distances between samples
 _LEAST_JUDGES = 30  # supported samples, fewer than which can't decide,
 _MOST_JUDGES = 300  # and of more every k-th does
-# Of log depth, that one of them counts, as outliers may be among them: where planes go through all samples,
-# and where they go through the supported alone. *
-_MOST_ERROR = (0.5, 0.3)
+_MOST_ERROR = 0.3  # of log depth, that one of them counts: more is an outlier's
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the planes, that are tried
 # Share of the error of planes through all samples, from which those through the supported alone serve: one
 # that is held out can't tell what it would have been worth at its own place. *
@@ -169,8 +167,8 @@ def fit_correction(
     judges = np.arange(0, count, -(-count // _MOST_JUDGES))
     measured = samples.place[:, 2] + samples.value
 
-    def error(foretold: NDArray[Any], most: float = _MOST_ERROR[1]) -> float:
-        return float(np.minimum(np.abs(foretold - measured[judges]), most).mean())
+    def error(foretold: NDArray[Any]) -> float:
+        return float(np.minimum(np.abs(foretold - measured[judges]), _MOST_ERROR).mean())
 
     at = samples.place[judges]
     by_field = at[:, 2] + field.process.foretold(at, part[judges], honest.value, part[believed], group)
@@ -180,14 +178,13 @@ def fit_correction(
         return planes.at(u[judges], v[judges], part[judges], part[chosen])
 
     planes = LocalPlanes.through(guide, u[seen], v[seen], measured[seen])
-    by_planes, some_are_outliers = foretold_by(planes, seen), False
+    by_planes, credit = foretold_by(planes, seen), _CREDIT[0]
     if (seen & ~supported).any():
         fewer = LocalPlanes.through(guide, u[supported], v[supported], measured[supported])
         if error(foretold_by(fewer, supported)) < _FEWER * error(by_planes):
-            planes, some_are_outliers = fewer.doubted(), True  # some of the supported may be, too
-            by_planes = foretold_by(planes, supported)
-    credit, most = _CREDIT[some_are_outliers], _MOST_ERROR[some_are_outliers]
-    errors = [error(by_field + share * (by_planes - by_field), most) for share in _SHARES]
+            planes = fewer.doubted()  # some are outliers, so that some of the supported may be, too
+            by_planes, credit = foretold_by(planes, supported), _CREDIT[1]
+    errors = [error(by_field + share * (by_planes - by_field)) for share in _SHARES]
     best = int(np.argmin((1 - credit * np.array(_SHARES)) * errors))
     if best == 0:
         return Correction(field)

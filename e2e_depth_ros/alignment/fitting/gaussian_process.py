@@ -34,7 +34,7 @@ NOISES: Final = (0.005, 0.04, 0.3)
 _LEAST_STD = 0.02  # of the process, log depth
 _TRUSTED = 0.3  # probability of being an outlier up to which a point has a say before the others are asked,
 _LEAST_TRUSTED = 8  # if there are so many
-_MOST_PILLARS = 100  # places whose sum of kernels tells outliers
+_MOST_PILLARS = 150  # places whose sum of kernels tells outliers
 _ROUNDS = 2  # of telling them
 _NO_SAY = 1e4  # noise over the variance of the process, with which a point counts for nothing
 
@@ -171,7 +171,7 @@ def merge_points(samples: Points, most: int) -> tuple[Points, NDArray[np.intp]]:
     image_cell, depth_cell = _CELL
     if len(samples.value) <= most:
         return samples, np.arange(len(samples.value))
-    place = samples.place - samples.place.min(axis=0)  # so that the unit of depth doesn't matter
+    place = samples.place - [0, 0, samples.place[:, 2].min()]  # so that the unit of depth doesn't matter
     while True:
         cell = np.floor(place / [image_cell, image_cell, depth_cell]).astype(np.int64)
         key = (cell[:, 0] * 4096 + cell[:, 1]) * 4096 + cell[:, 2]
