@@ -97,10 +97,10 @@ def test_every_reason_has_its_advice():
             assert start in told, case
     assert "one sample" in told
     pytest.importorskip("diagnostic_msgs", reason="ROS 2 is not installed")
-    from e2e_depth_ros.ros.aligning.shortfall import shortfall
+    from e2e_depth_ros.alignment.shortfall import shortfall
 
     for reason in ("behind_camera", "too_far", "too_near", "outside_image", "masked"):
-        words = shortfall("sparse_points", {reason: 5})
+        words = shortfall("sparse_points", {reason: 5}, ("sparse_min_depth", "sparse_max_depth"))
         what = re.split(r"all (?:5 samples )?", words)[-1].partition(":")[0]
         assert what in told, words
     for source, words in (("sparse_points", "0 points"), ("sparse_depth", "no pixel holds a measurement")):

@@ -93,6 +93,12 @@ class AffineModel:
         values += relative.dtype.type(np.log(self.extent))
         return np.negative(values, out=values) if self.is_disparity else values
 
+    def with_offset(self, offset: float, log_depth: NDArray[Any]) -> NDArray[Any]:
+        """Log depth up to a constant, of any shape, had the model another offset."""
+        sign = -1 if self.is_disparity else 1
+        lifted = np.exp(sign * log_depth) / self.extent + (offset - self.offset)
+        return np.asarray(sign * np.log(np.maximum(lifted, LEAST_LIFTED)), log_depth.dtype)
+
     def _lifted(self, relative: NDArray[Any]) -> NDArray[Any]:
         """Place in the range plus offset, positive."""
         dtype, extent = relative.dtype.type, self.high - self.low

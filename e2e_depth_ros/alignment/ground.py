@@ -21,21 +21,28 @@ GROUND_SOURCE: Final = "ground plane"
 
 _OFFSETS = np.exp(np.linspace(np.log(0.02), np.log(8.0), 25))  # of near / (far - near)
 
-# Values are choices where no measurement is told.
-_TOP = 0.55  # share of the image's height, below which it is looked for
-_POINTS = 600  # pixels looked at
-_LEAST_POINTS = 50  # valid ones, without which there is none
-_MOST_ERROR = 0.09  # relative, with which a pixel still lies on the ground,
-_RELIEF_SHARE = 0.12  # and its share of the variation of depth
-_LOWEST = 0.6  # share of the rows above the lowest pixels, that the fit of a plane starts from
-_SEARCHES = (0.25, 0.08)  # widths, in the log of the offset, that are searched around the best so far
-_MOST_TILT_DEG = 45.0  # against the image's vertical, where nothing is known about it,
-_MOST_DISAGREEMENT_DEG = 12.0  # and against what is known
-_LEAST_SHARE = 0.4  # of the pixels looked at
-_LEAST_WIDTH = 0.5  # share of the image's width that it spans
-_LEAST_DEPTH_RATIO = 1.6  # of its far end over its near end
-FARTHEST: Final = 25.0
-"""Depth up to which it is used, in heights of the camera."""
+
+@dataclass(frozen=True)
+class GroundSettings:
+    """Where ground is looked for, and what counts as one. Values are choices where no measurement is told."""
+
+    top: float = 0.55  # share of the image's height, below which it is looked for
+    points: int = 600  # pixels looked at
+    least_points: int = 50  # valid ones, without which there is none
+    most_error: float = 0.09  # relative, with which a pixel still lies on the ground,
+    relief_share: float = 0.12  # and its share of the variation of depth
+    lowest: float = 0.6  # share of the rows above the lowest pixels, that the fit of a plane starts from
+    # Widths, in the log of the offset, that are searched around the best of the grid so far:
+    searches: tuple[float, ...] = (0.25, 0.08)
+    most_tilt_deg: float = 45.0  # against the image's vertical, where nothing is known about it,
+    most_disagreement_deg: float = 12.0  # and against what is known
+    least_share: float = 0.4  # of the pixels looked at
+    least_width: float = 0.5  # share of the image's width that it spans
+    least_depth_ratio: float = 1.6  # of its far end over its near end
+    farthest: float = 25.0  # depth up to which it is used, in heights of the camera
+
+
+_SETTINGS = GroundSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +80,7 @@ def height_above_ground(
     """
     known_down = None if down is None else unit_direction(down)
     rows, columns, rays = _lower_rays(depth, camera)
-    if len(rows) < _LEAST_POINTS:
+    if len(rows) < _SETTINGS.least_points:
         return None
     # On the plane n . P = h the inverse depth is n / h . ray.
     direction, error, _ = _plane_at(0.0, depth.values[rows, columns].astype(np.float64), rays)
@@ -112,7 +119,7 @@ def find_ground(
     rows, columns, rays = _lower_rays(relative, camera)
     if known_down is None and relative.kind is DepthKind.AFFINE_INVARIANT_DISPARITY:
         return Ground(None, "the ground in disparity needs the tilt of the camera")
-    if len(rows) < _LEAST_POINTS:
+    if len(rows) < _SETTINGS.least_points:
         return Ground(None, "the lower image has no valid relative depth")
     values = relative.values[rows, columns].astype(np.float64)
     plane = _plane(values, rays, relative, known_down)
@@ -126,7 +133,7 @@ def find_ground(
         return Ground(None, f"no ground is seen: {problem}", share=share)
     normal = normal if known_down is None else known_down
     depth = height_m / np.maximum(rays @ normal, 1e-6)
-    used = on_plane & (depth < FARTHEST * height_m)
+    used = on_plane & (depth < _SETTINGS.farthest * height_m)
     u, v, depth_m = (values[used].astype(np.float32) for values in (columns, rows, depth))
     samples = Samples(u, v, depth_m, source=GROUND_SOURCE)
     return Ground(samples, f"ground on {share:.0%} of the lower image", normal, share)
@@ -139,8 +146,8 @@ def _lower_rays(
     if depth.size != camera.size:
         raise InvalidInputError(f"expected depth of the camera's size {camera.size}, got {depth.size}")
     height, width = depth.size
-    step = max(1, int(np.sqrt((1 - _TOP) * height * width / _POINTS)))
-    first = int(_TOP * height)
+    step = max(1, int(np.sqrt((1 - _SETTINGS.top) * height * width / _SETTINGS.points)))
+    first = int(_SETTINGS.top * height)
     rows, columns = np.nonzero(depth.valid[first::step, ::step])
     rows, columns = rows * step + first, columns * step
     x, y = camera.normalized_from_pixels(columns, rows)
@@ -164,13 +171,13 @@ def _plane(
     costs = []
     for offset in _OFFSETS:
         _, error, relief = _plane_at(float(offset), t, rays)
-        costs.append(np.minimum(np.square(error / (_RELIEF_SHARE * relief)), 1).sum())
+        costs.append(np.minimum(np.square(error / (_SETTINGS.relief_share * relief)), 1).sum())
     offset = float(_OFFSETS[int(np.argmin(costs))])
-    for width in _SEARCHES:
+    for width in _SETTINGS.searches:
         # The median error of what lies on the plane so far tells the offset better than all pixels do.
         normal, error, relief = _plane_at(offset, t, rays)
         on_plane = np.abs(error) < _most_error(relief)
-        if np.count_nonzero(on_plane) < _LEAST_SHARE * len(on_plane):
+        if np.count_nonzero(on_plane) < _SETTINGS.least_share * len(on_plane):
             return normal, on_plane
         around = offset * np.exp(np.linspace(-width, width, 9))
         costs = []
@@ -192,7 +199,7 @@ def _plane_at(
         A large offset makes everything flat and any plane fit, so errors count relative to the relief.
     """
     inverse = 1 / np.maximum(t + offset, 1e-3)
-    lowest = rays[:, 1] >= np.quantile(rays[:, 1], _LOWEST) if len(rays) else None
+    lowest = rays[:, 1] >= np.quantile(rays[:, 1], _SETTINGS.lowest) if len(rays) else None
     normal, error = _robust_linear(inverse, rays, first=lowest)
     relief = robust_std(np.log(inverse / np.median(inverse)))
     return normal, error, max(relief, 1e-9)
@@ -200,7 +207,7 @@ def _plane_at(
 
 def _most_error(relief: float = np.inf) -> float:
     """Relative error up to which a pixel lies on a plane, given how much depth varies."""
-    return min(_MOST_ERROR, _RELIEF_SHARE * relief)
+    return min(_SETTINGS.most_error, _SETTINGS.relief_share * relief)
 
 
 def _known_plane(
@@ -208,8 +215,8 @@ def _known_plane(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]] | None:
     """Which pixels fit a ground whose direction is known: there depth (or its inverse) is affine in t."""
     along = rays @ down  # height over depth
-    below = along > 1 / FARTHEST
-    if np.count_nonzero(below) < _LEAST_POINTS:
+    below = along > 1 / _SETTINGS.farthest
+    if np.count_nonzero(below) < _SETTINGS.least_points:
         return None
     y = along if kind is DepthKind.AFFINE_INVARIANT_DISPARITY else 1 / np.maximum(along, 1e-6)
     terms = np.stack([t, np.ones(len(t))], axis=1)
@@ -257,18 +264,18 @@ def _problem(
 ) -> str:
     """Why a plane is no ground; empty if it is one."""
     share = float(on_plane.mean())
-    if share < _LEAST_SHARE:
+    if share < _SETTINGS.least_share:
         return f"the best plane holds {share:.0%} of the lower image"
     expected = np.array([0.0, 1.0, 0.0]) if down is None else down
     cosine = normal @ expected / max(float(np.linalg.norm(normal)), 1e-12)
     tilt = float(np.rad2deg(np.arccos(np.clip(cosine, -1, 1))))
-    if tilt > (_MOST_TILT_DEG if down is None else _MOST_DISAGREEMENT_DEG):
+    if tilt > (_SETTINGS.most_tilt_deg if down is None else _SETTINGS.most_disagreement_deg):
         return f"the best plane is tilted by {tilt:.0f} degrees"
     span = float(np.ptp(columns[on_plane])) / width
-    if span < _LEAST_WIDTH:
+    if span < _SETTINGS.least_width:
         return f"the best plane spans {span:.0%} of the width"
     along = rays[on_plane] @ normal
     ends = np.percentile(along, [5, 95])
-    if ends[0] <= 0 or ends[1] / ends[0] < _LEAST_DEPTH_RATIO:
+    if ends[0] <= 0 or ends[1] / ends[0] < _SETTINGS.least_depth_ratio:
         return "the best plane does not recede"
     return ""

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from e2e_depth_ros.alignment.ground import FARTHEST, find_ground
+from e2e_depth_ros.alignment.ground import GroundSettings, find_ground
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.ground_plane import GroundPlane
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
@@ -49,7 +49,7 @@ def levelled(depth: DepthMap, camera: Camera, ground: GroundPlane) -> DepthMap:
         return depth
     x, y = (np.broadcast_to(grid, depth.size) for grid in camera.normalized_grid)
     drop = x * ground.down[0] + y * ground.down[1] + ground.down[2]
-    horizon = 1 / FARTHEST  # metres of height for a metre of depth
+    horizon = 1 / GroundSettings.farthest  # metres of height for a metre of depth
     floor_m = np.where(drop > horizon, ground.height_m / np.maximum(drop, horizon), np.inf)
     with np.errstate(invalid="ignore"):
         is_floor = depth.valid & (np.abs((scale * depth.values + shift) / floor_m - 1) < _SAME)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from e2e_depth_ros.alignment.result import Alignment
 from e2e_depth_ros.alignment.samples import DEFAULT_MAX_DEPTH_M, DEFAULT_MIN_DEPTH_M, samples_from_pixels
+from e2e_depth_ros.alignment.shortfall import shortfall
 from e2e_depth_ros.alignment.tracking.states import TrackerSettings
 from e2e_depth_ros.alignment.tracking.tracker import AlignmentTracker
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
@@ -55,7 +56,7 @@ def align(
         measurements contradict the image the state is lost, and the depth is NaN.
 
     Raises:
-        InvalidInputError: Shapes don't fit.
+        InvalidInputError: Shapes don't fit, or the limits of depth are no range.
     """
     if not isinstance(relative, DepthMap):
         values = np.asarray(relative, dtype=np.float32)
@@ -63,4 +64,6 @@ def align(
     samples = samples_from_pixels(
         u_px, v_px, depth_m, relative.size, min_depth_m=min_depth_m, max_depth_m=max_depth_m, source=source
     )
-    return AlignmentTracker(TrackerSettings(correction=correction)).update(relative, 0, samples, image=image)
+    absence = shortfall(source, samples.dropped) if samples.dropped else "no samples"
+    tracker = AlignmentTracker(TrackerSettings(correction=correction))
+    return tracker.update(relative, 0, samples, image=image, absence=absence)

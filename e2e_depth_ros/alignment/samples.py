@@ -78,6 +78,16 @@ class Samples:
             self, u_px=self.u_px[keep], v_px=self.v_px[keep], depth_m=self.depth_m[keep], dropped=dropped
         )
 
+    def merged(self) -> Samples:
+        """Keep one sample of each pixel, of several the median: they are no evidence for each other."""
+        pixel = np.rint(self.v_px).astype(np.int64) << 32 | np.rint(self.u_px).astype(np.int64)
+        order = np.lexsort((self.depth_m, pixel))
+        first = np.flatnonzero(np.diff(pixel[order], prepend=-1))
+        last = np.append(first[1:], len(order)) - 1
+        keep = np.zeros(len(self), dtype=np.bool_)
+        keep[order[(first + last) // 2]] = True
+        return self.select(keep, "same_pixel")
+
 
 def samples_from_pixels(
     u_px: ArrayLike,
@@ -104,8 +114,13 @@ def samples_from_pixels(
         The samples that are finite, in range and inside the image.
 
     Raises:
-        InvalidInputError: The three arrays differ in shape, or aren't one-dimensional.
+        InvalidInputError: The three arrays differ in shape, or aren't one-dimensional; or the limits are no
+            range.
     """
+    if not 0 <= min_depth_m < max_depth_m:
+        raise InvalidInputError(
+            f"expected 0 <= min_depth_m < max_depth_m, got {min_depth_m} and {max_depth_m}"
+        )
     u, v, depth = (np.asarray(values, dtype=np.float32) for values in (u_px, v_px, depth_m))
     if u.ndim != 1 or u.shape != v.shape or u.shape != depth.shape:
         raise InvalidInputError(
@@ -180,8 +195,7 @@ def samples_from_points(
     samples = Samples(u, v, depth, dropped=dropped, source=source)
     samples = samples.select(are_inside(u, v, camera.size), "outside_image")
     if cull_occluded:
-        hidden = hidden_behind_others(samples.u_px, samples.v_px, samples.depth_m, camera.size)
-        samples = samples.select(~hidden, "occluded")
+        samples = cull_occluded_samples(samples, camera.size)
     return thin(samples, MAX_SAMPLES)
 
 
@@ -234,6 +248,20 @@ def samples_from_depth(
     v = (rows.astype(np.float32) + 0.5) * np.float32(size[0] / depth.shape[0]) - 0.5
     dropped = {reason: count for reason, count in dropped.items() if count}
     return Samples(u, v, depth[rows, columns], dropped=dropped, source=source)
+
+
+def cull_occluded_samples(samples: Samples, size: tuple[int, int]) -> Samples:
+    """Drop samples that have clearly nearer ones close by on all four sides.
+
+    Fewer sides aren't enough: that is an ordinary depth edge, or ground below the horizon. Samples too
+    sparse to surround each other are left alone.
+
+    Args:
+        samples: In the native image.
+        size: (H, W) of the native image.
+    """
+    hidden = hidden_behind_others(samples.u_px, samples.v_px, samples.depth_m, size)
+    return samples.select(~hidden, "occluded")
 
 
 def thin(samples: Samples, count: int) -> Samples:

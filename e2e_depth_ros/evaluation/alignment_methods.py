@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment import align
+from e2e_depth_ros.alignment.evidence.neighbours import are_supported
 from e2e_depth_ros.alignment.fitting.planes import Guide, LocalPlanes
 from e2e_depth_ros.core.errors import MissingDependencyError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.core.metrics import fit_least_squares
-from e2e_depth_ros.core.neighbours import lack_of_support
 from e2e_depth_ros.core.upsampling import Outlines
 from e2e_depth_ros.evaluation.protocol_samples import PixelSamples
 
@@ -164,7 +164,7 @@ def image_planes(seen: Seen, samples: PixelSamples) -> Completed:
 
     u, v = samples.columns.astype(np.float32), samples.rows.astype(np.float32)
     log_depth = np.log(np.maximum(samples.depth_m, _LEAST_M))
-    keep = lack_of_support(u, v, log_depth) < 1
+    keep = are_supported(u, v, log_depth)
     if not keep.any():
         keep[:] = True
     planes = LocalPlanes.through(Guide.of(seen.image), u[keep], v[keep], log_depth[keep])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -133,3 +135,13 @@ def test_value_range_ignores_invalid_pixels_and_extremes():
     assert (low, high) == pytest.approx((0.01, 0.99), abs=0.006)
     with pytest.raises(InvalidInputError, match="valid pixels"):
         value_range(DepthMap(np.full((3, 4), np.nan, np.float32), np.zeros((3, 4), bool), AFFINE))
+
+
+@pytest.mark.parametrize("kind", [DepthKind.AFFINE_INVARIANT, DepthKind.AFFINE_INVARIANT_DISPARITY])
+def test_another_offset_changes_distances_in_log_depth_as_the_model_with_it_has_them(kind):
+    model = AffineModel(0.2, 1.2, 3.0, 5.0, kind)
+    relative = np.linspace(0.2, 1.2, 7)
+    other = replace(model, offset=0.3).log_depth(relative)
+    changed = model.with_offset(0.3, model.log_depth(relative))
+
+    np.testing.assert_allclose(np.diff(changed), np.diff(other), rtol=1e-9)

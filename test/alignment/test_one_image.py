@@ -241,3 +241,56 @@ def test_two_deviations_hold_nine_pixels_of_ten(amplitude, count):
         told.append(np.mean(result.log_std))
     assert np.mean(shares) >= 0.85
     assert np.median(told) < 3 * amplitude
+
+
+@pytest.mark.parametrize("factor", [10.0, 3.0, 0.3])
+@pytest.mark.parametrize("correction", [False, True])
+def test_two_sensors_that_contradict_each_other_are_never_fresh(factor, correction):
+    """Such as metres beside feet: each agrees with itself, and a correction could follow both."""
+    for seed in range(6):
+        relative, truth = scene(seed)
+        u, v, z, _ = draw(truth, 200, np.random.default_rng(seed), noise=0.01)
+        z[: round(0.45 * len(z))] *= factor
+        result = align(relative, u, v, z, correction=correction)
+        assert result.state is not AlignmentState.FRESH, (seed, result.inlier_ratio)
+
+
+@pytest.mark.parametrize("correction", [False, True])
+def test_repeated_pixels_are_no_further_evidence(correction):
+    relative, truth = scene(3)
+    u, v, z, _ = draw(truth, 3, np.random.default_rng(0))
+    once = align(relative, u, v, z, correction=correction)
+    often = align(relative, *(np.repeat(each, 50) for each in (u, v, z)), correction=correction)
+
+    assert often.state is AlignmentState.DEGRADED
+    assert often.reason == once.reason
+    assert often.samples_dropped == {"same_pixel": 147}
+    np.testing.assert_allclose(often.std_m, once.std_m, rtol=1e-5)
+
+
+def test_a_small_patch_is_degraded_even_across_an_edge():
+    relative, truth = scene(1)
+    rows, columns = np.nonzero(np.abs(np.diff(truth, axis=1)) > 0.3)
+    row, column = rows[len(rows) // 2], columns[len(rows) // 2]
+    v, u = (each.ravel() for each in np.mgrid[row - 3 : row + 4, column - 4 : column + 5])
+    result = align(relative, u, v, truth[v, u], correction=True)
+
+    assert np.ptp(np.log(truth[v, u])) > 0.1
+    assert result.state is AlignmentState.DEGRADED
+    assert "patch" in result.reason
+
+
+def test_samples_of_one_depth_do_not_make_the_rest_certain():
+    """What the network makes of one depth is its error; by it the fit flattens the map."""
+    within = []
+    for seed in range(8):
+        relative, truth = scene(seed, amplitude=0.12)
+        rng = np.random.default_rng(seed)
+        alike = np.argwhere(np.abs(np.log(truth / np.median(truth))) < 0.01)
+        v, u = rng.permutation(alike)[:50].T
+        result = align(relative, u, v, truth[v, u])
+        assert result.state is AlignmentState.DEGRADED
+        within.append(np.mean(np.abs(result.depth_m - truth) <= 2 * result.std_m))
+
+    assert np.mean(within) > 0.85
+    assert min(within) > 0.5

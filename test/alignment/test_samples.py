@@ -3,6 +3,7 @@ import pytest
 
 from e2e_depth_ros.alignment.samples import (
     MAX_SAMPLES,
+    Samples,
     samples_from_depth,
     samples_from_pixels,
     samples_from_points,
@@ -209,3 +210,28 @@ def test_the_sensor_itself_is_no_measurement():
     samples = samples_from_points(points, pose, camera(), cull_occluded=False)
     np.testing.assert_allclose(np.sort(samples.depth_m), [0.5, 2.5])
     assert samples.dropped == {"not_finite": 3}
+
+
+def test_of_several_measurements_of_a_pixel_the_median_stays():
+    u = [3.2, 5.0, 2.9, 3.0, 5.0]
+    v = [7.0, 8.0, 7.1, 6.8, 9.0]
+    samples = Samples(u, v, [9.0, 1.0, 2.0, 4.0, 3.0], dropped={"same_pixel": 1}).merged()
+
+    assert sorted(zip(samples.u_px.tolist(), samples.depth_m.tolist(), strict=True)) == [
+        (pytest.approx(3.0), 4.0),
+        (5.0, 1.0),
+        (5.0, 3.0),
+    ]
+    assert samples.dropped == {"same_pixel": 3}
+
+
+def test_different_pixels_stay_as_they_are():
+    samples = Samples([3.0, 4.0], [2.0, 2.0], [1.0, 1.0])
+
+    assert samples.merged() is samples
+
+
+@pytest.mark.parametrize("limits", [(2.0, 1.0), (float("nan"), 1.0), (0.1, float("nan")), (-1.0, 3.0)])
+def test_limits_that_are_no_range_are_refused(limits):
+    with pytest.raises(InvalidInputError, match="min_depth_m < max_depth_m"):
+        samples_from_pixels([1.0], [1.0], [1.0], (4, 4), min_depth_m=limits[0], max_depth_m=limits[1])

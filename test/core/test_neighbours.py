@@ -1,7 +1,6 @@
 """The nearest samples, and how well they support each other."""
 
 import numpy as np
-import pytest
 
 from e2e_depth_ros.core.neighbours import LEAST_COMPARED, lack_of_support, nearest_samples
 
@@ -31,22 +30,3 @@ def test_a_sample_lacks_support_by_what_it_differs_from_the_third_most_alike_of_
 def test_among_few_none_lacks_support():
     u = np.arange(LEAST_COMPARED - 1, dtype=np.float32)
     np.testing.assert_array_equal(lack_of_support(u, u, np.append(np.zeros(len(u) - 1), 3.0)), 0)
-
-
-@pytest.mark.parametrize("count", [100, 3000])
-def test_neighbours_support_what_lies_on_surfaces(count):
-    """A near wall to the left of a far one; every fifth sample is wrong."""
-    rng = np.random.default_rng(count)
-    u, v = rng.uniform(0, 639, count).astype(np.float32), rng.uniform(0, 479, count).astype(np.float32)
-    depth = np.where(u < 250, 1.5, 4.0) * (1 + 0.01 * rng.standard_normal(count))
-    wrong = np.arange(count) % 5 == 0
-    depth[wrong] = rng.uniform(0.5, 9, wrong.sum())
-    supported = lack_of_support(u, v, np.log(depth)) < 1
-    assert supported[~wrong].mean() > 0.9
-    assert supported[wrong].mean() < 0.25
-
-
-def test_many_measurements_of_one_pixel_do_not_support_themselves():
-    same = np.zeros(30, np.float32)
-    log_depth = np.append(np.zeros(29), 2.0)
-    np.testing.assert_array_equal(lack_of_support(same, same, log_depth) < 1, log_depth == 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,19 +11,28 @@ from numpy.typing import NDArray
 from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.core.pixels import nearest_pixels
 
-# Values are choices where no measurement is told. Pixels are those of an image of width 640.
-CERTAIN_DOUBT: Final = 0.005
-"""Up to this `edge_doubt` samples tell what the network's error is; beyond, what the edge's place is."""
-ENOUGH_CERTAIN: Final = 20
-"""So many samples of no larger doubt make do without the others."""
-_DOUBTFUL_PX = 3.3  # to either side of a sample, where log depth is compared
-_DOUBTFUL_SHARE = 0.4  # of its change between there, that an error of place may make
-_BEHIND_PX = 15  # how far past an edge a sensor beside the camera may see
-_GRID_PX = 4  # between pixels, of any image, at which edges are looked for
-_LEAST_STEP = 0.12  # of log depth, that is an edge
-_BEHIND_SIGMAS = 1.5  # standard deviations by which a sample behind it is too far,
-_LEAST_BEHIND = 0.06  # but at least this, of log depth
-_MOST_BESIDE = 0.6  # share of that, by which it may miss the farther side
+
+@dataclass(frozen=True)
+class EdgeSettings:
+    """How near to a depth edge a sample is doubted. Values are choices where no measurement is told.
+
+    Pixels are those of an image of width 640.
+    """
+
+    # Up to this `edge_doubt` samples tell what the network's error is; beyond, what the edge's place is:
+    certain_doubt: float = 0.005
+    enough_certain: int = 20  # so many such samples make do without the others
+    doubtful_px: float = 3.3  # to either side of a sample, where log depth is compared
+    doubtful_share: float = 0.4  # of its change between there, that an error of place may make
+    behind_px: float = 15  # how far past an edge a sensor beside the camera may see
+    grid_px: int = 4  # between pixels, of any image, at which edges are looked for
+    least_step: float = 0.12  # of log depth, that is an edge
+    behind_sigmas: float = 1.5  # standard deviations by which a sample behind it is too far,
+    least_behind: float = 0.06  # but at least this, of log depth
+    most_beside: float = 0.6  # share of that, by which it may miss the farther side
+
+
+_SETTINGS = EdgeSettings()
 
 
 def edge_doubt(
@@ -41,7 +50,7 @@ def edge_doubt(
         (N,), in log depth squared.
     """
     height, width = relative.shape
-    step = max(1, round(_DOUBTFUL_PX * width / 640))
+    step = max(1, round(_SETTINGS.doubtful_px * width / 640))
     rows, columns = nearest_pixels(u_px, v_px, relative.shape)
     above, below = np.maximum(rows - step, 0), np.minimum(rows + step, height - 1)
     left, right = np.maximum(columns - step, 0), np.minimum(columns + step, width - 1)
@@ -50,7 +59,7 @@ def edge_doubt(
     )
     log_depth = model.log_depth(around.astype(np.float64))
     change = np.maximum(np.abs(log_depth[1] - log_depth[0]), np.abs(log_depth[3] - log_depth[2]))
-    doubt: NDArray[np.float64] = np.square(_DOUBTFUL_SHARE * np.nan_to_num(change, nan=1.0))
+    doubt: NDArray[np.float64] = np.square(_SETTINGS.doubtful_share * np.nan_to_num(change, nan=1.0))
     return doubt
 
 
@@ -78,16 +87,16 @@ def are_behind_edges(
         (N,).
     """
     width = relative.shape[1]
-    every = _GRID_PX
+    every = _SETTINGS.grid_px
     small = model.log_depth(relative[::every, ::every])
     small = np.where(np.isfinite(small), small, np.float32(-1e3))
-    reach = max(1, round(_BEHIND_PX * width / 640 / every))
+    reach = max(1, round(_SETTINGS.behind_px * width / 640 / every))
     farthest = cv2.dilate(small, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
     rows, columns = nearest_pixels(u_px / every, v_px / every, small.shape)
     step = farthest[rows, columns] - log_depth
     behind: NDArray[np.bool_] = (
-        (step > _LEAST_STEP)
-        & (off > max(_BEHIND_SIGMAS * sigma, _LEAST_BEHIND))
-        & (np.abs(off - step) < _MOST_BESIDE * off)
+        (step > _SETTINGS.least_step)
+        & (off > max(_SETTINGS.behind_sigmas * sigma, _SETTINGS.least_behind))
+        & (np.abs(off - step) < _SETTINGS.most_beside * off)
     )
     return behind

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +12,26 @@ from e2e_depth_ros.alignment.evidence.edges import are_behind_edges
 from e2e_depth_ros.alignment.evidence.neighbours import local_median, outlier_probability
 from e2e_depth_ros.core.neighbours import LEAST_COMPARED
 
-# Values are choices where no measurement is told.
-_GLOBAL_SIGMAS = 4.0  # standard deviations from which a sample is far off the fit,
-LEAST_LIMIT: Final = 0.05
-"""Of log depth, that this is at least; less never speaks against a sample."""
-_MOST_DOUBT = 0.9  # probability of being an outlier from which a sample is dropped
-_TAIL = 0.05  # share of the samples, at either end of log depth, that may be anything
-_OUTLIER_WIDTH = (0.3, 2.5)  # at least and at most, of the range of log depth that outliers are spread over
-POOR_SIGMA: Final = 0.15
-"""Relative error of a network so poor that neighbours differ for good reasons."""
-_DEPTH_SCALE = 0.25  # image widths that a difference of 1 in log depth counts as among neighbours
-_MOST_COMPARED = 600  # samples, of more of which none is told to be lonely
-_NEIGHBOUR_SIGMAS = 5.0  # usual deviations that contradict a sample
-_LEAST_DEVIATION = 0.02  # of log depth, added to half the median deviation, that is usual in any case
+
+@dataclass(frozen=True)
+class GateSettings:
+    """When a sample is contradicted. Values are choices where no measurement is told."""
+
+    global_sigmas: float = 4.0  # standard deviations from which a sample is far off the fit,
+    least_limit: float = 0.05  # but at least this, of log depth; less never speaks against a sample
+    most_doubt: float = 0.9  # probability of being an outlier from which a sample is dropped
+    tail: float = 0.05  # share of the samples, at either end of log depth, that may be anything
+    # At least and at most, of the range of log depth that outliers are spread over:
+    outlier_width: tuple[float, float] = (0.3, 2.5)
+    poor_sigma: float = 0.15  # relative error of a network so poor that neighbours differ for good reasons
+    depth_scale: float = 0.25  # image widths that a difference of 1 in log depth counts as among neighbours
+    most_compared: int = 600  # samples, of more of which none is told to be lonely
+    neighbour_sigmas: float = 5.0  # usual deviations that contradict a sample
+    # Of log depth, added to half the median deviation, that is usual in any case:
+    least_deviation: float = 0.02
+
+
+_SETTINGS = GateSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +58,8 @@ class GateResult:
 
 def outlier_width(log_measured: NDArray[np.float64]) -> float:
     """Range of log depth over which outliers are spread: that of what was measured, (N,)."""
-    first, last = np.quantile(log_measured, (_TAIL, 1 - _TAIL))
-    return float(np.clip((last - first) / (1 - 2 * _TAIL), *_OUTLIER_WIDTH))
+    first, last = np.quantile(log_measured, (_SETTINGS.tail, 1 - _SETTINGS.tail))
+    return float(np.clip((last - first) / (1 - 2 * _SETTINGS.tail), *_SETTINGS.outlier_width))
 
 
 def gate_samples(
@@ -76,7 +82,7 @@ def gate_samples(
         model: The fit.
         relative: (H, W), relative depth; NaN where invalid.
     """
-    limit = max(_GLOBAL_SIGMAS * sigma, LEAST_LIMIT)
+    limit = max(_SETTINGS.global_sigmas * sigma, _SETTINGS.least_limit)
     far_off = np.abs(log_ratio) >= limit
     log_measured = log_depth + log_ratio
     # As outliers are spread, some agree with the fit.
@@ -87,20 +93,20 @@ def gate_samples(
         behind = are_behind_edges(u_px, v_px, log_depth, log_ratio, sigma, model, relative)
         all_behind = far_off & behind
         doubt[all_behind] = 1.0
-    keep = doubt < _MOST_DOUBT
+    keep = doubt < _SETTINGS.most_doubt
     gross = int(np.count_nonzero(~keep))
     occluded = lonely = 0
     believed = np.flatnonzero(keep)
-    if LEAST_COMPARED <= len(believed) <= _MOST_COMPARED and sigma < POOR_SIGMA:
+    if LEAST_COMPARED <= len(believed) <= _SETTINGS.most_compared and sigma < _SETTINGS.poor_sigma:
         width = relative.shape[1]
-        place = np.stack([u_px / width, v_px / width, _DEPTH_SCALE * log_depth], axis=1)[believed]
+        place = np.stack([u_px / width, v_px / width, _SETTINGS.depth_scale * log_depth], axis=1)[believed]
         around, spread = local_median(place, log_ratio[believed])
         off = log_ratio[believed] - around
         behind = are_behind_edges(
             u_px[believed], v_px[believed], log_depth[believed], off, sigma, model, relative
         )
-        typical = 0.5 * float(np.median(np.abs(off))) + _LEAST_DEVIATION
-        alone = ~behind & (np.abs(off) > _NEIGHBOUR_SIGMAS * np.maximum(spread, typical))
+        typical = 0.5 * float(np.median(np.abs(off))) + _SETTINGS.least_deviation
+        alone = ~behind & (np.abs(off) > _SETTINGS.neighbour_sigmas * np.maximum(spread, typical))
         occluded, lonely = int(np.count_nonzero(behind)), int(np.count_nonzero(alone))
         keep[believed[behind | alone]] = False
         all_behind[believed[behind]] = True

@@ -17,9 +17,6 @@ def hidden_behind_others(
 ) -> NDArray[np.bool_]:
     """Find samples that have clearly nearer ones close by on all four sides.
 
-    Fewer sides aren't enough: that is an ordinary depth edge, or ground below the horizon. Samples too
-    sparse to surround each other are left alone.
-
     Args:
         u_px: (N,), columns, inside the image.
         v_px: (N,), rows.

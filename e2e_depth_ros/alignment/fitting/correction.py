@@ -21,31 +21,39 @@ from e2e_depth_ros.core.neighbours import nearest_samples
 
 _STD_OF_MEAN_DEVIATION = 1.2533  # of a normal distribution
 
-# Values marked * were compared on a few frames.
-# Of more samples, those in one cell become one point of the field, whose time grows with the cube of its
-# points:
-_MOST_POINTS = 500
-_PARTS = 5  # into which samples are divided; one at a time is held out
-_CELL = 0.5  # edge of the cells, each held out or not, in mean distances between samples
-_LEAST_JUDGES = 30  # supported samples, fewer than which can't decide,
-_MOST_JUDGES = 300  # and of more every k-th does
-_MOST_ERROR = 0.3  # of log depth, that one of them counts: more is an outlier's
-_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the planes, that are tried
-# Share of the error of planes through all samples, from which those through the supported alone serve: one
-# that is held out can't tell what it would have been worth at its own place. *
-_FEWER = 0.9
-# Share of their error that planes are forgiven where they go through all samples, since with a fifth of
-# them held out they lose more than the field does; and where they go through the supported alone, which
-# judge themselves too kindly: less than nothing. *
-_CREDIT = (0.03, -0.08)
-_NEAR = 1.0  # distances between samples, up to which the planes are as exact as at samples held out,
-_FAR = 2.5  # and from which nobody has judged them
-# Distance between samples over that of evenly spread ones, below which they judge their crowd and not the
-# image: then the field alone serves. On ten real frames random samples had 0.75 to 1, lines of a LiDAR 0.8,
-# corners 0.45 to 0.65. *
-_CROWDED = 0.7
-_AVERAGED = 8  # neighbours over which distances between samples are averaged,
-_MOST_ASKED = 100  # and the samples whose neighbours are asked
+
+@dataclass(frozen=True)
+class ChoiceSettings:
+    """How samples that are held out decide. Values marked * were compared on a few frames."""
+
+    # Of more samples, those in one cell become one point of the field, whose time grows with the cube of its
+    # points:
+    most_points: int = 500
+    parts: int = 5  # into which samples are divided; one at a time is held out
+    cell: float = 0.5  # edge of the cells, each held out or not, in mean distances between samples
+    least_judges: int = 30  # supported samples, fewer than which can't decide,
+    most_judges: int = 300  # and of more every k-th does
+    most_error: float = 0.3  # of log depth, that one of them counts: more is an outlier's
+    shares: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the planes, that are tried
+    # Share of the error of planes through all samples, from which those through the supported alone serve:
+    # one that is held out can't tell what it would have been worth at its own place. *
+    fewer: float = 0.9
+    # Share of their error that planes are forgiven where they go through all samples, since with a fifth of
+    # them held out they lose more than the field does; and where they go through the supported alone, which
+    # judge themselves too kindly: less than nothing. *
+    credit: tuple[float, float] = (0.03, -0.08)
+    # Distances between samples, up to which the planes are as exact as at samples held out,
+    near: float = 1.0
+    far: float = 2.5  # and from which nobody has judged them
+    # Distance between samples over that of evenly spread ones, below which they judge their crowd and not the
+    # image: then the field alone serves. On ten real frames random samples had 0.75 to 1, lines of a LiDAR
+    # 0.8, corners 0.45 to 0.65. *
+    crowded: float = 0.7
+    averaged: int = 8  # neighbours over which distances between samples are averaged,
+    most_asked: int = 100  # and the samples whose neighbours are asked
+
+
+_SETTINGS = ChoiceSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,20 +163,20 @@ def fit_correction(
     size = log_depth.shape[0], log_depth.shape[1]
     believed, count = samples.outlier < 1, len(samples.value)
     honest = samples.at(believed)
-    points, group = merge_points(honest, _MOST_POINTS)
+    points, group = merge_points(honest, _SETTINGS.most_points)
     field = fit_field(points, honest, size, log_depth_range, like=None if like is None else like.field)
     if field is None:
         return None
-    too_few = np.count_nonzero(supported) < _LEAST_JUDGES
-    if image is None or too_few or crowding(samples.place[supported], size) < _CROWDED:
+    too_few = np.count_nonzero(supported) < _SETTINGS.least_judges
+    if image is None or too_few or crowding(samples.place[supported], size) < _SETTINGS.crowded:
         return Correction(field)
     # Cell by cell: in a crowd those beside a judge would foretell it too well.
-    part = _parts(samples.place, _CELL * float(np.sqrt(size[0] / size[1] / count)))
-    judges = np.arange(0, count, -(-count // _MOST_JUDGES))
+    part = _parts(samples.place, _SETTINGS.cell * float(np.sqrt(size[0] / size[1] / count)))
+    judges = np.arange(0, count, -(-count // _SETTINGS.most_judges))
     measured = samples.place[:, 2] + samples.value
 
     def error(foretold: NDArray[Any]) -> float:
-        return float(np.minimum(np.abs(foretold - measured[judges]), _MOST_ERROR).mean())
+        return float(np.minimum(np.abs(foretold - measured[judges]), _SETTINGS.most_error).mean())
 
     at = samples.place[judges]
     by_field = at[:, 2] + field.process.foretold(at, part[judges], honest.value, part[believed], group)
@@ -178,25 +186,25 @@ def fit_correction(
         return planes.at(u[judges], v[judges], part[judges], part[chosen])
 
     planes = LocalPlanes.through(guide, u[seen], v[seen], measured[seen])
-    by_planes, credit = foretold_by(planes, seen), _CREDIT[0]
+    by_planes, credit = foretold_by(planes, seen), _SETTINGS.credit[0]
     if (seen & ~supported).any():
         fewer = LocalPlanes.through(guide, u[supported], v[supported], measured[supported])
-        if error(foretold_by(fewer, supported)) < _FEWER * error(by_planes):
+        if error(foretold_by(fewer, supported)) < _SETTINGS.fewer * error(by_planes):
             planes = fewer.doubted()  # some are outliers, so that some of the supported may be, too
-            by_planes, credit = foretold_by(planes, supported), _CREDIT[1]
-    errors = [error(by_field + share * (by_planes - by_field)) for share in _SHARES]
-    best = int(np.argmin((1 - credit * np.array(_SHARES)) * errors))
+            by_planes, credit = foretold_by(planes, supported), _SETTINGS.credit[1]
+    errors = [error(by_field + share * (by_planes - by_field)) for share in _SETTINGS.shares]
+    best = int(np.argmin((1 - credit * np.array(_SETTINGS.shares)) * errors))
     if best == 0:
         return Correction(field)
     variance = (_STD_OF_MEAN_DEVIATION * errors[best]) ** 2
-    return Correction(field, _outlined(field, planes, _SHARES[best], variance))
+    return Correction(field, _outlined(field, planes, _SETTINGS.shares[best], variance))
 
 
 def _parts(place: NDArray[np.float64], edge: float) -> NDArray[np.intp]:
     """Part, (N,), that each place (N, 3) is held out with: one for each cell, at random."""
     column, row = np.floor(place[:, :2].T / edge).astype(np.intp)
     cells = int(row.max()) + 1, int(column.max()) + 1
-    return np.asarray(np.random.default_rng(0).integers(_PARTS, size=cells)[row, column])
+    return np.asarray(np.random.default_rng(0).integers(_SETTINGS.parts, size=cells)[row, column])
 
 
 def _outlined(field: Field, planes: LocalPlanes, share: float, variance: float) -> Outlined:
@@ -205,7 +213,7 @@ def _outlined(field: Field, planes: LocalPlanes, share: float, variance: float) 
     log_depth, distance = planes.everywhere()
     fitted = guide.base(*guide.places())
     spacing = max(_spacing(planes.place), 1.0)
-    nearness = (_FAR * spacing - distance) / np.float32((_FAR - _NEAR) * spacing)
+    nearness = (_SETTINGS.far * spacing - distance) / np.float32((_SETTINGS.far - _SETTINGS.near) * spacing)
     log_ratio = np.float32(share) * (log_depth - fitted - field.log_factor(fitted))
     return Outlined(log_ratio, np.float32(share) * np.clip(nearness, 0, 1), variance)
 
@@ -220,9 +228,9 @@ def _spacing(place: NDArray[Any]) -> float:
 
     Of samples at random, n to the area, the eighth nearest is at the root of 8 / (pi n) on average.
     """
-    count = min(_AVERAGED, len(place) - 1)
+    count = min(_SETTINGS.averaged, len(place) - 1)
     place = np.asarray(place, np.float32)
-    _, distance = nearest_samples(place, place[:: -(-len(place) // _MOST_ASKED)], count + 1)
+    _, distance = nearest_samples(place, place[:: -(-len(place) // _SETTINGS.most_asked)], count + 1)
     return float(np.median(distance[:, count])) * float(np.sqrt(np.pi / max(count, 1)))
 
 

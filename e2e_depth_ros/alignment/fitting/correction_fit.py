@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel, value_range
 from e2e_depth_ros.alignment.evidence.edges import edge_doubt
-from e2e_depth_ros.alignment.evidence.gate import POOR_SIGMA, gate_samples
+from e2e_depth_ros.alignment.evidence.gate import GateSettings, gate_samples
+from e2e_depth_ros.alignment.evidence.neighbours import are_supported
 from e2e_depth_ros.alignment.fitting.correction import Correction, crowding, fit_correction
 from e2e_depth_ros.alignment.fitting.field import points_of
 from e2e_depth_ros.alignment.fitting.fit import RobustFit
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.core.maps import DepthMap
-from e2e_depth_ros.core.neighbours import lack_of_support
 
 _CERTAIN = 30  # samples; fewer can't tell outliers from errors of the network
 _AGREED = 0.7  # share of agreeing samples from which such few may be corrected by all the same
@@ -38,7 +38,7 @@ def are_worth_a_correction(fit: RobustFit, samples: Samples, size: tuple[int, in
     if len(samples) < _CERTAIN:
         return fit.inlier_ratio > _AGREED
     place = np.stack([samples.u_px, samples.v_px], axis=1) / size[1]
-    return fit.sigma <= POOR_SIGMA or crowding(place, size) >= _CROWDED
+    return fit.sigma <= GateSettings.poor_sigma or crowding(place, size) >= _CROWDED
 
 
 def correction_from_samples(
@@ -75,7 +75,7 @@ def correction_from_samples(
     outlier = np.where(gate.keep, gate.doubt, 1.0)
     seen = ~gate.behind
     supported = seen.copy()
-    supported[seen] = lack_of_support(u[seen], v[seen], (log_depth + log_ratio)[seen]) < 1
+    supported[seen] = are_supported(u[seen], v[seen], (log_depth + log_ratio)[seen])
     bounds = model.log_depth(np.array(value_range(relative)))
     correction = fit_correction(
         points_of(u, v, log_depth, log_ratio, doubt, outlier, relative.size[1]),
@@ -92,4 +92,5 @@ def correction_from_samples(
     for reason, count in (("disagree", gate.gross), ("occluded", gate.occluded), ("isolated", gate.lonely)):
         if count:
             dropped[reason] = dropped.get(reason, 0) + count
-    return correction, replace(samples, dropped=dropped), int(np.count_nonzero(gate.keep))
+    agree = gate.keep & (fit.inliers[order] | supported)
+    return correction, replace(samples, dropped=dropped), int(np.count_nonzero(agree))

@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.fitting.gaussian_process import (
-    MOST_TUNING,
-    NOISES,
     Kernel,
     Points,
     Process,
+    ProcessSettings,
     condition,
     likeliest_kernel,
     matern,
@@ -31,22 +30,32 @@ from e2e_depth_ros.alignment.fitting.whitening import whitening
 from e2e_depth_ros.core.robust import robust_std
 from e2e_depth_ros.core.threads import one_thread
 
-# In image widths and log depth. Values are choices where no measurement is told.
-LEAST_POINTS: Final = 8
-"""Fewer can't tell the network's error from noise."""
-_HONEST = 0.05  # probability of being an outlier up to which a point may choose the kernel once more
-_LOG_RATIOS = (-2.5, 2.5)  # the least and the most that it says: a factor of 12
-_REACH = 0.8  # of the fine step, about the distance between samples: over the root of their count,
-_REACHES = (0.008, 0.07)  # but at least and at most these
-_SPACINGS = (0.02, 0.03)  # of nodes over the image, at least and at most: that reach
-_LAYER_STEP = 0.1  # log depth between layers of nodes
-_LEAST_FINE = 150  # samples from which there is something left for the fine step,
-_MOST_FINE = 3000  # and that take part in it
-_FINE_DEPTH = 0.15  # standard deviation of its weights over log depth
-_FINE_NOISE = 0.03  # standard deviation of log depth at which a sample's doubt halves its weight in it
-_FINE_ALONE = 0.3  # weight of a sample, of which the fine step keeps half
-_OPEN_STEPS = (0.08, 0.3)  # of the coarser grid of the variance, over the image and over log depth
-_MARGIN = 0.1  # log depth beyond the range, so that one that breathes from frame to frame still fits
+
+@dataclass(frozen=True)
+class FieldSettings:
+    """How it is computed, in image widths and log depth. Values are choices where no measurement is told."""
+
+    least_points: int = 8  # fewer can't tell the network's error from noise
+    # Probability of being an outlier up to which a point may choose the kernel once more:
+    honest: float = 0.05
+    log_ratios: tuple[float, float] = (-2.5, 2.5)  # the least and the most that it says: a factor of 12
+    reach: float = 0.8  # of the fine step, about the distance between samples: over the root of their count,
+    reaches: tuple[float, float] = (0.008, 0.07)  # but at least and at most these
+    spacings: tuple[float, float] = (0.02, 0.03)  # of nodes over the image, at least and at most: that reach
+    layer_step: float = 0.1  # log depth between layers of nodes
+    least_fine: int = 150  # samples from which there is something left for the fine step,
+    most_fine: int = 3000  # and that take part in it
+    fine_depth: float = 0.15  # standard deviation of its weights over log depth
+    # Standard deviation of log depth at which a sample's doubt halves its weight in it:
+    fine_noise: float = 0.03
+    fine_alone: float = 0.3  # weight of a sample, of which the fine step keeps half
+    # Of the coarser grid of the variance, over the image and over log depth:
+    open_steps: tuple[float, float] = (0.08, 0.3)
+    # Log depth beyond the range, so that one that breathes from frame to frame still fits:
+    margin: float = 0.1
+
+
+_SETTINGS = FieldSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +97,10 @@ class Field:
     def _open_share(self) -> tuple[GridLayout, NDArray[np.float32]]:
         """Share of the correction's variance that the samples leave open, over a coarser grid."""
         layers = self.layout.log_depth_nodes
-        spacing, step = _OPEN_STEPS
+        spacing, step = _SETTINGS.open_steps
         layout = GridLayout.covering(self.layout.size, spacing, (layers[0], layers[-1]), step)
         # Every k-th point, with a k-th of its noise, tells as much about the variance.
-        kernel, every = self.process.kernel, -(-len(self.process.place) // MOST_TUNING)
+        kernel, every = self.process.kernel, -(-len(self.process.place) // ProcessSettings.most_tuning)
         place, noise = self.process.place[::every], self.process.noise[::every] / every
         with one_thread():
             whiten = whitening(with_noise(kernel.between(place, place), noise))
@@ -159,15 +168,15 @@ def fit_field(
     Returns:
         The field; None with too few points.
     """
-    if len(points.value) < LEAST_POINTS:
+    if len(points.value) < _SETTINGS.least_points:
         return None
     process = _conditioned(points)
-    reach = float(np.clip(_REACH / np.sqrt(len(samples.value)), *_REACHES))
-    layout = _layout(size, float(np.clip(reach, *_SPACINGS)), log_depth_range, like)
+    reach = float(np.clip(_SETTINGS.reach / np.sqrt(len(samples.value)), *_SETTINGS.reaches))
+    layout = _layout(size, float(np.clip(reach, *_SETTINGS.spacings)), log_depth_range, like)
     mean = _mean_at_nodes(layout, process)
-    if len(samples.value) >= _LEAST_FINE:
+    if len(samples.value) >= _SETTINGS.least_fine:
         mean += _fine_step(layout, mean, samples, reach)
-    return Field(layout, np.clip(mean, *_LOG_RATIOS), process)
+    return Field(layout, np.clip(mean, *_SETTINGS.log_ratios), process)
 
 
 def _conditioned(points: Points) -> Process:
@@ -176,8 +185,8 @@ def _conditioned(points: Points) -> Process:
     If all looks like noise, it is chosen once more without the outliers that may have blurred it.
     """
     process = condition(points, likeliest_kernel(points))
-    honest = process.outlier <= max(_HONEST, float(np.median(process.outlier)))
-    if process.kernel.noise >= NOISES[-1] and not honest.all():
+    honest = process.outlier <= max(_SETTINGS.honest, float(np.median(process.outlier)))
+    if process.kernel.noise >= ProcessSettings.noises[-1] and not honest.all():
         process = condition(points, likeliest_kernel(replace(points, outlier=process.outlier).at(honest)))
     return process
 
@@ -210,16 +219,16 @@ def _fine_step(
     layout: GridLayout, mean: NDArray[np.float32], samples: Points, reach: float
 ) -> NDArray[np.float32]:
     """Local mean, over `reach` image widths, of what the mean leaves at the samples."""
-    samples = samples.at(slice(None, None, -(-len(samples.value) // _MOST_FINE)))
+    samples = samples.at(slice(None, None, -(-len(samples.value) // _SETTINGS.most_fine)))
     left = samples.value - layout.at(mean, samples.place)
-    noise = _FINE_NOISE**2
+    noise = _SETTINGS.fine_noise**2
     trust = noise / (noise + samples.doubt) * (np.abs(left) < 4 * max(robust_std(left), 0.01))
     axes = (layout.column_nodes, reach), (layout.row_nodes, reach)
     # A Gaussian is a product over the axes.
     columns, rows, layers = (
         np.exp(-0.5 * np.square((nodes[:, None] - own) / deviation)).astype(np.float32)
         for (nodes, deviation), own in zip(
-            (*axes, (layout.log_depth_nodes, _FINE_DEPTH)), samples.place.T, strict=True
+            (*axes, (layout.log_depth_nodes, _SETTINGS.fine_depth)), samples.place.T, strict=True
         )
     )
 
@@ -227,7 +236,7 @@ def _fine_step(
         weighted = (layers * values.astype(np.float32))[:, None] * rows
         return np.asarray(weighted @ columns.T)
 
-    return np.asarray(total(trust * left) / (total(trust) + np.float32(_FINE_ALONE)))
+    return np.asarray(total(trust * left) / (total(trust) + np.float32(_SETTINGS.fine_alone)))
 
 
 def _layout(
@@ -240,5 +249,5 @@ def _layout(
         fits = layers[0] <= first and last <= layers[-1] and layers[-1] - layers[0] < last - first + 1
         if fits and 0.7 < old.column_nodes[1] / spacing < 1.4:
             return old
-    ends = first - _MARGIN, last + _MARGIN
-    return GridLayout.covering(size, spacing, ends, _LAYER_STEP)
+    ends = first - _SETTINGS.margin, last + _SETTINGS.margin
+    return GridLayout.covering(size, spacing, ends, _SETTINGS.layer_step)

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel
-from e2e_depth_ros.alignment.evidence.edges import CERTAIN_DOUBT, ENOUGH_CERTAIN, edge_doubt
+from e2e_depth_ros.alignment.evidence.edges import EdgeSettings, edge_doubt
 from e2e_depth_ros.alignment.evidence.neighbours import coherent_samples
 from e2e_depth_ros.alignment.fitting.fit import RobustFit, agreeing, fit_affine
 from e2e_depth_ros.alignment.fitting.prior import OffsetPrior
-from e2e_depth_ros.alignment.fitting.verdict import MOST_COST_SIGMA, FitCase, rank_correlation_of
+from e2e_depth_ros.alignment.fitting.verdict import FitCase, VerdictSettings, rank_correlation_of
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.core.maps import DepthMap
 
-_TRUSTED_DOUBT = 0.05**2  # variance of log depth at which a sample at an edge counts half in the fit
-_CONFIRMED = 0.15  # share of samples confirmed by neighbours, from which the network is wrong. Outliers: 0.06
-_CELLS = 8  # over the width, in each of which the errors of a network are alike
-_INVERSE_CORRELATION = -0.7  # Spearman's, of confirmed samples and relative depth that is really disparity
+
+@dataclass(frozen=True)
+class FrameSettings:
+    """What samples of a frame are worth. Values are choices where no measurement is told."""
+
+    trusted_doubt: float = (
+        0.05**2
+    )  # variance of log depth at which a sample at an edge counts half in the fit
+    # Share of samples confirmed by neighbours, from which the network is wrong. Outliers: 0.06.
+    confirmed: float = 0.15
+    least_extent: float = 0.06  # of the samples, image widths: the standard deviation of a fifth of the width
+    cells: int = 8  # over the width, in each of which the errors of a network are alike
+    alike_within: float = 0.3  # image widths, over which errors of a network are no longer alike
+    coarse_columns: int = 40  # of the grid that tells how far samples are
+    # Spearman's, of confirmed samples and relative depth that is really disparity:
+    inverse_correlation: float = -0.7
+
+
+_SETTINGS = FrameSettings()
 
 
 def fit_frame(
@@ -43,14 +59,14 @@ def fit_frame(
     """
     rough = AffineModel(ends[0], max(ends[1], ends[0] + 1e-9), 1.0, prior.mean, relative.kind)
     doubt = edge_doubt(samples.u_px, samples.v_px, relative.values, rough)
-    trust = _TRUSTED_DOUBT / (_TRUSTED_DOUBT + doubt)
+    trust = _SETTINGS.trusted_doubt / (_SETTINGS.trusted_doubt + doubt)
     trust *= shares_of_cells(samples.u_px, samples.v_px, relative.size[1])
     # At depth edges an error of a pixel or two says nothing of the network, if there are others.
-    fitting = doubt <= CERTAIN_DOUBT
-    if np.count_nonzero(fitting) < ENOUGH_CERTAIN:
+    fitting = doubt <= EdgeSettings.certain_doubt
+    if np.count_nonzero(fitting) < EdgeSettings.enough_certain:
         fitting[:] = True
 
-    def fitted(least_sigma: float) -> RobustFit:
+    def fitted(values: NDArray[np.float64], least_sigma: float = 0.0) -> RobustFit:
         return fit_affine(
             values[fitting],
             samples.depth_m[fitting],
@@ -61,16 +77,40 @@ def fit_frame(
             least_sigma=least_sigma,
         )
 
-    fit = fitted(0.0)
+    fit = fitted(values)
+    if fit.case is FitCase.NO_SPREAD:
+        # How the network varies over one depth is its error, and says nothing of the shift.
+        alike = fitted(np.full_like(values, np.median(values[fitting])))
+        fit = replace(fit, information=alike.information, covered=alike.covered, least_offset=prior.mean)
+    elif fit.case is FitCase.WELL_POSED and _extent(samples, relative.size[1]) < _SETTINGS.least_extent:
+        fit = replace(fit, case=FitCase.NO_SPREAD)
     if fit.case in {FitCase.OUTLIERS, FitCase.FLIPPED} and _is_network_wrong(fit, samples, values):
         fit = replace(fit, case=FitCase.UNEXPLAINED)
     if fit.case is FitCase.UNEXPLAINED:
         # Honest samples that the fit leaves out as outliers would be anywhere.
-        fit = replace(fitted(MOST_COST_SIGMA), case=fit.case)
+        fit = replace(fitted(values, VerdictSettings.most_sigma), case=fit.case)
     if fit.model is None:
         return fit
     error = np.log(samples.depth_m.astype(np.float64)) - fit.model.log_depth(values)
-    return replace(fit, inliers=agreeing(error, np.hypot(fit.sigma, np.sqrt(doubt))))
+    inliers = agreeing(error, np.hypot(fit.sigma, np.sqrt(doubt)))
+    return replace(fit, inliers=inliers, remoteness=_remoteness(samples, relative.size))
+
+
+def _remoteness(samples: Samples, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Share of a network's error that no sample tells of, 0..1, over a grid: the farther away, the more."""
+    columns = _SETTINGS.coarse_columns
+    scale = columns / size[1]
+    empty = np.full((max(1, round(size[0] * scale)), columns), 255, np.uint8)
+    column, row = ((np.stack([samples.u_px, samples.v_px]) + 0.5) * scale).astype(np.intp)
+    empty[np.clip(row, 0, len(empty) - 1), np.clip(column, 0, columns - 1)] = 0
+    distance = cv2.distanceTransform(empty, cv2.DIST_L2, cv2.DIST_MASK_5) / columns
+    return np.asarray(1 - np.exp(-np.square(distance / _SETTINGS.alike_within)), dtype=np.float32)
+
+
+def _extent(samples: Samples, width: int) -> float:
+    """Standard deviation of the samples' places along their longest axis, in image widths."""
+    place = np.stack([samples.u_px, samples.v_px]).astype(np.float64) / width
+    return float(np.sqrt(np.linalg.eigvalsh(np.cov(place))[-1]))
 
 
 def shares_of_cells(u_px: NDArray[np.float32], v_px: NDArray[np.float32], width: int) -> NDArray[np.float64]:
@@ -87,15 +127,15 @@ def shares_of_cells(u_px: NDArray[np.float32], v_px: NDArray[np.float32], width:
     Returns:
         (N,), in 0..1.
     """
-    column, row = (np.maximum([u_px, v_px], 0) * (_CELLS / width)).astype(np.intp)
-    cell = row * (_CELLS + 1) + column
+    column, row = (np.maximum([u_px, v_px], 0) * (_SETTINGS.cells / width)).astype(np.intp)
+    cell = row * (_SETTINGS.cells + 1) + column
     return np.asarray(2 / (1 + np.bincount(cell)[cell]))
 
 
 def _is_network_wrong(fit: RobustFit, samples: Samples, values: NDArray[np.float64]) -> bool:
     """Whether samples that contradict the image are right, as their neighbours confirm them."""
     confirmed = coherent_samples(samples.u_px, samples.v_px, samples.depth_m)
-    if confirmed.mean() < _CONFIRMED:
+    if confirmed.mean() < _SETTINGS.confirmed:
         return False
     if fit.case is not FitCase.FLIPPED:
         return True
@@ -104,4 +144,4 @@ def _is_network_wrong(fit: RobustFit, samples: Samples, values: NDArray[np.float
     order = np.argsort(values[confirmed], kind="stable")
     depth_m = samples.depth_m[confirmed][order].astype(np.float64)
     correlation = rank_correlation_of(-depth_m if fit.model and fit.model.is_disparity else depth_m)
-    return correlation > _INVERSE_CORRELATION
+    return correlation > _SETTINGS.inverse_correlation

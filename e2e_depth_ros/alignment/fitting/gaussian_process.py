@@ -6,12 +6,12 @@ After Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.alignment.evidence.edges import CERTAIN_DOUBT, ENOUGH_CERTAIN
+from e2e_depth_ros.alignment.evidence.edges import EdgeSettings
 from e2e_depth_ros.alignment.evidence.gate import outlier_width
 from e2e_depth_ros.alignment.fitting.whitening import whitening
 from e2e_depth_ros.core.robust import robust_std
@@ -19,24 +19,31 @@ from e2e_depth_ros.core.robust import robust_std
 _BLOCK = 64  # rows of a covariance at a time, as many as the cache holds
 _AMPLE = 1e12  # for the last pivot, which isn't looked at, to be positive
 
-# Values are choices where no measurement is told.
-_CELL = (0.04, 0.15)  # smallest that samples are merged in: image widths, log depth
-_MOST_MERGED = 4  # samples of one cell that count as that many
-_SENSOR_VARIANCE = 1e-4  # of log depth: 1 % noise of the sensor
-MOST_TUNING: Final = 120
-"""Points that choose the kernel."""
-_REACHES = (0.06, 0.12, 0.2, 0.35)  # of the kernel over the image, image widths,
-_USUAL_REACH = (0.3, 0.7)  # with their log-normal prior: median and standard deviation of the log
-_DEPTH_REACHES = (0.6, 0.25, 1.3, 6.0)  # of the kernel over log depth,
-_USUAL_DEPTH_REACH = (0.8, 0.8)  # with theirs
-NOISES: Final = (0.005, 0.04, 0.3)
-"""Variance of the noise over that of the process."""
-_LEAST_STD = 0.02  # of the process, log depth
-_TRUSTED = 0.3  # probability of being an outlier up to which a point has a say before the others are asked,
-_LEAST_TRUSTED = 8  # if there are so many
-_MOST_PILLARS = 150  # places whose sum of kernels tells outliers
-_ROUNDS = 2  # of telling them
-_NO_SAY = 1e4  # noise over the variance of the process, with which a point counts for nothing
+
+@dataclass(frozen=True)
+class ProcessSettings:
+    """Kernels that are tried, points that are heard. Values are choices where no measurement is told."""
+
+    cell: tuple[float, float] = (0.04, 0.15)  # smallest that samples are merged in: image widths, log depth
+    most_merged: int = 4  # samples of one cell that count as that many
+    sensor_variance: float = 1e-4  # of log depth: 1 % noise of the sensor
+    most_tuning: int = 120  # points that choose the kernel
+    reaches: tuple[float, ...] = (0.06, 0.12, 0.2, 0.35)  # of the kernel over the image, image widths,
+    # With their log-normal prior: median and standard deviation of the log:
+    usual_reach: tuple[float, float] = (0.3, 0.7)
+    depth_reaches: tuple[float, ...] = (0.6, 0.25, 1.3, 6.0)  # of the kernel over log depth,
+    usual_depth_reach: tuple[float, float] = (0.8, 0.8)  # with theirs
+    noises: tuple[float, ...] = (0.005, 0.04, 0.3)  # variance of the noise over that of the process
+    least_std: float = 0.02  # of the process, log depth
+    # Probability of being an outlier up to which a point has a say before the others are asked,
+    trusted: float = 0.3
+    least_trusted: int = 8  # if there are so many
+    most_pillars: int = 150  # places whose sum of kernels tells outliers
+    rounds: int = 2  # of telling them
+    no_say: float = 1e4  # noise over the variance of the process, with which a point counts for nothing
+
+
+_SETTINGS = ProcessSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +110,8 @@ class Kernel:
 
     def noise_of(self, points: Points) -> NDArray[np.float64]:
         """Variance of the noise of each point."""
-        worth = np.minimum(points.count, _MOST_MERGED)
-        return (self.variance * self.noise + points.doubt) / worth + _SENSOR_VARIANCE
+        worth = np.minimum(points.count, _SETTINGS.most_merged)
+        return (self.variance * self.noise + points.doubt) / worth + _SETTINGS.sensor_variance
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +175,7 @@ def merge_points(samples: Points, most: int) -> tuple[Points, NDArray[np.intp]]:
     Returns:
         The points, and the index of the point, (N,), that each sample became part of.
     """
-    image_cell, depth_cell = _CELL
+    image_cell, depth_cell = _SETTINGS.cell
     if len(samples.value) <= most:
         return samples, np.arange(len(samples.value))
     place = samples.place - [0, 0, samples.place[:, 2].min()]  # so that the unit of depth doesn't matter
@@ -198,29 +205,30 @@ def medians_of(value: NDArray[np.float64], group: NDArray[np.intp], groups: int)
 
 def likeliest_kernel(points: Points) -> Kernel:
     """Choose reaches and noise by marginal likelihood, with a weak prior on the reaches."""
-    trusted = (points.outlier <= _TRUSTED) & (points.doubt <= CERTAIN_DOUBT)
-    if np.count_nonzero(trusted) >= ENOUGH_CERTAIN:
+    trusted = (points.outlier <= _SETTINGS.trusted) & (points.doubt <= EdgeSettings.certain_doubt)
+    if np.count_nonzero(trusted) >= EdgeSettings.enough_certain:
         points = points.at(trusted)  # outliers and depth edges make any network look poor
-    if len(points.value) > MOST_TUNING:  # merged points lie in the order of their cells
-        chosen = np.linspace(0, len(points.value) - 1, MOST_TUNING).astype(int)
+    if len(points.value) > _SETTINGS.most_tuning:  # merged points lie in the order of their cells
+        chosen = np.linspace(0, len(points.value) - 1, _SETTINGS.most_tuning).astype(int)
         points = points.at(chosen)
     # Clipped at three robust standard deviations.
     limit = 3 * max(robust_std(points.value), 0.01)
     value = np.clip(points.value, -limit, limit)
-    variance = max(float(np.mean(np.square(value))), _LEAST_STD**2)
+    variance = max(float(np.mean(np.square(value))), _SETTINGS.least_std**2)
     if points.outlier.max() > 0:
         points = replace(points, value=value)
-    depth_reach = _DEPTH_REACHES[0]
+    depth_reach, noises = _SETTINGS.depth_reaches[0], _SETTINGS.noises
     likelihood = [
-        _log_likelihoods(points, Kernel(variance, reach, depth_reach, 0), NOISES) for reach in _REACHES
+        _log_likelihoods(points, Kernel(variance, reach, depth_reach, 0), noises)
+        for reach in _SETTINGS.reaches
     ]
-    best, at = divmod(int(np.argmax(likelihood)), len(NOISES))
-    reach, noise = _REACHES[best], NOISES[at]
+    best, at = divmod(int(np.argmax(likelihood)), len(noises))
+    reach, noise = _SETTINGS.reaches[best], noises[at]
     likelihood = [
         _log_likelihoods(points, Kernel(variance, reach, depth_reach, 0), (noise,))
-        for depth_reach in _DEPTH_REACHES
+        for depth_reach in _SETTINGS.depth_reaches
     ]
-    return Kernel(variance, reach, _DEPTH_REACHES[int(np.argmax(likelihood))], noise)
+    return Kernel(variance, reach, _SETTINGS.depth_reaches[int(np.argmax(likelihood))], noise)
 
 
 def _log_likelihoods(points: Points, kernel: Kernel, noises: tuple[float, ...]) -> NDArray[np.float64]:
@@ -240,7 +248,10 @@ def _log_likelihoods(points: Points, kernel: Kernel, noises: tuple[float, ...]) 
     factor = np.linalg.cholesky(bordered)
     fit = -0.5 * np.square(factor[:, -1, :-1]).sum(axis=1)
     fit -= np.log(np.einsum("nii->ni", factor)[:, :-1]).sum(axis=1)
-    for (usual, log_std), own in ((_USUAL_REACH, kernel.reach), (_USUAL_DEPTH_REACH, kernel.depth_reach)):
+    for (usual, log_std), own in (
+        (_SETTINGS.usual_reach, kernel.reach),
+        (_SETTINGS.usual_depth_reach, kernel.depth_reach),
+    ):
         fit -= 0.5 * (np.log(own / usual) / log_std) ** 2
     return np.asarray(fit)
 
@@ -268,17 +279,17 @@ def _told_by_others(
     own: the approximation called FITC (Quinonero-Candela and Rasmussen, "A unifying view of sparse
     approximate Gaussian process regression", 2005). It tells outliers as well, in a tenth of the time.
     """
-    pillars = merge_points(points, _MOST_PILLARS)[0].place
+    pillars = merge_points(points, _SETTINGS.most_pillars)[0].place
     among = with_noise(kernel.between(pillars, pillars), np.full(len(pillars), 1e-4 * kernel.variance))
     features = kernel.between(points.place, pillars) @ whitening(among).T
     untold = np.maximum(kernel.variance - np.square(features).sum(axis=1), 0)
     value, width = points.value.astype(np.float32), outlier_width(points.place[:, 2] + points.value)
-    trusted = points.outlier <= _TRUSTED
-    if np.count_nonzero(trusted) < _LEAST_TRUSTED:
+    trusted = points.outlier <= _SETTINGS.trusted
+    if np.count_nonzero(trusted) < _SETTINGS.least_trusted:
         trusted[:] = True
     # Doubtful points start without a say, so that two that agree by chance can't vouch for each other.
-    noise, outlier = np.where(trusted, own, own + _NO_SAY * kernel.variance), points.outlier
-    for _ in range(_ROUNDS):
+    noise, outlier = np.where(trusted, own, own + _SETTINGS.no_say * kernel.variance), points.outlier
+    for _ in range(_SETTINGS.rounds):
         total = (noise + untold).astype(np.float32)
         scaled = features / total[:, None]
         told = scaled @ whitening(with_noise(features.T @ scaled, np.ones(len(pillars)))).T
@@ -290,7 +301,7 @@ def _told_by_others(
         variance *= max(1.0, float(np.median((np.square(residual) / variance)[trusted])) / 0.455)
         honest = np.exp(-0.5 * np.square(residual) / variance) / np.sqrt(2 * np.pi * variance)
         odds = points.outlier / width / np.maximum((1 - points.outlier) * honest, 1e-12)
-        noise, outlier = own + variance * np.minimum(odds, _NO_SAY), odds / (1 + odds)
+        noise, outlier = own + variance * np.minimum(odds, _SETTINGS.no_say), odds / (1 + odds)
     return noise, outlier
 
 

@@ -11,7 +11,7 @@ stays.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,21 +23,30 @@ from e2e_depth_ros.core.pixels import nearest_pixels
 _Plane = NDArray[np.float32]
 _BLOCK = 256  # cells at a time, as many as the cache holds
 
-# The values are round ones; those marked * were compared on a few frames.
-GRID_PX: Final = 160
-"""Longer edge of the grid that planes are fitted on, pixels: outlines are exact to one of them."""
-_FINE_PX = 320  # longer edge, pixels, at which colours are looked at
-_CELL_PX = 4  # of the grid, each way, that share their neighbours
-_NEIGHBOURS = 12  # samples that a plane is fitted to. *
-_ALIKE_COLOUR = 15.0  # standard deviation of the weight over colour, CIE Lab of 8 bits. *
-_ALIKE_LOG_DEPTH = 0.15  # the same over the network's log depth; 0.3 was hardly worse. *
-_BLUR_PX = 1.5  # standard deviation, pixels at a width of 640, that rids colours of noise and texture
-_UNLIKE = 1e-3  # weight of neighbours that look otherwise, for where there are no others
-_LEAST_DISTANCE_PX = 0.5  # pixels of the grid, nearer than which the place of a sample isn't known
-_RIDGE = 0.1  # on slopes, of offsets over their own spread: as if some samples voted for a level surface. *
-_USUAL_ERRORS = 2.0  # medians of the error at which a doubted sample has a quarter of its weight
-_LEAST_ERROR = 0.03  # of log depth, at which it has that in any case
-_MOST_BEYOND = 1.5  # factor by which a plane may leave what its neighbours say
+
+@dataclass(frozen=True)
+class PlaneSettings:
+    """How planes are laid. The values are round ones; those marked * were compared on a few frames."""
+
+    # Longer edge of the grid that planes are fitted on, pixels: outlines are exact to one of them:
+    grid_px: int = 160
+    fine_px: int = 320  # longer edge, pixels, at which colours are looked at
+    cell_px: int = 4  # of the grid, each way, that share their neighbours
+    neighbours: int = 12  # samples that a plane is fitted to. *
+    alike_colour: float = 15.0  # standard deviation of the weight over colour, CIE Lab of 8 bits. *
+    alike_log_depth: float = 0.15  # the same over the network's log depth; 0.3 was hardly worse. *
+    # Standard deviation, pixels at a width of 640, that rids colours of noise and texture:
+    blur_px: float = 1.5
+    unlike: float = 1e-3  # weight of neighbours that look otherwise, for where there are no others
+    least_distance_px: float = 0.5  # pixels of the grid, nearer than which the place of a sample isn't known
+    # On slopes, of offsets over their own spread: as if some samples voted for a level surface. *
+    ridge: float = 0.1
+    usual_errors: float = 2.0  # medians of the error at which a doubted sample has a quarter of its weight
+    least_error: float = 0.03  # of log depth, at which it has that in any case
+    most_beyond: float = 1.5  # factor by which a plane may leave what its neighbours say
+
+
+_SETTINGS = PlaneSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,17 +67,17 @@ class Guide:
     @classmethod
     def of(cls, image: NDArray[np.uint8], log_depth: _Plane | None = None) -> Guide:
         """Prepare an image (H, W, 3), RGB, and what a network says about it; NaN where it says nothing."""
-        size, share = image.shape[:2], min(1.0, _FINE_PX / max(image.shape))
+        size, share = image.shape[:2], min(1.0, _SETTINGS.fine_px / max(image.shape))
         if share < 1:
             image = np.asarray(cv2.resize(image, None, fx=share, fy=share, interpolation=cv2.INTER_AREA))
-        smooth = cv2.GaussianBlur(image, (0, 0), max(_BLUR_PX * image.shape[1] / 640, 0.5))
+        smooth = cv2.GaussianBlur(image, (0, 0), max(_SETTINGS.blur_px * image.shape[1] / 640, 0.5))
         colours = np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB), np.uint8)
         return cls((size[0], size[1]), colours, log_depth)
 
     @property
     def grid(self) -> tuple[int, int]:
         """(h, w) of the grid."""
-        share = min(1.0, GRID_PX / max(self.size))
+        share = min(1.0, _SETTINGS.grid_px / max(self.size))
         return max(2, round(self.size[0] * share)), max(2, round(self.size[1] * share))
 
     def at(self, u_px: _Plane, v_px: _Plane) -> _Plane:
@@ -76,10 +85,10 @@ class Guide:
         (height, width), small = self.size, self.colours.shape
         row, column = (v_px + 0.5) * (small[0] / height) - 0.5, (u_px + 0.5) * (small[1] / width) - 0.5
         colours = np.moveaxis(self.colours[nearest_pixels(column, row, small[:2])], -1, 0)
-        looks: _Plane = colours * np.float32(1 / _ALIKE_COLOUR)
+        looks: _Plane = colours * np.float32(1 / _SETTINGS.alike_colour)
         if self.log_depth is None:
             return looks
-        return np.stack([*looks, self.base(u_px, v_px) * np.float32(1 / _ALIKE_LOG_DEPTH)])
+        return np.stack([*looks, self.base(u_px, v_px) * np.float32(1 / _SETTINGS.alike_log_depth)])
 
     def base(self, u_px: _Plane, v_px: _Plane) -> _Plane:
         """The network's log depth at pixels; 0 where it says nothing."""
@@ -130,11 +139,11 @@ class LocalPlanes:
 
         The weight is that of Geman and McClure, at the scale of a usual error.
         """
-        nearest, _ = nearest_samples(self.place, self.place, _NEIGHBOURS + 1)
+        nearest, _ = nearest_samples(self.place, self.place, _SETTINGS.neighbours + 1)
         u, v = self.place[:, :1], self.place[:, 1:]
         foretold = self._log_inverse(without_itself(nearest), u, v, self.looks[..., None])[:, 0]
         error = np.log(self.inverse) - foretold
-        scale = max(_USUAL_ERRORS * float(np.median(np.abs(error))), _LEAST_ERROR)
+        scale = max(_SETTINGS.usual_errors * float(np.median(np.abs(error))), _SETTINGS.least_error)
         return replace(self, trust=1 / np.square(1 + np.square(error / np.float32(scale))))
 
     def at(self, u_px: _Plane, v_px: _Plane, part: NDArray[np.intp], own_part: NDArray[np.intp]) -> _Plane:
@@ -146,7 +155,7 @@ class LocalPlanes:
             part: (M,), in which part each lies.
             own_part: (N,), in which part each sample lies.
         """
-        count = _NEIGHBOURS
+        count = _SETTINGS.neighbours
         nearest, _ = nearest_samples(self.place, np.stack([u_px, v_px], axis=1), 2 * count)
         is_known = own_part[nearest] != part[:, None]
         first_known = np.argsort(~is_known, axis=1, kind="stable")[:, :count]
@@ -159,7 +168,7 @@ class LocalPlanes:
         u, v = self.guide.places()
         columns, rows = _in_cells(u), _in_cells(v)  # (cells, 16)
         centres = np.stack([columns.mean(axis=1), rows.mean(axis=1)], axis=1)
-        nearest, distance = nearest_samples(self.place, centres, _NEIGHBOURS)
+        nearest, distance = nearest_samples(self.place, centres, _SETTINGS.neighbours)
         looks, fitted = self.guide.at(columns, rows), self.guide.base(columns, rows)
         for first in range(0, len(fitted), _BLOCK):
             block = slice(first, first + _BLOCK)
@@ -184,11 +193,11 @@ class LocalPlanes:
         samples, places = (samples - first) * per_px, (places - first) * per_px  # pixels of the grid
         (x, y), (u, v) = samples, places
         squared = _squared_distances(places, samples)
-        np.maximum(squared, np.float32(_LEAST_DISTANCE_PX**2), out=squared)
-        slack = squared @ np.full(x.shape[1], 0.5 * _RIDGE / x.shape[1], np.float32)
+        np.maximum(squared, np.float32(_SETTINGS.least_distance_px**2), out=squared)
+        slack = squared @ np.full(x.shape[1], 0.5 * _SETTINGS.ridge / x.shape[1], np.float32)
         unlike = _squared_distances(looks, self.looks.take(nearest, axis=1))
         weight = np.exp(np.multiply(unlike, np.float32(-0.5), out=unlike), out=unlike)
-        weight += np.float32(_UNLIKE)
+        weight += np.float32(_SETTINGS.unlike)
         weight /= np.square(squared, out=squared)
 
         inverse = self.inverse[nearest]
@@ -204,7 +213,7 @@ class LocalPlanes:
         yz -= mean_y * mean_z
         slopes = (mean_x - u) * (yy * xz - xy * yz) + (mean_y - v) * (xx * yz - xy * xz)
         fitted = 1 + mean_z - slopes / (xx * yy - xy * xy)
-        limit = np.float32(_MOST_BEYOND)
+        limit = np.float32(_SETTINGS.most_beyond)
         least, most = (end[:, None] for end in (inverse.min(axis=1) / limit, inverse.max(axis=1) * limit))
         return np.asarray(np.log(np.clip(fitted, least, most)), np.float32)
 
@@ -220,7 +229,7 @@ def _squared_distances(a: _Plane, b: _Plane) -> _Plane:
 
 def _in_cells(plane: _Plane) -> _Plane:
     """Cut (h, w) into cells, (cells, pixels of a cell); the last ones repeat the rim."""
-    (h, w), edge = plane.shape, _CELL_PX
+    (h, w), edge = plane.shape, _SETTINGS.cell_px
     padded = np.pad(plane, ((0, -h % edge), (0, -w % edge)), mode="edge")
     down, across = padded.shape[0] // edge, padded.shape[1] // edge
     cells = padded.reshape(down, edge, across, edge).transpose(0, 2, 1, 3)
@@ -229,7 +238,7 @@ def _in_cells(plane: _Plane) -> _Plane:
 
 def _from_cells(cells: _Plane, size: tuple[int, ...]) -> _Plane:
     """Put cells together again, (h, w)."""
-    (h, w), edge = size, _CELL_PX
+    (h, w), edge = size, _SETTINGS.cell_px
     down, across = -(-h // edge), -(-w // edge)
     plane = cells.reshape(down, across, edge, edge).transpose(0, 2, 1, 3)
     return np.ascontiguousarray(plane.reshape(down * edge, across * edge)[:h, :w])

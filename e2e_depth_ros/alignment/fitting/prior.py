@@ -9,14 +9,26 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
-# Values are choices where no measurement is told.
-_GRID_PX = 64  # pixels along the long edge that are looked at
-# Far over near end of the nearer quarter, median over rendered rooms, corridors, tables, yards and streets:
-_QUARTER_SPAN = 1.6
-_LOG_STD = 0.5  # of the offset that this gives, over the same scenes: with the next, 0.6 for a good network
-_LOG_STD_PER_ERROR = 4.0  # an error e of two log depths is one of e sqrt(2) 1.6 / 0.6 of this offset's log
-_LEAST_QUANTILE = 6e-4  # the lower quartile's least place in the range, where the near quarter is one depth
-_LEAST_SHARE = 0.125  # of the samples in the nearer quarter, from which the near end counts as measured
+
+@dataclass(frozen=True)
+class PriorSettings:
+    """What maps are like. Values are choices where no measurement is told."""
+
+    grid_px: int = 64  # pixels along the long edge that are looked at
+    # Far over near end of the nearer quarter, median over rendered rooms, corridors, tables, yards and
+    # streets:
+    quarter_span: float = 1.6
+    # Of the offset that this gives, over the same scenes: with the next, 0.6 for a good network:
+    log_std: float = 0.5
+    # An error e of two log depths is one of e sqrt(2) 1.6 / 0.6 of this offset's log:
+    log_std_per_error: float = 4.0
+    # The lower quartile's least place in the range, where the near quarter is one depth:
+    least_quantile: float = 6e-4
+    # Of the samples in the nearer quarter, from which the near end counts as measured:
+    least_share: float = 0.125
+
+
+_SETTINGS = PriorSettings()
 
 
 @dataclass(frozen=True)
@@ -60,15 +72,15 @@ def offset_prior_of(
     """
     if relative.kind is not DepthKind.AFFINE_INVARIANT or not high > low:
         return OffsetPrior()
-    step = max(1, max(relative.size) // _GRID_PX)
+    step = max(1, max(relative.size) // _SETTINGS.grid_px)
     values = relative.values[step // 2 :: step, step // 2 :: step]
     values = values[np.isfinite(values)]
     if len(values) == 0:
         return OffsetPrior()
     quarter = len(values) // 4
     lower_quartile = float(np.partition(values, quarter)[quarter])
-    mean = max((lower_quartile - low) / (high - low), _LEAST_QUANTILE) / (_QUARTER_SPAN - 1)
+    mean = max((lower_quartile - low) / (high - low), _SETTINGS.least_quantile) / (_SETTINGS.quarter_span - 1)
     unsampled = 1.0
     if sampled is not None and len(sampled):
-        unsampled = max(0.0, 1 - float(np.mean(sampled <= lower_quartile)) / _LEAST_SHARE)
-    return OffsetPrior(mean, _LOG_STD, _LOG_STD_PER_ERROR, unsampled)
+        unsampled = max(0.0, 1 - float(np.mean(sampled <= lower_quartile)) / _SETTINGS.least_share)
+    return OffsetPrior(mean, _SETTINGS.log_std, _SETTINGS.log_std_per_error, unsampled)

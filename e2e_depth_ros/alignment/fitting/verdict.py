@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -15,23 +16,28 @@ ALIKE_SHARE: Final = 0.35
 ALIKE_DEVIATION: Final = 0.454
 """Largest of this share of a normal distribution's absolute deviations, in standard deviations."""
 
-# Values are choices where no measurement is told.
-_LEAST_SAMPLES = 5  # fewer can't tell an outlier
-_LEAST_JUDGED = 8  # of fewer, rank correlation and cost ratio are chance
-_LEAST_SPREAD = 0.1  # of the samples' relative depth, over the map's range, that determines a shift
-_MOST_COST_RATIO = 0.8  # that a fit explains the samples with. All outliers: 0.95 to 1.2; 30 %: 0.4 to 0.6
-_CHANCE_COST_RATIO = 0.3  # by which it may be larger, over the root of the count
-_DOUBTFUL_COST_RATIO = 0.7  # from which the ranks must agree as well
-_LEAST_RANK_CORRELATION = 0.25  # with which they agree; below its negative they are flipped
-_ONE_DEPTH = 0.1  # standard deviation of log depth below which all is one depth
-_CLOSE = 0.15  # error of log depth that even a weak network's fit keeps to at most samples
-_LEAST_CLOSE = 0.5  # share of samples that close: all outliers 0.24, 30 % outliers 0.75
-COST_SIGMAS: Final = 2.5
-"""Standard deviations at which a robust cost stops growing."""
-LEAST_COST_SIGMA: Final = 0.05
-"""Standard deviation of log depth that a robust cost counts with at least."""
-MOST_COST_SIGMA: Final = 0.3
-"""The same at most: with a wider one even gross outliers would count."""
+
+@dataclass(frozen=True)
+class VerdictSettings:
+    """When samples determine scale and shift. Values are choices where no measurement is told."""
+
+    least_samples: int = 5  # fewer can't tell an outlier
+    least_judged: int = 8  # of fewer, rank correlation and cost ratio are chance
+    least_spread: float = 0.1  # of the samples' relative depth, over the map's range, that determines a shift
+    # That a fit explains the samples with. All outliers: 0.95 to 1.2; 30 %: 0.4 to 0.6.
+    most_cost_ratio: float = 0.8
+    chance_cost_ratio: float = 0.3  # by which it may be larger, over the root of the count
+    doubtful_cost_ratio: float = 0.7  # from which the ranks must agree as well
+    least_rank_correlation: float = 0.25  # with which they agree; below its negative they are flipped
+    one_depth: float = 0.1  # standard deviation of log depth below which all is one depth
+    close: float = 0.15  # error of log depth that even a weak network's fit keeps to at most samples
+    least_close: float = 0.5  # share of samples that close: all outliers 0.24, 30 % outliers 0.75
+    cost_sigmas: float = 2.5  # standard deviations at which a robust cost stops growing
+    least_sigma: float = 0.05  # of log depth, that it counts with at least,
+    most_sigma: float = 0.3  # and at most: with a wider one even gross outliers would count
+
+
+_SETTINGS = VerdictSettings()
 
 
 class FitCase(Enum):
@@ -68,11 +74,11 @@ def robust_scatter(error: NDArray[np.float64]) -> float:
     return STD_OF_MEDIAN_DEVIATION * float(np.partition(alike, middle)[middle]) if len(alike) else third
 
 
-def _cost_ratio(error: NDArray[np.float64], log_y: NDArray[np.float64]) -> float:
+def cost_ratio_of(error: NDArray[np.float64], log_y: NDArray[np.float64]) -> float:
     """Robust cost of errors (N,) of log y over that of one constant depth: near 1 they explain nothing."""
     flat = log_y - np.median(log_y)
-    sigma = float(np.clip(robust_scatter(error), LEAST_COST_SIGMA, MOST_COST_SIGMA))
-    limit = COST_SIGMAS * sigma
+    sigma = float(np.clip(robust_scatter(error), _SETTINGS.least_sigma, _SETTINGS.most_sigma))
+    limit = _SETTINGS.cost_sigmas * sigma
     costs = [float(np.square(np.minimum(np.abs(e), limit)).mean()) for e in (error, flat)]
     return costs[0] / max(costs[1], 1e-12)
 
@@ -91,35 +97,38 @@ def judge_fit(
     log_y: NDArray[np.float64],
     error: NDArray[np.float64],
     spread: float,
+    cost_ratio: float,
+    correlation: float,
     *,
     has_shift: bool,
 ) -> FitCase:
     """Say how well samples determine scale and shift.
 
     Args:
-        log_y: (N,), log of what was measured (for disparity of its inverse), in the order of relative values.
+        log_y: (N,), log of what was measured (for disparity of its inverse).
         error: (N,), what the fit leaves of it.
         spread: Standard deviation of the samples' relative depth over the range of the map's.
+        cost_ratio: As `cost_ratio_of` gives it.
+        correlation: Spearman's, of relative and measured values.
         has_shift: Whether the kind of relative depth leaves a shift open.
     """
     case = FitCase.WELL_POSED
     count = len(error)
-    if count < _LEAST_SAMPLES:
+    if count < _SETTINGS.least_samples:
         case = FitCase.ONE_SAMPLE if count == 1 else FitCase.FEW_SAMPLES
-    elif has_shift and spread < _LEAST_SPREAD:
+    elif has_shift and spread < _SETTINGS.least_spread:
         case = FitCase.NO_SPREAD
-    elif has_shift and count >= _LEAST_JUDGED:
-        correlation, cost_ratio = rank_correlation_of(log_y), _cost_ratio(error, log_y)
-        if correlation < -_LEAST_RANK_CORRELATION:
+    elif has_shift and count >= _SETTINGS.least_judged:
+        if correlation < -_SETTINGS.least_rank_correlation:
             case = FitCase.FLIPPED
-        elif cost_ratio > _MOST_COST_RATIO + _CHANCE_COST_RATIO / np.sqrt(count) or (
-            cost_ratio > _DOUBTFUL_COST_RATIO and correlation < _LEAST_RANK_CORRELATION
+        elif cost_ratio > _SETTINGS.most_cost_ratio + _SETTINGS.chance_cost_ratio / np.sqrt(count) or (
+            cost_ratio > _SETTINGS.doubtful_cost_ratio and correlation < _SETTINGS.least_rank_correlation
         ):
             # One constant depth does about as well. Because that is what was measured, because a weak
             # network sees little of a scene whose depth varies little, or because of outliers?
-            if robust_scatter(log_y - np.median(log_y)) < _ONE_DEPTH:
+            if robust_scatter(log_y - np.median(log_y)) < _SETTINGS.one_depth:
                 case = FitCase.NO_SPREAD
-            elif np.mean(np.abs(error) < _CLOSE) >= _LEAST_CLOSE:
+            elif np.mean(np.abs(error) < _SETTINGS.close) >= _SETTINGS.least_close:
                 case = FitCase.UNEXPLAINED
             else:
                 case = FitCase.OUTLIERS

@@ -24,6 +24,8 @@ class TrackerSettings:
         still_drift: The same while the image stands still.
         still_share: Share of a new correction that is taken over while the image stands still.
         min_inlier_ratio: With a smaller share of agreeing samples the state is degraded.
+        min_fit_ratio: The same of those that agree with scale and shift alone. A weak network is right at
+            eight of ten samples; two sensors that contradict each other both agree with a correction.
         max_residual: With a larger relative error of the global fit the state is degraded.
     """
 
@@ -35,6 +37,7 @@ class TrackerSettings:
     still_drift: float = 0.004
     still_share: float = 0.12
     min_inlier_ratio: float = 0.85
+    min_fit_ratio: float = 0.6
     max_residual: float = 0.35
 
     def __post_init__(self) -> None:
@@ -89,6 +92,8 @@ def state_with(
         fit.case.value: fit.case is not FitCase.WELL_POSED,
         doubt: bool(doubt),
         f"only {inlier_ratio:.0%} of the samples agree": inlier_ratio < settings.min_inlier_ratio,
+        f"only {fit.inlier_ratio:.0%} of the samples agree with scale and shift": fit.inlier_ratio
+        < settings.min_fit_ratio,
         f"samples and image differ by {fit.sigma:.0%}": fit.sigma > settings.max_residual,
     }
     flaw = next((reason for reason, found in flaws.items() if found), None)

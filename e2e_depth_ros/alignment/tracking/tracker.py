@@ -82,19 +82,29 @@ class AlignmentTracker:
                 f"expected an image of uint8 {(*relative.size, 3)}, got {image.dtype} {image.shape}"
             )
         with one_thread():
-            fitted = None
-            for earlier in late:
-                fitted = self._caught_up(earlier)
-            self._note = ""
-            if not relative.valid.any():
-                return self._result(relative, stamp_ns, image, None, "the image has no valid relative depth")
-            ends = value_range(relative)
-            thumbnail = thumbnail_of(relative)
-            motion = self._predict(relative, thumbnail, stamp_ns, ends)
-            if samples is not None:
-                frame = FrameSamples(relative, stamp_ns, samples, image)
-                fitted = self._taken(frame, ends, thumbnail, motion)
-            return self._result(relative, stamp_ns, image, fitted, absence)
+            return self._updated(relative, stamp_ns, samples, image, late, absence)
+
+    def _updated(
+        self,
+        relative: DepthMap,
+        stamp_ns: int,
+        samples: Samples | None,
+        image: NDArray[np.uint8] | None,
+        late: Sequence[FrameSamples],
+        absence: str,
+    ) -> Alignment:
+        fitted = None
+        for earlier in late:
+            fitted = self._caught_up(earlier)
+        self._note = ""
+        if not relative.valid.any():
+            return self._result(relative, stamp_ns, image, None, "the image has no valid relative depth")
+        ends = value_range(relative)
+        thumbnail = thumbnail_of(relative)
+        motion = self._predict(relative, thumbnail, stamp_ns, ends)
+        if samples is not None:
+            fitted = self._taken(FrameSamples(relative, stamp_ns, samples, image), ends, thumbnail, motion)
+        return self._result(relative, stamp_ns, image, fitted, absence)
 
     def _caught_up(self, late: FrameSamples) -> FittedSamples | None:
         """Take in samples of an earlier frame as if they had been on time; the track stays at the last frame.
@@ -141,11 +151,11 @@ class AlignmentTracker:
         relative, samples = frame.relative, frame.samples
         rows, columns = nearest_pixels(samples.u_px, samples.v_px, relative.size)
         on_valid = relative.valid[rows, columns]
-        values = relative.values[rows, columns][on_valid].astype(np.float64)
         absence = ""
         if len(samples) and not on_valid.any():
             absence = f"all {len(samples)} samples lie where there is no relative depth"
-        samples = samples.select(on_valid, "no_relative_depth")
+        samples = samples.select(on_valid, "no_relative_depth").merged()
+        values = relative.values[nearest_pixels(samples.u_px, samples.v_px, relative.size)].astype(np.float64)
         prior = offset_prior_of(relative, *ends, values)
         # What the state knows about the offset helps samples that determine the scale only.
         known = prior if self._track is None else self._track.estimate.offset_prior(prior)

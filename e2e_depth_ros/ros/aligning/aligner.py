@@ -12,13 +12,13 @@ from e2e_depth_ros.alignment.affine import metric_from_relative
 from e2e_depth_ros.alignment.ground import GROUND_SOURCE
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.alignment.samples import Samples
+from e2e_depth_ros.alignment.shortfall import shortfall
 from e2e_depth_ros.alignment.tracking.states import TrackerSettings
 from e2e_depth_ros.alignment.tracking.track import FrameSamples
 from e2e_depth_ros.alignment.tracking.tracker import AlignmentTracker
 from e2e_depth_ros.core.ground_plane import GroundPlane
 from e2e_depth_ros.core.maps import DepthMap
 from e2e_depth_ros.ros.aligning.ground_input import GroundInput
-from e2e_depth_ros.ros.aligning.shortfall import shortfall
 from e2e_depth_ros.ros.aligning.sparse import SparseInputs
 from e2e_depth_ros.ros.aligning.transforms import Transforms
 from e2e_depth_ros.ros.aligning.waiting import WaitingMeasurements
@@ -29,6 +29,7 @@ from e2e_depth_ros.ros.messages.refusal import RefusedMessageError
 from e2e_depth_ros.ros.messages.stamps import stamp_ns
 
 _REMEMBERED_NS: Final = 1_000_000_000  # a sensor slower than the camera is refused in some frames only
+_LIMITS: Final = ("sparse_min_depth", "sparse_max_depth")
 _GIVEN_LOG_STD: Final = 0.1  # nobody measures how wrong a given scale is
 
 
@@ -92,7 +93,7 @@ class Aligner:
         samples = sensed.samples
         found = [earlier.samples for earlier in late] + ([] if samples is None else [samples])
         faults = [str(refusal) for refusal in refusals]
-        faults += [shortfall(empty.source, empty.dropped) for empty in found if len(empty) == 0]
+        faults += [shortfall(empty.source, empty.dropped, _LIMITS) for empty in found if len(empty) == 0]
         absence = self._absence(header, faults)
         alignment = sighting = None
         if found:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.alignment.evidence.neighbours import (
+    are_supported,
     coherent_samples,
     local_median,
     outlier_probability,
@@ -83,3 +84,22 @@ def test_the_local_median_leaves_the_sample_itself_out():
     median, spread = local_median(place, value)
     assert median[3] == 4  # of 1, 2, 4, 5, 6: the nearest five
     assert spread[3] == pytest.approx(1.4826 * 2)  # of 3, 2, 0, 1, 2
+
+
+@pytest.mark.parametrize("count", [100, 3000])
+def test_neighbours_support_what_lies_on_surfaces(count):
+    u, v, depth, wrong = measured(count, count)
+    supported = are_supported(u, v, np.log(depth))
+    assert supported[~wrong].mean() > 0.9
+    assert supported[wrong].mean() < 0.25
+
+
+def test_among_few_all_count_as_supported():
+    five = np.arange(5, dtype=np.float32)
+    assert are_supported(five, five, np.array([0.0, 1.0, 2.0, 3.0, 9.0])).all()
+
+
+def test_many_measurements_of_one_pixel_do_not_support_themselves():
+    ten = np.zeros(30, np.float32)
+    log_depth = np.append(np.zeros(29), 2.0)
+    np.testing.assert_array_equal(are_supported(ten, ten, log_depth), log_depth == 0)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from e2e_depth_ros.alignment.evidence.neighbours import are_supported
 from e2e_depth_ros.alignment.fitting.correction import fit_correction
 from e2e_depth_ros.alignment.fitting.field import points_of
-from e2e_depth_ros.core.neighbours import lack_of_support
 from helpers.known_scene import SIZE, abs_rel, draw, metric_from, scene_relative, smooth_error
 
 RELATIVE = scene_relative()
@@ -19,7 +19,7 @@ def corrected(fitted, truth, count, *, image=IMAGE, like=None, outliers=0.0, see
     log_depth = np.log(fitted[v.astype(int), u.astype(int)].astype(np.float64))
     nothing = np.zeros(count)
     samples = points_of(u, v, log_depth, np.log(z) - log_depth, nothing, nothing, SIZE[1])
-    supported = lack_of_support(*samples.pixels(SIZE[1]), samples.place[:, 2] + samples.value) < 1
+    supported = are_supported(*samples.pixels(SIZE[1]), samples.place[:, 2] + samples.value)
     everywhere = np.log(fitted).astype(np.float32)
     bounds = float(everywhere.min()), float(everywhere.max())
     correction = fit_correction(

@@ -3,7 +3,7 @@ import pytest
 
 from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.alignment.evidence.edges import edge_doubt
-from e2e_depth_ros.alignment.fitting.field import LEAST_POINTS, fit_field, points_of
+from e2e_depth_ros.alignment.fitting.field import FieldSettings, fit_field, points_of
 from e2e_depth_ros.alignment.fitting.gaussian_process import merge_points
 from e2e_depth_ros.core.maps import DepthKind
 from helpers.known_scene import SIZE, abs_rel, draw, metric_from, scene_relative, smooth_error
@@ -76,8 +76,8 @@ def test_the_correction_shrinks_to_nothing_where_there_is_no_evidence():
 
 
 def test_too_few_samples_give_no_field():
-    assert corrected(LEAST_POINTS - 1, 0.0)[0] is None
-    assert corrected(LEAST_POINTS, 0.0)[0] is not None
+    assert corrected(FieldSettings.least_points - 1, 0.0)[0] is None
+    assert corrected(FieldSettings.least_points, 0.0)[0] is not None
 
 
 def test_the_standard_deviation_tells_the_error():

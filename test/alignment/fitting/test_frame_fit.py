@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.alignment import AlignmentState, align
-from e2e_depth_ros.alignment.fitting.frame_fit import shares_of_cells
+from e2e_depth_ros.alignment.fitting.frame_fit import fit_frame, shares_of_cells
+from e2e_depth_ros.alignment.fitting.prior import OffsetPrior
 from e2e_depth_ros.alignment.fitting.verdict import FitCase
 from helpers.known_scene import abs_rel, draw
 
@@ -70,3 +71,18 @@ def test_a_crowd_counts_little_more_than_one_alone():
     assert shares[-1] == 1
     assert shares[:-1].sum() == pytest.approx(2 * 40 / 41)
     np.testing.assert_allclose(shares_of_cells(u / 4, v / 4, 160), shares)
+
+
+def test_far_from_all_samples_in_the_image_the_fit_is_less_certain(scene):
+    samples = scene.samples(400)
+    left = samples.select(samples.u_px < 0.25 * scene.relative.size[1], "right")
+    values = scene.relative.values[left.v_px.astype(int), left.u_px.astype(int)].astype(np.float64)
+    fit = fit_frame(scene.relative, left, values, (0.0, 1.0), OffsetPrior())
+    assert fit.model is not None
+    assert fit.remoteness is not None
+    even = fit.model.log_depth(np.full(scene.relative.size, np.median(values)))
+    variance = fit.left_variance(even, fit.model)
+
+    assert fit.remoteness[:, 0].max() < 0.1
+    assert fit.remoteness[:, -1].min() > 0.9
+    assert variance[:, -1].min() > variance[:, 0].max() + 0.01

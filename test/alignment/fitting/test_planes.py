@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from e2e_depth_ros.alignment.fitting.planes import GRID_PX, Guide, LocalPlanes
+from e2e_depth_ros.alignment.fitting.planes import Guide, LocalPlanes, PlaneSettings
 from helpers.known_scene import SIZE, camera, draw, metric_from, scene_relative
 
 
@@ -89,7 +89,7 @@ def test_larger_images_are_seen_on_a_grid(size):
     planes = LocalPlanes.through(guide, u.ravel(), v.ravel(), (1 + 0.001 * u).ravel())
     log_depth, distance = planes.everywhere()
     assert log_depth.shape == distance.shape == guide.grid
-    assert guide.grid[1] == GRID_PX
+    assert guide.grid[1] == PlaneSettings.grid_px
     columns, _ = guide.places()
     np.testing.assert_allclose(log_depth, 1 + 0.001 * columns, atol=0.01)
 

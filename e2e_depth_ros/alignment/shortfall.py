@@ -1,4 +1,4 @@
-"""Says why none of a sensor's measurements is of use, and what usually is the mistake."""
+"""Why none of a sensor's measurements is of use, and what usually is the mistake."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Final
 
 _WHERE: Final = {
     "behind_camera": "behind the camera",
-    "too_near": "nearer than sparse_min_depth",
-    "too_far": "beyond sparse_max_depth",
+    "too_near": "nearer than {0}",
+    "too_far": "beyond {1}",
     "outside_image": "outside the image",
     "mixed_pixel": "at depth edges",
     "occluded": "hidden behind others",
@@ -25,12 +25,15 @@ _MISTAKE: Final = {
 }
 
 
-def shortfall(source: str, dropped: Mapping[str, int]) -> str:
+def shortfall(
+    source: str, dropped: Mapping[str, int], limits: tuple[str, str] = ("min_depth_m", "max_depth_m")
+) -> str:
     """Describe measurements that yield no sample.
 
     Args:
         source: What measured them, as `Samples` has it.
         dropped: How many were left out, by reason.
+        limits: What the user knows the least and the largest depth by.
 
     Returns:
         Say "sparse_points: 400 points, all behind the camera: is the frame optical?".
@@ -43,9 +46,10 @@ def shortfall(source: str, dropped: Mapping[str, int]) -> str:
         none = "no pixel holds a measurement" if source == "sparse_depth" else f"0 {things}"
         return f"{source}: {no_return} {things}, all NaN, infinite or 0" if no_return else f"{source}: {none}"
     (reason, count), *others = counts.most_common()
-    where = f"{_WHERE.get(reason, reason)}{_MISTAKE.get(reason, '')}"
+    places = {name: words.format(*limits) for name, words in _WHERE.items()}
+    where = f"{places.get(reason, reason)}{_MISTAKE.get(reason, '')}"
     if others:
-        also = ", ".join(f"{count} {_WHERE.get(reason, reason)}" for reason, count in others)
+        also = ", ".join(f"{count} {places.get(reason, reason)}" for reason, count in others)
         words = f"none of {total} {things} is usable: {count} {where}; {also}"
     elif reason in {"too_near", "too_far"}:
         words = f"all {total} samples {where}"

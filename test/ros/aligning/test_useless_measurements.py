@@ -8,7 +8,6 @@ import pytest
 pytest.importorskip("sensor_msgs", reason="ROS 2 message packages are not installed")
 
 from e2e_depth_ros.alignment.result import AlignmentState
-from e2e_depth_ros.ros.aligning.shortfall import shortfall
 from e2e_depth_ros.ros.inputs.frame_view import FrameView
 from e2e_depth_ros.ros.messages.clouds import allocate_cloud
 from e2e_depth_ros.ros.messages.images import message_from_array
@@ -18,37 +17,6 @@ from helpers.aligning import CAMERA, DEPTH_M, RELATIVE, SIZE, Robot
 from helpers.robot import picture
 
 NONE = "lost: no alignment yet: "
-
-
-@pytest.mark.parametrize(
-    ("source", "dropped", "facts"),
-    [
-        ("sparse_points", {}, ["0 points"]),
-        ("sparse_points", {"behind_camera": 0}, ["0 points"]),
-        ("sparse_depth", {}, ["no pixel"]),
-        ("sparse_points + sparse_depth", {}, ["0 samples"]),
-        ("sparse_points", {"not_finite": 9}, ["9 points, all NaN"]),
-        ("sparse_points", {"behind_camera": 400}, ["400 points, all behind", "optical?"]),
-        ("sparse_points", {"too_far": 308}, ["all 308 ", "sparse_max_depth", "millimetres?"]),
-        ("sparse_depth", {"too_far": 308}, ["all 308 ", "sparse_max_depth", "millimetres?"]),
-        ("sparse_depth", {"too_near": 5}, ["all 5 ", "sparse_min_depth", "metres"]),
-        ("sparse_points", {"outside_image": 7}, ["7 points, all outside", "pose"]),
-        ("sparse_depth", {"masked": 4}, ["4 samples, all masked"]),
-        ("sparse_points", {"some_new": 4}, ["4 points, all some_new"]),
-        ("sparse_points", {"not_finite": 600, "behind_camera": 400}, ["400 points, all behind", "600 NaN"]),
-        (  # the largest part comes first
-            "sparse_points",
-            {"outside_image": 10, "behind_camera": 250, "occluded": 1, "not_finite": 3},
-            ["261 points", "250 behind", "10 outside", "1 hidden", "3 NaN"],
-        ),
-    ],
-)
-def test_source_counts_and_parameters_are_named(source, dropped, facts):
-    words = shortfall(source, dropped)
-    assert words.startswith(f"{source}: ")
-    places = [words.find(fact) for fact in facts]
-    assert -1 not in places, words
-    assert places == sorted(places), words
 
 
 class PointRobot(Robot):
