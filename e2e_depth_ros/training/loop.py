@@ -35,6 +35,7 @@ LOG = "log.jsonl"
 CHECKPOINT = "checkpoint"
 SAMPLE_ROWS = 8
 _TOTAL = "total"
+_MOST_IDLE_STEPS = 20
 _UNCOUNTED_STEPS = 1 << 40
 """More than any clock lets a training take."""
 
@@ -100,7 +101,7 @@ def train(
             batches of a step can't be shared evenly.
         MissingDependencyError: There are several processes, and accelerate isn't installed.
         CheckpointError: The state to resume from is broken or of another network.
-        TrainingError: Too many steps in a row had no finite loss.
+        TrainingError: Too many steps in a row had no finite loss, or one of exactly 0.
     """
     if resume != (output / STATE).exists():
         raise InvalidInputError(
@@ -178,6 +179,7 @@ class Trainer:
                 )
         self.progress.contents = contents
         self.scores: dict[str, Scores] = {}
+        self._idle_steps = 0
 
     def run(self) -> TrainingResult:
         """Train until done, out of time, or asked to stop."""
@@ -273,6 +275,7 @@ class Trainer:
         everywhere = zip(*processes.gather(list(sums.values())), strict=True)
         means = {name: sum(values) / processes.count for name, values in zip(sums, everywhere, strict=True)}
         total = means.pop(_TOTAL)
+        self._heed(total)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.optimiser.clip)
         good = math.isfinite(float(norm)) and math.isfinite(total)
         progress.step += 1
@@ -296,6 +299,15 @@ class Trainer:
             gradient_norm=float(norm),
             learning_rate=rate,
         )
+
+    def _heed(self, loss: float) -> None:
+        """End a training that learns nothing: without a measured pixel the loss is 0, which looks perfect."""
+        self._idle_steps = self._idle_steps + 1 if loss == 0 else 0
+        if self._idle_steps >= min(_MOST_IDLE_STEPS, self.recipe.optimiser.steps):
+            raise TrainingError(
+                f"expected something to learn, got a loss of exactly 0 in {self._idle_steps} steps: do the "
+                "sources under data.train hold measured depth?"
+            )
 
     def _losses(self, batch: Batch, number: int) -> Losses:
         with self.processes.autocast():

@@ -263,6 +263,22 @@ def test_gives_up_when_nothing_is_finite_any_more(tmp_path, shards, monkeypatch)
         train(recipe, tmp_path)
 
 
+def test_a_training_without_a_measured_pixel_is_told(tmp_path):
+    blank = [
+        dataclasses.replace(
+            scene(seed), depth_m=np.zeros(SIZE, np.float32), normals=np.zeros((*SIZE, 3), np.float32)
+        )
+        for seed in range(4)
+    ]
+    write_shard(tmp_path / "blank.npz", blank)
+    recipe = small_recipe(tmp_path, steps=30)
+    recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, validation=()))
+    with pytest.raises(
+        TrainingError, match=r"exactly 0 in 20 steps: do the sources under data\.train hold measured"
+    ):
+        train(recipe, tmp_path / "out")
+
+
 def test_one_task_alone(tmp_path, shards):
     recipe = small_recipe(shards, steps=2)
     loss = dataclasses.replace(recipe.loss, normals=dataclasses.replace(recipe.loss.normals, weight=0.0))
