@@ -104,7 +104,7 @@ def samples_from_pixels(
     Args:
         u_px: (N,), columns of the native image, pixels.
         v_px: (N,), rows.
-        depth_m: (N,), metres along Z.
+        depth_m: (N,), metres along Z; masked entries are left out.
         size: (H, W) of the native image.
         min_depth_m: Nearer is dropped.
         max_depth_m: Farther is dropped.
@@ -114,14 +114,14 @@ def samples_from_pixels(
         The samples that are finite, in range and inside the image.
 
     Raises:
-        InvalidInputError: The three arrays differ in shape, or aren't one-dimensional; or the limits are no
-            range.
+        InvalidInputError: The three arrays differ in shape, aren't one-dimensional or hold no numbers; or the
+            limits are no range.
     """
     if not 0 <= min_depth_m < max_depth_m:
         raise InvalidInputError(
             f"expected 0 <= min_depth_m < max_depth_m, got {min_depth_m} and {max_depth_m}"
         )
-    u, v, depth = (np.asarray(values, dtype=np.float32) for values in (u_px, v_px, depth_m))
+    u, v, depth = (_numbers(*given) for given in (("u_px", u_px), ("v_px", v_px), ("depth_m", depth_m)))
     if u.ndim != 1 or u.shape != v.shape or u.shape != depth.shape:
         raise InvalidInputError(
             f"expected u_px, v_px and depth_m of one shape (N,), got {u.shape}, {v.shape} and {depth.shape}"
@@ -262,6 +262,17 @@ def cull_occluded_samples(samples: Samples, size: tuple[int, int]) -> Samples:
     """
     hidden = hidden_behind_others(samples.u_px, samples.v_px, samples.depth_m, size)
     return samples.select(~hidden, "occluded")
+
+
+def _numbers(name: str, values: ArrayLike) -> NDArray[np.float32]:
+    """Convert what was given; masked entries become NaN, as they are no measurements."""
+    try:
+        masked = np.ma.masked_array(values, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"expected numbers as {name}, got {type(values).__name__}: {error}"
+        ) from error
+    return np.asarray(masked.filled(np.nan), dtype=np.float32)
 
 
 def thin(samples: Samples, count: int) -> Samples:

@@ -235,3 +235,17 @@ def test_different_pixels_stay_as_they_are():
 def test_limits_that_are_no_range_are_refused(limits):
     with pytest.raises(InvalidInputError, match="min_depth_m < max_depth_m"):
         samples_from_pixels([1.0], [1.0], [1.0], (4, 4), min_depth_m=limits[0], max_depth_m=limits[1])
+
+
+def test_masked_measurements_are_none():
+    depth_m = np.ma.masked_array([1.0, 2.0, 3.0], mask=[False, True, False])
+    samples = samples_from_pixels([1, 2, 3], [1, 1, 1], depth_m, (4, 5))
+
+    assert samples.depth_m.tolist() == [1.0, 3.0]
+    assert samples.dropped == {"not_finite": 1}
+
+
+@pytest.mark.parametrize("wrong", [["near", "far"], [[1.0], [1.0, 2.0]], [None, "x"]])
+def test_what_are_no_numbers_is_refused_by_name(wrong):
+    with pytest.raises(InvalidInputError, match="expected numbers as depth_m, got list"):
+        samples_from_pixels([1, 2], [1, 1], wrong, (4, 5))
