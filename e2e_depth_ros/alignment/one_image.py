@@ -64,6 +64,7 @@ def align(
     samples = samples_from_pixels(
         u_px, v_px, depth_m, relative.size, min_depth_m=min_depth_m, max_depth_m=max_depth_m, source=source
     )
-    absence = shortfall(source, samples.dropped) if samples.dropped else "no samples"
+    is_short = samples.dropped and not len(samples)
+    absence = shortfall(source, samples.dropped) if is_short else "no samples"
     tracker = AlignmentTracker(TrackerSettings(correction=correction))
     return tracker.update(relative, 0, samples, image=image, absence=absence)

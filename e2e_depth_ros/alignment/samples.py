@@ -78,16 +78,6 @@ class Samples:
             self, u_px=self.u_px[keep], v_px=self.v_px[keep], depth_m=self.depth_m[keep], dropped=dropped
         )
 
-    def merged(self) -> Samples:
-        """Keep one sample of each pixel, of several the median: they are no evidence for each other."""
-        pixel = np.rint(self.v_px).astype(np.int64) << 32 | np.rint(self.u_px).astype(np.int64)
-        order = np.lexsort((self.depth_m, pixel))
-        first = np.flatnonzero(np.diff(pixel[order], prepend=-1))
-        last = np.append(first[1:], len(order)) - 1
-        keep = np.zeros(len(self), dtype=np.bool_)
-        keep[order[(first + last) // 2]] = True
-        return self.select(keep, "same_pixel")
-
 
 def samples_from_pixels(
     u_px: ArrayLike,
@@ -264,22 +254,26 @@ def cull_occluded_samples(samples: Samples, size: tuple[int, int]) -> Samples:
     return samples.select(~hidden, "occluded")
 
 
-def _numbers(name: str, values: ArrayLike) -> NDArray[np.float32]:
-    """Convert what was given; masked entries become NaN, as they are no measurements."""
-    try:
-        masked = np.ma.masked_array(values, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(
-            f"expected numbers as {name}, got {type(values).__name__}: {error}"
-        ) from error
-    return np.asarray(masked.filled(np.nan), dtype=np.float32)
-
-
 def thin(samples: Samples, count: int) -> Samples:
     """Keep about `count` samples, chosen by what they measure and not by their order."""
     if len(samples) <= count:
         return samples
     return samples.select(chosen_by_hash(samples.u_px, samples.v_px, count / len(samples)), "surplus")
+
+
+def one_of_each_pixel(pixel: NDArray[np.intp], depth_m: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Choose of the samples of a pixel the median: they are no evidence for each other.
+
+    Args:
+        pixel: (N,), the number of each sample's pixel.
+        depth_m: (N,), metres.
+    """
+    order = np.lexsort((depth_m, pixel))
+    first = np.flatnonzero(np.diff(pixel[order], prepend=-1))
+    last = np.append(first[1:], len(order)) - 1
+    chosen = np.zeros(len(order), dtype=np.bool_)
+    chosen[order[(first + last) // 2]] = True
+    return chosen
 
 
 def spread_evenly(measured: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
@@ -302,6 +296,17 @@ def spread_evenly(measured: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
     kept = np.zeros_like(measured)
     kept[rows * edge + offset_rows, columns * edge + offset_columns] = True
     return kept
+
+
+def _numbers(name: str, values: ArrayLike) -> NDArray[np.float32]:
+    """Convert what was given; masked entries become NaN, as they are no measurements."""
+    try:
+        masked = np.ma.masked_array(values, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"expected numbers as {name}, got {type(values).__name__}: {error}"
+        ) from error
+    return np.asarray(masked.filled(np.nan), dtype=np.float32)
 
 
 def _first_of_blocks(measured: NDArray[np.bool_], edge: int) -> NDArray[np.int32]:

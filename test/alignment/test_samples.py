@@ -4,12 +4,14 @@ import pytest
 from e2e_depth_ros.alignment.samples import (
     MAX_SAMPLES,
     Samples,
+    one_of_each_pixel,
     samples_from_depth,
     samples_from_pixels,
     samples_from_points,
 )
 from e2e_depth_ros.core.camera import Camera, DistortionModel
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.pixels import nearest_pixels
 from helpers.known_scene import SIZE, camera
 
 IDENTITY = np.eye(4)
@@ -215,7 +217,9 @@ def test_the_sensor_itself_is_no_measurement():
 def test_of_several_measurements_of_a_pixel_the_median_stays():
     u = [3.2, 5.0, 2.9, 3.0, 5.0]
     v = [7.0, 8.0, 7.1, 6.8, 9.0]
-    samples = Samples(u, v, [9.0, 1.0, 2.0, 4.0, 3.0], dropped={"same_pixel": 1}).merged()
+    samples = Samples(u, v, [9.0, 1.0, 2.0, 4.0, 3.0], dropped={"same_pixel": 1})
+    rows, columns = nearest_pixels(samples.u_px, samples.v_px, (10, 12))
+    samples = samples.select(one_of_each_pixel(12 * rows + columns, samples.depth_m), "same_pixel")
 
     assert sorted(zip(samples.u_px.tolist(), samples.depth_m.tolist(), strict=True)) == [
         (pytest.approx(3.0), 4.0),
@@ -228,7 +232,9 @@ def test_of_several_measurements_of_a_pixel_the_median_stays():
 def test_different_pixels_stay_as_they_are():
     samples = Samples([3.0, 4.0], [2.0, 2.0], [1.0, 1.0])
 
-    assert samples.merged() is samples
+    once = one_of_each_pixel(np.array([27, 28]), samples.depth_m)
+
+    assert samples.select(once, "same_pixel") is samples
 
 
 @pytest.mark.parametrize("limits", [(2.0, 1.0), (float("nan"), 1.0), (0.1, float("nan")), (-1.0, 3.0)])

@@ -64,8 +64,6 @@ class RobustFit:
         sigma: Robust standard deviation of log(measured / fitted) depth: about the relative error.
         spread: Standard deviation of the samples' relative depth over the range of the map's: below 0.1
             the shift is not determined.
-        cost_ratio: Robust cost of the fit over that of one constant depth; near 1 the image explains nothing.
-        rank_correlation: Spearman's, of relative and measured values; negative when flipped.
         scatter: Plain standard deviation of log(measured / fitted) depth, outliers and all, up to 1.
         covered: Least and largest relative value that was measured.
         least_offset: The model's may be as small as this: a larger one flattens the map, and hides how far a
@@ -80,8 +78,6 @@ class RobustFit:
     inliers: NDArray[np.bool_]
     sigma: float
     spread: float
-    cost_ratio: float
-    rank_correlation: float
     scatter: float
     covered: tuple[float, float]
     least_offset: float = float("inf")
@@ -182,8 +178,6 @@ def fit_affine(
         inliers=agreeing(error, sigma),
         sigma=sigma,
         spread=spread,
-        cost_ratio=cost_ratio,
-        rank_correlation=correlation,
         scatter=float(np.sqrt(np.sum(np.square(np.clip(error, -1, 1))) / max(len(error) - 2, 1))),
         covered=(float(r.min()), float(r.max())),
     )
@@ -322,4 +316,4 @@ def _canonical_order(r: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[
 def _no_fit() -> RobustFit:
     nan = float("nan")
     none = np.zeros(0, dtype=np.bool_)
-    return RobustFit(None, np.zeros((2, 2)), FitCase.NO_SAMPLES, none, nan, 0.0, nan, nan, nan, (nan, nan))
+    return RobustFit(None, np.zeros((2, 2)), FitCase.NO_SAMPLES, none, nan, 0.0, nan, (nan, nan))

@@ -22,9 +22,8 @@ from e2e_depth_ros.core.maps import DepthMap
 class FrameSettings:
     """What samples of a frame are worth. Values are choices where no measurement is told."""
 
-    trusted_doubt: float = (
-        0.05**2
-    )  # variance of log depth at which a sample at an edge counts half in the fit
+    # Variance of log depth at which a sample at an edge counts half in the fit:
+    trusted_doubt: float = 0.05**2
     # Share of samples confirmed by neighbours, from which the network is wrong. Outliers: 0.06.
     confirmed: float = 0.15
     least_extent: float = 0.06  # of the samples, image widths: the standard deviation of a fifth of the width

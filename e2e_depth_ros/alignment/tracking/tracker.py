@@ -16,7 +16,7 @@ from e2e_depth_ros.alignment.fitting.fit import RobustFit
 from e2e_depth_ros.alignment.fitting.frame_fit import fit_frame
 from e2e_depth_ros.alignment.fitting.prior import OffsetPrior, offset_prior_of
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
-from e2e_depth_ros.alignment.samples import Samples
+from e2e_depth_ros.alignment.samples import Samples, one_of_each_pixel
 from e2e_depth_ros.alignment.tracking.filtering import AffineEstimate, change_between, thumbnail_of
 from e2e_depth_ros.alignment.tracking.states import TrackerSettings, state_with, state_without
 from e2e_depth_ros.alignment.tracking.track import FittedSamples, FrameSamples, Track, Wandering, Wanderings
@@ -154,8 +154,11 @@ class AlignmentTracker:
         absence = ""
         if len(samples) and not on_valid.any():
             absence = f"all {len(samples)} samples lie where there is no relative depth"
-        samples = samples.select(on_valid, "no_relative_depth").merged()
-        values = relative.values[nearest_pixels(samples.u_px, samples.v_px, relative.size)].astype(np.float64)
+        pixel = (rows * relative.size[1] + columns)[on_valid]
+        samples = samples.select(on_valid, "no_relative_depth")
+        once = one_of_each_pixel(pixel, samples.depth_m)
+        samples = samples.select(once, "same_pixel")
+        values = relative.values.ravel()[pixel[once]].astype(np.float64)
         prior = offset_prior_of(relative, *ends, values)
         # What the state knows about the offset helps samples that determine the scale only.
         known = prior if self._track is None else self._track.estimate.offset_prior(prior)

@@ -20,6 +20,11 @@ _DEPTH_HEADER: Final = struct.Struct("<iff")  # kind, and the two numbers of the
 _RVL_SIZE: Final = struct.Struct("<II")  # width and height
 
 
+def packed_encoding(message: Any) -> str:
+    """What was packed, as in "16UC1; png compressed "; a driver that names the packing alone gives that."""
+    return str(message.format).partition(";")[0].strip()
+
+
 def pixels_from_compressed(message: Any, what: str, *, max_pixels: int) -> tuple[NDArray[Any], str]:
     """Decode a JPEG or PNG.
 

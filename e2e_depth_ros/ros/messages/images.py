@@ -18,7 +18,11 @@ from sensor_msgs.msg import CompressedImage, Image
 from e2e_depth_ros.core.opencv_limits import MAX_PIXELS_OPENCV_READS
 from e2e_depth_ros.core.sixteen_bits import eight_bits_from_sixteen
 from e2e_depth_ros.ros.messages import planar_yuv
-from e2e_depth_ros.ros.messages.compressed import depth_from_compressed, pixels_from_compressed
+from e2e_depth_ros.ros.messages.compressed import (
+    depth_from_compressed,
+    packed_encoding,
+    pixels_from_compressed,
+)
 from e2e_depth_ros.ros.messages.pixels import DEFAULT_MAX_PIXELS, pixels_from_message
 from e2e_depth_ros.ros.messages.refusal import RefusedMessageError
 
@@ -188,7 +192,7 @@ def message_from_array(values: NDArray[Any], encoding: str, header: Any) -> Imag
 def _rgb_from_compressed(
     message: CompressedImage, eight_bits: EightBits, max_pixels: int
 ) -> NDArray[np.uint8]:
-    encoding = message.format.partition(";")[0].strip()
+    encoding = packed_encoding(message)
     if encoding in _NO_COLOURS:
         raise _unknown_encoding(encoding)
     pixels, file_format = pixels_from_compressed(message, "image", max_pixels=max_pixels)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.ros.messages.compressed import packed_encoding
 from e2e_depth_ros.ros.messages.frames import may_be_same_frame, same_frame
 from e2e_depth_ros.ros.messages.images import COLOR_ENCODINGS
 from e2e_depth_ros.ros.recordings.bag_reader import TF_TYPE, BagReader
@@ -219,20 +220,15 @@ def _image(reader: BagReader) -> str:
 
 def _shows_colours(message: Any) -> bool:
     if hasattr(message, "format"):
-        return "compressedDepth" not in message.format and _packed_encoding(message) not in _DEPTH_ENCODINGS
+        return "compressedDepth" not in message.format and packed_encoding(message) not in _DEPTH_ENCODINGS
     return message.encoding in COLOR_ENCODINGS
 
 
 def _shows_depth(message: Any) -> bool:
     if hasattr(message, "format"):
-        is_png_of_depth = "png" in message.format and _packed_encoding(message) in _DEPTH_ENCODINGS
+        is_png_of_depth = "png" in message.format and packed_encoding(message) in _DEPTH_ENCODINGS
         return "compressedDepth" in message.format or is_png_of_depth
     return message.encoding in _DEPTH_ENCODINGS
-
-
-def _packed_encoding(message: Any) -> str:
-    """What image_transport packed, as in "16UC1; png compressed "; drivers name the packing alone."""
-    return str(message.format).partition(";")[0].strip()
 
 
 def _camera_info(reader: BagReader, image: str, header: Any) -> str:
