@@ -255,6 +255,17 @@ def test_two_sensors_that_contradict_each_other_are_never_fresh(factor, correcti
         assert result.state is not AlignmentState.FRESH, (seed, result.inlier_ratio)
 
 
+def test_a_weak_network_does_not_excuse_samples_ten_times_too_far():
+    """They support each other by chance, and the correction would follow."""
+    for seed in (2, 4, 5):
+        relative, truth = scene(seed, amplitude=0.25)
+        rng = np.random.default_rng(seed)
+        u, v, z, _ = draw(truth, 200, rng, noise=0.01)
+        z[rng.permutation(200)[:80]] *= 10
+        result = align(relative, u, v, z, correction=True, max_depth_m=1000)
+        assert result.state is not AlignmentState.FRESH, (seed, result.inlier_ratio)
+
+
 @pytest.mark.parametrize("correction", [False, True])
 def test_repeated_pixels_are_no_further_evidence(correction):
     relative, truth = scene(3)

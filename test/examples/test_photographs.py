@@ -108,18 +108,35 @@ def test_views_are_a_robots_cameras():
     assert all(58 <= one.field_of_view_deg <= 95 for one in views)
 
 
-def test_a_teacher_sees_an_image_and_its_mirror_image_alike():
+def test_a_teacher_has_the_surfaces_of_all_looks_and_the_outlines_of_the_finest():
     from teacher import Teacher
 
-    images = [np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), dtype=np.uint8) for seed in (1, 2)]
-    images = [cv2.GaussianBlur(image, (0, 0), 4) for image in images]
-    teacher = Teacher(["embedded"], [64, 96], power=0.8)
-    depth = teacher(images)
-    mirrored = teacher([np.ascontiguousarray(image[:, ::-1]) for image in images])
+    from e2e_depth_ros.model.estimator import Estimator
 
-    assert depth.shape == (2, *SIZE)
-    assert depth.min() > 0
-    np.testing.assert_allclose(mirrored[:, :, ::-1], depth, atol=1e-4)
+    images = [np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), dtype=np.uint8) for seed in (1, 2)]
+    images = [cv2.GaussianBlur(image, (0, 0), 3) for image in images]
+    taught = Teacher(["embedded", "embedded"], [96, 64], power=1.0)(images)
+
+    def look(image, resolution, turn):
+        estimator = Estimator.load(
+            "embedded", engine="torch", processing_resolution=resolution, upsampling="bilinear"
+        )
+        depth = estimator.estimate(np.ascontiguousarray(image[:, ::turn])).depth.values[:, ::turn]
+        low, high = np.quantile(depth, [0.02, 0.98])
+        return (depth - low) / (high - low)
+
+    assert taught.shape == (2, *SIZE)
+    assert taught.min() > 0
+    for image, depth in zip(images, taught, strict=True):
+        looks = [look(image, resolution, turn) for resolution in (64, 96) for turn in (1, -1)]
+        mean, finest = np.mean(looks, axis=0), looks[2]
+        assert np.abs(blurred(depth, 8) - blurred(mean, 8) - 0.1).max() < 0.02
+        fine, softer = ((one - finest) - blurred(one - finest, 1) for one in (depth, mean))
+        assert np.std(fine) < 0.5 * np.std(softer)
+
+
+def blurred(image, sigma):
+    return cv2.GaussianBlur(image, (0, 0), sigma)
 
 
 def test_the_command_writes_shards_and_leaves_those_that_are_there(tmp_path):

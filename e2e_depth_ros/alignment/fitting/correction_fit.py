@@ -22,6 +22,7 @@ _AGREED = 0.7  # share of agreeing samples from which such few may be corrected 
 _UNANIMOUS = 0.93  # the same, below which others of them may be outliers that look honest
 _CROWDED = 0.4  # distance between samples over that of evenly spread ones, below which it is of one object
 _CAUTION = 0.5  # share of the correction that is made then
+_MOST_WRONG = 1.0  # of any network, in log depth: samples beyond it support each other by chance, or all lie
 
 
 def are_worth_a_correction(fit: RobustFit, samples: Samples, size: tuple[int, int]) -> bool:
@@ -92,5 +93,5 @@ def correction_from_samples(
     for reason, count in (("disagree", gate.gross), ("occluded", gate.occluded), ("isolated", gate.lonely)):
         if count:
             dropped[reason] = dropped.get(reason, 0) + count
-    agree = gate.keep & (fit.inliers[order] | supported)
+    agree = gate.keep & (fit.inliers[order] | (supported & (np.abs(log_ratio) < _MOST_WRONG)))
     return correction, replace(samples, dropped=dropped), int(np.count_nonzero(agree))
