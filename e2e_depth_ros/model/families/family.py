@@ -95,8 +95,10 @@ class LatentNetwork(nn.Module):
         self.vae = vae
         self.sampler = sampler
         self.tasks = frozenset(prompt_embeddings)
-        for task, embedding in prompt_embeddings.items():
-            self.register_buffer(_buffer_name(task), embedding)
+        # In one order in each process: those that train together hand buffers over by their place.
+        for task in Task:
+            if task in prompt_embeddings:
+                self.register_buffer(_buffer_name(task), prompt_embeddings[task])
         config = self.unet.config
         self.reads_target: bool = config.in_channels == 2 * config.out_channels
         if sampler.starts_from_noise and not self.reads_target:

@@ -28,6 +28,17 @@ def test_forward_is_repeatable_and_keeps_the_size(model: LatentNetwork) -> None:
     assert torch.equal(first, second)
 
 
+def test_prompts_lie_in_one_order_whatever_that_of_the_tasks(model: LatentNetwork) -> None:
+    """Processes that train together hand them over by their place, and sets have an order of each process."""
+    names = [
+        [name for name, _ in LatentNetwork(model.unet, model.vae, prompts, model.sampler).named_buffers()]
+        for tasks in (list(Task), list(Task)[::-1])
+        for prompts in [{task: model.prompt_embedding(task) for task in tasks}]
+    ]
+    assert names[0] == names[1]
+    assert len(names[0]) == 2
+
+
 def test_each_image_may_have_its_own_task(model: LatentNetwork) -> None:
     images = _images(2)
     with torch.no_grad():
