@@ -38,10 +38,8 @@ class ChoiceSettings:
     # Share of the error of planes through all samples, from which those through the supported alone serve:
     # one that is held out can't tell what it would have been worth at its own place. *
     fewer: float = 0.9
-    # Share of their error that planes are forgiven where they go through all samples, since with a fifth of
-    # them held out they lose more than the field does; and where they go through the supported alone, which
-    # judge themselves too kindly: less than nothing. *
-    credit: tuple[float, float] = (0.03, -0.08)
+    # By how much the error of planes through the supported counts more: these judge themselves too kindly. *
+    own_judges: float = 0.08
     # Distances between samples, up to which the planes are as exact as at samples held out,
     near: float = 1.0
     far: float = 2.5  # and from which nobody has judged them
@@ -186,14 +184,14 @@ def fit_correction(
         return planes.at(u[judges], v[judges], part[judges], part[chosen])
 
     planes = LocalPlanes.through(guide, u[seen], v[seen], measured[seen])
-    by_planes, credit = foretold_by(planes, seen), _SETTINGS.credit[0]
+    by_planes, surcharge = foretold_by(planes, seen), 0.0
     if (seen & ~supported).any():
         fewer = LocalPlanes.through(guide, u[supported], v[supported], measured[supported])
         if error(foretold_by(fewer, supported)) < _SETTINGS.fewer * error(by_planes):
             planes = fewer.doubted()  # some are outliers, so that some of the supported may be, too
-            by_planes, credit = foretold_by(planes, supported), _SETTINGS.credit[1]
+            by_planes, surcharge = foretold_by(planes, supported), _SETTINGS.own_judges
     errors = [error(by_field + share * (by_planes - by_field)) for share in _SETTINGS.shares]
-    best = int(np.argmin((1 - credit * np.array(_SETTINGS.shares)) * errors))
+    best = int(np.argmin((1 + surcharge * np.array(_SETTINGS.shares)) * errors))
     if best == 0:
         return Correction(field)
     variance = (_STD_OF_MEAN_DEVIATION * errors[best]) ** 2
