@@ -26,6 +26,11 @@ if TYPE_CHECKING:  # needs rclpy
 _CHECK_PERIOD_S: Final = 0.1
 _LAST_DOMAIN: Final = 232  # its ports are the last below 65536
 _LEAST_ADDRESS_SPACE: Final = 3 * 2**30  # bytes; with less, libraries that ROS and torch bring abort or hang
+_HELP: Final = """usage: {0} [--ros-args [-p PARAMETER:=VALUE] [-r NAME:=NEW_NAME] [--params-file FILE] ...]
+
+Runs the node until SIGINT or SIGTERM. `ros2 param describe` tells of the parameters of one that runs, and
+docs/parameters.md of all of them.
+"""
 
 
 def run_node(
@@ -42,6 +47,9 @@ def run_node(
         find_class: Imports the node's class.
         args: ROS arguments; by default the command line's.
     """
+    if args is None and {"-h", "--help"} & set(sys.argv[1:]):
+        sys.stdout.write(_HELP.format(executable))
+        sys.exit(0)
     process = _NodeProcess()
     code = 0
     try:
@@ -86,6 +94,7 @@ class _NodeProcess:
         node_class = find_class()
         self.signals.heed_order()
         self._rclpy = rclpy
+        _check_arguments(args)
         init_ros(args, signal_handler_options=SignalHandlerOptions.NO)
         self._node = made_quietly(node_class)
         self._executor = SingleThreadedExecutor()
@@ -157,6 +166,19 @@ def _check_domain() -> None:
     domain = os.environ.get("ROS_DOMAIN_ID", "") or "0"
     if domain.isdecimal() and int(domain) > _LAST_DOMAIN:
         raise InvalidInputError(f"expected ROS_DOMAIN_ID of 0 to {_LAST_DOMAIN}, got {one_line(domain, 40)}")
+
+
+def _check_arguments(args: Sequence[str] | None) -> None:
+    """Refuse what ROS would pass over in silence, such as `-p` without `--ros-args` before it.
+
+    Raises:
+        InvalidInputError: There is an argument that is not for ROS.
+    """
+    from rclpy.utilities import remove_ros_args  # noqa: PLC0415
+
+    others = remove_ros_args(sys.argv if args is None else ["", *args])[1:]
+    if others:
+        raise InvalidInputError(f"expected arguments after --ros-args, got {one_line(' '.join(others), 80)}")
 
 
 def _tell(executable: str, error: BaseException) -> None:

@@ -1,5 +1,8 @@
 """What is wrong with the command line or a parameter file is told in one line, before anything is loaded."""
 
+import subprocess
+import sys
+
 import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
@@ -76,3 +79,17 @@ def test_bad_qos_override(model_folder, tmp_path):
     assert len(errors) == 1, process.output
     for word in ("qos_overrides./image_raw.subscription.reliability", "best_effort", "'bogus'"):
         assert word in errors[0]
+
+
+def test_what_ros_would_pass_over_is_refused(tmp_path):
+    process = NodeProcess(tmp_path / "log", arguments=["--", "-p", "engine"])
+    assert_one_line(process, "expected arguments after --ros-args", "got -p engine")
+
+
+@pytest.mark.parametrize("word", ["-h", "--help"])
+@pytest.mark.parametrize("name", ["depth_node", "mask_node"])
+def test_help_is_told_and_no_node_started(name, word):
+    command = [sys.executable, "-m", "e2e_depth_ros.ros.nodes.executables", name, word]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout.startswith(f"usage: {name} [--ros-args ")
+    assert not result.stderr
