@@ -59,7 +59,11 @@ def add_parser(subparsers: Any) -> None:
         "separated by commas (default: npy); png16, ply and pcd need --align, the last two intrinsics too",
     )
     parser.add_argument(
-        "--depth-unit", type=float, default=0.001, metavar="M", help="metres of a unit of depth.png"
+        "--depth-unit",
+        type=float,
+        default=0.001,
+        metavar="M",
+        help="metres of a unit of depth.png (default: 0.001)",
     )
     parser.add_argument("--view", type=Path, metavar="FILE", help="save what Rerun's viewer opens, .rrd")
     parser.add_argument("--force", action="store_true", help="predict anew what is there")
@@ -98,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
     check_formats(formats, is_metric=args.align)
     if args.correction and not args.align:
         raise InvalidInputError("expected --align with --correction, which corrects metres")
+    if not 0 < args.depth_unit < float("inf"):
+        raise InvalidInputError(f"expected --depth-unit > 0, metres, got {args.depth_unit:g}")
     given = GivenCamera(args.fov, args.intrinsics, args.calibration)
     sources, passed_over = find_sources(args.inputs, exclude=args.output)
     for words in passed_over:

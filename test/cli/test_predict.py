@@ -245,6 +245,8 @@ def test_images_of_one_name_and_files_of_other_kinds(inputs, tmp_path, tiny_chec
         (["--format", "png16"], "expected metres for the format png16"),
         (["--fov", "200"], "expected --fov of 1 to 180"),
         (["--correction"], "expected --align with --correction"),
+        (["--depth-unit", "0"], "expected --depth-unit > 0, metres, got 0"),
+        (["--depth-unit", "nan"], "expected --depth-unit > 0, metres, got nan"),
     ],
 )
 def test_what_cannot_be_is_told_before_a_network_is_loaded(inputs, tmp_path, capsys, more, words):
