@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from e2e_depth_ros.alignment.result import Alignment
-from e2e_depth_ros.alignment.samples import DEFAULT_MAX_DEPTH_M, DEFAULT_MIN_DEPTH_M, samples_from_pixels
+from e2e_depth_ros.alignment.samples import (
+    DEFAULT_MAX_DEPTH_M,
+    DEFAULT_MIN_DEPTH_M,
+    numbers_from,
+    samples_from_pixels,
+)
 from e2e_depth_ros.alignment.shortfall import shortfall
 from e2e_depth_ros.alignment.tracking.states import TrackerSettings
 from e2e_depth_ros.alignment.tracking.tracker import AlignmentTracker
@@ -39,7 +44,8 @@ def align(
         ...     use(alignment.depth_m, alignment.std_m)
 
     Args:
-        relative: (H, W), the network's output; NaN where invalid. Or a `DepthMap`, which brings its kind.
+        relative: (H, W), the network's output; NaN or masked where invalid. Or a `DepthMap`, which brings
+            its kind.
         u_px: (N,), columns of the measured pixels.
         v_px: (N,), rows.
         depth_m: (N,), metres. Outliers may be among them.
@@ -56,10 +62,11 @@ def align(
         measurements contradict the image the state is lost, and the depth is NaN.
 
     Raises:
-        InvalidInputError: Shapes don't fit, or the limits of depth are no range.
+        InvalidInputError: Shapes don't fit, an array holds no numbers, `kind` is no `DepthKind`, or the
+            limits of depth are no range.
     """
     if not isinstance(relative, DepthMap):
-        values = np.asarray(relative, dtype=np.float32)
+        values = numbers_from("relative", relative)
         relative = DepthMap(values=values, valid=np.isfinite(values), kind=kind)
     samples = samples_from_pixels(
         u_px, v_px, depth_m, relative.size, min_depth_m=min_depth_m, max_depth_m=max_depth_m, source=source

@@ -111,7 +111,7 @@ def samples_from_pixels(
         raise InvalidInputError(
             f"expected 0 <= min_depth_m < max_depth_m, got {min_depth_m} and {max_depth_m}"
         )
-    u, v, depth = (_numbers(*given) for given in (("u_px", u_px), ("v_px", v_px), ("depth_m", depth_m)))
+    u, v, depth = (numbers_from(*given) for given in (("u_px", u_px), ("v_px", v_px), ("depth_m", depth_m)))
     if u.ndim != 1 or u.shape != v.shape or u.shape != depth.shape:
         raise InvalidInputError(
             f"expected u_px, v_px and depth_m of one shape (N,), got {u.shape}, {v.shape} and {depth.shape}"
@@ -121,6 +121,25 @@ def samples_from_pixels(
     samples = samples.select(samples.depth_m >= min_depth_m, "too_near")
     samples = samples.select(samples.depth_m <= max_depth_m, "too_far")
     return samples.select(are_inside(samples.u_px, samples.v_px, size), "outside_image")
+
+
+def numbers_from(name: str, values: ArrayLike) -> NDArray[np.float32]:
+    """Convert what a caller gave as an array; masked entries become NaN, as nothing is known there.
+
+    Args:
+        name: Of the argument, for the error.
+        values: Of any shape; a masked array, too.
+
+    Raises:
+        InvalidInputError: They are no numbers.
+    """
+    try:
+        masked = np.ma.masked_array(values, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"expected numbers as {name}, got {type(values).__name__}: {error}"
+        ) from error
+    return np.asarray(masked.filled(np.nan), dtype=np.float32)
 
 
 def samples_from_points(
@@ -296,17 +315,6 @@ def spread_evenly(measured: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
     kept = np.zeros_like(measured)
     kept[rows * edge + offset_rows, columns * edge + offset_columns] = True
     return kept
-
-
-def _numbers(name: str, values: ArrayLike) -> NDArray[np.float32]:
-    """Convert what was given; masked entries become NaN, as they are no measurements."""
-    try:
-        masked = np.ma.masked_array(values, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(
-            f"expected numbers as {name}, got {type(values).__name__}: {error}"
-        ) from error
-    return np.asarray(masked.filled(np.nan), dtype=np.float32)
 
 
 def _first_of_blocks(measured: NDArray[np.bool_], edge: int) -> NDArray[np.int32]:
