@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from e2e_depth_ros.alignment.evidence.occlusion import hidden_behind_others, mixed_pixels
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.intrinsics import checked_pose
 from e2e_depth_ros.core.pixels import are_inside
 from e2e_depth_ros.core.stored_depth import metres_from_stored
 
@@ -171,14 +172,12 @@ def samples_from_points(
         behind_camera, too_near, too_far, outside_image, occluded and surplus.
 
     Raises:
-        InvalidInputError: `points_m` or `camera_from_points` has another shape.
+        InvalidInputError: `points_m` has another shape, or `camera_from_points` is no pose.
     """
     points = np.asarray(points_m, dtype=np.float32)
     if points.ndim != 2 or points.shape[1] != 3:
         raise InvalidInputError(f"expected points of shape (N, 3), got {points.shape}")
-    pose = np.asarray(camera_from_points, dtype=np.float64)
-    if pose.shape != (4, 4) or not np.isfinite(pose).all():
-        raise InvalidInputError(f"expected a finite (4, 4) pose camera_from_points, got {pose.tolist()}")
+    pose = checked_pose(camera_from_points, "camera_from_points")
     projection = (camera.intrinsics @ pose[:3]).astype(np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
         uvw = _transformed(points, projection)
