@@ -11,6 +11,7 @@ from e2e_depth_ros.alignment.result import Alignment
 from e2e_depth_ros.alignment.samples import (
     DEFAULT_MAX_DEPTH_M,
     DEFAULT_MIN_DEPTH_M,
+    Samples,
     numbers_from,
     samples_from_pixels,
 )
@@ -71,7 +72,26 @@ def align(
     samples = samples_from_pixels(
         u_px, v_px, depth_m, relative.size, min_depth_m=min_depth_m, max_depth_m=max_depth_m, source=source
     )
-    is_short = samples.dropped and not len(samples)
-    absence = shortfall(source, samples.dropped) if is_short else "no samples"
+    return align_samples(relative, samples, image=image, correction=correction)
+
+
+def align_samples(
+    relative: DepthMap,
+    samples: Samples,
+    *,
+    image: NDArray[np.uint8] | None = None,
+    correction: bool = TrackerSettings.correction,
+    limits: tuple[str, str] = ("min_depth_m", "max_depth_m"),
+) -> Alignment:
+    """Make relative depth metric by samples that are checked already; see `align`.
+
+    Args:
+        relative: The network's output.
+        samples: Of its image; what was left out of them tells why none is left.
+        image: (H, W, 3), RGB.
+        correction: Whether to correct, between the samples, what one scale and shift leave.
+        limits: What the user knows the least and the largest depth by.
+    """
+    absence = "no samples" if len(samples) else shortfall(samples.source, samples.dropped, limits)
     tracker = AlignmentTracker(TrackerSettings(correction=correction))
     return tracker.update(relative, 0, samples, image=image, absence=absence)

@@ -155,6 +155,35 @@ def test_what_can_not_be_aligned_is_told_and_the_rest_goes_on(frame, model, trut
     assert (tmp_path / "out" / "set" / "0" / "depth.npy").is_file()
 
 
+@pytest.mark.parametrize(
+    ("kind", "factor", "words"),
+    [
+        ("points.npz", -1, "points.npz: 2240 points, all behind the camera: is the frame optical?"),
+        ("depth.npz", 1000, "depth.npz: all 2240 samples beyond 80 m: millimetres?"),
+        (
+            "depth.png",
+            1,
+            "depth.png: all 2240 samples nearer than 0.1 m: metres where millimetres are meant?",
+        ),
+        ("samples.csv", 1000, "samples.csv: all 2240 samples beyond 80 m: millimetres?"),
+    ],
+)
+def test_why_no_sample_is_of_use_is_told(frame, model, truth, tmp_path, capsys, kind, factor, words):
+    v, u = np.mgrid[0:40, 0:56]
+    if kind == "points.npz":
+        np.savez(frame / kind, points=lifted(factor * truth), camera_from_points=CAMERA_FROM_POINTS)
+    elif kind == "depth.npz":
+        np.savez(frame / kind, depth=factor * truth)
+    elif kind == "depth.png":
+        cv2.imwrite(str(frame / kind), np.rint(factor * truth).astype(np.uint16))
+    else:
+        table = np.stack([u, v, factor * truth], axis=-1).reshape(-1, 3)
+        np.savetxt(frame / kind, table, delimiter=",")
+    assert predict(frame, model, tmp_path / "out") == 2
+    assert words in report_in(tmp_path / "out" / "0")["reason"]
+    assert words in capsys.readouterr().err
+
+
 def test_checkpoint_without_depth_is_refused(frame, tiny_checkpoint, tmp_path, capsys):
     assert predict(frame, str(tiny_checkpoint("marigold_normals")), tmp_path / "out") == 2
     assert "expected a checkpoint with depth" in capsys.readouterr().err
