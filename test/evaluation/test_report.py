@@ -165,6 +165,17 @@ def test_failures_are_named_and_count_for_no_source(tmp_path, write_frame):
     assert all(list(source.frames["one"]) == ["one/0"] for source in report.sources)
 
 
+def test_a_broken_calibration_stops_no_other_frame(tmp_path, write_frame):
+    frames = frames_of(tmp_path, write_frame, plane())
+    (tmp_path / "data" / "one" / "1" / "camera_info.yaml").write_text("a: [")
+    normals = NormalMap(np.full((*SIZE, 3), -1.0), np.ones(SIZE, bool))
+    report = evaluate(frames, [Oracle(plane(), normals=normals)])
+    (source,) = report.sources
+    assert "camera_info.yaml as YAML" in report.failures["one/1"]
+    assert [*source.frames["one"], *source.frames["two"]] == ["one/0", "two/0"]
+    assert set(source.normals) == {"one", "two"}
+
+
 def test_holes_in_a_prediction_are_refused(tmp_path, write_frame):
     frames = frames_of(tmp_path, write_frame, plane())
     depth = plane()
