@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core.edge_metrics import EdgeMatches
 from e2e_depth_ros.core.errors import E2EDepthError
 from e2e_depth_ros.core.frames import MeasuredFrame
+from e2e_depth_ros.core.image_size import check_image_size
 from e2e_depth_ros.core.metrics import DepthScores, NormalErrors
 from e2e_depth_ros.core.targets import read_depth_target, smooth_normals
 from e2e_depth_ros.evaluation.comparison import Protocol
@@ -171,6 +172,7 @@ def evaluate(
     for frame in frames:
         try:
             rgb = frame.read_image()
+            check_image_size(rgb.shape)
             height, width = rgb.shape[:2]
             target = read_depth_target(
                 frame,

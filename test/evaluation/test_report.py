@@ -4,8 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.frames import find_frames
+from e2e_depth_ros.core.frames import write_frame as write_frame_folder
 from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
 from e2e_depth_ros.core.targets import DepthTarget
 from e2e_depth_ros.evaluation.comparison import Protocol
@@ -174,6 +176,14 @@ def test_a_broken_calibration_stops_no_other_frame(tmp_path, write_frame):
     assert "camera_info.yaml as YAML" in report.failures["one/1"]
     assert [*source.frames["one"], *source.frames["two"]] == ["one/0", "two/0"]
     assert set(source.normals) == {"one", "two"}
+
+
+def test_an_image_of_a_few_pixels_is_told_and_not_scored(tmp_path):
+    pixel = Camera((1, 1), np.array([[20.0, 0, 0], [0, 20, 0], [0, 0, 1]]))
+    folder = tmp_path / "data" / "0"
+    write_frame_folder(folder, np.zeros((1, 1, 3), np.uint8), pixel, depth_m=np.ones((1, 1)))
+    report = evaluate(find_frames([folder.parent]), BASELINES)
+    assert "at least 8 x 8 pixels" in report.failures["0"]
 
 
 def test_holes_in_a_prediction_are_refused(tmp_path, write_frame):
