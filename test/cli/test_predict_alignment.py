@@ -228,6 +228,20 @@ def test_the_given_field_of_view_makes_the_cloud(frame, model, truth, tmp_path):
     np.testing.assert_allclose(cloud[..., 0], (np.arange(56) - 27.5) / 28 * cloud[..., 2], atol=1e-5)
 
 
+def test_a_calibration_of_another_size_is_told_by_name_and_leaves_no_part_of_a_result(
+    frame, model, truth, tmp_path, capsys
+):
+    np.savez(frame / "depth.npz", depth=truth)
+    calibration = frame / "camera_info.yaml"
+    calibration.write_text(
+        calibration.read_text("utf-8").replace("image_width: 56", "image_width: 57"), "utf-8"
+    )
+    assert predict(frame, model, tmp_path / "out", "--format", "npy,ply") == 2
+    words = capsys.readouterr().err
+    assert "e2e-depth predict: 0: expected depth of the camera's size (40, 57), got (40, 56)" in words
+    assert [*(tmp_path / "out" / "0").iterdir()] == []
+
+
 def test_one_word_and_one_default_say_whether_to_correct(frame, model, truth, tmp_path):
     defaults = {
         TrackerSettings().correction,
