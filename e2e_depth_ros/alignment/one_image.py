@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from e2e_depth_ros.alignment.result import Alignment
-from e2e_depth_ros.alignment.samples import DEFAULT_MAX_DEPTH_M, DEFAULT_MIN_DEPTH_M, samples_from_pixels
+from e2e_depth_ros.alignment.samples import (
+    DEFAULT_MAX_DEPTH_M,
+    DEFAULT_MIN_DEPTH_M,
+    Samples,
+    numbers_from,
+    samples_from_pixels,
+)
 from e2e_depth_ros.alignment.shortfall import shortfall
 from e2e_depth_ros.alignment.tracking.states import TrackerSettings
 from e2e_depth_ros.alignment.tracking.tracker import AlignmentTracker
@@ -39,7 +45,8 @@ def align(
         ...     use(alignment.depth_m, alignment.std_m)
 
     Args:
-        relative: (H, W), the network's output; NaN where invalid. Or a `DepthMap`, which brings its kind.
+        relative: (H, W), the network's output; NaN or masked where invalid. Or a `DepthMap`, which brings
+            its kind.
         u_px: (N,), columns of the measured pixels.
         v_px: (N,), rows.
         depth_m: (N,), metres. Outliers may be among them.
@@ -56,15 +63,35 @@ def align(
         measurements contradict the image the state is lost, and the depth is NaN.
 
     Raises:
-        InvalidInputError: Shapes don't fit, or the limits of depth are no range.
+        InvalidInputError: Shapes don't fit, an array holds no numbers, `kind` is no `DepthKind`, or the
+            limits of depth are no range.
     """
     if not isinstance(relative, DepthMap):
-        values = np.asarray(relative, dtype=np.float32)
+        values = numbers_from("relative", relative)
         relative = DepthMap(values=values, valid=np.isfinite(values), kind=kind)
     samples = samples_from_pixels(
         u_px, v_px, depth_m, relative.size, min_depth_m=min_depth_m, max_depth_m=max_depth_m, source=source
     )
-    is_short = samples.dropped and not len(samples)
-    absence = shortfall(source, samples.dropped) if is_short else "no samples"
+    return align_samples(relative, samples, image=image, correction=correction)
+
+
+def align_samples(
+    relative: DepthMap,
+    samples: Samples,
+    *,
+    image: NDArray[np.uint8] | None = None,
+    correction: bool = TrackerSettings.correction,
+    limits: tuple[str, str] = ("min_depth_m", "max_depth_m"),
+) -> Alignment:
+    """Make relative depth metric by samples that are checked already; see `align`.
+
+    Args:
+        relative: The network's output.
+        samples: Of its image; what was left out of them tells why none is left.
+        image: (H, W, 3), RGB.
+        correction: Whether to correct, between the samples, what one scale and shift leave.
+        limits: What the user knows the least and the largest depth by.
+    """
+    absence = "no samples" if len(samples) else shortfall(samples.source, samples.dropped, limits)
     tracker = AlignmentTracker(TrackerSettings(correction=correction))
     return tracker.update(relative, 0, samples, image=image, absence=absence)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from e2e_depth_ros.alignment.evidence.occlusion import hidden_behind_others, mixed_pixels
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.intrinsics import checked_pose
 from e2e_depth_ros.core.pixels import are_inside
 from e2e_depth_ros.core.stored_depth import metres_from_stored
 
@@ -111,7 +112,7 @@ def samples_from_pixels(
         raise InvalidInputError(
             f"expected 0 <= min_depth_m < max_depth_m, got {min_depth_m} and {max_depth_m}"
         )
-    u, v, depth = (_numbers(*given) for given in (("u_px", u_px), ("v_px", v_px), ("depth_m", depth_m)))
+    u, v, depth = (numbers_from(*given) for given in (("u_px", u_px), ("v_px", v_px), ("depth_m", depth_m)))
     if u.ndim != 1 or u.shape != v.shape or u.shape != depth.shape:
         raise InvalidInputError(
             f"expected u_px, v_px and depth_m of one shape (N,), got {u.shape}, {v.shape} and {depth.shape}"
@@ -121,6 +122,25 @@ def samples_from_pixels(
     samples = samples.select(samples.depth_m >= min_depth_m, "too_near")
     samples = samples.select(samples.depth_m <= max_depth_m, "too_far")
     return samples.select(are_inside(samples.u_px, samples.v_px, size), "outside_image")
+
+
+def numbers_from(name: str, values: ArrayLike) -> NDArray[np.float32]:
+    """Convert what a caller gave as an array; masked entries become NaN, as nothing is known there.
+
+    Args:
+        name: Of the argument, for the error.
+        values: Of any shape; a masked array, too.
+
+    Raises:
+        InvalidInputError: They are no numbers.
+    """
+    try:
+        masked = np.ma.masked_array(values, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"expected numbers as {name}, got {type(values).__name__}: {error}"
+        ) from error
+    return np.asarray(masked.filled(np.nan), dtype=np.float32)
 
 
 def samples_from_points(
@@ -152,14 +172,12 @@ def samples_from_points(
         behind_camera, too_near, too_far, outside_image, occluded and surplus.
 
     Raises:
-        InvalidInputError: `points_m` or `camera_from_points` has another shape.
+        InvalidInputError: `points_m` has another shape, or `camera_from_points` is no pose.
     """
     points = np.asarray(points_m, dtype=np.float32)
     if points.ndim != 2 or points.shape[1] != 3:
         raise InvalidInputError(f"expected points of shape (N, 3), got {points.shape}")
-    pose = np.asarray(camera_from_points, dtype=np.float64)
-    if pose.shape != (4, 4) or not np.isfinite(pose).all():
-        raise InvalidInputError(f"expected a finite (4, 4) pose camera_from_points, got {pose.tolist()}")
+    pose = checked_pose(camera_from_points, "camera_from_points")
     projection = (camera.intrinsics @ pose[:3]).astype(np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
         uvw = _transformed(points, projection)
@@ -296,17 +314,6 @@ def spread_evenly(measured: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
     kept = np.zeros_like(measured)
     kept[rows * edge + offset_rows, columns * edge + offset_columns] = True
     return kept
-
-
-def _numbers(name: str, values: ArrayLike) -> NDArray[np.float32]:
-    """Convert what was given; masked entries become NaN, as they are no measurements."""
-    try:
-        masked = np.ma.masked_array(values, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(
-            f"expected numbers as {name}, got {type(values).__name__}: {error}"
-        ) from error
-    return np.asarray(masked.filled(np.nan), dtype=np.float32)
 
 
 def _first_of_blocks(measured: NDArray[np.bool_], edge: int) -> NDArray[np.int32]:

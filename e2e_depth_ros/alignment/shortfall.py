@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
+_POINTS: Final = ("sparse_points", "points.npz")
 _WHERE: Final = {
     "behind_camera": "behind the camera",
     "too_near": "nearer than {0}",
@@ -38,7 +39,7 @@ def shortfall(
     Returns:
         Say "sparse_points: 400 points, all behind the camera: is the frame optical?".
     """
-    things = "points" if source == "sparse_points" else "samples"
+    things = "points" if source in _POINTS else "samples"
     counts = Counter(dropped)
     no_return = counts.pop("not_finite", 0)  # an organised cloud is full of them, and of 0, 0, 0
     total = sum(counts.values())

@@ -152,7 +152,7 @@ def _show(reader: Any, cameras: dict[str, Any], to: TextIO) -> None:
         table.add_row(topic.name, topic.type_name, str(topic.count), ", ".join(words))
     console = Console(file=to, highlight=False, width=_WIDEST)  # names of topics must stay whole
     console.print(table)
-    if reader.topics:
+    if any(topic.count for topic in reader.topics.values()):
         console.print(f"{(reader.end_ns - reader.start_ns) * 1e-9:.1f} s", markup=False)
     for frame in frames_of_several(reader, cameras):
         console.print(f"several cameras are in the frame {frame!r}: TF has one place for them", markup=False)

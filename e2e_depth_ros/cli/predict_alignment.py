@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.alignment import Alignment, TrackerSettings, align
-from e2e_depth_ros.alignment.samples import Samples, samples_from_depth, samples_from_points
+from e2e_depth_ros.alignment import Alignment, TrackerSettings
+from e2e_depth_ros.alignment.one_image import align_samples
+from e2e_depth_ros.alignment.samples import (
+    DEFAULT_MAX_DEPTH_M,
+    DEFAULT_MIN_DEPTH_M,
+    Samples,
+    samples_from_depth,
+    samples_from_pixels,
+    samples_from_points,
+)
 from e2e_depth_ros.cli.pictures import Rgb, samples_over_image
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.colours import colours_from_depth
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthMap
-from e2e_depth_ros.core.pixels import are_inside
 from e2e_depth_ros.core.stored_depth import MILLIMETRE_M
 from e2e_depth_ros.offline.measured_files import SAMPLES_FILE, read_samples_csv
 from e2e_depth_ros.offline.sources import SourceImage
+
+_LIMITS: Final = (f"{DEFAULT_MIN_DEPTH_M:g} m", f"{DEFAULT_MAX_DEPTH_M:g} m")
 
 
 def read_samples(
@@ -52,7 +60,8 @@ def read_samples(
         return samples_from_points(*measured, camera, source="points.npz")
     table = None if image.folder is None else image.folder / SAMPLES_FILE
     if table is not None and table.exists():
-        return _samples_from_table(read_samples_csv(table), size)
+        u, v, depth_m = read_samples_csv(table).T
+        return samples_from_pixels(u, v, depth_m, size, source=SAMPLES_FILE)
     depth = image.read_depth(unit_m)
     if depth is None:
         raise InvalidInputError(
@@ -61,27 +70,11 @@ def read_samples(
     return samples_from_depth(depth, size, source=image.depth_name)
 
 
-def _samples_from_table(table: NDArray[np.float32], size: tuple[int, int]) -> Samples:
-    u, v, depth_m = table.T
-    usable = np.isfinite(table).all(axis=1) & (depth_m > 0) & are_inside(u, v, size)
-    dropped = {"unusable": int(np.count_nonzero(~usable))}
-    return Samples(u[usable], v[usable], depth_m[usable], dropped, SAMPLES_FILE)
-
-
 def align_to_samples(
     relative: DepthMap, samples: Samples, rgb: Rgb, *, correction: bool = TrackerSettings.correction
 ) -> Alignment:
-    """Align one frame; what was dropped while its samples were read is counted too."""
-    alignment = align(
-        relative,
-        samples.u_px,
-        samples.v_px,
-        samples.depth_m,
-        image=rgb,
-        correction=correction,
-        source=samples.source,
-    )
-    return replace(alignment, samples_dropped={**samples.dropped, **alignment.samples_dropped})
+    """Align one frame; what was dropped while its samples were read is counted, and told if none is left."""
+    return align_samples(relative, samples, image=rgb, correction=correction, limits=_LIMITS)
 
 
 def summary(alignment: Alignment) -> dict[str, Any]:

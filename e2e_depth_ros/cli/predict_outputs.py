@@ -19,7 +19,7 @@ from e2e_depth_ros.cli.pictures import Rgb, at_panel_height, labelled_row, write
 from e2e_depth_ros.cli.predict_alignment import alignment_panels
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.colours import colours_from_depth, colours_from_normals
-from e2e_depth_ros.core.errors import E2EDepthError
+from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
 from e2e_depth_ros.core.frames import OUTPUT_MARK
 from e2e_depth_ros.core.maps import farness_from_relative
 from e2e_depth_ros.offline.depth_formats import FORMATS, VIDEO, PredictedDepth, write_depth
@@ -192,6 +192,10 @@ class OutputFolder:
                 text = json.dumps(prediction.report, indent=2) + "\n"
                 (folder / _REPORT).write_text(text, encoding="utf-8")
             write_picture(folder / _PREVIEW, labelled_row(prediction.panels))
+        except InvalidInputError as error:  # a part of the results would pass for all of them
+            with contextlib.suppress(OSError):
+                remove()
+            raise InvalidInputError(f"{image.name}: {error}") from error
         except OSError as error:
             with contextlib.suppress(OSError):  # half a file would pass for a whole one
                 remove()

@@ -27,6 +27,7 @@ from e2e_depth_ros.core.calibration_file import read_calibration, write_calibrat
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.image_files import read_image
+from e2e_depth_ros.core.intrinsics import checked_pose
 from e2e_depth_ros.core.user_file import check_file
 
 IMAGE_SUFFIXES = frozenset(
@@ -303,7 +304,8 @@ def _read_array(path: Path, key: str) -> NDArray[Any]:
 
 
 def _read_pose(path: Path, key: str) -> NDArray[np.float64]:
-    pose = _read_array(path, key)
-    if pose.shape != (4, 4) or not np.isfinite(pose).all():
-        raise InvalidInputError(f"expected a finite {key} (4, 4) in {path}, got {pose.shape}")
-    return pose.astype(np.float64)
+    values = _read_array(path, key)
+    try:
+        return checked_pose(values, key)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{path}: {error}") from error

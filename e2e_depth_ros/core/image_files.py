@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core import jpeg, png
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.heif import HEIF_FORMATS, decode_heif, is_turned
-from e2e_depth_ros.core.image_heads import SIZE_READERS
+from e2e_depth_ros.core.image_heads import SIZE_READERS, is_tiff_turned
 from e2e_depth_ros.core.opencv_limits import MAX_PIXELS_OPENCV_READS, MAX_SIDE_OPENCV_READS
 from e2e_depth_ros.core.sixteen_bits import bits_in_use, eight_bits_from_sixteen
 from e2e_depth_ros.core.user_file import read_file
@@ -59,14 +59,14 @@ class EncodedImage:
             flags: Of cv2.imdecode. HEIC and AVIF become three channels of 8 bits whatever they say.
 
         Raises:
-            InvalidInputError: OpenCV can't, or a part of the picture is missing; or it is a HEIC or AVIF that
-                is to be turned, and `flags` forbid that.
+            InvalidInputError: OpenCV can't, or a part of the picture is missing; or it is a HEIC, AVIF or
+                TIFF that is to be turned, and `flags` forbid that.
         """
+        if flags & cv2.IMREAD_IGNORE_ORIENTATION and self._is_always_turned():
+            raise InvalidInputError(
+                f"expected rows in the order of a calibration, got {self.format} that is turned"
+            )
         if self.format in HEIF_FORMATS:
-            if flags & cv2.IMREAD_IGNORE_ORIENTATION and is_turned(self.data):
-                raise InvalidInputError(
-                    f"expected rows in the order of a calibration, got {self.format} that is turned"
-                )
             return decode_heif(self.data, self.format)
         if self._png is not None:
             self._png.check_pixels()
@@ -78,6 +78,12 @@ class EncodedImage:
                     "expected a whole JPEG, got one that is truncated before its end marker"
                 )
         return pixels
+
+    def _is_always_turned(self) -> bool:
+        """Whether it comes out turned or mirrored, even where the decoder is told to leave that."""
+        if self.format == "TIFF":  # OpenCV heeds the flag in other formats only
+            return is_tiff_turned(self.data)
+        return self.format in HEIF_FORMATS and is_turned(self.data)
 
 
 def encoded_image(

@@ -18,6 +18,7 @@ Size = tuple[int, int]
 _PNM: Final = re.compile(rb"P[1-6](?:\s|#[^\n\r]*[\n\r])+(\d{1,9})(?:\s|#[^\n\r]*[\n\r])+(\d{1,9})\s")
 _EXR_WINDOW: Final = b"dataWindow\0box2i\0\x10\0\0\0"
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_TILE_WIDTH, _TIFF_TILE_HEIGHT = 256, 257, 322, 323
+_TIFF_ORIENTATION, _UPRIGHT = 274, 1
 _TIFF_NUMBERS: Final = {3: "H", 4: "I"}
 
 
@@ -40,6 +41,22 @@ def size_of_pnm(data: bytes) -> Size:
 
 def size_of_tiff(data: bytes) -> Size:
     """Read (H, W) of the first picture in a TIFF, or of its tiles where they are larger."""
+    found = _tiff_numbers(data)
+    if _TIFF_WIDTH not in found or _TIFF_HEIGHT not in found:
+        raise InvalidInputError("expected width and height in its first directory")
+    return (
+        max(found[_TIFF_HEIGHT], found.get(_TIFF_TILE_HEIGHT, 0)),
+        max(found[_TIFF_WIDTH], found.get(_TIFF_TILE_WIDTH, 0)),
+    )
+
+
+def is_tiff_turned(data: bytes) -> bool:
+    """Whether the first picture of a TIFF is to be turned or mirrored."""
+    return _tiff_numbers(data).get(_TIFF_ORIENTATION, _UPRIGHT) != _UPRIGHT
+
+
+def _tiff_numbers(data: bytes) -> dict[int, int]:
+    """Read the entries of a TIFF's first directory that are one number, by tag."""
     order = "<" if data.startswith(b"II") else ">"
     (directory,) = _unpack(f"{order}I", data, 4)
     (count,) = _unpack(f"{order}H", data, directory)
@@ -49,12 +66,7 @@ def size_of_tiff(data: bytes) -> Size:
         tag, kind, number = _unpack(f"{order}HHI", data, at)
         if number == 1 and kind in _TIFF_NUMBERS:
             (found[tag],) = _unpack(order + _TIFF_NUMBERS[kind], data, at + 8)
-    if _TIFF_WIDTH not in found or _TIFF_HEIGHT not in found:
-        raise InvalidInputError("expected width and height in its first directory")
-    return (
-        max(found[_TIFF_HEIGHT], found.get(_TIFF_TILE_HEIGHT, 0)),
-        max(found[_TIFF_WIDTH], found.get(_TIFF_TILE_WIDTH, 0)),
-    )
+    return found
 
 
 def size_of_webp(data: bytes) -> Size:

@@ -17,6 +17,7 @@ _MOST_WIDTH = 120.0  # of the image in focal lengths: 179 degrees for a pinhole
 _MOST_FOCAL_PX = 1e7
 _MOST_FOCAL_RATIO = 10.0  # pixels binned 4 to 1 in one direction have 4
 _MOST_OFF_AXIS = 6.0  # centre of the image from the axis, in focal lengths: a part cut out at 80 degrees
+_POSE_TOLERANCE = 0.01  # numbers rounded to three digits are a pose
 _MOST_SKEW = 0.1  # of fx: sides of the pixel grid that meet at 84 degrees
 
 
@@ -80,8 +81,13 @@ def checked_intrinsics(values: ArrayLike, name: str, size: tuple[int, int]) -> _
     return plain
 
 
-def checked_rotation(values: ArrayLike, name: str) -> _Matrix:
+def checked_rotation(values: ArrayLike, name: str, tolerance: float = 1e-3) -> _Matrix:
     """Return a rotation (3, 3), read-only.
+
+    Args:
+        values: The matrix.
+        name: For the error.
+        tolerance: How far its columns may be from orthonormal.
 
     Raises:
         InvalidInputError: It is none.
@@ -90,9 +96,26 @@ def checked_rotation(values: ArrayLike, name: str) -> _Matrix:
     if (
         matrix.shape != (3, 3)
         or not (np.abs(matrix) < 1.01).all()  # False for NaN
-        or not np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-3)
+        or not np.allclose(matrix @ matrix.T, np.eye(3), atol=tolerance)
         or np.linalg.det(matrix) < 0
     ):
         raise InvalidInputError(f"expected a rotation (3, 3) as {name}, got {matrix.tolist()}")
+    matrix.flags.writeable = False
+    return matrix
+
+
+def checked_pose(values: ArrayLike, name: str) -> _Matrix:
+    """Return the pose of a frame in another (4, 4), read-only.
+
+    Raises:
+        InvalidInputError: It is none: it stretches or mirrors, which would make other metres, or has its
+            translation in the last row.
+    """
+    matrix = np.array(values, dtype=np.float64)
+    if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
+        raise InvalidInputError(f"expected a finite {name} (4, 4), got {matrix.shape} {matrix.tolist()}")
+    if not np.allclose(matrix[3], (0, 0, 0, 1), atol=1e-6):
+        raise InvalidInputError(f"expected 0, 0, 0, 1 as last row of {name}, got {matrix[3].tolist()}")
+    checked_rotation(matrix[:3, :3], f"{name}[:3, :3]", _POSE_TOLERANCE)
     matrix.flags.writeable = False
     return matrix

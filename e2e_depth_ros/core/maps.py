@@ -42,7 +42,7 @@ class DepthMap:
         kind: What the values mean. A relative map can't reach code that asks for metres.
 
     Raises:
-        InvalidInputError: A shape is not as above.
+        InvalidInputError: A shape is not as above, or `kind` is no `DepthKind`.
     """
 
     values: NDArray[np.float32]
@@ -50,6 +50,8 @@ class DepthMap:
     kind: DepthKind
 
     def __post_init__(self) -> None:
+        if not isinstance(self.kind, DepthKind):  # a word would pass for depth, whatever it says
+            raise InvalidInputError(f"expected a DepthKind as kind, got {self.kind!r}")
         values = np.asarray(self.values, dtype=np.float32)
         valid = np.asarray(self.valid, dtype=np.bool_)
         if values.ndim != 2 or values.size == 0:

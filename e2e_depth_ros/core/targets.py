@@ -130,6 +130,8 @@ def smooth_normals(depth_m: NDArray[Any], camera: Camera) -> NormalMap:
     """
     if depth_m.shape != camera.size:
         raise InvalidInputError(f"expected depth of the camera's size {camera.size}, got {depth_m.shape}")
+    if min(depth_m.shape) < 2:  # a line has no slope across it
+        return NormalMap.from_vectors(np.full((*depth_m.shape, 3), np.nan, np.float32))
     reach = max(1, round(depth_m.shape[1] / 120))
     side = 2 * reach + 1
     known = np.isfinite(depth_m) & (depth_m > 0)

@@ -82,11 +82,13 @@ def read_file(path: Path, limit_bytes: int) -> bytes:
 def read_text(path: Path, limit_bytes: int) -> str:
     """Read a regular file of limited size as UTF-8; see `read_file`.
 
+    A byte order mark, which spreadsheets write first, is no part of the text.
+
     Raises:
         InvalidInputError: See `read_file`; or it is no UTF-8.
     """
     try:
-        return read_file(path, limit_bytes).decode("utf-8")
+        return read_file(path, limit_bytes).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidInputError(f"cannot read {path} as text (UTF-8): {error}") from error
 

@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from e2e_depth_ros.core.edge_metrics import EdgeMatches
 from e2e_depth_ros.core.errors import E2EDepthError
 from e2e_depth_ros.core.frames import MeasuredFrame
+from e2e_depth_ros.core.image_size import check_image_size
 from e2e_depth_ros.core.metrics import DepthScores, NormalErrors
 from e2e_depth_ros.core.targets import read_depth_target, smooth_normals
 from e2e_depth_ros.evaluation.comparison import Protocol
@@ -170,6 +172,7 @@ def evaluate(
     for frame in frames:
         try:
             rgb = frame.read_image()
+            check_image_size(rgb.shape)
             height, width = rgb.shape[:2]
             target = read_depth_target(
                 frame,
@@ -179,6 +182,7 @@ def evaluate(
             )
             predictions = [source.predict(frame, rgb) for source in sources]
             scores = [protocol.score(one.depth, target) if one.depth else None for one in predictions]
+            normals = _normals_pairs(predictions, frame)
         except E2EDepthError as error:
             report.failures[frame.name] = str(error)
             on_failure(frame, str(error))
@@ -188,22 +192,28 @@ def evaluate(
                 gathered.frames.setdefault(frame.group, {})[frame.name], edges = score
                 if edges:
                     gathered.edges[frame.group] = gathered.edges.get(frame.group, EdgeMatches()) + edges
-        _add_normals(report.sources, predictions, frame)
+        for gathered, pair in zip(report.sources, normals, strict=True):
+            if pair:
+                gathered.normals.setdefault(frame.group, NormalErrors()).add(*pair)
     return report
 
 
-def _add_normals(gathered: list[SourceScores], predictions: list[Prediction], frame: MeasuredFrame) -> None:
+def _normals_pairs(
+    predictions: Sequence[Prediction], frame: MeasuredFrame
+) -> list[tuple[NDArray[np.float32], NDArray[np.float32]] | None]:
+    """Return the predicted and the true normals (N, 3) of each prediction; None where there are none."""
+    pairs: list[tuple[NDArray[np.float32], NDArray[np.float32]] | None] = [None] * len(predictions)
     if not any(one.normals for one in predictions):
-        return
+        return pairs
     depth, camera = frame.read_depth(), frame.read_camera()
     if depth is None or camera is None or camera.size != depth.shape:
-        return  # sparse points have no surface to measure
+        return pairs  # sparse points have no surface to measure
     target = smooth_normals(depth, camera)
-    for source, prediction in zip(gathered, predictions, strict=True):
+    for index, prediction in enumerate(predictions):
         if prediction.normals:
             both = target.valid & prediction.normals.valid
-            errors = source.normals.setdefault(frame.group, NormalErrors())
-            errors.add(prediction.normals.values[both], target.values[both])
+            pairs[index] = prediction.normals.values[both], target.values[both]
+    return pairs
 
 
 def _source_dict(source: SourceScores) -> dict[str, Any]:

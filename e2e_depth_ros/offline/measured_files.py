@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,12 @@ SAMPLES_FILE: Final = "samples.csv"
 """What holds sparse measurements in a frame folder."""
 
 _MAX_TEXT_BYTES: Final = 64 << 20
+_NUMBER: Final = re.compile(r"[-+]?\.?\d")
+_COLUMNS: Final = (
+    frozenset(("u", "x", "col", "column")),
+    frozenset(("v", "y", "row")),
+    frozenset(("depth", "z")),
+)
 
 
 class RgbdPair(NamedTuple):
@@ -73,31 +80,57 @@ def read_depth_png(path: Path, unit_m: float = MILLIMETRE_M) -> NDArray[np.float
 def read_samples_csv(path: Path) -> NDArray[np.float32]:
     """Read u, v (columns and rows, pixels) and depth (metres along Z) from the first three columns.
 
+    Names may stand in the first line, or behind a #.
+
     Returns:
         (N, 3), float32.
 
     Raises:
-        InvalidInputError: A line but the first, which may hold names, has no three numbers; or the names say
-            that u and v are other columns.
+        InvalidInputError: A line has no three numbers; or the names say that u, v or depth are in other
+            columns.
     """
-    rows = []
-    for number, line in enumerate(csv.reader(read_text(path, _MAX_TEXT_BYTES).splitlines()), start=1):
-        names = [entry.strip(" #").lower() for entry in line]
-        if {"u", "v"} <= {*names} and names[:2] != ["u", "v"]:
-            raise InvalidInputError(f"expected the columns u,v,depth in {path}, got {','.join(names)}")
-        if not line or line[0].lstrip().startswith("#"):
-            continue
-        try:
-            rows.append([float(entry) for entry in line[:3]])
-        except ValueError:
-            if number > 1:
-                raise InvalidInputError(
-                    f"expected u,v,depth in line {number} of {path}, got {line}"
-                ) from None
-            continue
-        if len(rows[-1]) < 3:
-            raise InvalidInputError(f"expected u,v,depth in line {number} of {path}, got {line}")
+    rows: list[list[float]] = []
+    reader = csv.reader(read_text(path, _MAX_TEXT_BYTES).splitlines())
+    may_be_names = True
+    try:
+        for line in reader:
+            entries = [entry.strip() for entry in line]
+            if not any(entries):
+                continue
+            is_comment = entries[0].startswith("#")
+            # A first line that begins with a number holds no names: to pass over it would lose a sample.
+            is_names = may_be_names and not is_comment and not _NUMBER.match(entries[0])
+            may_be_names = may_be_names and is_comment
+            if is_comment or is_names:
+                _check_columns(entries, path, is_names=is_names)
+            else:
+                rows.append(_three_numbers(entries, f"line {reader.line_num} of {path}"))
+    except csv.Error as error:
+        raise InvalidInputError(f"cannot read line {reader.line_num} of {path}: {error}") from error
     return np.array(rows, np.float32).reshape(-1, 3)
+
+
+def _check_columns(entries: list[str], path: Path, *, is_names: bool) -> None:
+    """Refuse names of columns of which a known one is at another place; a comment may be prose instead."""
+    # Without units: u_px, depth [m]
+    names = [re.split(r"[\s_\[(]", entry.strip(" #").lower())[0] for entry in entries]
+    found = [next((at for at, name in enumerate(names) if name in known), None) for known in _COLUMNS]
+    if not is_names and None in found[:2]:
+        return
+    is_point = names[:3] == ["x", "y", "z"]  # metres, not pixels
+    is_short = is_names and len(names) < 3
+    if is_point or is_short or any(at not in (None, place) for place, at in enumerate(found)):
+        raise InvalidInputError(f"expected the columns u,v,depth in {path}, got {','.join(entries):.200}")
+
+
+def _three_numbers(entries: list[str], where: str) -> list[float]:
+    try:
+        numbers = [float(entry) for entry in entries[:3]]
+    except ValueError:
+        numbers = []
+    if len(numbers) < 3:
+        raise InvalidInputError(f"expected u,v,depth in {where}, got {','.join(entries):.200}")
+    return numbers
 
 
 def find_pairs(folder: Path) -> list[RgbdPair]:

@@ -305,3 +305,20 @@ def test_samples_of_one_depth_do_not_make_the_rest_certain():
 
     assert np.mean(within) > 0.85
     assert min(within) > 0.5
+
+
+def test_masked_relative_depth_is_invalid():
+    relative, truth = scene()
+    u, v, z, _ = draw(truth, 100, np.random.default_rng(0))
+    hidden = np.arange(SIZE[1]) < SIZE[1] // 3
+    masked = np.ma.masked_array(np.where(hidden, 0.5, relative), np.broadcast_to(hidden, SIZE))
+    result = align(masked, u, v, z)
+    np.testing.assert_array_equal(result.depth.valid, np.broadcast_to(~hidden, SIZE))
+    known = align(np.where(hidden, np.nan, relative), u, v, z)
+    np.testing.assert_array_equal(result.depth_m, known.depth_m)
+
+
+@pytest.mark.parametrize("wrong", [[[1, 2], [3]], [["near", "far"]]])
+def test_relative_depth_that_holds_no_numbers_is_refused(wrong):
+    with pytest.raises(InvalidInputError, match="expected numbers as relative, got list"):
+        align(wrong, [0], [0], [1.0])

@@ -255,3 +255,8 @@ def test_masked_measurements_are_none():
 def test_what_are_no_numbers_is_refused_by_name(wrong):
     with pytest.raises(InvalidInputError, match="expected numbers as depth_m, got list"):
         samples_from_pixels([1, 2], [1, 1], wrong, (4, 5))
+
+
+def test_points_are_not_stretched_on_their_way_into_the_camera():
+    with pytest.raises(InvalidInputError, match="expected a rotation"):
+        samples_from_points(np.ones((3, 3)), np.diag([1000.0, 1000, 1000, 1]), camera())

@@ -155,6 +155,35 @@ def test_what_can_not_be_aligned_is_told_and_the_rest_goes_on(frame, model, trut
     assert (tmp_path / "out" / "set" / "0" / "depth.npy").is_file()
 
 
+@pytest.mark.parametrize(
+    ("kind", "factor", "words"),
+    [
+        ("points.npz", -1, "points.npz: 2240 points, all behind the camera: is the frame optical?"),
+        ("depth.npz", 1000, "depth.npz: all 2240 samples beyond 80 m: millimetres?"),
+        (
+            "depth.png",
+            1,
+            "depth.png: all 2240 samples nearer than 0.1 m: metres where millimetres are meant?",
+        ),
+        ("samples.csv", 1000, "samples.csv: all 2240 samples beyond 80 m: millimetres?"),
+    ],
+)
+def test_why_no_sample_is_of_use_is_told(frame, model, truth, tmp_path, capsys, kind, factor, words):
+    v, u = np.mgrid[0:40, 0:56]
+    if kind == "points.npz":
+        np.savez(frame / kind, points=lifted(factor * truth), camera_from_points=CAMERA_FROM_POINTS)
+    elif kind == "depth.npz":
+        np.savez(frame / kind, depth=factor * truth)
+    elif kind == "depth.png":
+        cv2.imwrite(str(frame / kind), np.rint(factor * truth).astype(np.uint16))
+    else:
+        table = np.stack([u, v, factor * truth], axis=-1).reshape(-1, 3)
+        np.savetxt(frame / kind, table, delimiter=",")
+    assert predict(frame, model, tmp_path / "out") == 2
+    assert words in report_in(tmp_path / "out" / "0")["reason"]
+    assert words in capsys.readouterr().err
+
+
 def test_checkpoint_without_depth_is_refused(frame, tiny_checkpoint, tmp_path, capsys):
     assert predict(frame, str(tiny_checkpoint("marigold_normals")), tmp_path / "out") == 2
     assert "expected a checkpoint with depth" in capsys.readouterr().err
@@ -197,6 +226,20 @@ def test_the_given_field_of_view_makes_the_cloud(frame, model, truth, tmp_path):
     assert predict(frame, model, tmp_path / "out", "--fov", "90", "--format", "ply") == 0
     cloud = trimesh.load(tmp_path / "out" / "0" / "points.ply").vertices.reshape(40, 56, 3)
     np.testing.assert_allclose(cloud[..., 0], (np.arange(56) - 27.5) / 28 * cloud[..., 2], atol=1e-5)
+
+
+def test_a_calibration_of_another_size_is_told_by_name_and_leaves_no_part_of_a_result(
+    frame, model, truth, tmp_path, capsys
+):
+    np.savez(frame / "depth.npz", depth=truth)
+    calibration = frame / "camera_info.yaml"
+    calibration.write_text(
+        calibration.read_text("utf-8").replace("image_width: 56", "image_width: 57"), "utf-8"
+    )
+    assert predict(frame, model, tmp_path / "out", "--format", "npy,ply") == 2
+    words = capsys.readouterr().err
+    assert "e2e-depth predict: 0: expected depth of the camera's size (40, 57), got (40, 56)" in words
+    assert [*(tmp_path / "out" / "0").iterdir()] == []
 
 
 def test_one_word_and_one_default_say_whether_to_correct(frame, model, truth, tmp_path):

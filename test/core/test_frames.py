@@ -180,6 +180,29 @@ def test_pose_of_a_frame_is_read_if_there_is_one(tmp_path, write_frame):
         second.read_pose()
 
 
+@pytest.mark.parametrize(
+    ("pose", "message"),
+    [
+        (np.diag([2.0, 2, 2, 1]), r"a rotation .* camera_from_points\[:3, :3\]"),
+        (np.diag([1.0, 1, -1, 1]), "a rotation"),  # mirrored
+        (np.eye(4) + 0.3 * np.eye(4)[3:].T @ np.eye(4)[:1], "0, 0, 0, 1 as last row"),  # transposed
+        (np.full((4, 4), np.nan), "a finite camera_from_points"),
+    ],
+)
+def test_what_stretches_or_mirrors_points_is_no_pose(tmp_path, write_frame, pose, message):
+    folder = write_frame(tmp_path / "f", points=[[1, 2, 3]], camera_from_points=pose)
+    (frame,) = find_frames([folder])
+    with pytest.raises(InvalidInputError, match=rf"points\.npz: expected {message}"):
+        frame.read_points()
+
+
+def test_a_pose_of_three_digits_is_one(tmp_path, write_frame):
+    pose = np.eye(4)
+    pose[:2, :2] = np.round([[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]], 3)
+    (frame,) = find_frames([write_frame(tmp_path / "f", points=[[1, 2, 3]], camera_from_points=pose)])
+    np.testing.assert_array_equal(frame.read_points()[1], pose)
+
+
 def test_plain_image_has_no_measurements(tmp_path):
     (frame,) = find_frames([picture(tmp_path / "x.png")])
     assert (frame.read_camera(), frame.read_depth(), frame.read_points()) == (None, None, None)

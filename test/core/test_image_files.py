@@ -1,5 +1,6 @@
 import json
 import os
+import struct
 import subprocess
 import sys
 import zlib
@@ -320,3 +321,22 @@ def test_opencv_obeys_the_limit_of_the_user():
 
 def test_every_format_is_known():
     assert set(CAMERA_FORMATS) < set(FILE_FORMATS)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_turned_tiff_is_refused_beside_a_calibration(order):
+    pixels = np.arange(24, dtype=np.uint8).reshape(4, 6)
+    # Width, height, bits, no compression, black is 0, orientation, where the rows are, how many, how long.
+    entries = {256: 6, 257: 4, 258: 8, 259: 1, 262: 1, 274: 3, 273: 8, 277: 1, 278: 4, 279: 24}
+
+    def tiff(orientation):
+        content = {**entries, 274: orientation}
+        packed = b"".join(struct.pack(f"{order}HHII", tag, 4, 1, content[tag]) for tag in sorted(content))
+        mark = b"II*\0" if order == "<" else b"MM\0*"
+        head = mark + struct.pack(f"{order}I", 8 + pixels.size) + pixels.tobytes()
+        return head + struct.pack(f"{order}H", len(content)) + packed + bytes(4)
+
+    np.testing.assert_array_equal(decode_image(tiff(1), "x", upright=False)[..., 0], pixels)
+    assert decode_image(tiff(3), "x").shape == (4, 6, 3)
+    with pytest.raises(InvalidInputError, match="order of a calibration, got TIFF that is turned"):
+        decode_image(tiff(3), "x", upright=False)

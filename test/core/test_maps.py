@@ -100,6 +100,11 @@ def test_wrong_shapes_are_refused() -> None:
         NormalMap.from_vectors(np.ones((3, 2)))
 
 
+def test_a_word_is_no_kind() -> None:
+    with pytest.raises(InvalidInputError, match="expected a DepthKind as kind, got 'disparity'"):
+        DepthMap(np.ones((2, 3), np.float32), np.ones((2, 3), bool), "disparity")  # type: ignore[arg-type]
+
+
 def test_one_clause_catches_every_error_of_the_package() -> None:
     assert issubclass(KindError, E2EDepthError)
     assert issubclass(KindError, TypeError)

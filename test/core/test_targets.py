@@ -92,3 +92,9 @@ def test_edges_have_no_smooth_normals():
 def test_depth_of_another_size_is_refused():
     with pytest.raises(InvalidInputError, match=r"\(40, 56\).*\(56, 40\)"):
         smooth_normals(np.ones((56, 40)), Camera(size=SIZE, intrinsics=INTRINSICS))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 20), (20, 1)])
+def test_a_line_of_pixels_has_no_normals(size):
+    camera = Camera(size, np.array([[20.0, 0, 0], [0, 20, 0], [0, 0, 1]]))
+    assert not smooth_normals(np.ones(size, np.float32), camera).valid.any()

@@ -76,6 +76,11 @@ def test_a_larger_file_is_refused_unread(tmp_path: Path) -> None:
         read_file(tmp_path / "file", 10)
 
 
+def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"\xef\xbb\xbf1,2")
+    assert read_text(tmp_path / "f", 100) == "1,2"
+
+
 def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"\xff\xfe")
     with pytest.raises(InvalidInputError, match=r"cannot read .*file as text"):

@@ -4,8 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.frames import find_frames
+from e2e_depth_ros.core.frames import write_frame as write_frame_folder
 from e2e_depth_ros.core.maps import DepthKind, DepthMap, NormalMap
 from e2e_depth_ros.core.targets import DepthTarget
 from e2e_depth_ros.evaluation.comparison import Protocol
@@ -163,6 +165,25 @@ def test_failures_are_named_and_count_for_no_source(tmp_path, write_frame):
     assert list(report.failures) == ["one/1"]
     assert told == [("one/1", report.failures["one/1"])]
     assert all(list(source.frames["one"]) == ["one/0"] for source in report.sources)
+
+
+def test_a_broken_calibration_stops_no_other_frame(tmp_path, write_frame):
+    frames = frames_of(tmp_path, write_frame, plane())
+    (tmp_path / "data" / "one" / "1" / "camera_info.yaml").write_text("a: [")
+    normals = NormalMap(np.full((*SIZE, 3), -1.0), np.ones(SIZE, bool))
+    report = evaluate(frames, [Oracle(plane(), normals=normals)])
+    (source,) = report.sources
+    assert "camera_info.yaml as YAML" in report.failures["one/1"]
+    assert [*source.frames["one"], *source.frames["two"]] == ["one/0", "two/0"]
+    assert set(source.normals) == {"one", "two"}
+
+
+def test_an_image_of_a_few_pixels_is_told_and_not_scored(tmp_path):
+    pixel = Camera((1, 1), np.array([[20.0, 0, 0], [0, 20, 0], [0, 0, 1]]))
+    folder = tmp_path / "data" / "0"
+    write_frame_folder(folder, np.zeros((1, 1, 3), np.uint8), pixel, depth_m=np.ones((1, 1)))
+    report = evaluate(find_frames([folder.parent]), BASELINES)
+    assert "at least 8 x 8 pixels" in report.failures["0"]
 
 
 def test_holes_in_a_prediction_are_refused(tmp_path, write_frame):

@@ -1,5 +1,6 @@
 """A recording of a robot: two cameras, a LiDAR in a frame of its own, and TF, all at stamps of their own."""
 
+import sqlite3
 from pathlib import Path
 
 import cv2
@@ -176,6 +177,14 @@ def write_bag(path: Path, messages, *, storage="mcap", compression=None, extra=N
             data = tf_bytes(*message) if isinstance(message, list) else serialize_message(message)
             writer.write(connections[topic], log_ns, data)
     return path
+
+
+def spoil(path: Path, topic: str, data: bytes, which: int = 0) -> None:
+    """Overwrite a message of a topic in a recording of SQLite."""
+    of_topic = "SELECT m.id FROM messages m JOIN topics t ON m.topic_id = t.id WHERE t.name = ?"
+    with sqlite3.connect(path / f"{path.name}.db3") as database:
+        ids = [row[0] for row in database.execute(of_topic, (topic,))]
+        database.execute("UPDATE messages SET data = ? WHERE id = ?", (data, ids[which]))
 
 
 def write_split_bag(path: Path, parts):

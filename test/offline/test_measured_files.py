@@ -25,17 +25,58 @@ def test_samples_are_the_first_three_columns(tmp_path):
     np.testing.assert_allclose(read_samples_csv(tmp_path / "s.csv"), [[3.5, 2, 1.25], [0, 1, 0.8]])
 
 
-@pytest.mark.parametrize("line", ["1,2", "1,two,3"])
+@pytest.mark.parametrize("line", ["1,2", "1,two,3", "1,2,", "u,v,depth", "1;2;3"])
 def test_a_wrong_line_is_named(tmp_path, line):
     (tmp_path / "s.csv").write_text(f"1,2,3\n{line}\n")
-    with pytest.raises(InvalidInputError, match="in line 2 of"):
+    with pytest.raises(InvalidInputError, match=f"in line 2 of .*, got {line}"):
         read_samples_csv(tmp_path / "s.csv")
 
 
-@pytest.mark.parametrize("names", ["depth,u,v", "# v, u, depth"])
+@pytest.mark.parametrize("line", ["1;2;3", "1\t2\t3", "1 2 3", "-1,2,3m", ".5,,1"])
+def test_a_first_line_of_numbers_is_never_taken_for_names(tmp_path, line):
+    (tmp_path / "s.csv").write_text(f"{line}\n4,5,6\n")
+    with pytest.raises(InvalidInputError, match="in line 1 of"):
+        read_samples_csv(tmp_path / "s.csv")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff1,2,3\r\n",  # as spreadsheets write it
+        "\ufeffu,v,depth\r\n1,2,3\r\n",
+        "# of the ToF\n# u, v of its corners\n\nu_px,v_px,depth_m\n1,2,3\n",
+        "u [px], v [px], depth [m]\n  \n 1 , 2 , 3 \n,,\n",
+        "x,y,depth\n1,2,3\n",
+        '"col","row","z"\n"1","2","3"\n',
+    ],
+)
+def test_one_sample_is_read_however_it_is_written(tmp_path, text):
+    (tmp_path / "s.csv").write_bytes(text.encode())
+    assert read_samples_csv(tmp_path / "s.csv").tolist() == [[1, 2, 3]]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "depth,u,v",
+        "# v,u,depth",
+        "v_px,u_px,depth_m",
+        "row,col,depth",
+        "y,x,depth",
+        "x,y,z",
+        "u,v,id,depth",
+        "u;v;depth",
+    ],
+)
 def test_columns_in_another_order_are_refused(tmp_path, names):
     (tmp_path / "s.csv").write_text(f"{names}\n1,2,3\n")
-    with pytest.raises(InvalidInputError, match=r"expected the columns u,v,depth in .*, got (depth,u|v,u)"):
+    with pytest.raises(InvalidInputError, match=f"expected the columns u,v,depth in .*, got {names}"):
+        read_samples_csv(tmp_path / "s.csv")
+
+
+def test_what_is_no_table_is_told(tmp_path):
+    (tmp_path / "s.csv").write_text('u,v,depth\n"' + "1" * 200_000)
+    with pytest.raises(InvalidInputError, match="cannot read line 2 of"):
         read_samples_csv(tmp_path / "s.csv")
 
 

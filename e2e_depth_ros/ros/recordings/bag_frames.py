@@ -297,15 +297,16 @@ class _Finder:
         yield _Entry(image, measured, pose)
 
     def _put_transforms(self, recorded: Recorded, *, is_static: bool) -> None:
-        for transform in self._reader.read(recorded).transforms:
-            self._tree.put(transform, is_static=is_static)
+        for message in self._reader.whole([recorded]):  # an image that lacks a broken one is left out
+            for transform in message.transforms:
+                self._tree.put(transform, is_static=is_static)
 
 
 def _camera(reader: BagReader, topics: InputTopics, size: tuple[int, int]) -> Camera | None:
     if not topics.camera_info:
         return None
-    frame_id = next(reader.messages([topics.image])).frame_id
-    infos = map(reader.read, reader.messages([topics.camera_info]))
+    frame_id = reader.first(topics.image).header.frame_id
+    infos = reader.whole(reader.messages([topics.camera_info]))
     info = next((one for one in infos if may_be_same_frame(one.header.frame_id, frame_id)), None)
     if info is None:
         raise InvalidInputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,7 @@ class Recorded(NamedTuple):
 
     @property
     def stamp_ns(self) -> int:
-        """The stamp of a message that begins with a header, without decoding the rest."""
+        """The stamp of a message that begins with a header, without decoding the rest; 0 of a short one."""
         return self._number(4) * 1_000_000_000 + self._number(8)
 
     @property
@@ -96,7 +97,7 @@ class Recorded(NamedTuple):
         return bytes(self.data[16 : 16 + self._number(12)]).rstrip(b"\0").decode("utf-8", "replace")
 
     def _number(self, at: int) -> int:
-        order: Literal["little", "big"] = "little" if self.data[1] & 1 else "big"
+        order: Literal["little", "big"] = "little" if self.data[1:2] == b"\1" else "big"
         return int.from_bytes(self.data[at : at + 4], order)
 
 
@@ -173,10 +174,18 @@ class BagReader:
                 yield Recorded(connection.topic, log_ns, self._in_cdr(connection.msgtype, data))
 
     def first(self, topic: str) -> Any:
-        """Return the first message of a topic; see `read`."""
-        for message in self.messages([topic]):
-            return self.read(message)
+        """Return the first message of a topic that can be read; see `read`."""
+        for message in self.whole(self.messages([topic])):
+            return message
+        for broken in self.messages([topic]):
+            return self.read(broken)
         raise InvalidInputError(f"expected messages on {topic} in {self.path}, found none")
+
+    def whole(self, messages: Iterable[Recorded]) -> Iterator[Any]:
+        """Decode messages, and pass over those that can't be: each is one of many of its kind."""
+        for message in messages:
+            with contextlib.suppress(InvalidInputError):
+                yield self.read(message)
 
     def read(self, message: Recorded) -> Any:
         """Decode a message.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.ros.aligning.transform_tree import TransformTree
 from e2e_depth_ros.ros.aligning.transforms import Transforms
 from e2e_depth_ros.ros.declarations.depth_parameters import Parameters
@@ -82,6 +83,7 @@ class Playback:
         """
         self._reader = reader
         self._tree = TransformTree()
+        self._broken_transforms: list[RefusedMessageError] = []  # told with the next image
         self._moving, static = transform_topics(reader)
         self._ahead_ns = max(round(parameters.approx_sync_max_interval * 1e9), _LEAST_AHEAD_NS)
         estimator = load()
@@ -148,10 +150,17 @@ class Playback:
             following = next((one.stamp_ns for one in ahead if one.topic == recorded.topic), None)
             frame = camera.frame(recorded, following, wanted)
             if recorded.log_ns > done_ns:
-                yield frame
+                refusals = *self._broken_transforms, *frame.refusals
+                self._broken_transforms.clear()
+                yield replace(frame, refusals=refusals)
 
     def _put_transforms(self, recorded: Recorded, *, is_static: bool) -> None:
-        for transform in self._reader.read(recorded).transforms:
+        try:
+            message = self._reader.read(recorded)
+        except InvalidInputError as error:  # what lacks it is refused by itself, or there is another
+            self._broken_transforms.append(RefusedMessageError(f"{recorded.topic}: content", str(error)))
+            return
+        for transform in message.transforms:
             self._tree.put(transform, is_static=is_static)
 
 

@@ -183,6 +183,14 @@ def test_a_broken_first_image_says_nothing_about_the_others(messages, tmp_path):
         frames[0].read_image()
 
 
+@pytest.mark.parametrize("topic", ["/left/camera_info", "/tf", "/lidar/points", "/left/image_raw/compressed"])
+def test_a_message_that_is_cut_short_says_nothing_about_the_others(messages, tmp_path, topic):
+    path = bags.write_bag(tmp_path / "robot", messages, storage="sqlite3")
+    whole = len(BagFrames(path, LEFT))
+    bags.spoil(path, topic, b"")
+    assert len(BagFrames(path, LEFT)) >= whole - 1
+
+
 def test_images_that_are_all_broken_are_told(recorded):
     grey = [
         (topic, at, message_from_array(np.ones(bags.SIZE, np.uint8), "mono8", message.header))

@@ -125,6 +125,18 @@ def test_a_broken_image_is_refused_and_the_rest_goes_on(play, messages, tmp_path
     assert frames[3].refusals[0].reason == "image: compressed data"
 
 
+@pytest.mark.parametrize("data", [b"", b"\0", b"\0\1\0\0\5"])
+@pytest.mark.parametrize("topic", ["/left/image_raw/compressed", "/left/camera_info", "/lidar/points", "/tf"])
+def test_a_message_that_is_cut_short_is_refused_and_the_rest_goes_on(play, messages, tmp_path, topic, data):
+    path = bags.write_bag(tmp_path / "spoilt", messages, storage="sqlite3")
+    bags.spoil(path, topic, data, which=1)
+    frames = play(path)
+    is_image = topic.startswith("/left/image")
+    assert [frame.result is None for frame in frames] == [index == 1 and is_image for index in range(10)]
+    refusals = [refusal for frame in frames for refusal in frame.refusals]
+    assert f"{topic}: content" in {refusal.reason for refusal in refusals}
+
+
 def test_what_is_copied_comes_in_the_order_of_the_recording(play, bag):
     played = play(bag, copied=["/right/camera_info", "/left/camera_info"])
     times = [one.log_ns for one in played]
