@@ -28,6 +28,10 @@ DEFAULT_MAX_DEPTH_M = 80.0
 MAX_SAMPLES = 20_000
 """More samples than this teach a fit nothing; a dense sensor is thinned to about this many."""
 
+_MOST_ZONES = 32  # along an edge, of a sensor whose zones may be oblong
+_SAME_VIEW = (
+    1.1  # factor between the proportions of two images that may still be of one view, cut to whole pixels
+)
 _MAX_PROJECTED = 40_000  # points to look at one by one, of those in front of the camera
 
 
@@ -233,11 +237,17 @@ def samples_from_depth(
         without a measurement aren't counted.
 
     Raises:
-        InvalidInputError: `depth` is no image of floats or uint16.
+        InvalidInputError: `depth` is no image of floats or uint16, or its proportions are not those of the
+            view. Of sensors of a few zones, which may be oblong, any are taken.
     """
     depth = np.asarray(depth)
     if depth.ndim != 2 or depth.size == 0:
         raise InvalidInputError(f"expected depth of shape (h, w), got {depth.shape}")
+    (h, w), (height, width) = depth.shape, size
+    if max(h, w) > _MOST_ZONES and not 1 / _SAME_VIEW < (h * width) / (w * height) < _SAME_VIEW:
+        raise InvalidInputError(
+            f"expected depth of the image's view, in the proportions of {width}x{height}, got {w}x{h}"
+        )
     depth = metres_from_stored(depth)
     measured = np.isfinite(depth)
     usable = measured & (depth >= min_depth_m) & (depth <= max_depth_m)

@@ -184,6 +184,12 @@ def test_holes_of_a_dense_sensor_are_no_surface():
     assert samples.dropped == {}
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (4, 4), (90, 121), (135, 239), (720, 1280)])
+def test_depth_of_the_images_view_may_be_of_any_resolution(shape):
+    size = (720, 1280) if shape[0] > 100 else (480, 640)
+    assert len(samples_from_depth(np.full(shape, 2, np.float32), size)) > 0
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -191,6 +197,11 @@ def test_holes_of_a_dense_sensor_are_no_surface():
         (lambda: samples_from_points(np.zeros((4, 3)), np.eye(3), camera()), r"\(4, 4\)"),
         (lambda: samples_from_depth(np.zeros((4, 3), np.int32), SIZE), "int32"),
         (lambda: samples_from_depth(np.zeros((4, 3, 1), np.float32), SIZE), r"\(4, 3, 1\)"),
+        (
+            lambda: samples_from_depth(np.ones((480, 640), np.float32), (720, 1280)),
+            "of 1280x720, got 640x480",
+        ),
+        (lambda: samples_from_depth(np.ones((64, 48), np.float32), (48, 64)), "of 64x48, got 48x64"),
         (lambda: samples_from_pixels([1], [2, 3], [1], SIZE), r"one shape"),
     ],
 )
