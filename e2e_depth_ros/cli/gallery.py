@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from e2e_depth_ros.core.targets import DepthTarget
     from e2e_depth_ros.evaluation.sources import PredictionSource
 
+_FAILED: Final = 2
 _RANGE_PERCENT: Final = (2, 98)  # of true depth: the ends of the colours
 
 
@@ -63,25 +65,37 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Predict, and write the picture."""
+    """Predict, and write the picture; images that can't be shown are told in one line each.
+
+    Returns:
+        0, or 2 if an image is not in the picture.
+
+    Raises:
+        E2EDepthError: An argument or the checkpoint is wrong, no image can be shown, or nothing be written.
+    """
     from e2e_depth_ros.cli.pictures import (  # noqa: PLC0415 - heavy imports wait
         check_picture_path,
         stacked,
         write_picture,
     )
-    from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
+    from e2e_depth_ros.core.errors import InvalidInputError, one_line  # noqa: PLC0415
     from e2e_depth_ros.evaluation.sources import BASELINES, EstimatorSource  # noqa: PLC0415
 
     if not (args.inputs or args.demo):
         raise InvalidInputError("expected an INPUT or --demo, got neither")
     check_picture_path(args.output)
     sources: list[PredictionSource] = [EstimatorSource(load_estimator(args)), BASELINES[-1]]
-    rows = [gallery_row(shown) for shown in _shown(args, sources)]
+    failures: list[str] = []
+    rows = [gallery_row(shown) for shown in _shown(args, sources, failures)]
+    for words in failures:
+        sys.stderr.write(f"e2e-depth gallery: {one_line(words, 2000)}\n")
+    if not rows:
+        raise InvalidInputError(f"expected an image that can be shown, but all {len(failures)} failed")
     try:
         write_picture(args.output, stacked(rows))
     except OSError as error:
         raise InvalidInputError(f"cannot write {args.output}: {error}") from error
-    return 0
+    return _FAILED if failures else 0
 
 
 def gallery_row(shown: Shown) -> Rgb:
@@ -120,21 +134,27 @@ def gallery_row(shown: Shown) -> Rgb:
     return labelled_row(panels)
 
 
-def _shown(args: argparse.Namespace, sources: list[PredictionSource]) -> Iterator[Shown]:
+def _shown(args: argparse.Namespace, sources: list[PredictionSource], failures: list[str]) -> Iterator[Shown]:
+    """Look at each image; add to `failures` why one can't be."""
     import tempfile  # noqa: PLC0415
 
     from e2e_depth_ros.cli.measured_frames import RenderedFrame, find_all_frames  # noqa: PLC0415
+    from e2e_depth_ros.core.errors import E2EDepthError  # noqa: PLC0415
     from e2e_depth_ros.core.image_size import check_image_size  # noqa: PLC0415
     from e2e_depth_ros.core.targets import read_depth_target  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
         inputs = [*args.inputs, *(_demo_frames(Path(folder)) if args.demo else [])]
         for frame in find_all_frames(inputs, topics=topics_given(args)):
-            rgb = frame.read_image()
-            check_image_size(rgb.shape)
-            is_measured = frame.read_depth() is not None or frame.read_points() is not None
-            target = read_depth_target(frame, (rgb.shape[0], rgb.shape[1])) if is_measured else None
-            predictions = {source.name: source.predict(frame, rgb).depth for source in sources}
+            try:
+                rgb = frame.read_image()
+                check_image_size(rgb.shape)
+                is_measured = frame.read_depth() is not None or frame.read_points() is not None
+                target = read_depth_target(frame, (rgb.shape[0], rgb.shape[1])) if is_measured else None
+                predictions = {source.name: source.predict(frame, rgb).depth for source in sources}
+            except E2EDepthError as error:
+                failures.append(f"{frame.name}: {error}")
+                continue
             label = frame.group if isinstance(frame, RenderedFrame) else frame.name.rpartition("/")[2]
             yield Shown(label, rgb, target, {name: depth for name, depth in predictions.items() if depth})
 

@@ -68,6 +68,18 @@ def test_command_draws_photos_frames_and_renders(tmp_path, write_frame, tiny_che
     assert cv2.imread(str(picture)).shape[0] == 3 * 270 + 2 * 6
 
 
+def test_an_image_that_cannot_be_read_is_told_and_the_others_are_shown(tmp_path, tiny_checkpoint, capsys):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((50, 70, 3), 90, np.uint8))
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
+    picture = tmp_path / "shown" / "gallery.png"
+    picture.parent.mkdir()
+    assert main(["gallery", str(tmp_path), "--output", str(picture), "--model", str(tiny_checkpoint())]) == 2
+    assert cv2.imread(str(picture)).shape[0] == 270
+    error = capsys.readouterr().err
+    assert error.startswith("e2e-depth gallery: b")
+    assert error.count("\n") == 1
+
+
 @pytest.mark.parametrize(("arguments", "message"), [([], "neither"), (["nowhere.png"], "nowhere")])
 def test_wrong_input_is_one_line(tmp_path, tiny_checkpoint, capsys, arguments, message):
     model = str(tiny_checkpoint())
