@@ -211,8 +211,8 @@ def write_split_bag(path: Path, parts):
     return path
 
 
-def write_ros1_bag(path: Path, messages):
-    """Write the same as a recording of ROS 1."""
+def write_ros1_bag(path: Path, messages, *, broken=()):
+    """Write the same as a recording of ROS 1; of messages with these numbers only the first 20 bytes."""
     from rosbags.rosbag1 import Writer as Writer1
 
     store = get_typestore(Stores.ROS1_NOETIC)
@@ -221,12 +221,13 @@ def write_ros1_bag(path: Path, messages):
     )
     with Writer1(path) as writer:
         connections = {}
-        for topic, log_ns, message in messages:
+        for number, (topic, log_ns, message) in enumerate(messages):
             name = type_name(message)
             if topic not in connections:
                 connections[topic] = writer.add_connection(topic, name, typestore=store)
             data = tf_bytes(*message) if isinstance(message, list) else serialize_message(message)
-            writer.write(connections[topic], log_ns, STORE.cdr_to_ros1(data, name))
+            data = STORE.cdr_to_ros1(data, name)
+            writer.write(connections[topic], log_ns, data[:20] if number in broken else data)
     return path
 
 

@@ -235,7 +235,12 @@ class BagReader:
         return is_same_wireformat(self._store, _KNOWN, own, type_name)
 
     def _in_cdr(self, type_name: str, data: bytes) -> bytes:
-        return bytes(self._store.ros1_to_cdr(data, type_name)) if self._is_ros1 else bytes(data)
+        if not self._is_ros1:
+            return bytes(data)
+        try:
+            return bytes(self._store.ros1_to_cdr(data, type_name))
+        except Exception:  # noqa: BLE001 - of what cannot be converted, `read` tells when it is asked for
+            return b""
 
 
 class _refusing:  # noqa: N801 - reads as a statement

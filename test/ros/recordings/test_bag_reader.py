@@ -125,6 +125,19 @@ def test_what_is_no_message_of_ours_is_in_the_way_of_nothing(messages, tmp_path)
             reader.first("/front/image_raw")
 
 
+def test_a_broken_message_of_ros_1_is_one_of_many(messages, tmp_path):
+    clouds = [number for number, (topic, *_) in enumerate(messages) if topic == "/lidar/points"]
+    path = bags.write_ros1_bag(tmp_path / "robot.bag", messages, broken=clouds[1:2])
+    with BagReader(path) as reader:
+        found = list(reader.messages(["/lidar/points"]))
+        assert len(found) == len(clouds)
+        assert len(list(reader.whole(found))) == len(clouds) - 1
+        with pytest.raises(
+            InvalidInputError, match="cannot read a sensor_msgs/msg/PointCloud2 of /lidar/points"
+        ):
+            reader.read(found[1])
+
+
 def test_a_broken_message_is_told_by_its_topic(messages, tmp_path):
     path = bags.write_bag(tmp_path / "robot", messages, storage="sqlite3")
     with sqlite3.connect(path / "robot.db3") as database:
