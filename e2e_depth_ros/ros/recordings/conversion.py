@@ -152,7 +152,8 @@ def _write(
         last_ns = played.log_ns
         first_ns = last_ns if first_ns is None else first_ns
         if isinstance(played, Recorded):
-            writer.write(played.topic, played.log_ns, played.data)
+            if played.data:  # empty is what ROS 1 has and ROS 2 can't
+                writer.write(played.topic, played.log_ns, played.data)
             continue
         in_part += 1
         for output, message in (played.result.messages if played.result else {}).items():
