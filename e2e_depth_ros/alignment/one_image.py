@@ -92,6 +92,7 @@ def align_samples(
         correction: Whether to correct, between the samples, what one scale and shift leave.
         limits: What the user knows the least and the largest depth by.
     """
-    absence = "no samples" if len(samples) else shortfall(samples.source, samples.dropped, limits)
+    is_short = samples.dropped and not len(samples)
+    absence = shortfall(samples.source, samples.dropped, limits) if is_short else "no samples"
     tracker = AlignmentTracker(TrackerSettings(correction=correction))
     return tracker.update(relative, 0, samples, image=image, absence=absence)

@@ -94,8 +94,8 @@ class _NodeProcess:
         node_class = find_class()
         self.signals.heed_order()
         self._rclpy = rclpy
-        _check_arguments(args)
         init_ros(args, signal_handler_options=SignalHandlerOptions.NO)
+        _check_arguments(args)
         self._node = made_quietly(node_class)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
