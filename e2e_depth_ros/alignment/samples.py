@@ -29,9 +29,7 @@ MAX_SAMPLES = 20_000
 """More samples than this teach a fit nothing; a dense sensor is thinned to about this many."""
 
 _MOST_ZONES = 32  # along an edge, of a sensor whose zones may be oblong
-_SAME_VIEW = (
-    1.1  # factor between the proportions of two images that may still be of one view, cut to whole pixels
-)
+_SAME_VIEW = 1.1  # factor between the proportions of images of one view, which are cut to whole pixels
 _MAX_PROJECTED = 40_000  # points to look at one by one, of those in front of the camera
 
 

@@ -97,7 +97,7 @@ class Recorded(NamedTuple):
         return bytes(self.data[16 : 16 + self._number(12)]).rstrip(b"\0").decode("utf-8", "replace")
 
     def _number(self, at: int) -> int:
-        order: Literal["little", "big"] = "little" if self.data[1:2] == b"\1" else "big"
+        order: Literal["little", "big"] = "little" if len(self.data) > 1 and self.data[1] & 1 else "big"
         return int.from_bytes(self.data[at : at + 4], order)
 
 
