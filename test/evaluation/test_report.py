@@ -179,9 +179,9 @@ def test_a_broken_calibration_stops_no_other_frame(tmp_path, write_frame):
 
 
 def test_an_image_of_a_few_pixels_is_told_and_not_scored(tmp_path):
-    pixel = Camera((1, 1), np.array([[20.0, 0, 0], [0, 20, 0], [0, 0, 1]]))
+    camera = Camera((2, 3), np.array([[20.0, 0, 1], [0, 21, 0.5], [0, 0, 1]]))
     folder = tmp_path / "data" / "0"
-    write_frame_folder(folder, np.zeros((1, 1, 3), np.uint8), pixel, depth_m=np.ones((1, 1)))
+    write_frame_folder(folder, np.zeros((2, 3, 3), np.uint8), camera, depth_m=np.ones((2, 3)))
     report = evaluate(find_frames([folder.parent]), BASELINES)
     assert "at least 8 x 8 pixels" in report.failures["0"]
 
