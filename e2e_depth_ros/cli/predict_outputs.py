@@ -192,13 +192,11 @@ class OutputFolder:
                 text = json.dumps(prediction.report, indent=2) + "\n"
                 (folder / _REPORT).write_text(text, encoding="utf-8")
             write_picture(folder / _PREVIEW, labelled_row(prediction.panels))
-        except InvalidInputError as error:  # a part of the results would pass for all of them
-            with contextlib.suppress(OSError):
+        except (InvalidInputError, OSError) as error:
+            with contextlib.suppress(OSError):  # half a file, or a part of the results, would pass for whole
                 remove()
-            raise InvalidInputError(f"{image.name}: {error}") from error
-        except OSError as error:
-            with contextlib.suppress(OSError):  # half a file would pass for a whole one
-                remove()
+            if isinstance(error, InvalidInputError):
+                raise InvalidInputError(f"{image.name}: {error}") from error
             raise E2EDepthError(f"cannot write to {folder}: {error.strerror or error}") from error
 
     @property

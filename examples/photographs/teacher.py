@@ -33,8 +33,7 @@ class Teacher:
         self, checkpoints: Sequence[str], resolutions: Sequence[int], power: float, dtype: str = "auto"
     ) -> None:
         self._power = power
-        coarse_to_fine = sorted(resolutions)
-        # Each look by its network, and whether it is mirrored. The last of all is the finest, and is not.
+        # Each look by its network, and whether it is mirrored. The first gives the outlines, and is not.
         self._looks = [
             (
                 Estimator.load(
@@ -45,10 +44,10 @@ class Teacher:
                     upsampling="bilinear",
                     num_threads=1,
                 ),
-                (len(checkpoints) - i + len(coarse_to_fine) - j) % 2 == 1,
+                (i + j) % 2 == 1,
             )
-            for i, checkpoint in enumerate(checkpoints, 1)
-            for j, resolution in enumerate(coarse_to_fine, 1)
+            for i, checkpoint in enumerate(reversed(checkpoints))
+            for j, resolution in enumerate(sorted(resolutions, reverse=True))
         ]
 
     def __call__(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
@@ -61,7 +60,7 @@ class Teacher:
             (N, H, W): depth without a unit, > 0.
         """
         looks = [_look(estimator, images, mirrored=mirrored) for estimator, mirrored in self._looks]
-        depth = [_with_outlines(*pair) for pair in zip(np.mean(looks, axis=0), looks[-1], strict=True)]
+        depth = [_with_outlines(*pair) for pair in zip(np.mean(looks, axis=0), looks[0], strict=True)]
         return np.asarray(np.maximum(depth, 0) ** self._power + _NEAREST, dtype=np.float32)
 
 
