@@ -110,9 +110,13 @@ def samples_from_pixels(
         InvalidInputError: The three arrays differ in shape, aren't one-dimensional or hold no numbers; or the
             limits are no range.
     """
-    if not 0 <= min_depth_m < max_depth_m:
+    try:
+        is_range = bool(0 <= min_depth_m < max_depth_m)
+    except (TypeError, ValueError):  # words, or arrays
+        is_range = False
+    if not is_range:
         raise InvalidInputError(
-            f"expected 0 <= min_depth_m < max_depth_m, got {min_depth_m} and {max_depth_m}"
+            f"expected 0 <= min_depth_m < max_depth_m, got {min_depth_m!r} and {max_depth_m!r}"
         )
     u, v, depth = (numbers_from(*given) for given in (("u_px", u_px), ("v_px", v_px), ("depth_m", depth_m)))
     if u.ndim != 1 or u.shape != v.shape or u.shape != depth.shape:
@@ -137,12 +141,14 @@ def numbers_from(name: str, values: ArrayLike) -> NDArray[np.float32]:
         InvalidInputError: They are no numbers.
     """
     try:
-        masked = np.ma.masked_array(values, dtype=np.float32)
-    except (TypeError, ValueError) as error:
+        given = np.ma.masked_array(values)
+        # Else numpy takes words, times, and the real half of complex numbers; objects are asked one by one.
+        numbers = given.astype(np.float32, casting="unsafe" if given.dtype == object else "same_kind")
+    except (OverflowError, TypeError, ValueError) as error:
         raise InvalidInputError(
             f"expected numbers as {name}, got {type(values).__name__}: {error}"
         ) from error
-    return np.asarray(masked.filled(np.nan), dtype=np.float32)
+    return np.asarray(np.ma.filled(numbers, np.nan), dtype=np.float32)
 
 
 def samples_from_points(

@@ -318,7 +318,7 @@ def test_masked_relative_depth_is_invalid():
     np.testing.assert_array_equal(result.depth_m, known.depth_m)
 
 
-@pytest.mark.parametrize("wrong", [[[1, 2], [3]], [["near", "far"]]])
+@pytest.mark.parametrize("wrong", [[[1, 2], [3]], [["near", "far"]], [["1", "2"]], [[1j, 2j]], [[10**400]]])
 def test_relative_depth_that_holds_no_numbers_is_refused(wrong):
     with pytest.raises(InvalidInputError, match="expected numbers as relative, got list"):
         align(wrong, [0], [0], [1.0])

@@ -248,7 +248,10 @@ def test_different_pixels_stay_as_they_are():
     assert samples.select(once, "same_pixel") is samples
 
 
-@pytest.mark.parametrize("limits", [(2.0, 1.0), (float("nan"), 1.0), (0.1, float("nan")), (-1.0, 3.0)])
+@pytest.mark.parametrize(
+    "limits",
+    [(2.0, 1.0), (float("nan"), 1.0), (0.1, float("nan")), (-1.0, 3.0), (0.1, "5"), (None, 5), (0.1, [5, 6])],
+)
 def test_limits_that_are_no_range_are_refused(limits):
     with pytest.raises(InvalidInputError, match="min_depth_m < max_depth_m"):
         samples_from_pixels([1.0], [1.0], [1.0], (4, 4), min_depth_m=limits[0], max_depth_m=limits[1])

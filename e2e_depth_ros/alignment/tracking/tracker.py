@@ -77,10 +77,12 @@ class AlignmentTracker:
         Raises:
             InvalidInputError: The image has another size than the relative depth, or is no RGB of uint8.
         """
-        if image is not None and (image.shape != (*relative.size, 3) or image.dtype != np.uint8):
-            raise InvalidInputError(
-                f"expected an image of uint8 {(*relative.size, 3)}, got {image.dtype} {image.shape}"
-            )
+        if image is not None:
+            wanted = f"uint8 {(*relative.size, 3)}"
+            is_array = isinstance(image, np.ndarray)
+            found = f"{image.dtype} {image.shape}" if is_array else type(image).__name__
+            if found != wanted:
+                raise InvalidInputError(f"expected an image of {wanted}, got {found}")
         with one_thread():
             return self._updated(relative, stamp_ns, samples, image, late, absence)
 

@@ -101,6 +101,12 @@ def test_an_image_of_another_size_is_refused(scene):
         align(scene.relative, [1.0], [2.0], [3.0], image=np.zeros((4, 5, 3), np.uint8))
 
 
+@pytest.mark.parametrize("wrong", ["image.png", [[[0, 0, 0]]]])
+def test_what_is_no_image_is_refused(scene, wrong):
+    with pytest.raises(InvalidInputError, match=f"expected an image of uint8 .*, got {type(wrong).__name__}"):
+        align(scene.relative, [1.0], [2.0], [3.0], image=wrong)
+
+
 def test_samples_of_this_frame_that_are_useless_hold_what_others_gave():
     state, reason = told(missing=FitCase.FLIPPED)
     assert state is AlignmentState.HELD
