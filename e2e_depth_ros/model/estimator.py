@@ -178,8 +178,8 @@ class Estimator:
         Raises:
             InvalidInputError: The images are not as above, or the checkpoint doesn't predict a task.
         """
+        self._check(images, tasks)
         wanted = tuple(task for task in Task if task in tasks)
-        self._check(images, wanted)
         native_size = (images[0].shape[0], images[0].shape[1])
         framing = framing_for(native_size, self.processing_resolution, self.facts.down_factor)
         request = Request(
@@ -213,12 +213,14 @@ class Estimator:
         bytes_each = self.facts.activation_floats * height * width * self.engine.bytes_per_number
         return batch_that_fits(bytes_each, self.batch_memory_mb)
 
-    def _check(self, images: Sequence[NDArray[np.uint8]], tasks: Sequence[Task]) -> None:
+    def _check(self, images: Sequence[NDArray[np.uint8]], tasks: Collection[Task]) -> None:
         if not images:
             raise InvalidInputError("expected at least one image, got none")
         if not tasks:
             raise InvalidInputError("expected at least one task, got none")
-        absent = [task.value for task in tasks if task not in self.tasks]
+        if not all(isinstance(task, Task) for task in tasks):
+            raise InvalidInputError(f"expected tasks that are each a Task, got {tasks!r}")
+        absent = [task.value for task in Task if task in tasks and task not in self.tasks]
         if absent:
             raise InvalidInputError(
                 f"checkpoint {self.facts.name} predicts {' and '.join(sorted(t.value for t in self.tasks))}; "

@@ -150,6 +150,9 @@ def test_refuses_batches_that_are_none(estimator: Estimator) -> None:
         estimator.estimate_batch([_image(), _image((34, 21))])
     with pytest.raises(InvalidInputError, match="at least one task"):
         estimator.estimate(_image(), tasks=[])
+    for words in (["depth"], "depth", [Task.DEPTH, "normals"]):
+        with pytest.raises(InvalidInputError, match=r"each a Task, got .*(depth|normals)"):
+            estimator.estimate(_image(), tasks=words)  # type: ignore[arg-type]
 
 
 def test_refuses_a_task_of_another_checkpoint(tiny_checkpoint: Callable[..., Path]) -> None:
