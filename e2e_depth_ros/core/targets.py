@@ -86,18 +86,33 @@ def read_depth_target(
     return target
 
 
-def _target_from_points(
-    frame: MeasuredFrame, size: tuple[int, int], min_depth_m: float, max_depth_m: float
-) -> DepthTarget:
-    measured, camera = frame.read_points(), frame.read_camera()
-    if measured is None:
-        raise InvalidInputError(f"expected depth.npz or points.npz in {frame.name}, found neither")
+def read_camera_of(frame: MeasuredFrame, size: tuple[int, int]) -> Camera:
+    """Read a frame's calibration.
+
+    Args:
+        frame: A frame with a calibration.
+        size: (H, W) of its image.
+
+    Raises:
+        InvalidInputError: The frame has no calibration, or that of images of another size.
+    """
+    camera = frame.read_camera()
     if camera is None:
-        raise InvalidInputError(f"expected camera_info.yaml beside the points of {frame.name}, found none")
+        raise InvalidInputError(f"expected camera_info.yaml in {frame.name}, found none")
     if camera.size != size:
         raise InvalidInputError(
             f"expected a camera of the image's size {size} in {frame.name}, got {camera.size}"
         )
+    return camera
+
+
+def _target_from_points(
+    frame: MeasuredFrame, size: tuple[int, int], min_depth_m: float, max_depth_m: float
+) -> DepthTarget:
+    measured = frame.read_points()
+    if measured is None:
+        raise InvalidInputError(f"expected depth.npz or points.npz in {frame.name}, found neither")
+    camera = read_camera_of(frame, size)
     points, camera_from_points = measured
     in_camera = points @ camera_from_points[:3, :3].T + camera_from_points[:3, 3]
     u, v = camera.project(in_camera)

@@ -17,7 +17,7 @@ from e2e_depth_ros.core.frames import MeasuredFrame
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.core.metrics import score_depth
 from e2e_depth_ros.core.pixels import are_inside, nearest_pixels
-from e2e_depth_ros.core.targets import read_depth_target
+from e2e_depth_ros.core.targets import read_camera_of, read_depth_target
 from e2e_depth_ros.core.upsampling import Outlines
 from e2e_depth_ros.evaluation.alignment_methods import AlignmentMethod, Completed, Seen, affine_floor
 from e2e_depth_ros.evaluation.alignment_report import FLOOR, AlignmentReport, AlignmentScore
@@ -140,13 +140,11 @@ def read_scene(frame: MeasuredFrame) -> SplitFrame:
     are scored.
 
     Raises:
-        InvalidInputError: The frame has no measurements, or no calibration.
+        InvalidInputError: The frame has no measurements or no calibration, or they don't fit the image.
     """
     rgb = frame.read_image()
     height, width = rgb.shape[:2]
-    camera = frame.read_camera()
-    if camera is None:
-        raise InvalidInputError(f"expected camera_info.yaml in {frame.name}, found none")
+    camera = read_camera_of(frame, (height, width))
     target = read_depth_target(frame, (height, width))
     truth = np.full((height, width), np.nan, dtype=np.float32)
     truth[target.row, target.column] = target.depth_m

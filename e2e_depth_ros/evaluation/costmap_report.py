@@ -15,7 +15,7 @@ from e2e_depth_ros.alignment.confidence import confidence_from_alignment
 from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
 from e2e_depth_ros.core.frames import MeasuredFrame
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
-from e2e_depth_ros.core.targets import read_depth_target
+from e2e_depth_ros.core.targets import read_camera_of, read_depth_target
 from e2e_depth_ros.evaluation.alignment import Relative, RelativeSource
 from e2e_depth_ros.evaluation.cloud_variants import VARIANTS, CloudVariant, cloud_points
 from e2e_depth_ros.evaluation.costmap import (
@@ -195,9 +195,8 @@ def evaluate_costmap(
 def _mapped(
     frame: MeasuredFrame, source: RelativeSource, report: CostmapReport, variants: Mapping[str, CloudVariant]
 ) -> MappedFrame:
-    rgb, camera = frame.read_image(), frame.read_camera()
-    if camera is None:
-        raise InvalidInputError(f"expected camera_info.yaml in {frame.name}, found none")
+    rgb = frame.read_image()
+    camera = read_camera_of(frame, (rgb.shape[0], rgb.shape[1]))
     target = read_depth_target(frame, camera.size)
     truth_m = np.full(camera.size, np.nan, dtype=np.float32)
     truth_m[target.row, target.column] = target.depth_m

@@ -14,7 +14,7 @@ from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
 from e2e_depth_ros.core.frames import MeasuredFrame
 from e2e_depth_ros.core.pixels import are_inside, nearest_pixels
-from e2e_depth_ros.core.targets import DepthTarget, read_depth_target
+from e2e_depth_ros.core.targets import DepthTarget, read_camera_of, read_depth_target
 from e2e_depth_ros.evaluation.comparison import Protocol
 from e2e_depth_ros.evaluation.sources import PredictionSource
 
@@ -214,9 +214,11 @@ def _sequence(
         target = read_depth_target(
             frame, (height, width), min_depth_m=protocol.min_depth_m, max_depth_m=protocol.max_depth_m
         )
-        depth, camera, pose = target.dense(), frame.read_camera(), frame.read_pose()
-        if depth is None or camera is None or pose is None or camera.size != depth.shape:
-            raise InvalidInputError(f"expected depth, camera and pose of {frame.name}, found less")
+        camera = read_camera_of(frame, (height, width))
+        depth, pose = target.dense(), frame.read_pose()
+        if depth is None or pose is None:
+            words = "points alone" if depth is None else "no pose"
+            raise InvalidInputError(f"expected dense depth and a pose of {frame.name}, found {words}")
         targets.append(target)
         truths.append(PosedDepth(depth, camera, pose))
         for gathered, source in zip(predictions, sources, strict=True):

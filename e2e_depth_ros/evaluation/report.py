@@ -206,7 +206,7 @@ def _normals_pairs(
     if not any(one.normals for one in predictions):
         return pairs
     depth, camera = frame.read_depth(), frame.read_camera()
-    if depth is None or camera is None or camera.size != depth.shape:
+    if depth is None or camera is None:
         return pairs  # sparse points have no surface to measure
     target = smooth_normals(depth, camera)
     for index, prediction in enumerate(predictions):

@@ -4,7 +4,7 @@ import pytest
 from e2e_depth_ros.core.camera import Camera, DistortionModel
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.frames import find_frames
-from e2e_depth_ros.core.targets import read_depth_target, smooth_normals
+from e2e_depth_ros.core.targets import read_camera_of, read_depth_target, smooth_normals
 
 SIZE = (40, 56)
 INTRINSICS = np.array([[50.0, 0, 29], [0, 46, 18], [0, 0, 1]])
@@ -53,6 +53,16 @@ def test_frames_without_usable_measurements_are_refused(tmp_path, write_frame):
         read_depth_target(frame_with(write_frame, tmp_path / "c", depth=np.ones((40, 50))), SIZE)
     with pytest.raises(InvalidInputError, match=r"\(80, 112\)"):
         read_depth_target(frame_with(write_frame, tmp_path / "d", points=[[0, 0, 2]]), (80, 112))
+
+
+def test_a_calibration_of_another_image_is_none_of_this_one(tmp_path, write_frame):
+    frame = frame_with(write_frame, tmp_path / "f")
+    assert read_camera_of(frame, SIZE).fx == 50
+    with pytest.raises(InvalidInputError, match=r"of the image's size \(80, 112\) in f, got \(40, 56\)"):
+        read_camera_of(frame, (80, 112))
+    (tmp_path / "f" / "camera_info.yaml").unlink()
+    with pytest.raises(InvalidInputError, match=r"expected camera_info.yaml in f, found none"):
+        read_camera_of(frame, SIZE)
 
 
 @pytest.mark.parametrize("distortion", [(), (-0.3, 0.1, 0.002, -0.001, 0.0)])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.cli.main import main
+from e2e_depth_ros.core.calibration_file import write_calibration
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.frames import find_frames
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
@@ -335,9 +336,11 @@ def test_the_report_tells_edges_calibration_and_where(frames):
 
 def test_a_frame_that_cannot_be_read_is_reported(frames):
     (frames[0].folder / "camera_info.yaml").unlink()
+    write_calibration(frames[1].folder / "camera_info.yaml", frames[1].read_camera().resized((60, 80)))
     report = evaluate_alignment(frames, METHODS[:1], SamplingProtocol.parse("random:50"))
-    assert list(report.failures) == [frames[0].name]
+    assert list(report.failures) == [frame.name for frame in frames]
     assert "camera_info.yaml" in report.failures[frames[0].name]
+    assert f"image's size {SIZE} in set/1, got (60, 80)" in report.failures[frames[1].name]
 
 
 def test_command_line(frames, tmp_path, capsys):

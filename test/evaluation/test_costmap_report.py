@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.cli.main import main
+from e2e_depth_ros.core.calibration_file import write_calibration
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.cloud_filters import CloudFilterSettings
 from e2e_depth_ros.core.frames import find_frames, write_frame
@@ -64,6 +65,11 @@ def test_a_perfect_network_gives_the_true_costmap(folder):
     assert scores["recall"] > 0.95
     assert scores["blocked"] == 0
     assert scores["nearest_error_m"] < 0.1
+
+
+def test_a_calibration_of_another_size_is_told(folder):
+    write_calibration(folder / "rooms" / "0" / "camera_info.yaml", CAMERA.resized((60, 80)))
+    assert "image's size (120, 160) in rooms/0, got (60, 80)" in evaluated(folder).failures["rooms/0"]
 
 
 @pytest.mark.parametrize(("level_ground", "blocked"), [(False, True), (True, False)])

@@ -129,4 +129,4 @@ def test_report_is_plain_json_and_a_table(sequences):
 def test_what_is_missing_is_named(sequences):
     (sequences / "fast" / "1" / "pose.npz").unlink()
     report = evaluate_flicker(find_frames([sequences]), [Jittering([1, 1, 1])])
-    assert "pose of fast/1" in report.failures["fast"]
+    assert report.failures["fast"] == "expected dense depth and a pose of fast/1, found no pose"
