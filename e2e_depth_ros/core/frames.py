@@ -89,12 +89,14 @@ class Frame:
         name: Path of the frame folder, or of the image without suffix, relative to what was searched.
         group: The set that it belongs to: the folder around it.
         folder: The frame folder; None for a plain image.
+        rivals: Further images of the frame folder, which could as well be its image.
     """
 
     image_path: Path
     name: str
     group: str
     folder: Path | None = None
+    rivals: tuple[Path, ...] = ()
 
     @property
     def sequence(self) -> str:
@@ -110,8 +112,11 @@ class Frame:
         """Read the image, (H, W, 3), uint8, RGB. Plain photos are turned upright, as their tags say.
 
         Raises:
-            InvalidInputError: It can't be read whole.
+            InvalidInputError: It can't be read whole, or is one of several in its frame folder.
         """
+        if self.rivals:
+            names = " and ".join(path.name for path in (self.image_path, *self.rivals))
+            raise InvalidInputError(f"expected one image in {self.folder}, got {names}")
         return read_image(self.image_path, upright=self.folder is None)
 
     def read_camera(self) -> Camera | None:
@@ -256,11 +261,10 @@ def _walk(folder: Path, root: Path, skipped: Path | None, seen: set[Path]) -> It
     own = [image for image in images if image.stem == "image"]
     has_more = any((folder / name).exists() for name in (_CAMERA, _DEPTH, _POINTS, _POSE, *_ALSO_MEASURED))
     if has_more and (own or not images):
-        image = own[0] if own else folder / "image.png"  # that it is missing is told when it is read
-        if folder == root:
-            yield Frame(image, resolved.name, resolved.parent.name, folder)
-        else:
-            yield Frame(image, *_name_and_group(folder, root), folder)
+        # That it is missing, or one of several, is told when it is read.
+        image, *rivals = own or [folder / "image.png"]
+        names = (resolved.name, resolved.parent.name) if folder == root else _name_and_group(folder, root)
+        yield Frame(image, *names, folder, tuple(rivals))
         return
     for image in images:
         yield Frame(image, *_name_and_group(image.with_suffix(""), root))

@@ -237,6 +237,13 @@ def test_frame_without_image_is_told(tmp_path, write_frame):
         frame.read_image()
 
 
+def test_two_images_in_a_frame_folder_are_told(tmp_path, write_frame):
+    (write_frame(tmp_path / "f") / "image.jpg").write_bytes(b"")
+    (frame,) = find_frames([tmp_path])
+    with pytest.raises(InvalidInputError, match=r"expected one image in .*f, got image.jpg and image.png"):
+        frame.read_image()
+
+
 def test_named_pipes_are_told_and_not_opened(tmp_path, write_frame):
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(InvalidInputError, match=r"pipe\.png is a named pipe"):
