@@ -67,7 +67,10 @@ def read_samples(
         raise InvalidInputError(
             f"expected samples.csv, depth.png, points.npz or depth.npz beside {image.image_path}, found none"
         )
-    return samples_from_depth(depth, size, source=image.depth_name)
+    try:
+        return samples_from_depth(depth, size, source=image.depth_name)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{image.depth_name} of {image.name}: {error}") from error
 
 
 def align_to_samples(

@@ -147,11 +147,16 @@ def test_what_can_not_be_aligned_is_told_and_the_rest_goes_on(frame, model, trut
     (wrong_camera / "camera_info.yaml").write_text((frame / "camera_info.yaml").read_text("utf-8"), "utf-8")
     cv2.imwrite(str(wrong_camera / "image.png"), np.zeros((20, 28, 3), np.uint8))
     np.savez(wrong_camera / "points.npz", points=np.ones((5, 3)), camera_from_points=np.eye(4))
+    wrong_depth = data / "set" / "2"
+    wrong_depth.mkdir()
+    cv2.imwrite(str(wrong_depth / "image.png"), np.zeros((40, 56, 3), np.uint8))
+    np.savez(wrong_depth / "depth.npz", depth=truth.T)
     assert predict(data, model, tmp_path / "out") == 2
     error = capsys.readouterr().err
+    assert "depth.npz of set/2: expected depth of the image's view, in the proportions of 56x40" in error
     assert "depth.png, points.npz or depth.npz beside" in error
     assert "(20, 28) in set/1, got (40, 56)" in error
-    assert "1 of 3 images" in error
+    assert "1 of 4 images" in error
     assert (tmp_path / "out" / "set" / "0" / "depth.npy").is_file()
 
 
