@@ -86,10 +86,12 @@ def read_samples_csv(path: Path) -> NDArray[np.float32]:
         (N, 3), float32.
 
     Raises:
-        InvalidInputError: A line has no three numbers; or the names say that u, v or depth are in other
-            columns.
+        InvalidInputError: A line has no three numbers; the names say that u, v or depth are in other
+            columns, or that there is no depth; or commas are both between numbers and inside.
     """
     rows: list[list[float]] = []
+    columns = len(_COLUMNS)
+    has_points, has_more = False, False
     reader = csv.reader(read_text(path, _MAX_TEXT_BYTES).splitlines())
     may_be_names = True
     try:
@@ -103,23 +105,31 @@ def read_samples_csv(path: Path) -> NDArray[np.float32]:
             may_be_names = may_be_names and is_comment
             if is_comment or is_names:
                 _check_columns(entries, path, is_names=is_names)
+                columns = max(columns, len(entries))
             else:
                 rows.append(_three_numbers(entries, f"line {reader.line_num} of {path}"))
+                has_points |= any("." in entry for entry in entries)
+                has_more |= any(entry.isdigit() for entry in entries[columns:])
     except csv.Error as error:
         raise InvalidInputError(f"cannot read line {reader.line_num} of {path}: {error}") from error
+    if has_more and not has_points:  # 74,25,4,211 would be 4 m
+        raise InvalidInputError(
+            f"expected decimal points in {path}, or a name for each column, got whole numbers in more than "
+            f"{columns} columns: decimal commas?"
+        )
     return np.array(rows, np.float32).reshape(-1, 3)
 
 
 def _check_columns(entries: list[str], path: Path, *, is_names: bool) -> None:
-    """Refuse names of columns of which a known one is at another place; a comment may be prose instead."""
+    """Refuse names of which a known one is at another place, or none is depth; a comment may be prose."""
     # Without units: u_px, depth [m]
     names = [re.split(r"[\s_\[(]", entry.strip(" #").lower())[0] for entry in entries]
     found = [next((at for at, name in enumerate(names) if name in known), None) for known in _COLUMNS]
     if not is_names and None in found[:2]:
         return
     is_point = names[:3] == ["x", "y", "z"]  # metres, not pixels
-    is_short = is_names and len(names) < 3
-    if is_point or is_short or any(at not in (None, place) for place, at in enumerate(found)):
+    lacks_depth = is_names and (len(names) < 3 or (found[2] is None and None not in found[:2]))
+    if is_point or lacks_depth or any(at not in (None, place) for place, at in enumerate(found)):
         raise InvalidInputError(f"expected the columns u,v,depth in {path}, got {','.join(entries):.200}")
 
 

@@ -66,12 +66,27 @@ def test_one_sample_is_read_however_it_is_written(tmp_path, text):
         "x,y,z",
         "u,v,id,depth",
         "u;v;depth",
+        "u,v,confidence",
+        "x,y,disparity,depth_confidence",
     ],
 )
-def test_columns_in_another_order_are_refused(tmp_path, names):
+def test_other_columns_are_refused(tmp_path, names):
     (tmp_path / "s.csv").write_text(f"{names}\n1,2,3\n")
     with pytest.raises(InvalidInputError, match=f"expected the columns u,v,depth in .*, got {names}"):
         read_samples_csv(tmp_path / "s.csv")
+
+
+@pytest.mark.parametrize("text", ["7,5,4,211\n", "u,v,depth\n7,5,4,211\n", "7,0,5,5,4,2\n"])
+def test_decimal_commas_are_told(tmp_path, text):
+    (tmp_path / "s.csv").write_text(text)
+    with pytest.raises(InvalidInputError, match=r"expected decimal points in .* than 3 columns"):
+        read_samples_csv(tmp_path / "s.csv")
+
+
+@pytest.mark.parametrize("text", ["# u,v,depth,id\n7,5,4,211\n", "7,5,4.0,211\n", "7,5,4,\n", "7,5,4,car\n"])
+def test_further_columns_are_no_decimals(tmp_path, text):
+    (tmp_path / "s.csv").write_text(text)
+    assert read_samples_csv(tmp_path / "s.csv").tolist() == [[7, 5, 4]]
 
 
 def test_what_is_no_table_is_told(tmp_path):
