@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.colours import colours_from_normals
+from e2e_depth_ros.core.user_file import check_writable
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -34,8 +35,11 @@ class Viewer:
             path: File to save, .rrd; None opens the viewer.
 
         Raises:
+            InvalidInputError: The file can't be written.
             ModuleNotFoundError: rerun-sdk is not installed.
         """
+        if path is not None:
+            check_writable(path)
         import rerun  # noqa: PLC0415 - an extra, and it takes seconds
 
         self._rerun: Any = rerun

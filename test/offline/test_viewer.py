@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("rerun", reason="rerun-sdk needs numpy 2")
 
 from e2e_depth_ros.core.camera import Camera
+from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.offline.viewer import Viewer
 
 SIZE = (30, 44)
@@ -21,6 +22,11 @@ def printed(path):
     command = [sys.executable, "-m", "rerun", "rrd", "print", "-vv", str(path)]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     return result.stdout
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(InvalidInputError, match=r"cannot write .*nowhere.x\.rrd"):
+        Viewer(tmp_path / "nowhere" / "x.rrd")
 
 
 def test_all_that_is_shown_is_in_the_file(tmp_path):
