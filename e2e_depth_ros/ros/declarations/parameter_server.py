@@ -54,6 +54,7 @@ class ParameterServer(Generic[Struct]):
         self._declarations = declarations_from_struct(type(defaults))
         given = {name: _declared_value(node, declaration) for name, declaration in self._declarations.items()}
         self.values: Struct = defaults.changed(given)
+        _warn_of_unknown(node)
         node.add_on_set_parameters_callback(self._on_set)
 
     def set(
@@ -121,6 +122,15 @@ class ParameterServer(Generic[Struct]):
 
 def _refused(error: InvalidInputError) -> SetParametersResult:
     return SetParametersResult(successful=False, reason=one_line(str(error)))
+
+
+def _warn_of_unknown(node: Node) -> None:
+    """Tell of parameters that were given and that the node has not: ROS passes over a misspelt name."""
+    given = getattr(node, "_parameter_overrides", {})  # nothing public tells them
+    unknown = [name for name in given if not node.has_parameter(name) and not name.startswith(QOS_PREFIX)]
+    if unknown:
+        words = ", ".join(sorted(unknown))
+        node.get_logger().warning(one_line(f"expected parameters of this node, passed over {words}"))
 
 
 def _declared_value(node: Node, declaration: Declaration) -> Any:

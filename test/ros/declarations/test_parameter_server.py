@@ -81,6 +81,12 @@ def test_a_bad_value_at_the_start_is_refused_in_one_voice(context, assignment, w
     assert words in str(refusal.value)
 
 
+def test_a_misspelt_name_at_the_start_is_told(context, capfd):
+    override = "qos_overrides./image_raw.subscription.depth:=2"
+    given(context, "max_dept:=5", "use_sim_time:=false", override, "correction:=true").destroy_node()
+    assert "expected parameters of this node, passed over max_dept\n" in capfd.readouterr().err
+
+
 def test_every_value_of_the_parameter_file_may_be_set_again_at_any_time(configured):
     values = yaml.safe_load((ROOT / "config" / "depth.yaml").read_text(encoding="utf-8"))
     values = values["/**"]["ros__parameters"]
