@@ -41,4 +41,9 @@ def _mask_node() -> type[MaskNode]:
 
 
 if __name__ == "__main__":
-    {"depth_node": depth_node, "mask_node": mask_node}[sys.argv.pop(1)]()
+    executable = {"depth_node": depth_node, "mask_node": mask_node}.get("".join(sys.argv[1:2]))
+    if executable is None:
+        sys.stderr.write(f"expected depth_node or mask_node, got {' '.join(sys.argv[1:]) or 'nothing'}\n")
+        sys.exit(2)
+    del sys.argv[1]
+    executable()

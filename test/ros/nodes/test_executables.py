@@ -86,6 +86,14 @@ def test_what_ros_would_pass_over_is_refused(tmp_path):
     assert_one_line(process, "expected arguments after --ros-args", "got -p engine")
 
 
+@pytest.mark.parametrize("words", [[], ["image_node", "--help"]])
+def test_an_unknown_executable_is_told(words):
+    command = [sys.executable, "-m", "e2e_depth_ros.ros.nodes.executables", *words]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 2
+    assert result.stderr == f"expected depth_node or mask_node, got {' '.join(words) or 'nothing'}\n"
+
+
 @pytest.mark.parametrize("word", ["-h", "--help"])
 @pytest.mark.parametrize("name", ["depth_node", "mask_node"])
 def test_help_is_told_and_no_node_started(name, word):
