@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -118,8 +118,9 @@ class BagFrames(Sequence[BagFrame]):
         name: Of the recording, and of the camera where a topic was given.
         topics: What is used.
         camera: The calibration; None where there is none, which depth images don't need.
-        left_out: Images that nothing was measured for.
-        why: What was found wrong with the last of them, as the end of a sentence.
+        left_out: Images that nothing was measured for, or that can't be read.
+        why: What was found wrong with the last of them, as the end of a sentence: by kind, and how many can't
+            be read.
     """
 
     def __init__(
@@ -146,7 +147,7 @@ class BagFrames(Sequence[BagFrame]):
         self.name = f"{whole.name if whole.is_dir() else whole.stem}{suffix}"
         finder = _Finder(reader, self.topics, round(every_s * 1e9))
         self._entries = [*finder.entries()]
-        self.left_out, self.why = finder.left_out, finder.words
+        self.left_out, self.why = finder.left_out, finder.why
         if not self._entries:
             raise InvalidInputError(
                 f"expected images on {self.topics.image} with"
@@ -247,7 +248,16 @@ class _Finder:
         self._measured: deque[_Place] = deque()
         self._last_ns: int | None = None
         self.left_out = 0
-        self.words = ""
+        self._apart = self._wrong = ""
+        self._broken: Counter[str] = Counter()  # by topic
+
+    @property
+    def why(self) -> str:
+        """What was found wrong, as the end of a sentence."""
+        broken = [f"{count} of {topic} can't be read" for topic, count in self._broken.items()]
+        # A sensor slower than the camera leaves most images without, which says nothing about the others.
+        words = "; ".join(filter(None, (self._wrong, self._apart, *broken)))
+        return f": {words}" if words else ""
 
     def entries(self) -> Iterator[_Entry]:
         moving, static = transform_topics(self._reader) if self._is_cloud else ([], [])
@@ -255,7 +265,10 @@ class _Finder:
             self._put_transforms(recorded, is_static=True)
         images: deque[_Place] = deque()
         for recorded in self._reader.messages({self._image, self._source, *moving}):
-            if recorded.topic == self._image:
+            if recorded.topic in (self._image, self._source) and not recorded.data:  # nor has it a stamp
+                self._broken[recorded.topic] += 1
+                self.left_out += recorded.topic == self._image
+            elif recorded.topic == self._image:
                 images.append(_Place.of(recorded))
             elif recorded.topic == self._source:
                 self._measured.append(_Place.of(recorded))
@@ -278,20 +291,19 @@ class _Finder:
 
         measured, pose, wrong = min(self._measured, key=apart_ns, default=None), None, ""
         if measured is None or apart_ns(measured)[0] > _APART_NS:
-            wrong = (
-                f": the nearest is {apart_ns(measured)[0] * 1e-9:.3g} s away"
-                if measured
-                else ": there is none"
-            )
-        elif self._is_cloud:
+            apart_s = apart_ns(measured)[0] * 1e-9 if measured else None
+            self._apart = "there is none" if apart_s is None else f"the nearest is {apart_s:.3g} s away"
+            self.left_out += 1
+            return
+        if self._is_cloud:
             try:
                 pose = self._tree.pose(image.frame_id, image.stamp_ns, measured.frame_id, measured.stamp_ns)
             except TransformError as error:
-                wrong = f": {error}"
+                wrong = str(error)
         elif not may_be_same_frame(measured.frame_id, image.frame_id):
-            wrong = f": depth is of {measured.frame_id!r}, the image of {image.frame_id!r}"
-        if measured is None or wrong:
-            self.left_out, self.words = self.left_out + 1, wrong
+            wrong = f"depth is of {measured.frame_id!r}, the image of {image.frame_id!r}"
+        if wrong:
+            self.left_out, self._wrong = self.left_out + 1, wrong
             return
         self._last_ns = image.stamp_ns
         yield _Entry(image, measured, pose)

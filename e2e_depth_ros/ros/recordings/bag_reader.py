@@ -35,7 +35,9 @@ TF_TYPE: Final = "tf2_msgs/msg/TFMessage"
 
 _KNOWN: Final = get_typestore(Stores.LATEST)
 _COMPRESSED: Final = (".zstd", ".zst")
-_CUT_OFF: Final = "File end magic"  # what rosbags says of an MCAP file without its end
+_CUT_OFF: Final = {"File end magic": "mcap recover", "index looks damaged": "rosbag reindex"}
+"""What rosbags says of files without their end, of MCAP and of ROS 1, and what makes whole ones of them."""
+
 _HEADER: Final = "std_msgs/msg/Header"
 _RENAMED: Final = {"tf/msg/tfMessage": TF_TYPE}  # of ROS 1
 _FOREVER: Final = QosTime(2147483647, 4294967295)
@@ -173,9 +175,14 @@ class BagReader:
             for connection, log_ns, data in self._reader.messages(wanted, start=start_ns, stop=stop_ns):
                 yield Recorded(connection.topic, log_ns, self._in_cdr(connection.msgtype, data))
 
+    def first_whole(self, topic: str) -> Any | None:
+        """Return the first message of a topic that can be read; None where there is none."""
+        return next(self.whole(self.messages([topic])), None)
+
     def first(self, topic: str) -> Any:
         """Return the first message of a topic that can be read; see `read`."""
-        for message in self.whole(self.messages([topic])):
+        message = self.first_whole(topic)
+        if message is not None:
             return message
         for broken in self.messages([topic]):
             return self.read(broken)
@@ -257,9 +264,8 @@ class _refusing:  # noqa: N801 - reads as a statement
     ) -> None:
         # rosbags lets errors of SQLite, YAML, zstd and struct through too; none of them is a bug of ours.
         if isinstance(error, Exception) and not isinstance(error, (E2EDepthError, MemoryError)):
-            hint = (
-                ": it was cut off; `mcap recover` makes a whole file of it" if _CUT_OFF in str(error) else ""
-            )
+            tool = next((tool for words, tool in _CUT_OFF.items() if words in str(error)), None)
+            hint = f": it was cut off; `{tool}` makes a whole file of it" if tool else ""
             raise InvalidInputError(
                 f"cannot read the bag {self._path}: {one_line(str(error), 200)}{hint}"
             ) from error

@@ -237,16 +237,25 @@ def _camera_info(reader: BagReader, image: str, header: Any) -> str:
     if beside in names:
         return beside
     of_frame = [
-        name for name in names if may_be_same_frame(reader.first(name).header.frame_id, header.frame_id)
+        name
+        for name, message in _readable(reader, names)
+        if may_be_same_frame(message.header.frame_id, header.frame_id)
     ]
     return _only(of_frame, image)
+
+
+def _readable(reader: BagReader, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    """Each topic with a message of it; another camera's, of which none can be read, is in nobody's way."""
+    for name in names:
+        message = reader.first_whole(name)
+        if message is not None:
+            yield name, message
 
 
 def _depths_of(reader: BagReader, header: Any) -> Iterator[str]:
     """Depth images of the camera's own frame: others are not registered to it."""
     seen: set[str] = set()
-    for name in sorted(_of_role(reader, "sparse_depth")):
-        message = reader.first(name)
+    for name, message in _readable(reader, sorted(_of_role(reader, "sparse_depth"))):
         same = same_frame(message.header.frame_id, header.frame_id)
         if _shows_depth(message) and same and _base(name) not in seen:
             seen.add(_base(name))

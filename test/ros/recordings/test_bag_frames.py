@@ -191,6 +191,23 @@ def test_a_message_that_is_cut_short_says_nothing_about_the_others(messages, tmp
     assert len(BagFrames(path, LEFT)) >= whole - 1
 
 
+def test_what_ros_1_has_broken_is_told_and_in_the_way_of_no_other_camera(messages, tmp_path):
+    def broken(topic, which):
+        numbers = [number for number, one in enumerate(messages) if one[0] == topic][which]
+        (tmp_path / "robot.bag").unlink(missing_ok=True)
+        return bags.write_ros1_bag(tmp_path / "robot.bag", messages, broken=numbers)
+
+    whole = len(BagFrames(broken("/right/image_raw", slice(None)), LEFT))
+    assert whole > 0
+    frames = BagFrames(broken(LEFT["image"], slice(1)), LEFT)
+    assert len(frames) == whole - 1
+    assert frames.why.endswith(f"; 1 of {LEFT['image']} can't be read")
+    with pytest.raises(InvalidInputError, match="found none: frame 'left_optical' does not exist"):
+        BagFrames(broken("/tf_static", slice(None)), LEFT)
+    with pytest.raises(InvalidInputError, match=r"found none: there is none; \d+ of /lidar/points can't"):
+        BagFrames(broken("/lidar/points", slice(None)), LEFT)
+
+
 def test_images_that_are_all_broken_are_told(recorded):
     grey = [
         (topic, at, message_from_array(np.ones(bags.SIZE, np.uint8), "mono8", message.header))

@@ -86,6 +86,13 @@ def test_what_is_no_bag_is_one_line(bag, tmp_path, what):
     assert "\n" not in str(error.value)
 
 
+def test_a_bag_of_ros_1_that_was_cut_off_is_told_as_that(messages, tmp_path):
+    path = bags.write_ros1_bag(tmp_path / "robot.bag", messages)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(InvalidInputError, match="cut off; `rosbag reindex` makes a whole file of it"):
+        BagReader(path)
+
+
 @pytest.mark.parametrize("suffix", [".mcap", ".db3", ".bag"])
 @pytest.mark.timeout(20)
 def test_a_named_pipe_is_no_bag(tmp_path, suffix):
