@@ -211,7 +211,9 @@ def _lines(report: Any, conversion: Any) -> list[str]:
         for line in _lines_of_camera(camera)
     ]
     if report.uncopied:
-        lines.append(f"not copied, as nothing tells their types: {', '.join(report.uncopied)}")
+        lines.append(f"not copied, as nothing tells their types in ROS 2: {', '.join(report.uncopied)}")
+    for topic, count in report.unconverted.items():
+        lines.append(f"not copied, as they can't be converted: {count} of {topic}")
     rate = report.seconds / report.wall_s if report.wall_s else 0.0
     frames = sum(camera.frames for camera in report.cameras.values())
     lines.append(

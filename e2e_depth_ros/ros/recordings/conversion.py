@@ -83,6 +83,7 @@ class Report:
         seconds: Of the recording, that the images span.
         wall_s: How long it took.
         uncopied: Topics that could not be copied, as nothing tells their type's definition.
+        unconverted: How many messages of a copied topic are not there: ROS 1 has them, and ROS 2 can't.
         was_done: Whether an earlier run had done all.
     """
 
@@ -90,6 +91,7 @@ class Report:
     seconds: float = 0.0
     wall_s: float = 0.0
     uncopied: list[str] = field(default_factory=list)
+    unconverted: Counter[str] = field(default_factory=Counter)
     was_done: bool = False
 
 
@@ -152,8 +154,10 @@ def _write(
         last_ns = played.log_ns
         first_ns = last_ns if first_ns is None else first_ns
         if isinstance(played, Recorded):
-            if played.data:  # empty is what ROS 1 has and ROS 2 can't
+            if played.data:
                 writer.write(played.topic, played.log_ns, played.data)
+            else:
+                report.unconverted[played.topic] += 1
             continue
         in_part += 1
         for output, message in (played.result.messages if played.result else {}).items():

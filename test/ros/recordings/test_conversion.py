@@ -97,6 +97,14 @@ def test_a_run_that_is_cut_off_goes_on_and_ends_with_the_same_bag(tmp_path, monk
                 np.testing.assert_array_equal(bags.arrays_of(one), bags.arrays_of(other))
 
 
+def test_what_can_not_be_copied_is_counted(tmp_path):
+    messages = list(bags.robot_messages(4, lambda _: 1 + 3 * RELATIVE))
+    broken = [number for number, (topic, *_) in enumerate(messages) if topic == "/right/image_raw"][:3]
+    path = bags.write_ros1_bag(tmp_path / "robot.bag", messages, broken=broken)
+    assert convert(path, tmp_path / "out", copies=True).unconverted == {"/right/image_raw": 3}
+    assert len(bags.read_bag(tmp_path / "out")["/right/image_raw"]) == 1
+
+
 def test_two_cameras_in_one_run_are_as_one_after_the_other(tmp_path):
     path = bags.write_bag(tmp_path / "robot", bags.robot_messages(6, lambda _: 1 + 3 * RELATIVE))
     convert(path, tmp_path / "both", images=BOTH)
