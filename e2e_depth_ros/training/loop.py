@@ -14,6 +14,7 @@ import torch
 import yaml
 
 from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
+from e2e_depth_ros.training.alone import alone_in
 from e2e_depth_ros.training.augmentation import View
 from e2e_depth_ros.training.averaging import AveragedWeights
 from e2e_depth_ros.training.datasets import Batch, Source, TrainingBatches, training_batches
@@ -97,8 +98,8 @@ def train(
     signal to one of them ends all. Every process must see the same output folder.
 
     Raises:
-        InvalidInputError: Data are missing, the folder holds a training that would be overwritten, or the
-            batches of a step can't be shared evenly.
+        InvalidInputError: Data are missing, the folder holds a training that would be overwritten or is
+            running, or the batches of a step can't be shared evenly.
         MissingDependencyError: There are several processes, and accelerate isn't installed.
         CheckpointError: The state to resume from is broken or of another network.
         TrainingError: Too many steps in a row had no finite loss, or one of exactly 0.
@@ -110,7 +111,8 @@ def train(
             else f"expected a folder without a training, found one in {output}: resume it or choose another"
         )
     output.mkdir(parents=True, exist_ok=True)
-    return Trainer(recipe, output, resume=resume, after_checkpoint=after_checkpoint).run()
+    with alone_in(output):
+        return Trainer(recipe, output, resume=resume, after_checkpoint=after_checkpoint).run()
 
 
 class Trainer:

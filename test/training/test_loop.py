@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError
 from e2e_depth_ros.model.families.registry import load_checkpoint
 from e2e_depth_ros.model.task import Task
+from e2e_depth_ros.training.alone import alone_in
 from e2e_depth_ros.training.loop import LOG, STATE, TrainingError, train
 from e2e_depth_ros.training.objectives import end_to_end
 from e2e_depth_ros.training.recipe import Recipe, read_recipe, recipe_from_mapping
@@ -293,6 +294,20 @@ def test_refuses_to_overwrite_and_to_resume_nothing(tmp_path, shards):
     train(recipe, tmp_path / "out")
     with pytest.raises(InvalidInputError, match="found one"):
         train(recipe, tmp_path / "out")
+
+
+def test_refuses_a_folder_that_another_training_writes_to(tmp_path, shards, monkeypatch):
+    recipe = small_recipe(shards, steps=1)
+
+    def begin_another(_):
+        train(recipe, tmp_path, resume=True)
+
+    with pytest.raises(InvalidInputError, match=r"of this training alone, got .* running"):
+        train(recipe, tmp_path, after_checkpoint=begin_another)
+    train(recipe, tmp_path, resume=True)  # it ended
+    monkeypatch.setenv("RANK", "1")
+    with alone_in(tmp_path), alone_in(tmp_path):  # as the other processes of a training are
+        pass
 
 
 def test_refuses_the_state_of_another_network(tmp_path, shards):
