@@ -102,6 +102,23 @@ def test_an_image_without_a_measurement_stops_no_training(recording):
     assert tuple(view.image[0, 0]) == (200, 60, 31)
 
 
+def test_a_broken_image_of_a_bag_stops_no_training(tmp_path):
+    pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+    pytest.importorskip("rosbags", reason="rosbags is not installed")
+    from helpers import bags
+
+    views = [(np.full((*SIZE, 3), 30 + index, np.uint8), plane()) for index in range(3)]
+    messages = bags.rgbd_messages(views, CAMERA)
+    path = bags.write_bag(tmp_path / "drive", messages, storage="sqlite3")
+    stamp = np.uint32(divmod(bags.START_NS, 10**9)).tobytes()
+    bags.spoil(path, "/camera/image_raw", b"\x00\x01\x00\x00" + stamp)  # cut short behind it
+    source = Source(SourceRecipe(bag=str(path)))
+    told = rf"cannot read /camera/image_raw, recorded at {bags.START_NS} ns in .*drive: .*; the next image"
+    with pytest.warns(UserWarning, match=told):
+        assert source.view(0).image[0, 0, 0] == 31
+    assert source.view(2).image[0, 0, 0] == 32
+
+
 def test_topics_of_a_bag_are_looked_for_or_named(recording):
     recipe = SourceRecipe(bag=str(recording), image="/camera/image_raw", sparse_depth="/camera/nowhere")
     with pytest.raises(InvalidInputError, match="on /camera/nowhere as sparse_depth"):

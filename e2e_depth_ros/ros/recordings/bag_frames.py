@@ -184,9 +184,8 @@ class BagFrames(Sequence[BagFrame]):
         Raises:
             InvalidInputError: It can't be read; names the message, as nobody sees which of thousands it is.
         """
-        message = self._message_of(index, what)
         try:
-            return decode(message)
+            return decode(self._message_of(index, what))
         except InvalidInputError as error:
             place: _Place = getattr(self._entries[index], what)
             raise InvalidInputError(
