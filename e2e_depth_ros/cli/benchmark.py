@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from e2e_depth_ros.cli.model_arguments import add_model_arguments, load_estimator, size_named
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.user_file import check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,14 +98,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Time the way of a frame; with ROS through the node's own pipeline, without it the network alone."""
     size = size_named(args.size, "say 480x640")
-    if args.frames < 1:
-        raise InvalidInputError(f"expected at least 1 frame, got {args.frames}")
-    if args.points < 0:
-        raise InvalidInputError(f"expected at least 0 points, got {args.points}")
-    if args.dds and args.dds < 3:
-        raise InvalidInputError(f"expected at least 3 images for --dds, got {args.dds}")
-    if args.mask and not args.dds:
-        raise InvalidInputError("expected --mask only with --dds N, got it alone")
+    _check(args)
     if args.compare is not None:
         return _compare(args, size)
     if args.dds:
@@ -130,6 +124,20 @@ def run(args: argparse.Namespace) -> int:
         _print(report)
     _write_json(args.json, report)
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what would fail, or be passed over, after minutes."""
+    if args.frames < 1:
+        raise InvalidInputError(f"expected at least 1 frame, got {args.frames}")
+    if args.points < 0:
+        raise InvalidInputError(f"expected at least 0 points, got {args.points}")
+    if args.dds and args.dds < 3:
+        raise InvalidInputError(f"expected at least 3 images for --dds, got {args.dds}")
+    if args.mask and not args.dds:
+        raise InvalidInputError("expected --mask only with --dds N, got it alone")
+    if args.json is not None and str(args.json) != "-":
+        check_writable(args.json)
 
 
 def _compare(args: argparse.Namespace, size: tuple[int, int]) -> int:

@@ -27,8 +27,11 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table, and draw the curves."""
+    from e2e_depth_ros.core.user_file import check_writable  # noqa: PLC0415
     from e2e_depth_ros.training.comparison import markdown_table, read_run  # noqa: PLC0415 - heavy imports wait
 
+    if args.curves:
+        check_writable(args.curves)
     runs = [read_run(path) for path in args.runs]
     print(markdown_table(runs))  # noqa: T201 - to be pasted as it is
     if args.curves:

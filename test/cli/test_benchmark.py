@@ -42,6 +42,13 @@ def test_report_as_json(tiny_checkpoint, capsys):
         assert 0 < stages[benchmark.WITHOUT_NETWORK] < stages[benchmark.TOTAL]
 
 
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_timed(tmp_path, capsys):
+    assert main(["benchmark", "--json", str(tmp_path / "nowhere" / "x.json")]) == 2
+    output = capsys.readouterr()
+    assert "x.json: expected a file in a folder that exists" in output.err
+    assert not output.out
+
+
 def test_alignment_is_timed_from_the_cloud_on(tiny_checkpoint, capsys):
     model = str(tiny_checkpoint("embedded"))
     capsys.readouterr()

@@ -159,6 +159,9 @@ def test_command_prints_the_table_and_draws_the_curves(tmp_path, capsys):
     picture = tmp_path / "curves.png"
     assert main(["compare", *map(str, runs), "--curves", str(picture)]) == 0
     assert capsys.readouterr().out.count("\n| ") == 3
+    nowhere = str(tmp_path / "nowhere" / "x.png")
+    assert main(["compare", *map(str, runs), "--curves", nowhere]) == 2
+    assert f"cannot write {nowhere}: expected a file in a folder that exists" in capsys.readouterr().err
     both = cv2.imread(str(picture))
     write_curves(picture, runs[0] / "log.jsonl")
     one = cv2.imread(str(picture))
