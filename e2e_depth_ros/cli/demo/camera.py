@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from e2e_depth_ros.core.errors import E2EDepthError
+from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
 from e2e_depth_ros.ros.running.stop_signals import StopSignals
 
 
@@ -21,13 +21,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Options, and ROS arguments behind `--ros-args`; by default the command line's.
 
     Returns:
-        The exit code: 0 at the end or after a signal, 2 where something is missing.
+        The exit code: 0 at the end or after a signal, 2 where something is missing or an argument is wrong.
     """
     stop = StopSignals()
     own, mark, of_ros = _parted(sys.argv[1:] if argv is None else list(argv))
     args = _parser().parse_args(own)
     args.ros_arguments = [*mark, *of_ros]
     try:
+        check_pace(args)
         from e2e_depth_ros.cli.demo.publisher import publish_scenes  # noqa: PLC0415
         from e2e_depth_ros.cli.demo.scenes import load_scenes  # noqa: PLC0415
 
@@ -40,6 +41,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not stop.requested:
         print(json.dumps(published), flush=True)  # noqa: T201
     return 0
+
+
+def check_pace(args: argparse.Namespace) -> None:
+    """Refuse frames, points and a rate that nothing can be published by.
+
+    Raises:
+        InvalidInputError: One of them is out of range.
+    """
+    if args.frames < 1 or args.points < 1 or not 0 < args.rate <= 1000:
+        raise InvalidInputError(
+            "expected --frames and --points of at least 1 and a --rate of up to 1000, "
+            f"got {args.frames}, {args.points} and {args.rate}"
+        )
 
 
 def _parted(argv: list[str]) -> tuple[list[str], list[str], list[str]]:

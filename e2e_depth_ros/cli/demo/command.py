@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         0 when every scene gave depth, and every measured one metric depth; else 1.
     """
+    from e2e_depth_ros.cli.demo.camera import check_pace  # noqa: PLC0415
     from e2e_depth_ros.cli.demo.processes import (  # noqa: PLC0415
         DemoSettings,
         prepare_environment,
@@ -53,11 +54,7 @@ def run(args: argparse.Namespace) -> int:
     )
     from e2e_depth_ros.cli.demo.scenes import load_scenes, write_frames  # noqa: PLC0415
 
-    if args.frames < 1 or args.points < 1 or not 0 < args.rate <= 1000:
-        raise InvalidInputError(
-            "expected --frames and --points of at least 1 and a --rate of up to 1000, "
-            f"got {args.frames}, {args.points} and {args.rate}"
-        )
+    check_pace(args)
     if args.domain is not None and not 0 <= args.domain <= 101:
         raise InvalidInputError(f"expected a --domain of 0 to 101, got {args.domain}")
     domain = prepare_environment(args.domain)

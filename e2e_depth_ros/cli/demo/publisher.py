@@ -19,12 +19,13 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from e2e_depth_ros.cli.demo.scenes import DemoScene
-from e2e_depth_ros.core.errors import E2EDepthError
+from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError, first_line
 from e2e_depth_ros.ros.messages.camera_info import message_from_camera
 from e2e_depth_ros.ros.messages.clouds import allocate_cloud
 from e2e_depth_ros.ros.messages.images import message_from_array
 from e2e_depth_ros.ros.outputs.depth_outputs import Output
 from e2e_depth_ros.ros.running.loading import StoppedError
+from e2e_depth_ros.ros.running.quiet_start import init_ros
 from e2e_depth_ros.ros.running.stop_signals import StopSignals
 
 _DISCOVERY_S: Final = 120.0  # the node loads its model before it subscribes
@@ -135,10 +136,14 @@ def publish_scenes(args: argparse.Namespace, stop: StopSignals) -> dict[str, int
         Frames published by scene; none of a scene that was not finished.
 
     Raises:
-        E2EDepthError: Nobody listens.
+        E2EDepthError: Nobody listens, or ROS refuses its arguments.
     """
     published: dict[str, int] = {}
-    rclpy.init(args=args.ros_arguments, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        init_ros(args.ros_arguments, signal_handler_options=SignalHandlerOptions.NO)
+    except Exception as error:  # rclpy's have no base in common
+        given = " ".join(args.ros_arguments)
+        raise InvalidInputError(f"expected arguments of ROS, got {given}: {first_line(error)}") from error
     node = rclpy.create_node("camera")
     try:
         publisher = ScenePublisher(node, args.seed, stop)

