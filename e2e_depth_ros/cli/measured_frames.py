@@ -144,9 +144,7 @@ def _frames_of_bag(
     frames = BagFrames(path, topics)
     if tell and frames.left_out:
         of = frames.left_out + len(frames)
-        tell(
-            f"{frames.left_out} of {of} images of {frames.name} without measurements are left out{frames.why}"
-        )
+        tell(f"{frames.left_out} of {of} images of {frames.name} are left out{frames.why}")
     return frames
 
 

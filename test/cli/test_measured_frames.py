@@ -161,9 +161,7 @@ def test_of_a_bag_with_two_cameras_one_is_named(samples, tmp_path, capsys):
     without = [one for one in both if one[0] != "/left/depth" or one[1] == bags.START_NS]
     some = str(bags.write_bag(tmp_path / "some", sorted(without, key=lambda one: one[1])))
     assert main(["evaluate", some, "--image", "/left/image_raw", "--align", "--samples", "random:50"]) == 0
-    told = (
-        "1 of 2 images of some/left/image_raw without measurements are left out: the nearest is 0.0333 s away"
-    )
+    told = "1 of 2 images of some/left/image_raw are left out: the nearest measurement is 0.0333 s away"
     assert told in capsys.readouterr().err
     out, picture = tmp_path / "scores.json", tmp_path / "rows.jpg"
     assert main(["gallery", str(path), "--image", "/left/image_raw", "--output", str(picture)]) == 0

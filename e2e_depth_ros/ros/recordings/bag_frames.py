@@ -291,7 +291,11 @@ class _Finder:
         measured, pose, wrong = min(self._measured, key=apart_ns, default=None), None, ""
         if measured is None or apart_ns(measured)[0] > _APART_NS:
             apart_s = apart_ns(measured)[0] * 1e-9 if measured else None
-            self._apart = "there is none" if apart_s is None else f"the nearest is {apart_s:.3g} s away"
+            self._apart = (
+                "nothing was measured"
+                if apart_s is None
+                else f"the nearest measurement is {apart_s:.3g} s away"
+            )
             self.left_out += 1
             return
         if self._is_cloud:

@@ -204,7 +204,9 @@ def test_what_ros_1_has_broken_is_told_and_in_the_way_of_no_other_camera(message
     assert frames.why.endswith(f"; 1 of {LEFT['image']} can't be read")
     with pytest.raises(InvalidInputError, match="found none: frame 'left_optical' does not exist"):
         BagFrames(broken("/tf_static", slice(None)), LEFT)
-    with pytest.raises(InvalidInputError, match=r"found none: there is none; \d+ of /lidar/points can't"):
+    with pytest.raises(
+        InvalidInputError, match=r"found none: nothing was measured; \d+ of /lidar/points can't"
+    ):
         BagFrames(broken("/lidar/points", slice(None)), LEFT)
 
 
@@ -221,7 +223,7 @@ def test_images_that_are_all_broken_are_told(recorded):
 def test_images_that_nothing_was_measured_for_are_counted(recorded):
     frames = BagFrames(recorded("/left", extra=depth_messages(10, every=3)))
     assert (len(frames), frames.left_out) == (4, 6)
-    assert frames.why == ": the nearest is 0.0423 s away"  # of image 8: depth 9 is 9 ms late
+    assert frames.why == ": the nearest measurement is 0.0423 s away"  # of image 8: depth 9 is 9 ms late
 
 
 @pytest.mark.parametrize(("folder", "name"), [("drive.2024", "drive.2024"), ("drive", "drive")])
