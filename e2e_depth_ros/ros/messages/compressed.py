@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import Any, Final
 
 import cv2
@@ -15,7 +16,13 @@ from e2e_depth_ros.core.rvl import unpack_rvl
 from e2e_depth_ros.ros.messages.pixels import PIXEL_LIMIT
 from e2e_depth_ros.ros.messages.refusal import RefusedMessageError, refused_as
 
-_DEPTH_ENCODINGS: Final = ("16UC1", "mono16", "32FC1")
+DEPTH_ENCODINGS: Final[Mapping[str, type[np.generic]]] = {
+    "16UC1": np.uint16,
+    "mono16": np.uint16,
+    "32FC1": np.float32,
+}
+"""What depth images may be, packed or not, and the type of their pixels."""
+
 _DEPTH_HEADER: Final = struct.Struct("<iff")  # kind, and the two numbers of the quantisation of 32FC1
 _RVL_SIZE: Final = struct.Struct("<II")  # width and height
 
@@ -60,10 +67,10 @@ def depth_from_compressed(message: Any, *, max_pixels: int) -> NDArray[np.float3
     """
     encoding, _, transport = (part.strip() for part in message.format.partition(";"))
     data = bytes(message.data)
-    if "compressedDepth" not in transport and (transport or encoding not in _DEPTH_ENCODINGS):
+    if "compressedDepth" not in transport and (transport or encoding not in DEPTH_ENCODINGS):
         _check(encoding != "32FC1", "a PNG of 16UC1", message)
         return _sixteen_bits(data, message, max_pixels)
-    _check(encoding in _DEPTH_ENCODINGS, f"depth of one of {', '.join(_DEPTH_ENCODINGS)}", message)
+    _check(encoding in DEPTH_ENCODINGS, f"depth of one of {', '.join(DEPTH_ENCODINGS)}", message)
     if len(data) <= _DEPTH_HEADER.size:
         raise RefusedMessageError(
             "depth: compressed data", f"expected more than {_DEPTH_HEADER.size} bytes, got {len(data)}"

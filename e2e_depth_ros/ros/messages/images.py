@@ -19,6 +19,7 @@ from e2e_depth_ros.core.opencv_limits import MAX_PIXELS_OPENCV_READS
 from e2e_depth_ros.core.sixteen_bits import eight_bits_from_sixteen
 from e2e_depth_ros.ros.messages import planar_yuv
 from e2e_depth_ros.ros.messages.compressed import (
+    DEPTH_ENCODINGS,
     depth_from_compressed,
     packed_encoding,
     pixels_from_compressed,
@@ -69,12 +70,9 @@ COLOR_ENCODINGS: Final = (*_COLOR_ENCODINGS, *planar_yuv.ENCODINGS)
 
 _FROM_OPENCV: Final = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}  # by channels
 
-_DEPTH_ENCODINGS: Final[dict[str, type[np.generic]]] = {
-    "16UC1": np.uint16,
-    "mono16": np.uint16,
-    "32FC1": np.float32,
-}
-_NO_COLOURS: Final = frozenset(_DEPTH_ENCODINGS) - frozenset(_COLOR_ENCODINGS)
+DEPTH_ALONE: Final = frozenset(DEPTH_ENCODINGS) - frozenset(_COLOR_ENCODINGS)
+"""Encodings of depth that no camera image has."""
+
 _MASK_ENCODINGS: Final = ("mono8", "8UC1")
 
 
@@ -138,10 +136,10 @@ def depth_from_message(
     """
     if hasattr(message, "format"):
         return depth_from_compressed(message, max_pixels=max_pixels)
-    dtype = _DEPTH_ENCODINGS.get(message.encoding)
+    dtype = DEPTH_ENCODINGS.get(message.encoding)
     if dtype is None:
         raise RefusedMessageError(
-            "depth: encoding", f"expected one of {', '.join(_DEPTH_ENCODINGS)}, got {message.encoding!r}"
+            "depth: encoding", f"expected one of {', '.join(DEPTH_ENCODINGS)}, got {message.encoding!r}"
         )
     return pixels_from_message(message, "depth", np.dtype(dtype), 1, max_pixels=max_pixels)
 
@@ -193,7 +191,7 @@ def _rgb_from_compressed(
     message: CompressedImage, eight_bits: EightBits, max_pixels: int
 ) -> NDArray[np.uint8]:
     encoding = packed_encoding(message)
-    if encoding in _NO_COLOURS:
+    if encoding in DEPTH_ALONE:
         raise _unknown_encoding(encoding)
     pixels, file_format = pixels_from_compressed(message, "image", max_pixels=max_pixels)
     conversion = _FROM_OPENCV[1 if pixels.ndim == 2 else pixels.shape[2]]

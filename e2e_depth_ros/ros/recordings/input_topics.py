@@ -9,7 +9,7 @@ from typing import Any, Final
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.ros.messages.compressed import packed_encoding
 from e2e_depth_ros.ros.messages.frames import may_be_same_frame, same_frame
-from e2e_depth_ros.ros.messages.images import COLOR_ENCODINGS
+from e2e_depth_ros.ros.messages.images import COLOR_ENCODINGS, DEPTH_ALONE
 from e2e_depth_ros.ros.recordings.bag_reader import TF_TYPE, BagReader
 
 NONE: Final = "none"
@@ -26,7 +26,6 @@ TYPES_OF_INPUTS: Final = {
 
 _STATIC_TF: Final = "tf_static"  # as the name ends, in any namespace
 _BY_PREFERENCE: Final = ("image_rect_color", "image_rect", "image_color", "image_raw", "image")
-_DEPTH_ENCODINGS: Final = ("16UC1", "32FC1")
 
 
 @dataclass(frozen=True)
@@ -220,15 +219,15 @@ def _image(reader: BagReader) -> str:
 
 def _shows_colours(message: Any) -> bool:
     if hasattr(message, "format"):
-        return "compressedDepth" not in message.format and packed_encoding(message) not in _DEPTH_ENCODINGS
+        return "compressedDepth" not in message.format and packed_encoding(message) not in DEPTH_ALONE
     return message.encoding in COLOR_ENCODINGS
 
 
 def _shows_depth(message: Any) -> bool:
     if hasattr(message, "format"):
-        is_png_of_depth = "png" in message.format and packed_encoding(message) in _DEPTH_ENCODINGS
+        is_png_of_depth = "png" in message.format and packed_encoding(message) in DEPTH_ALONE
         return "compressedDepth" in message.format or is_png_of_depth
-    return message.encoding in _DEPTH_ENCODINGS
+    return message.encoding in DEPTH_ALONE
 
 
 def _camera_info(reader: BagReader, image: str, header: Any) -> str:
