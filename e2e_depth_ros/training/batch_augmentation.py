@@ -273,7 +273,7 @@ def crop_batch(
     depth_m, n_x, n_y, n_z = _sampled(geometry, grid, "nearest").unbind(dim=1)
     n_x = sign * n_x
     normals = torch.stack([c_ * n_x + s_ * n_y, c_ * n_y - s_ * n_x, n_z], dim=1)
-    return Batch(images.round().to(torch.uint8), depth_m, normals, batch.domain)
+    return batch._replace(images=images.round().to(torch.uint8), depth_m=depth_m, normals=normals)
 
 
 def blur_batch(values: Tensor, sigma_px: Tensor) -> Tensor:

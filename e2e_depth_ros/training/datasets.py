@@ -40,12 +40,15 @@ class Batch(NamedTuple):
         normals: (B, 3, H, W), float32, unit length in the optical frame, 0, 0, 0 = unknown.
         domain: Kind of scene, for networks that are told it (see `SourceRecipe.domain`): that of the source
             of all images, or, where each is from any source, of the first of the sources.
+        has_outlines: (B,), bool: whether outlines of depth are sharp (see `SourceRecipe.outlines`). None: all
+            are.
     """
 
     images: Tensor
     depth_m: Tensor
     normals: Tensor
     domain: str = "indoor"
+    has_outlines: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
@@ -54,6 +57,7 @@ class Batch(NamedTuple):
             self.depth_m.to(device, non_blocking=True),
             self.normals.to(device, non_blocking=True),
             self.domain,
+            None if self.has_outlines is None else self.has_outlines.to(device, non_blocking=True),
         )
 
 
@@ -95,6 +99,7 @@ class Source:
         self.weight = recipe.weight
         self.size = (recipe.height, recipe.width) if recipe.height else None
         self.domain = recipe.scene_domain
+        self.has_outlines = recipe.outlines
         self.contents: dict[str, int] = {}
         """Images taken from each shard or scene."""
         self._views: list[StoredView] | FolderViews
@@ -182,13 +187,23 @@ class TrainingBatches(Dataset[Batch]):
         if self._recipe.one_source_per_batch:
             source = self._draw_source(rng)
             size = source.size or size
-        views = [self._view(number, index, size, source) for index in range(self._recipe.batch_size)]
-        return batch_from_views(views)._replace(domain=(source or self._sources[0]).domain)
+        drawn = [self._view(number, index, size, source) for index in range(self._recipe.batch_size)]
+        return batch_from_views([view for view, _ in drawn])._replace(
+            domain=(source or self._sources[0]).domain,
+            has_outlines=self._outlines_of([source for _, source in drawn]),
+        )
 
-    def _view(self, number: int, index: int, size: tuple[int, int], source: Source | None) -> View:
+    def _view(
+        self, number: int, index: int, size: tuple[int, int], source: Source | None
+    ) -> tuple[View, Source]:
         rng = np.random.default_rng((self._seed, number, index))
         source = source or self._draw_source(rng)
-        return augment(source.view(int(rng.integers(len(source)))), size, self._augmentation, rng)
+        return augment(source.view(int(rng.integers(len(source)))), size, self._augmentation, rng), source
+
+    def _outlines_of(self, sources: Sequence[Source]) -> Tensor | None:
+        if all(source.has_outlines for source in self._sources):
+            return None
+        return torch.tensor([source.has_outlines for source in sources])
 
     def _draw_source(self, rng: np.random.Generator) -> Source:
         return self._sources[rng.choice(len(self._sources), p=self._source_shares)]

@@ -17,6 +17,8 @@ from e2e_depth_ros.training.recipe import DepthLossRecipe, NormalsLossRecipe
 
 _QUANTILE_PIXELS = 4096
 _MIN_LENGTH = 1e-4
+# What depth of soft outlines is compared over: a square of this share of the longer edge.
+_COARSE = 1 / 12
 
 
 class AffineFit(NamedTuple):
@@ -56,7 +58,9 @@ def fit_scale_and_shift(
     return AffineFit(scale, target_mean - scale * prediction_mean)
 
 
-def depth_loss(decoded: Tensor, depth_m: Tensor, recipe: DepthLossRecipe) -> Tensor:
+def depth_loss(
+    decoded: Tensor, depth_m: Tensor, recipe: DepthLossRecipe, has_outlines: Tensor | None = None
+) -> Tensor:
     """Score decoded depth against true depth, up to each image's scale and shift.
 
     With a default recipe: the mean absolute error in metres after the least-squares fit, the loss of
@@ -66,6 +70,9 @@ def depth_loss(decoded: Tensor, depth_m: Tensor, recipe: DepthLossRecipe) -> Ten
         decoded: (B, 3, H, W), as the VAE decodes; near is -1, far is 1.
         depth_m: (B, H, W), metres; 0 where unknown.
         recipe: The terms and their weights.
+        has_outlines: (B,), bool: whether outlines of depth are sharp. Where they are soft, errors are means
+            over a square of a twelfth of the longer edge: what is too near on one side of an outline and too
+            far on the other costs nothing, and the network need not learn to be soft. None: all are.
 
     Returns:
         A scalar; 0 without any valid pixel.
@@ -92,10 +99,11 @@ def depth_loss(decoded: Tensor, depth_m: Tensor, recipe: DepthLossRecipe) -> Ten
         fit_weight = error_weight**recipe.fit_weighting * weight
         fit = fit_scale_and_shift(prediction, target, fit_weight, min_variance=recipe.min_variance)
         fitted = _fitted(prediction, target, fit_weight, fit)
-        error = (fitted - target) * weight * span
+        error = _told((fitted - target) * weight, weight, has_outlines) * span
         loss = (error.abs() * error_weight).sum() / count
         if recipe.anchor > 0:
-            loss = loss + recipe.anchor * ((prediction - target).abs() * error_weight).sum() / count
+            offset = _told((prediction - target) * weight, weight, has_outlines)
+            loss = loss + recipe.anchor * (offset.abs() * error_weight).sum() / count
         if recipe.gradient_matching > 0:
             # A few very near pixels of a far scene would rule the differences: their weight is capped.
             capped = error * error_weight.clamp(max=2.5)
@@ -231,6 +239,28 @@ def gradient_matching(error: Tensor, weight: Tensor) -> Tensor:
             both = weight.narrow(dim, step, length) * weight.narrow(dim, 0, length)
             loss = loss + ((ahead - behind).abs() * both).sum() / count
     return loss
+
+
+def _told(error: Tensor, weight: Tensor, has_outlines: Tensor | None) -> Tensor:
+    """Return the error that depth can tell: where its outlines are soft, means over squares.
+
+    Args:
+        error: (B, H, W), 0 where invalid.
+        weight: (B, H, W), 1 where valid, else 0.
+        has_outlines: (B,), or None for all.
+    """
+    if has_outlines is None:
+        return error
+    radius = max(1, round(_COARSE * max(error.shape[1:]) / 2))
+    coarse = weight * _box(error, radius) / torch.where(weight > 0, _box(weight, radius), 1)
+    return torch.where(has_outlines[:, None, None], error, coarse)
+
+
+def _box(values: Tensor, radius: int) -> Tensor:
+    """Return means over squares of 2 * radius + 1 pixels, (B, H, W); outside of the image is 0."""
+    length = 2 * radius + 1
+    columns = functional.avg_pool2d(values, (length, 1), stride=1, padding=(radius, 0))
+    return functional.avg_pool2d(columns, (1, length), stride=1, padding=(0, radius))
 
 
 def _precise(values: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from e2e_depth_ros.core.errors import E2EDepthError
@@ -92,6 +93,7 @@ class ResidentBatches:
         self._seed = seed
         self._device = device
         self._source_shares = shares([source.weight for source in sources])
+        self._has_outlines = np.array([source.has_outlines for source in sources])
         self._views = [ResidentViews(device) for _ in sources]
         for views, source in zip(self._views, sources, strict=True):
             views.add(source.stored)
@@ -131,7 +133,13 @@ class ResidentBatches:
             images=torch.cat([part.images for part in parts])[order],
             depth_m=torch.cat([part.depth_m for part in parts])[order],
             normals=torch.cat([part.normals for part in parts])[order],
+            has_outlines=self._outlines_of(counts, order),
         )
+
+    def _outlines_of(self, counts: NDArray[np.int64], order: Tensor) -> Tensor | None:
+        if self._has_outlines.all():
+            return None
+        return torch.from_numpy(np.repeat(self._has_outlines, counts)).to(self._device)[order]
 
 
 class _Arrivals:

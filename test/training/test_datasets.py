@@ -1,5 +1,6 @@
 """Shards to batches: the right numbers, drawn the same way each time."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,20 @@ def test_batches_tell_their_kind_of_scene(tmp_path):
     assert found == {("indoor", False), ("outdoor", True)}
     assert SourceRecipe(virtual_kitti="v").scene_domain == "outdoor"
     assert SourceRecipe(hypersim="h").scene_domain == "indoor"
+
+
+def test_each_image_tells_whether_its_source_has_outlines(tmp_path):
+    write(tmp_path / "a.npz", [10])
+    write(tmp_path / "b.npz", [200])
+    a, b = (SourceRecipe(str(tmp_path / f"{name}.npz")) for name in "ab")
+    assert batches(recipe(a, b))[0].has_outlines is None
+    drawn = batches(recipe(a, dataclasses.replace(b, outlines=False)), count=6)
+    seen = [drawn[number] for number in range(6)]
+    assert {outlines.item() for batch in seen for outlines in batch.has_outlines} == {True, False}
+    for batch in seen:
+        assert torch.equal(batch.has_outlines, batch.images.amax(dim=(1, 2, 3)) < 100)
+    moved = seen[0].to(torch.device("meta"))
+    assert moved.has_outlines.device.type == "meta"
 
 
 def test_sources_are_drawn_by_weight(tmp_path):

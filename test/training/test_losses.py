@@ -275,6 +275,58 @@ def test_fit_weighting_chooses_what_scale_and_shift_fit(fit_weighting):
     assert depth_loss(decoded, depth_m, recipe).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
+COARSE = DepthLossRecipe(
+    target="quantiles", clamp_prediction=False, near_weighting=0.7, gradient_matching=0.5
+)
+
+
+def stripes(softness_px=0):
+    """Depth of stripes 24 pixels wide, their outlines as soft as asked for."""
+    inside = torch.arange(-24, 120) // 24 % 2
+    kernel = torch.ones(1, 1, 2 * softness_px + 1) / (2 * softness_px + 1)
+    profile = torch.nn.functional.conv1d(1.0 + inside[None, None], kernel, padding="same")
+    return profile[..., 24:-24].expand(1, 72, 96).clone()
+
+
+def test_sharp_depth_is_as_good_an_answer_to_soft_outlines():
+    sharp, soft = stripes(), stripes(softness_px=2)
+    free = torch.tensor([False])
+    decoded = sharp[:, None].repeat(1, 3, 1, 1)
+    assert depth_loss(decoded, soft, COARSE, free) < 0.4 * depth_loss(decoded, soft, COARSE)
+    # What is nearer and what is farther still counts.
+    slope = torch.linspace(1, 2, 96).expand(1, 3, 72, 96)
+    assert depth_loss(slope, soft, COARSE, free) > 0.7 * depth_loss(slope, soft, COARSE)
+
+
+def test_outlines_are_soft_image_by_image():
+    decoded, depth_m = scene(height=24, width=36)
+    mixed = depth_loss(decoded, depth_m, PAPER, torch.tensor([True, False, True]))
+    valid = (depth_m > 0).sum(dim=(1, 2))
+    alone = [
+        depth_loss(decoded[only], depth_m[only], PAPER, torch.tensor([outlines]))
+        for only, outlines in ((slice(0, 1), True), (slice(1, 2), False), (slice(2, 3), True))
+    ]
+    expected = (torch.stack(alone) * valid).sum() / valid.sum()
+    torch.testing.assert_close(mixed, expected)
+    everywhere = depth_loss(decoded, depth_m, PAPER, torch.tensor([True] * 3))
+    assert everywhere == depth_loss(decoded, depth_m, PAPER)
+
+
+def test_holes_do_not_dilute_errors_over_squares():
+    """Means are over the pixels that are known."""
+    recipe = DepthLossRecipe(clamp_prediction=False)
+    decoded, depth_m = scene(batch=1, height=24, width=36)
+    smooth = torch.linspace(-1, 1, 36).expand(1, 3, 24, 36)
+    coarse = torch.tensor([False])
+    few = torch.where(torch.rand(1, 24, 36, generator=torch.Generator().manual_seed(1)) < 0.1, depth_m, 0)
+    truth = torch.where(few > 0, 4 + 3 * smooth.mean(dim=1) ** 2, 0)
+    dense = 4 + 3 * smooth.mean(dim=1) ** 2
+    assert depth_loss(smooth, truth, recipe, coarse).item() == pytest.approx(
+        depth_loss(smooth, dense, recipe, coarse).item(), rel=0.3
+    )
+    assert_gradient(lambda x: depth_loss(x, depth_m, EVERY_TERM, coarse), decoded)
+
+
 def test_gradient_matching_by_hand():
     error = torch.tensor([[[0.0, 0.0, 1.0]]])
     # Distance 1: |0 - 0| and |1 - 0|; distance 2: |1 - 0|; of three valid pixels.

@@ -1,5 +1,6 @@
 """Batches from views on the device: every source by its weight, and shards that come later."""
 
+import dataclasses
 import time
 
 import numpy as np
@@ -58,6 +59,17 @@ def test_images_come_from_each_source_by_its_weight(tmp_path):
     for _, batch in numbered[:3]:
         torch.testing.assert_close(batch.images[:, 0], (20 * batch.depth_m).to(torch.uint8))
         assert torch.equal(batch.normals[:, 2], torch.full_like(batch.depth_m, -1))
+
+
+def test_each_image_tells_whether_its_source_has_outlines(tmp_path):
+    write_shard(tmp_path / "a.npz", [sample(1.0), sample(1.0, (40, 80))])
+    write_shard(tmp_path / "b.npz", [sample(5.0)])
+    plain = recipe(tmp_path)
+    assert next(batches_of(plain).batches(0, 1))[1].has_outlines is None
+    a, b = plain.train
+    data = dataclasses.replace(plain, train=(a, dataclasses.replace(b, outlines=False)))
+    for _, batch in batches_of(data).batches(0, 5):
+        assert torch.equal(batch.has_outlines, batch.depth_m.amax(dim=(1, 2)) < 2)
 
 
 def test_batches_depend_on_seed_and_number(tmp_path):

@@ -63,7 +63,8 @@ def map_losses(
     depth = normals = normals_signs.new_zeros(())
     if Task.DEPTH in maps:
         decoded = maps[Task.DEPTH]
-        depth = depth_loss(decoded, batch.depth_m[: len(decoded)], recipe.depth)
+        sharp = None if batch.has_outlines is None else batch.has_outlines[: len(decoded)]
+        depth = depth_loss(decoded, batch.depth_m[: len(decoded)], recipe.depth, sharp)
     if Task.NORMALS in maps:
         decoded = maps[Task.NORMALS]
         target = target_images(batch, Task.NORMALS, normals_signs)[: len(decoded)]

@@ -35,6 +35,8 @@ class SourceRecipe:
         part: Of Hypersim's split: train, val or test.
         weight: Share of the images (or batches, see `DataRecipe`) drawn from here, relative to the others.
         limit: At most so many images; 0 takes all.
+        outlines: Whether outlines of depth are sharp. What a teacher says of photographs is soft there: then
+            errors are means over squares (see `depth_loss`), and sharp depth is as good an answer.
         domain: Kind of scene that GeoWizard is told: indoor, outdoor or object; "" is outdoor for Virtual
             KITTI and indoor for the others, as in E2E-FT.
         height: Pixels of batches from here, where each batch is from one source; 0 takes those of `sizes`.
@@ -55,6 +57,7 @@ class SourceRecipe:
     part: str = "train"
     weight: float = 1.0
     limit: int = 0
+    outlines: bool = True
     domain: str = ""
     height: int = 0
     width: int = 0

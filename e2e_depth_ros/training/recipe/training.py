@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.task import Task
-from e2e_depth_ros.training.recipe.checks import check_choice
+from e2e_depth_ros.training.recipe.checks import check, check_choice
 from e2e_depth_ros.training.recipe.completion import CompletionRecipe
 from e2e_depth_ros.training.recipe.data import AugmentationRecipe, DataRecipe, SizeRecipe
 from e2e_depth_ros.training.recipe.diffusion import DiffusionRecipe, ReconstructionRecipe
@@ -16,6 +16,8 @@ from e2e_depth_ros.training.recipe.run import OptimiserRecipe, RunRecipe
 
 OBJECTIVES = ("end_to_end", "completion", "geowizard", "diffusion", "image_diffusion", "autoencoder")
 """What a training can minimise."""
+_OF_MAPS = ("end_to_end", "geowizard")
+"""Those that compare decoded depth with the truth."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_choice("objective", self.objective, OBJECTIVES)
+        check(
+            self.objective in _OF_MAPS or all(source.outlines for source in self.data.train),
+            "outlines",
+            f"true where the objective is {self.objective}: {' and '.join(_OF_MAPS)} can do without",
+        )
         if not (self.model.start or self.model.autoencoder.start):
             self.check_sizes(self.model.autoencoder.down_factor)
 

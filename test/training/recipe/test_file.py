@@ -135,6 +135,10 @@ def test_files_that_are_no_recipe(tmp_path, text):
         ({"diffusion": {"strength": 1.5}}, r"diffusion\.strength: expected in 0\.\.1, got 1\.5"),
         ({"diffusion": {"steps": 1}}, r"diffusion\.steps: expected > 1, got 1"),
         ({"objective": "guessing"}, r"objective: expected end_to_end or .*, got 'guessing'"),
+        (
+            {"objective": "diffusion", "data": {"train": [{"shards": "a", "outlines": False}]}},
+            r"outlines: expected true where the objective is diffusion: end_to_end and geowizard can",
+        ),
     ],
 )
 def test_refuses_impossible_diffusion(keys, message):
