@@ -23,6 +23,7 @@ _FAILED = 2
 _PREDICTIONS: Final = ""  # the evaluation that nothing asks for
 _HEEDED_BY: Final = (
     (("predictions", "metric"), (_PREDICTIONS, "flicker", "protocol")),
+    (("crops",), (_PREDICTIONS,)),
     (("min_depth", "max_depth"), (_PREDICTIONS, "flicker", "protocol")),  # a protocol says more of these
     (("samples", "outliers", "occlusion", "seed"), ("align", "costmap")),
     (("relative",), ("align",)),
@@ -70,6 +71,13 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-depth", type=float, metavar="M", help="metres (default: 80)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all scores, of each frame too")
     parser.add_argument(
+        "--crops",
+        type=int,
+        metavar="N",
+        help="score N random crops of each frame, the same ones every time, instead of the frame: of a few "
+        "frames chance is larger than what two models differ by",
+    )
+    parser.add_argument(
         "--flicker",
         action="store_true",
         help="frames (with pose.npz) or views of a scene are of one camera that moves slowly: measure how "
@@ -110,6 +118,8 @@ def _check_choice(args: argparse.Namespace) -> None:
             raise InvalidInputError(f"expected {' or '.join(f'--{one}' for one in heeded_by)} with {named}")
     if args.align and args.relative != "model" and given("model"):
         raise InvalidInputError("expected --relative model with --model: --align takes none by itself")
+    if args.crops is not None and args.predictions is not None:
+        raise InvalidInputError("expected --crops with a model: there are no --predictions of crops")
     if args.seed < 0:
         raise InvalidInputError(f"expected a seed of 0 or more, got {args.seed}")
 
@@ -140,6 +150,7 @@ def run(args: argparse.Namespace) -> int:
     from e2e_depth_ros.cli.measured_frames import find_measured_frames  # noqa: PLC0415
     from e2e_depth_ros.core.depth_fit import MAX_DEPTH_M, MIN_DEPTH_M  # noqa: PLC0415
     from e2e_depth_ros.evaluation.comparison import Protocol  # noqa: PLC0415
+    from e2e_depth_ros.evaluation.crops import crops_of  # noqa: PLC0415
     from e2e_depth_ros.evaluation.flicker import evaluate_flicker  # noqa: PLC0415
     from e2e_depth_ros.evaluation.report import evaluate  # noqa: PLC0415
     from e2e_depth_ros.evaluation.sources import BASELINES  # noqa: PLC0415
@@ -153,6 +164,8 @@ def run(args: argparse.Namespace) -> int:
     high = MAX_DEPTH_M if args.max_depth is None else args.max_depth
     protocol = Protocol(low, high)
     frames = find_measured_frames(args.frames, console, exclude=args.predictions, topics=topics_given(args))
+    if args.crops is not None:
+        frames = crops_of(frames, args.crops)
     sources = [_source(args), *BASELINES]
     progress = track(frames, description="evaluate", console=console)
     if args.flicker:

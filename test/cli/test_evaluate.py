@@ -58,6 +58,20 @@ def test_predict_then_evaluate_is_the_same_as_evaluate(frames, tmp_path, tiny_ch
     assert first == pytest.approx(second, rel=1e-4)
 
 
+def test_crops_take_the_place_of_frames(frames, tmp_path, tiny_checkpoint, capsys):
+    out, model = tmp_path / "scores.json", str(tiny_checkpoint())
+    assert main(["evaluate", str(frames), "--model", model, "--crops", "3", "--json", str(out)]) == 0
+    scores = json.loads(out.read_text())
+    assert set(scores["frames"]) == {f"{name}/0 crop {n}" for name in ("one", "two") for n in range(3)}
+    assert len({one["abs_rel"] for one in scores["frames"].values()}) == 6
+    assert main(["evaluate", str(frames), "--model", model, "--crops", "0"]) == 2
+    assert "at least 1 crop, got 0" in capsys.readouterr().err
+    assert main(["evaluate", str(frames), "--predictions", str(tmp_path), "--crops", "3"]) == 2
+    assert "no --predictions of crops" in capsys.readouterr().err
+    assert main(["evaluate", str(frames), "--align", "--crops", "3"]) == 2
+    assert "expected no --crops with --align" in capsys.readouterr().err
+
+
 def test_saved_metres_are_compared_without_a_fit(frames, tmp_path, capsys):
     for name, metres in (("one/0", 1.2 * depth()), ("two/0", 2.4 * depth())):
         (tmp_path / "out" / name).mkdir(parents=True)
