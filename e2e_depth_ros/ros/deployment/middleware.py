@@ -26,6 +26,7 @@ _OWN_TRANSPORTS: Final = "FASTDDS_BUILTIN_TRANSPORTS"  # a profile's transports 
 _ELSEWHERE: Final = ("ROS_DISCOVERY_SERVER", "ROS_STATIC_PEERS")  # reach other machines, whatever the range
 _FIRST_PORT: Final = 7400
 _PORTS_OF_A_DOMAIN: Final = 250
+_READINGS: Final = 3
 _DOMAINS: Final = range(1, 102)  # 0 is everybody's; above, Linux hands their ports out to whoever asks
 
 
@@ -104,9 +105,13 @@ def _find_profile(name: str) -> Path | None:
 
 
 def _udp_ports() -> set[int]:
-    """Return the ports that are open in this network namespace (proc(5), net/udp)."""
+    """Return the ports that are open in this network namespace (proc(5), net/udp).
+
+    The kernel hands long tables out in pieces, and skips a port where others close between two of them: one
+    reading of 10,000 lacked a port that was open all along. So each table is read more than once.
+    """
     ports = set()
-    for table in (Path("/proc/net/udp"), Path("/proc/net/udp6")):
+    for table in (Path("/proc/net/udp"), Path("/proc/net/udp6")) * _READINGS:
         if table.is_file():
             for line in table.read_text(encoding="ascii").splitlines()[1:]:
                 ports.add(int(line.split()[1].rpartition(":")[2], 16))
