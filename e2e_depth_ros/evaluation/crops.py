@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,23 +51,17 @@ class Crop:
 
     def read_image(self) -> NDArray[np.uint8]:
         """Read this part of the image, (H, W, 3), uint8, RGB."""
-        image = self.frame.read_image()
-        return np.ascontiguousarray(image[self._within(image.shape)])
+        return np.ascontiguousarray(self._part(self.frame.read_image()))
 
     def read_camera(self) -> Camera | None:
         """Return the camera that sees no more than this."""
         camera = self.frame.read_camera()
-        if camera is None:
-            return None
-        rows, columns = self._within(camera.size)
-        return camera.cropped(
-            rows.start, columns.start, (rows.stop - rows.start, columns.stop - columns.start)
-        )
+        return None if camera is None else camera.cropped(*self._place(camera.size))
 
     def read_depth(self) -> NDArray[np.float32] | None:
         """Read this part of the measured depth, (H, W), metres, NaN where there is none."""
         depth = self.frame.read_depth()
-        return None if depth is None else depth[self._within(depth.shape)]
+        return None if depth is None else self._part(depth)
 
     def read_points(self) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
         """Read all of the measured points: the camera tells which are seen."""
@@ -76,17 +71,16 @@ class Crop:
         """Read the pose, which cutting leaves as it is."""
         return self.frame.read_pose()
 
-    def _within(self, size: tuple[int, ...]) -> tuple[slice, slice]:
-        """Return rows and columns in what has the image's size."""
+    def _part(self, whole: NDArray[Any]) -> NDArray[Any]:
+        top, left, (height, width) = self._place(whole.shape)
+        return whole[top : top + height, left : left + width]
+
+    def _place(self, size: tuple[int, ...]) -> tuple[int, int, tuple[int, int]]:
+        """Return top, left and (h, w) in what has the image's size."""
         rng = np.random.default_rng([zlib.crc32(self.frame.name.encode()), self.number])
-        share, *places = rng.uniform([_SMALLEST, 0, 0], 1)
-        lengths = [max(1, round(share * length)) for length in size[:2]]
-        starts = [
-            round(place * (length - kept))
-            for place, length, kept in zip(places, size[:2], lengths, strict=True)
-        ]
-        rows, columns = (slice(start, start + kept) for start, kept in zip(starts, lengths, strict=True))
-        return rows, columns
+        share, down, right = rng.uniform([_SMALLEST, 0, 0], 1)
+        height, width = (max(1, round(share * length)) for length in size[:2])
+        return round(down * (size[0] - height)), round(right * (size[1] - width)), (height, width)
 
 
 def crops_of(frames: Iterable[MeasuredFrame], count: int) -> list[MeasuredFrame]:

@@ -190,7 +190,7 @@ class TrainingBatches(Dataset[Batch]):
         drawn = [self._view(number, index, size, source) for index in range(self._recipe.batch_size)]
         return batch_from_views([view for view, _ in drawn])._replace(
             domain=(source or self._sources[0]).domain,
-            has_outlines=self._outlines_of([source for _, source in drawn]),
+            has_outlines=outlines_of([source for _, source in drawn], self._sources),
         )
 
     def _view(
@@ -199,11 +199,6 @@ class TrainingBatches(Dataset[Batch]):
         rng = np.random.default_rng((self._seed, number, index))
         source = source or self._draw_source(rng)
         return augment(source.view(int(rng.integers(len(source)))), size, self._augmentation, rng), source
-
-    def _outlines_of(self, sources: Sequence[Source]) -> Tensor | None:
-        if all(source.has_outlines for source in self._sources):
-            return None
-        return torch.tensor([source.has_outlines for source in sources])
 
     def _draw_source(self, rng: np.random.Generator) -> Source:
         return self._sources[rng.choice(len(self._sources), p=self._source_shares)]
@@ -253,6 +248,18 @@ def batch_from_views(views: Sequence[View]) -> Batch:
         depth_m=torch.from_numpy(np.stack([view.depth_m for view in views])),
         normals=torch.from_numpy(np.stack([view.normals.transpose(2, 0, 1) for view in views])),
     )
+
+
+def outlines_of(drawn: Sequence[Source], sources: Sequence[Source]) -> Tensor | None:
+    """Say for each image of a batch whether its outlines are sharp, see `Batch`.
+
+    Args:
+        drawn: The source of each image.
+        sources: All of the training.
+    """
+    if all(source.has_outlines for source in sources):
+        return None
+    return torch.tensor([source.has_outlines for source in drawn])
 
 
 def draw_size(recipe: DataRecipe, seed: int, number: int) -> tuple[np.random.Generator, tuple[int, int]]:

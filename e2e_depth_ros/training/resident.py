@@ -12,12 +12,11 @@ from collections.abc import Generator, Iterator, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from e2e_depth_ros.core.errors import E2EDepthError
 from e2e_depth_ros.training.batch_augmentation import BatchAugmentation
-from e2e_depth_ros.training.datasets import Batch, Source, StoredView, draw_size, shares
+from e2e_depth_ros.training.datasets import Batch, Source, StoredView, draw_size, outlines_of, shares
 from e2e_depth_ros.training.recipe import AugmentationRecipe, DataRecipe
 
 
@@ -93,7 +92,7 @@ class ResidentBatches:
         self._seed = seed
         self._device = device
         self._source_shares = shares([source.weight for source in sources])
-        self._has_outlines = np.array([source.has_outlines for source in sources])
+        self._sources = sources
         self._views = [ResidentViews(device) for _ in sources]
         for views, source in zip(self._views, sources, strict=True):
             views.add(source.stored)
@@ -128,18 +127,15 @@ class ResidentBatches:
             for part in views.draw(int(count), rng)
         ]
         # Losses may ask for a share of the first images: they must not all be of one source.
-        order = torch.from_numpy(rng.permutation(self._recipe.batch_size)).to(self._device)
+        order = rng.permutation(self._recipe.batch_size)
+        drawn = [self._sources[index] for index in np.repeat(np.arange(len(counts)), counts)[order]]
+        rows = torch.from_numpy(order).to(self._device)
         return Batch(
-            images=torch.cat([part.images for part in parts])[order],
-            depth_m=torch.cat([part.depth_m for part in parts])[order],
-            normals=torch.cat([part.normals for part in parts])[order],
-            has_outlines=self._outlines_of(counts, order),
-        )
-
-    def _outlines_of(self, counts: NDArray[np.int64], order: Tensor) -> Tensor | None:
-        if self._has_outlines.all():
-            return None
-        return torch.from_numpy(np.repeat(self._has_outlines, counts)).to(self._device)[order]
+            images=torch.cat([part.images for part in parts])[rows],
+            depth_m=torch.cat([part.depth_m for part in parts])[rows],
+            normals=torch.cat([part.normals for part in parts])[rows],
+            has_outlines=outlines_of(drawn, self._sources),
+        ).to(self._device)
 
 
 class _Arrivals:

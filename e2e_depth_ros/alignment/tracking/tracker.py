@@ -78,11 +78,11 @@ class AlignmentTracker:
             InvalidInputError: The image has another size than the relative depth, or is no RGB of uint8.
         """
         if image is not None:
-            wanted = f"uint8 {(*relative.size, 3)}"
+            size = (*relative.size, 3)
             is_array = isinstance(image, np.ndarray)
-            found = f"{image.dtype} {image.shape}" if is_array else type(image).__name__
-            if found != wanted:
-                raise InvalidInputError(f"expected an image of {wanted}, got {found}")
+            if not is_array or image.shape != size or image.dtype != np.uint8:
+                found = f"{image.dtype} {image.shape}" if is_array else type(image).__name__
+                raise InvalidInputError(f"expected an image of uint8 {size}, got {found}")
         with one_thread():
             return self._updated(relative, stamp_ns, samples, image, late, absence)
 
