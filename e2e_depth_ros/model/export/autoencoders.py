@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from e2e_depth_ros.model.checkpoint.facts import down_factor_of
 from e2e_depth_ros.model.export.graph import Graph
 from e2e_depth_ros.model.export.layers import (
     Conditions,
@@ -20,15 +23,42 @@ from e2e_depth_ros.model.export.layers import (
     residual_block,
     upsample,
 )
+from e2e_depth_ros.model.export.linear_pairs import LinearPair, leading_pair, repeats_pixels
 
 _ALONE = Conditions()
+
+
+@dataclass(frozen=True)
+class DecoderEnd:
+    """The last layers of a decoder, apart from the others: not everyone wants three channels of an image.
+
+    Attributes:
+        last: The last convolution.
+        factor: By which its result is multiplied.
+        offset: What is added then.
+        pair: With a convolution right before it, where the two are cheaper as one.
+    """
+
+    last: nn.Conv2d
+    factor: float = 1.0
+    offset: float = 0.0
+    pair: LinearPair | None = None
+
+    def write(self, g: Graph, x: str, *, mean: bool = False) -> str:
+        """Write it as nodes: the image, or the mean of its channels."""
+        last = scaled(self.last, self.factor, self.offset, mean=mean)
+        return convolution(g, last, x) if self.pair is None else replace(self.pair, second=last).write(g, x)
 
 
 def encoder(g: Graph, vae: Any, x: str) -> str:
     """Images (B, 3, h, w) in -1..1 to the mean of their latents, (B, L, h / f, w / f), unscaled."""
     if type(vae).__name__ == "AutoencoderTiny":
         to_unit = g.op("Mul", g.op("Add", x, g.scalar(1.0)), g.scalar(0.5))
-        return _tiny_layers(g, vae.encoder.layers, to_unit)
+        layers = list(vae.encoder.layers)
+        pair = leading_pair(layers, pixels=down_factor_of(vae.config))
+        if pair is None:
+            return _tiny_layers(g, layers, to_unit)
+        return _tiny_layers(g, layers[2:], pair.write(g, to_unit))
     expect(
         type(vae).__name__ == "AutoencoderKL", f"AutoencoderKL or AutoencoderTiny, not {type(vae).__name__}"
     )
@@ -48,18 +78,14 @@ def encoder(g: Graph, vae: Any, x: str) -> str:
     return convolution(g, _first_half(vae.quant_conv), convolution(g, parts.conv_out, h))
 
 
-def decoder(g: Graph, vae: Any, x: str) -> tuple[str, nn.Conv2d, float, float]:
-    """Latents (N, L, h / f, w / f), unscaled, to what the last convolution makes images of.
-
-    That convolution is left to the caller, who may want less than three channels of it.
-
-    Returns:
-        Its input, the convolution, and a factor and an offset of the decoded image.
-    """
+def decoder(g: Graph, vae: Any, x: str) -> tuple[str, DecoderEnd]:
+    """Latents (N, L, h / f, w / f), unscaled, to what the last layers make images of; and those layers."""
     if type(vae).__name__ == "AutoencoderTiny":
         clamped = g.op("Mul", g.op("Tanh", g.op("Mul", x, g.scalar(1 / 3))), g.scalar(3.0))
         layers = list(vae.decoder.layers)
-        return _tiny_layers(g, layers[:-1], clamped), layers[-1], 2.0, -1.0
+        pair = leading_pair(layers[-3:], pixels=down_factor_of(vae.config) // 2)
+        others = layers[:-1] if pair is None else layers[:-3]
+        return _tiny_layers(g, others, clamped), DecoderEnd(layers[-1], 2.0, -1.0, pair)
     parts = vae.decoder
     h = x if vae.post_quant_conv is None else convolution(g, vae.post_quant_conv, x)
     h = _middle(g, parts.mid_block, convolution(g, parts.conv_in, h))
@@ -70,7 +96,7 @@ def decoder(g: Graph, vae: Any, x: str) -> tuple[str, nn.Conv2d, float, float]:
         for layer in block.upsamplers or ():
             h = upsample(g, layer, h)
     h = activation(g, parts.conv_act, group_norm(g, parts.conv_norm_out, h))
-    return h, parts.conv_out, 1.0, 0.0
+    return h, DecoderEnd(parts.conv_out)
 
 
 def scaled(layer: nn.Conv2d, factor: float, offset: float = 0.0, *, mean: bool = False) -> nn.Conv2d:
@@ -120,7 +146,7 @@ def _middle(g: Graph, block: Any, x: str) -> str:
     return h
 
 
-def _tiny_layers(g: Graph, layers: Any, x: str) -> str:
+def _tiny_layers(g: Graph, layers: Sequence[nn.Module], x: str) -> str:
     for layer in layers:
         x = _tiny_layer(g, layer, x)
     return x
@@ -130,7 +156,7 @@ def _tiny_layer(g: Graph, layer: Any, x: str) -> str:
     if isinstance(layer, nn.Conv2d):
         return convolution(g, layer, x)
     if isinstance(layer, nn.Upsample):
-        expect((layer.mode, layer.scale_factor) == ("nearest", 2), "enlargements that repeat pixels")
+        expect(repeats_pixels(layer), "enlargements that repeat pixels")
         return repeat_pixels(g, x)
     if type(layer).__name__ == "AutoencoderTinyBlock":
         skip = x if isinstance(layer.skip, nn.Identity) else convolution(g, layer.skip, x)

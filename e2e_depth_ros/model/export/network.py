@@ -73,16 +73,14 @@ def write_network(
         predicted = (
             parts[wanted[0]] if len(wanted) == 1 else g.op("Concat", *(parts[i] for i in wanted), axis=0)
         )
-    decoded, last, factor, offset = decoder(g, vae, predicted)
+    decoded, end = decoder(g, vae, predicted)
     for task, part in zip(tasks, _split(g, decoded, len(tasks)), strict=True):
         is_depth = task is Task.DEPTH
         if told.clips_decoded:
-            seen = g.op(
-                "Clip", convolution(g, scaled(last, factor, offset), part), g.scalar(-1.0), g.scalar(1.0)
-            )
+            seen = g.op("Clip", end.write(g, part), g.scalar(-1.0), g.scalar(1.0))
             seen = g.op("ReduceMean", seen, g.integers(1)) if is_depth else seen
         else:
-            seen = convolution(g, scaled(last, factor, offset, mean=is_depth), part)
+            seen = end.write(g, part, mean=is_depth)
         g.output(seen, task.value, ["batch", 1 if is_depth else 3, *shape[2:]])
     return g
 
