@@ -45,6 +45,16 @@ class Conditions:
     prompts: Tensor | None = None
     joint: bool = False
 
+    @property
+    def tasks(self) -> int:
+        """How many tasks are told apart."""
+        return 1 if self.prompts is None else len(self.prompts)
+
+    @property
+    def is_time_alike(self) -> bool:
+        """Whether timestep and class tell all tasks the same."""
+        return self.time is None or all(torch.equal(self.time[0], other) for other in self.time)
+
 
 def convolution(g: Graph, layer: nn.Conv2d, x: str, bias: Tensor | None = None) -> str:
     """A convolution, with another bias where one is given."""
@@ -126,7 +136,7 @@ def _told_the_time(g: Graph, block: Any, x: str, told: Conditions) -> str:
         )
     time = told.time.to(block.conv1.weight.dtype)
     share = block.time_emb_proj(time if block.skip_time_act else block.nonlinearity(time))  # (T, C)
-    if all(torch.equal(share[0], other) for other in share):
+    if told.is_time_alike:
         return convolution(g, block.conv1, x, block.conv1.bias + share[0])
     h = convolution(g, block.conv1, x)
     return g.op("Add", h, for_each_image(g, share[:, :, None, None], x))

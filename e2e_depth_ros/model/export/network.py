@@ -63,8 +63,6 @@ def write_network(
     shape = ["batch", 3, *(size or ("height", "width"))]
     latents = encoder(g, vae, g.input(PIXELS, shape))
     count = len(told.tasks)
-    if count > 1:
-        latents = g.op("Concat", *[latents] * count, axis=0)
     conditions = Conditions(_time(unet, step, told.classes, count), told.prompts, told.is_joint)
     predicted = _unet(g, unet, latents, conditions, step, 1.0 / float(vae.config.scaling_factor), vae)
     wanted = [told.tasks.index(task) for task in tasks]
@@ -117,19 +115,10 @@ def _time(unet: Any, step: DenoisingStep, classes: Tensor | None, count: int) ->
 def _unet(
     g: Graph, unet: Any, latents: str, told: Conditions, step: DenoisingStep, unscale: float, vae: Any
 ) -> str:
-    """The UNet's one step, from unscaled latents to unscaled latents."""
+    """The UNet's one step, from unscaled latents (B, ...) to those of T tasks, (T * B, ...)."""
     channels = int(unet.config.out_channels)
     h = convolution(g, first_inputs(unet.conv_in, channels, float(vae.config.scaling_factor)), latents)
-    passed = [h]
-    for block in unet.down_blocks:
-        attentions = _attentions(block, "DownBlock2D", "CrossAttnDownBlock2D")
-        for resnet, attention in zip(block.resnets, attentions, strict=True):
-            h = residual_block(g, resnet, h, told)
-            h = h if attention is None else transformer(g, attention, h, told)
-            passed.append(h)
-        for layer in block.downsamplers or ():
-            h = downsample(g, layer, h)
-            passed.append(h)
+    h, passed = _unet_down(g, unet, h, told)
     h = _unet_middle(g, unet.mid_block, h, told)
     for block in unet.up_blocks:
         attentions = _attentions(block, "UpBlock2D", "CrossAttnUpBlock2D")
@@ -140,14 +129,60 @@ def _unet(
             h = upsample(g, layer, h, like=passed[-1])  # an odd size was halved upwards
     if unet.conv_norm_out is not None:
         h = activation(g, unet.conv_act, group_norm(g, unet.conv_norm_out, h))
+    return _denoised(g, unet.conv_out, h, step, unscale)
+
+
+def _unet_down(g: Graph, unet: Any, h: str, told: Conditions) -> tuple[str, list[str]]:
+    """The first half, from a map of B images to one of T * B; and the maps that the second half reads too."""
+    maps = _Maps(g, h, told.tasks)
+    if not told.is_time_alike:
+        maps.part()
+    for block in unet.down_blocks:
+        attentions = _attentions(block, "DownBlock2D", "CrossAttnDownBlock2D")
+        for resnet, attention in zip(block.resnets, attentions, strict=True):
+            maps.last = residual_block(g, resnet, maps.last, told)
+            if attention is not None:
+                maps.part()
+                maps.last = transformer(g, attention, maps.last, told)
+            maps.passed.append(maps.last)
+        for layer in block.downsamplers or ():
+            maps.last = downsample(g, layer, maps.last)
+            maps.passed.append(maps.last)
+    maps.part()
+    return maps.last, maps.passed
+
+
+class _Maps:
+    """The maps of a UNet's first half. Until something tells the tasks apart, one stands for all of them.
+
+    Attributes:
+        last: The one at hand.
+        passed: What the second half reads too.
+    """
+
+    def __init__(self, g: Graph, first: str, tasks: int) -> None:
+        self.last, self.passed = first, [first]
+        self._g, self._tasks = g, tasks
+
+    def part(self) -> None:
+        """Give each task maps of its own, unless it has them: (B, ...) -> (T * B, ...)."""
+        if self._tasks > 1:
+            self.last, *self.passed = (
+                self._g.op("Concat", *[x] * self._tasks, axis=0) for x in (self.last, *self.passed)
+            )
+            self._tasks = 1
+
+
+def _denoised(g: Graph, layer: Any, h: str, step: DenoisingStep, unscale: float) -> str:
+    """The UNet's last convolution, and what the step makes of it: unscaled latents."""
     if step.clip is None:
         factor = step.x0_factor * step.final_signal + step.noise_factor * step.final_noise
-        return convolution(g, scaled(unet.conv_out, factor * unscale), h)
-    x0 = convolution(g, scaled(unet.conv_out, step.x0_factor), h)
+        return convolution(g, scaled(layer, factor * unscale), h)
+    x0 = convolution(g, scaled(layer, step.x0_factor), h)
     x0 = g.op("Clip", x0, g.scalar(-step.clip), g.scalar(step.clip))
     result = g.op("Mul", x0, g.scalar(step.final_signal * unscale))
     if step.final_noise:
-        noise = convolution(g, scaled(unet.conv_out, step.noise_factor * step.final_noise * unscale), h)
+        noise = convolution(g, scaled(layer, step.noise_factor * step.final_noise * unscale), h)
         result = g.op("Add", result, noise)
     return result
 

@@ -89,6 +89,10 @@ _UNETS: dict[str, dict[str, Any]] = {
         "down_block_types": ("DownBlock2D", "DownBlock2D"),
         "up_block_types": ("UpBlock2D", "UpBlock2D"),
     },
+    "attention in the last size alone": {
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+    },
     "no middle": {"mid_block_type": None},
     "scaled middle": {"mid_block_scale_factor": 2.0},
     "another epsilon": {"norm_eps": 1e-2},
@@ -101,6 +105,16 @@ _UNETS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("what", _UNETS)
 def test_unets_equal_torch(tmp_path: Path, what: str) -> None:
     assert 0 < _difference(_network(**_UNETS[what]), _BOTH, tmp_path) < _ROUNDING
+
+
+@pytest.mark.parametrize(
+    ("what", "norms"), [("two layers", 2), ("attention in the last size alone", 4), ("no attention", 4)]
+)
+def test_what_no_prompt_tells_apart_is_computed_once_for_all_tasks(what: str, norms: int) -> None:
+    nodes = write_network(_network(**_UNETS[what]), _BOTH).model({}).graph.node
+    kinds = [(node.op_type, [a.i for a in node.attribute if a.name == "axis"]) for node in nodes]
+    before = [kind for kind, _ in kinds[: kinds.index(("Concat", [0]))]]
+    assert before.count("InstanceNormalization") == norms
 
 
 @pytest.mark.parametrize("prediction", ["v_prediction", "epsilon", "sample"])
