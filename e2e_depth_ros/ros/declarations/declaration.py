@@ -9,6 +9,8 @@ from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from e2e_depth_ros.core.errors import InvalidInputError
@@ -205,10 +207,17 @@ def settings_from_parameters(owner: Callable[..., Settings], values: Any) -> Set
 
 def declarations_from_struct(struct: type) -> Mapping[str, Declaration]:
     """Collect the declarations of a dataclass whose fields are made by `parameter`, by name."""
-    return {
-        field.name: Declaration(name=field.name, default=field.default, **field.metadata)
-        for field in dataclasses.fields(struct)
-    }
+    return _declarations(struct)
+
+
+@cache  # each frame asks for them
+def _declarations(struct: Any) -> Mapping[str, Declaration]:
+    return MappingProxyType(
+        {
+            field.name: Declaration(name=field.name, default=field.default, **field.metadata)
+            for field in dataclasses.fields(struct)
+        }
+    )
 
 
 def _number(value: Any) -> Any:
