@@ -31,6 +31,8 @@ _COLUMNS: Final = (
     frozenset(("v", "y", "row")),
     frozenset(("depth", "z")),
 )
+# What a name says of its unit. Millimetres that pass for metres are wrong by a thousand, and fresh.
+_OTHER_UNITS: Final = re.compile(r"mm|cm|dm|km|um|[mckd]\w+met(er|re)s?|ft|foot|feet|inch(es)?|yd|yards?")
 
 
 class RgbdPair(NamedTuple):
@@ -87,7 +89,8 @@ def read_samples_csv(path: Path) -> NDArray[np.float32]:
 
     Raises:
         InvalidInputError: A line has no three numbers; the names say that u, v or depth are in other
-            columns, or that there is no depth; or commas are both between numbers and inside.
+            columns, that there is no depth, or that it is not in metres; or commas are both between numbers
+            and inside.
     """
     rows: list[list[float]] = []
     columns = len(_COLUMNS)
@@ -131,6 +134,9 @@ def _check_columns(entries: list[str], path: Path, *, is_names: bool) -> None:
     lacks_depth = is_names and (len(names) < 3 or (found[2] is None and None not in found[:2]))
     if is_point or lacks_depth or any(at not in (None, place) for place, at in enumerate(found)):
         raise InvalidInputError(f"expected the columns u,v,depth in {path}, got {','.join(entries):.200}")
+    depth_name = entries[2] if len(entries) > 2 else ""
+    if any(_OTHER_UNITS.fullmatch(word) for word in re.findall(r"[a-z]+", depth_name.lower())):
+        raise InvalidInputError(f"expected depth in metres in {path}, got the column {depth_name:.200}")
 
 
 def _three_numbers(entries: list[str], where: str) -> list[float]:

@@ -76,6 +76,33 @@ def test_other_columns_are_refused(tmp_path, names):
         read_samples_csv(tmp_path / "s.csv")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "depth_mm",
+        "depth [mm]",
+        "z(cm)",
+        "Depth in centimeters",
+        "depth_km",
+        "depth_ft",
+        "z_inches",
+        "kilometres",
+    ],
+)
+def test_depth_in_other_units_is_refused(tmp_path, name):
+    (tmp_path / "s.csv").write_text(f"u,v,{name}\n7,5,4211\n")
+    with pytest.raises(
+        InvalidInputError, match=r"expected (depth in metres|the columns u,v,depth) in .*, got"
+    ):
+        read_samples_csv(tmp_path / "s.csv")
+
+
+@pytest.mark.parametrize("name", ["depth_m", "depth [m]", "z (metres)", "depth in meters", "Depth"])
+def test_depth_in_metres_is_read(tmp_path, name):
+    (tmp_path / "s.csv").write_text(f"# u,v,{name},note in mm\n7,5,4.5,1\n")
+    assert read_samples_csv(tmp_path / "s.csv").tolist() == [[7, 5, 4.5]]
+
+
 @pytest.mark.parametrize("text", ["7,5,4,211\n", "u,v,depth\n7,5,4,211\n", "7,0,5,5,4,2\n"])
 def test_decimal_commas_are_told(tmp_path, text):
     (tmp_path / "s.csv").write_text(text)
