@@ -14,6 +14,8 @@ from e2e_depth_ros.core.maps import DepthKind, DepthMap
 LEAST_LIFTED = 1e-3
 """Positions below the range that would come out at or behind the camera are held at this, times the range."""
 
+_LEAST_RANGE = 1e-9  # of a map, or of its values where they are larger
+
 
 @dataclass(frozen=True)
 class AffineModel:
@@ -139,6 +141,11 @@ def metric_from_relative(relative: DepthMap, scale: float, shift_m: float) -> De
     if relative.kind is DepthKind.AFFINE_INVARIANT_DISPARITY:
         values = np.divide(np.float32(1), values, out=np.full_like(values, np.nan), where=values > 0)
     return DepthMap(values=values, valid=relative.valid, kind=DepthKind.METRIC)
+
+
+def upper_end(low: float, high: float) -> float:
+    """Return the upper end of a range that is no single value; a map that is all alike has such a one."""
+    return max(high, low + _LEAST_RANGE * max(1.0, abs(low)))
 
 
 def value_range(relative: DepthMap) -> tuple[float, float]:

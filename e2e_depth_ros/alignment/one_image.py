@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +18,10 @@ from e2e_depth_ros.alignment.samples import (
 from e2e_depth_ros.alignment.shortfall import shortfall
 from e2e_depth_ros.alignment.tracking.states import TrackerSettings
 from e2e_depth_ros.alignment.tracking.tracker import AlignmentTracker
+from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
+
+_LEAST_STEPS: Final = 256  # of float32 over the range of a map: as many as an image of 8 bits has
 
 
 def align(
@@ -63,12 +66,13 @@ def align(
         measurements contradict the image the state is lost, and the depth is NaN.
 
     Raises:
-        InvalidInputError: Shapes don't fit, an array holds no numbers, `kind` is no `DepthKind`, or the
-            limits of depth are no range.
+        InvalidInputError: Shapes don't fit, an array holds no numbers, or none that float32 tells apart,
+            `kind` is no `DepthKind`, or the limits of depth are no range.
     """
     if not isinstance(relative, DepthMap):
         values = numbers_from("relative", relative)
         relative = DepthMap(values=values, valid=np.isfinite(values), kind=kind)
+    _check_steps(relative)
     samples = samples_from_pixels(
         u_px, v_px, depth_m, relative.size, min_depth_m=min_depth_m, max_depth_m=max_depth_m, source=source
     )
@@ -96,3 +100,15 @@ def align_samples(
     absence = shortfall(samples.source, samples.dropped, limits) if is_short else "no samples"
     tracker = AlignmentTracker(TrackerSettings(correction=correction))
     return tracker.update(relative, 0, samples, image=image, absence=absence)
+
+
+def _check_steps(relative: DepthMap) -> None:
+    """Refuse values so far from 0 that float32 rounds away how they differ: their steps would be metres."""
+    known = relative.values[relative.valid]
+    low, high = (known.min(), known.max()) if known.size else (np.float32(0), np.float32(0))
+    step = np.spacing(max(-low, high))
+    if 0 < high - low < _LEAST_STEPS * step:
+        raise InvalidInputError(
+            f"expected relative depth that float32 can tell apart, got values from {low:.8g} to {high:.8g}, "
+            f"in steps of {step:.2g}: subtract an offset"
+        )

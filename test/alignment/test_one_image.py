@@ -145,6 +145,24 @@ def test_tiny_constant_and_empty_maps():
     assert align(np.full((20, 30), np.nan), [1], [1], [1.0], correction=True).state is AlignmentState.LOST
 
 
+@pytest.mark.parametrize("value", [1e9, -1e9, 1e30])
+def test_a_flat_map_far_from_zero_is_degraded(value):
+    flat = align(np.full((20, 30), value), np.arange(12), np.arange(12), np.full(12, 3.0))
+    np.testing.assert_allclose(flat.depth_m, 3.0, rtol=1e-3)
+    assert flat.state is AlignmentState.DEGRADED
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_values_that_float32_rounds_to_steps_are_refused(sign):
+    relative = scene_relative()
+    random = np.random.default_rng(0)
+    u_px, v_px = random.integers(0, relative.shape[1], 100), random.integers(0, relative.shape[0], 100)
+    depth_m = 1 + 4 * relative[v_px, u_px]
+    assert align(relative + sign * 1e3, u_px, v_px, depth_m).state is AlignmentState.FRESH
+    with pytest.raises(InvalidInputError, match=r"float32 can tell apart, got values from -?\d+.* to "):
+        align(relative + sign * 1e6, u_px, v_px, depth_m)
+
+
 def test_wrong_shapes_are_refused():
     with pytest.raises(InvalidInputError, match="one shape"):
         align(scene_relative(), [1, 2], [1], [1.0, 2.0], correction=True)

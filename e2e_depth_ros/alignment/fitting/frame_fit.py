@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.alignment.affine import AffineModel
+from e2e_depth_ros.alignment.affine import AffineModel, upper_end
 from e2e_depth_ros.alignment.evidence.edges import EdgeSettings, edge_doubt
 from e2e_depth_ros.alignment.evidence.neighbours import coherent_samples
 from e2e_depth_ros.alignment.fitting.fit import RobustFit, agreeing, fit_affine
@@ -56,7 +56,7 @@ def fit_frame(
     Returns:
         The fit, with all samples told in or out.
     """
-    rough = AffineModel(ends[0], max(ends[1], ends[0] + 1e-9), 1.0, prior.mean, relative.kind)
+    rough = AffineModel(ends[0], upper_end(*ends), 1.0, prior.mean, relative.kind)
     doubt = edge_doubt(samples.u_px, samples.v_px, relative.values, rough)
     trust = _SETTINGS.trusted_doubt / (_SETTINGS.trusted_doubt + doubt)
     trust *= shares_of_cells(samples.u_px, samples.v_px, relative.size[1])

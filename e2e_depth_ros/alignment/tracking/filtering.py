@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.alignment.affine import AffineModel
+from e2e_depth_ros.alignment.affine import AffineModel, upper_end
 from e2e_depth_ros.alignment.fitting.prior import OffsetPrior
 from e2e_depth_ros.core.maps import DepthMap
 
@@ -36,7 +36,7 @@ class AffineEstimate:
 
     def over(self, low: float, high: float) -> AffineEstimate:
         """Express the same estimate over another range of relative values."""
-        model, jacobian = self.model.over(low, max(high, low + 1e-9))
+        model, jacobian = self.model.over(low, upper_end(low, high))
         return AffineEstimate(model, self.covariance * np.outer(jacobian, jacobian))
 
     def drifted(self, variance: float) -> AffineEstimate:
