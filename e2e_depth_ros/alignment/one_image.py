@@ -12,13 +12,13 @@ from e2e_depth_ros.alignment.samples import (
     DEFAULT_MAX_DEPTH_M,
     DEFAULT_MIN_DEPTH_M,
     Samples,
-    numbers_from,
     samples_from_pixels,
 )
 from e2e_depth_ros.alignment.shortfall import shortfall
 from e2e_depth_ros.alignment.tracking.states import TrackerSettings
 from e2e_depth_ros.alignment.tracking.tracker import AlignmentTracker
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.given_numbers import numbers_from
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 
 _LEAST_STEPS: Final = 256  # of float32 over the range of a map: as many as an image of 8 bits has

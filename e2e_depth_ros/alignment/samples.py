@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from e2e_depth_ros.alignment.evidence.occlusion import hidden_behind_others, mixed_pixels
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.given_numbers import numbers_from
 from e2e_depth_ros.core.intrinsics import checked_pose
 from e2e_depth_ros.core.pixels import are_inside
 from e2e_depth_ros.core.stored_depth import metres_from_stored
@@ -128,27 +129,6 @@ def samples_from_pixels(
     samples = samples.select(samples.depth_m >= min_depth_m, "too_near")
     samples = samples.select(samples.depth_m <= max_depth_m, "too_far")
     return samples.select(are_inside(samples.u_px, samples.v_px, size), "outside_image")
-
-
-def numbers_from(name: str, values: ArrayLike) -> NDArray[np.float32]:
-    """Convert what a caller gave as an array; masked entries become NaN, as nothing is known there.
-
-    Args:
-        name: Of the argument, for the error.
-        values: Of any shape; a masked array, too.
-
-    Raises:
-        InvalidInputError: They are no numbers.
-    """
-    try:
-        given = np.ma.masked_array(values)
-        # Else numpy takes words, times, and the real half of complex numbers; objects are asked one by one.
-        numbers = given.astype(np.float32, casting="unsafe" if given.dtype == object else "same_kind")
-    except (OverflowError, TypeError, ValueError) as error:
-        raise InvalidInputError(
-            f"expected numbers as {name}, got {type(values).__name__}: {error}"
-        ) from error
-    return np.asarray(np.ma.filled(numbers, np.nan), dtype=np.float32)
 
 
 def samples_from_points(

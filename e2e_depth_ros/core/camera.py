@@ -10,8 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from e2e_depth_ros.core.distortion import DistortionModel, check_coefficients, distort, undistort
+from e2e_depth_ros.core.distortion import (
+    DistortionModel,
+    check_coefficients,
+    coefficients_from,
+    distort,
+    undistort,
+)
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.given_numbers import numbers_from
 from e2e_depth_ros.core.intrinsics import checked_intrinsics, checked_rotation, checked_size
 from e2e_depth_ros.core.lens_names import lens_from_calibration
 
@@ -56,7 +63,7 @@ class Camera:
         if self.projection is not None:
             projection = checked_intrinsics(self.projection, "projection P[:, :3]", size)
         rectification = checked_rotation(self.rectification, "rectification R")
-        distortion = tuple(float(coefficient) for coefficient in self.distortion)
+        distortion = coefficients_from(self.distortion)
         check_coefficients(self.distortion_model, distortion)
         object.__setattr__(self, "size", size)
         object.__setattr__(self, "intrinsics", intrinsics)
@@ -95,17 +102,15 @@ class Camera:
             InvalidInputError: A value is missing, not finite or impossible.
         """
         model, coefficients = lens_from_calibration(distortion_model, distortion)
-        if rectification is None or not np.any(rectification):
-            rectification = np.eye(3)
-        if projection is None or not np.any(projection):
-            projection = None
+        rotation = _given(rectification, "R")
+        rectified = _given(projection, "P")
         return cls(
             size=size,
-            intrinsics=_reshaped(intrinsics, (3, 3), "K"),
+            intrinsics=_reshaped(numbers_from("K", intrinsics, np.float64), (3, 3), "K"),
             distortion_model=model,
             distortion=coefficients,
-            rectification=_reshaped(rectification, (3, 3), "R"),
-            projection=None if projection is None else _reshaped(projection, (3, 4), "P")[:, :3],
+            rectification=np.eye(3) if rotation is None else _reshaped(rotation, (3, 3), "R"),
+            projection=None if rectified is None else _reshaped(rectified, (3, 4), "P")[:, :3],
         )
 
     @property
@@ -282,8 +287,13 @@ class Camera:
         return x.reshape(self.size).astype(np.float32), y.reshape(self.size).astype(np.float32)
 
 
-def _reshaped(values: ArrayLike, shape: tuple[int, int], name: str) -> _Matrix:
-    array = np.asarray(values, dtype=np.float64)
+def _given(values: ArrayLike | None, name: str) -> _Matrix | None:
+    """Convert what a calibration says; None where it is silent, empty or zero."""
+    array = None if values is None else numbers_from(name, values, np.float64)
+    return array if array is not None and array.any() else None
+
+
+def _reshaped(array: _Matrix, shape: tuple[int, int], name: str) -> _Matrix:
     if array.size != shape[0] * shape[1]:
         raise InvalidInputError(f"expected {shape[0] * shape[1]} numbers in {name}, got {array.size}")
     if not np.isfinite(array).all():

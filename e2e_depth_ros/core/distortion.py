@@ -11,9 +11,10 @@ from enum import Enum
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.given_numbers import numbers_from
 
 
 class DistortionModel(Enum):
@@ -44,12 +45,27 @@ _TABLE_STEPS = 4096
 _MOST_STEPS = 12
 
 
+def coefficients_from(values: ArrayLike) -> tuple[float, ...]:
+    """Convert what a caller gave as distortion coefficients: a list, or a row or column as OpenCV has it.
+
+    Raises:
+        InvalidInputError: They are no list of numbers.
+    """
+    numbers = numbers_from("distortion D", values, np.float64)
+    if numbers.size != max(numbers.shape, default=0):
+        raise InvalidInputError(f"expected a list of numbers as distortion D, got shape {numbers.shape}")
+    return tuple(numbers.ravel().tolist())
+
+
 def check_coefficients(model: DistortionModel, coefficients: Sequence[float]) -> None:
     """Refuse coefficients that the model cannot have.
 
     Raises:
-        InvalidInputError: Their number is wrong, or one is not finite or beyond 1e9, as no lens has it.
+        InvalidInputError: The model is none, their number is wrong, or one is not finite or beyond 1e9, as
+            no lens has it.
     """
+    if not isinstance(model, DistortionModel):
+        raise InvalidInputError(f"expected a DistortionModel, got {model!r}")
     counts = COEFFICIENT_COUNTS[model]
     if len(coefficients) not in counts:
         expected = " or ".join(str(count) for count in counts)

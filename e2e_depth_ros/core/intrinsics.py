@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.given_numbers import numbers_from
 
 _Matrix = NDArray[np.float64]
 
@@ -47,7 +48,7 @@ def checked_intrinsics(values: ArrayLike, name: str, size: tuple[int, int]) -> _
     Raises:
         InvalidInputError: It has another form, or is that of no camera.
     """
-    matrix = np.array(values, dtype=np.float64)
+    matrix = numbers_from(name, values, np.float64)
     if matrix.shape != (3, 3):
         raise InvalidInputError(f"expected {name} of shape (3, 3), got {matrix.shape}")
     if not np.isfinite(matrix).all():
@@ -92,7 +93,7 @@ def checked_rotation(values: ArrayLike, name: str, tolerance: float = 1e-3) -> _
     Raises:
         InvalidInputError: It is none.
     """
-    matrix = np.array(values, dtype=np.float64)
+    matrix = numbers_from(name, values, np.float64)
     if (
         matrix.shape != (3, 3)
         or not (np.abs(matrix) < 1.01).all()  # False for NaN
@@ -111,7 +112,7 @@ def checked_pose(values: ArrayLike, name: str) -> _Matrix:
         InvalidInputError: It is none: it stretches or mirrors, which would make other metres, or has its
             translation in the last row.
     """
-    matrix = np.array(values, dtype=np.float64)
+    matrix = numbers_from(name, values, np.float64)
     if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
         raise InvalidInputError(f"expected a finite {name} (4, 4), got {matrix.shape} {matrix.tolist()}")
     if not np.allclose(matrix[3], (0, 0, 0, 1), atol=1e-6):

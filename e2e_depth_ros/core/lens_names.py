@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from e2e_depth_ros.core.distortion import COEFFICIENT_COUNTS, DistortionModel
+from e2e_depth_ros.core.distortion import COEFFICIENT_COUNTS, DistortionModel, coefficients_from
 from e2e_depth_ros.core.errors import InvalidInputError
 
 _ALIASES: Final[dict[DistortionModel, tuple[str, ...]]] = {
@@ -48,7 +48,7 @@ def lens_from_calibration(
     Raises:
         InvalidInputError: The name is unknown, or the model has no such number of coefficients.
     """
-    known = tuple(float(coefficient) for coefficient in coefficients)
+    known = coefficients_from(coefficients)
     count = len(known)
     while count and known[count - 1] == 0:
         count -= 1

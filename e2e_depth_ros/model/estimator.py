@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.framing import Framing, framing_for
+from e2e_depth_ros.core.given_numbers import is_whole
 from e2e_depth_ros.model.engine.choice import load_engine
 from e2e_depth_ros.model.engine.engine import FASTEST, NETWORK_STAGES, Engine, Place, Request
 from e2e_depth_ros.model.estimate import Estimate
@@ -51,13 +52,13 @@ class Estimator:
         self.engine = engine
         self.facts: NetworkFacts = engine.facts
         self.sampling: Sampling = engine.sampling
-        if batch_memory_mb < 1:
-            raise InvalidInputError(f"expected at least 1 MB for a pass, got {batch_memory_mb}")
+        if not is_whole(batch_memory_mb, 1):
+            raise InvalidInputError(f"expected at least 1 MB for a pass, got {batch_memory_mb!r}")
         self.batch_memory_mb = batch_memory_mb
         self.upsampling = chosen_upsampling(upsampling, self.facts.upsampling)
-        if processing_resolution is not None and not 0 <= processing_resolution <= MAX_RESOLUTION:
+        if processing_resolution is not None and not is_whole(processing_resolution, 0, MAX_RESOLUTION):
             raise InvalidInputError(
-                f"expected a processing resolution of 0 to {MAX_RESOLUTION}, got {processing_resolution}"
+                f"expected a processing resolution of 0 to {MAX_RESOLUTION}, got {processing_resolution!r}"
             )
         self.processing_resolution = (
             self.facts.processing_resolution if processing_resolution is None else processing_resolution

@@ -7,6 +7,8 @@ import re
 import torch
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.given_numbers import is_whole
+from e2e_depth_ros.model.threads import MAX_THREADS
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 """What a dtype may be called, besides "auto"."""
@@ -52,12 +54,12 @@ def use_threads(number: int | None) -> None:
     """Set torch's threads on the CPU, for the whole process; None leaves them.
 
     Raises:
-        InvalidInputError: There would be none.
+        InvalidInputError: There would be none, or too many.
     """
     if number is None:
         return
-    if number < 1:
-        raise InvalidInputError(f"expected at least 1 thread, got {number}")
+    if not is_whole(number, 1, MAX_THREADS):
+        raise InvalidInputError(f"expected 1 to {MAX_THREADS} threads, got {number!r}")
     torch.set_num_threads(number)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -239,3 +241,32 @@ def test_refuses_other_impossible_values() -> None:
         Camera.from_calibration(SIZE, K.ravel()[:8])
     with pytest.raises(InvalidInputError, match=r"\(N, 3\), got \(3,\)"):
         Camera(SIZE, K).project(np.zeros(3))
+
+
+@pytest.mark.parametrize("wrong", ["abc", [["a"] * 3] * 3, [[1, 2], [3]], np.eye(3) * 1j])
+def test_refuses_matrices_that_hold_no_numbers(wrong: Any) -> None:
+    with pytest.raises(InvalidInputError, match="expected numbers as intrinsics K, got"):
+        Camera(SIZE, wrong)
+    with pytest.raises(InvalidInputError, match="expected numbers as rectification R, got"):
+        Camera(SIZE, K, rectification=wrong)
+    for name in ("intrinsics", "rectification", "projection"):
+        calibration = {"intrinsics": K, name: wrong}
+        with pytest.raises(InvalidInputError, match=r"expected numbers as [KRP], got"):
+            Camera.from_calibration(SIZE, **calibration)
+
+
+@pytest.mark.parametrize("wrong", ["abc", ["a", "b", "c", "d"], [1j] * 4, 0.1, np.eye(2)])
+def test_refuses_distortion_that_is_no_list_of_numbers(wrong: Any) -> None:
+    with pytest.raises(InvalidInputError, match="as distortion D, got"):
+        Camera(SIZE, K, DistortionModel.PLUMB_BOB, wrong)
+    with pytest.raises(InvalidInputError, match="as distortion D, got"):
+        Camera.from_calibration(SIZE, K, "plumb_bob", wrong)
+    with pytest.raises(InvalidInputError, match="expected a DistortionModel, got 'plumb_bob'"):
+        Camera(SIZE, K, "plumb_bob", (0.1, 0, 0, 0))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 5), (5, 1)])
+def test_distortion_may_lie_as_opencv_has_it(shape: tuple[int, ...]) -> None:
+    coefficients = np.array([-0.2, 0.05, 0.001, 0.002, 0.0]).reshape(shape)
+    camera = Camera.from_calibration(SIZE, K, "plumb_bob", coefficients)  # type: ignore[arg-type]
+    assert camera.distortion == (-0.2, 0.05, 0.001, 0.002, 0.0)

@@ -169,7 +169,14 @@ def test_refuses_a_task_of_another_checkpoint(tiny_checkpoint: Callable[..., Pat
         ({"dtype": "int8"}, "got 'int8'"),
         ({"processing_resolution": -1}, "0 to 8192, got -1"),
         ({"upsampling": "nearest"}, "auto, bilinear, guided, got 'nearest'"),
-        ({"num_threads": 0}, "at least 1 thread, got 0"),
+        ({"num_threads": 0}, "1 to 256 threads, got 0"),
+        ({"num_threads": 1.5}, "1 to 256 threads, got 1.5"),
+        ({"num_threads": 3_000_000_000}, "1 to 256 threads, got 3000000000"),
+        ({"processing_resolution": "large"}, "0 to 8192, got 'large'"),
+        ({"processing_resolution": 160.5}, "0 to 8192, got 160.5"),
+        ({"batch_memory_mb": "all"}, "at least 1 MB for a pass, got 'all'"),
+        ({"device": 0}, "the name of a device, got 0"),
+        ({"sampling": 4}, "a Sampling or None as sampling, got 4"),
     ],
 )
 def test_refuses_bad_arguments(
@@ -203,3 +210,9 @@ def test_few_files_lie_between_a_checkpoint_s_id_and_its_estimator(
     on_the_way = {name for name, functions in entered.items() if functions != {"recognises"}}
     assert {"checkpoint/locate.py", "families/registry.py", "estimator.py"} < on_the_way
     assert len(on_the_way) <= 14, sorted(on_the_way)
+
+
+@pytest.mark.parametrize("model", [None, 3, b"embedded"])
+def test_refuses_what_names_no_model(model: object) -> None:
+    with pytest.raises(InvalidInputError, match="expected the name of a model or its folder, got"):
+        Estimator.load(model)  # type: ignore[arg-type]

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.given_numbers import is_whole
 from e2e_depth_ros.core.maps import DepthKind
 from e2e_depth_ros.model.engine.engine import ENGINES, FASTEST, ONNX, OPENVINO, TORCH, Engine
 from e2e_depth_ros.model.engine.exported import ExportedFacts, ExportedModel, find_exported
 from e2e_depth_ros.model.engine.graph_engine import GraphEngine
 from e2e_depth_ros.model.sampling import DEFAULT_SAMPLING, Sampling
 from e2e_depth_ros.model.task import AUTO, DISPARITY, Task
-from e2e_depth_ros.model.threads import threads_beside_messages, usable_cores
+from e2e_depth_ros.model.threads import MAX_THREADS, threads_beside_messages, usable_cores
 
 _LIBRARIES = {ONNX: "onnxruntime", OPENVINO: "openvino"}
 _GPUS = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvgpu", "/dev/kfd")
@@ -54,10 +56,7 @@ def load_engine(
         InvalidInputError: An argument is impossible.
         MissingDependencyError: The engine's library isn't installed.
     """
-    if name not in ENGINES:
-        raise InvalidInputError(f"expected engine {', '.join(ENGINES)}, got {name!r}")
-    if num_threads is not None and num_threads < 1:
-        raise InvalidInputError(f"expected at least 1 thread, got {num_threads}")
+    _check(name, model, device, num_threads, sampling)
     exported = find_exported(model)
     wishes = _wishes_of_torch(exported, task, sampling, padded_prompt=padded_prompt, compiled=compiled)
     chosen = _chosen(exported, device, dtype, is_torchs=bool(wishes)) if name == FASTEST else name
@@ -93,6 +92,19 @@ def load_engine(
         only = Task.NORMALS if task == Task.NORMALS.value else Task.DEPTH
         exported = replace(exported, facts=replace(exported.facts, tasks=frozenset({only})))
     return _graph_engine(chosen, exported, device, dtype, num_threads or usable_cores())
+
+
+def _check(name: str, model: Any, device: Any, num_threads: Any, sampling: Any) -> None:
+    if name not in ENGINES:
+        raise InvalidInputError(f"expected engine {', '.join(ENGINES)}, got {name!r}")
+    if num_threads is not None and not is_whole(num_threads, 1, MAX_THREADS):
+        raise InvalidInputError(f"expected 1 to {MAX_THREADS} threads, got {num_threads!r}")
+    if not isinstance(model, (str, Path)):
+        raise InvalidInputError(f"expected the name of a model or its folder, got {model!r}")
+    if not isinstance(device, str):
+        raise InvalidInputError(f"expected the name of a device, got {device!r}")
+    if sampling is not None and not isinstance(sampling, Sampling):
+        raise InvalidInputError(f"expected a Sampling or None as sampling, got {sampling!r}")
 
 
 def _chosen(exported: ExportedModel | None, device: str, dtype: str, *, is_torchs: bool) -> str:

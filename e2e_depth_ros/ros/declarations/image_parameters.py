@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from e2e_depth_ros.core.opencv_limits import MAX_PIXELS_OPENCV_READS
+from e2e_depth_ros.model.threads import MAX_THREADS
 from e2e_depth_ros.ros.declarations.declaration import Changes, declarations_from_struct, parameter
 from e2e_depth_ros.ros.messages.pixels import DEFAULT_MAX_PIXELS
 
@@ -62,7 +63,7 @@ class ImageParameters:
         "CPU threads of the network; 0 takes all cores, or for torch, whose threads need a core each, all but"
         " one.",
         changes=Changes.UNCONFIGURED,
-        bounds=(0, 256),
+        bounds=(0, MAX_THREADS),
     )
     image_transport: str = parameter(
         "raw",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from e2e_depth_ros.model.instruct.paint import COLOURS
+from e2e_depth_ros.model.threads import MAX_THREADS
 from e2e_depth_ros.ros.declarations.declaration import Changes, declarations_from_struct, parameter
 from e2e_depth_ros.ros.declarations.image_parameters import ImageParameters
 
@@ -28,7 +29,7 @@ class MaskParameters(ImageParameters):
         "CPU threads of the network; 0 leaves one core for the messages. Each takes a core from the other"
         " nodes.",
         changes=Changes.UNCONFIGURED,
-        bounds=(0, 256),
+        bounds=(0, MAX_THREADS),
     )
     niceness: int = parameter(
         10,
