@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.core.frames import Frame, MeasuredFrame, find_frames
+from e2e_depth_ros.core.frames import SHARDS, Frame, MeasuredFrame, find_frames, is_recording
 from e2e_depth_ros.training.shards import Sample, Shard, read_shard
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-_SHARDS = "shard-*.npz"
-_BAGS = (".mcap", ".db3", ".bag")
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,14 +111,14 @@ def find_all_frames(
             given and no bag.
     """
     inputs = list(inputs)
-    if topics and not any(map(_is_bag, inputs)):
+    if topics and not any(map(is_recording, inputs)):
         named = ", ".join(f"--{name.replace('_', '-')}" for name in topics)
         raise InvalidInputError(f"expected a bag with {named}, got {', '.join(map(str, inputs))}")
     frames: list[MeasuredFrame] = []
     folders: list[Path] = []
     for given in inputs:
-        shards = [given] if given.suffix == ".npz" else sorted(given.glob(_SHARDS)) if given.is_dir() else []
-        if _is_bag(given):
+        shards = [given] if given.suffix == ".npz" else sorted(given.glob(SHARDS)) if given.is_dir() else []
+        if is_recording(given):
             frames += _frames_of_bag(given, topics or {}, tell)
         elif not shards:
             folders.append(given)
@@ -130,10 +127,6 @@ def find_all_frames(
     if len({frame.name for frame in frames}) < len(frames):
         raise InvalidInputError("expected bags and folders of shards of different names, got two of one name")
     return [*frames, *(find_frames(folders, exclude=exclude) if folders else [])]
-
-
-def _is_bag(path: Path) -> bool:
-    return path.suffix in _BAGS or (path / "metadata.yaml").is_file()
 
 
 def _frames_of_bag(

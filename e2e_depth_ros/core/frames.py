@@ -37,6 +37,11 @@ IMAGE_SUFFIXES = frozenset(
 OUTPUT_MARK = ".e2e_depth_predict.json"
 """A file in the output folder of `predict`, which is never an input."""
 
+SHARDS = "shard-*.npz"
+"""Files with many rendered images each, and their truth. Pictures beside them show what they hold."""
+
+_RECORDINGS = (".mcap", ".db3", ".bag")
+
 _ALSO_MEASURED = ("depth.png", "samples.csv")  # which `predict` reads: see `offline.measured_files`
 _CAMERA, _DEPTH, _POINTS, _POSE = "camera_info.yaml", "depth.npz", "points.npz", "pose.npz"
 
@@ -209,6 +214,16 @@ def write_frame(
         np.savez_compressed(folder / _POINTS, points=points, camera_from_points=pose)
 
 
+def is_recording(path: Path) -> bool:
+    """Whether a path is that of a bag: a file, or a folder of rosbag2."""
+    return path.suffix.lower() in _RECORDINGS or (path / "metadata.yaml").is_file()
+
+
+def holds_results(folder: Path) -> bool:
+    """Whether the pictures in a folder were made of other images."""
+    return (folder / OUTPUT_MARK).exists() or next(folder.glob(SHARDS), None) is not None
+
+
 def find_frames(inputs: Iterable[Path | str], *, exclude: Path | None = None) -> list[Frame]:
     """Find images, frame folders, and whatever of both lies below folders.
 
@@ -233,13 +248,15 @@ def find_frames(inputs: Iterable[Path | str], *, exclude: Path | None = None) ->
         if not given.is_dir():
             check_file(given)
             if given.suffix.lower() not in IMAGE_SUFFIXES:
-                raise InvalidInputError(f"expected an image or a folder, got {given}")
+                raise InvalidInputError(f"expected an image or a folder, got {given}{_kind(given)}")
             found = [Frame(given, given.stem, given.resolve().parent.name)]
             prefixed += found
         else:
             found = list(_walk(given, given, skipped, set()))
             if not found:
-                raise InvalidInputError(f"expected images or frame folders in {given}, found none")
+                raise InvalidInputError(
+                    f"expected images or frame folders in {given}, found none{_kind(given)}"
+                )
             prefixed += [replace(one, name=f"{given.resolve().name}/{one.name}") for one in found]
         frames += found
     if len({frame.name for frame in frames}) == len(frames):
@@ -249,11 +266,20 @@ def find_frames(inputs: Iterable[Path | str], *, exclude: Path | None = None) ->
     return distinct
 
 
+def _kind(given: Path) -> str:
+    """Say what an input without frames is, and what takes it."""
+    if is_recording(given):
+        return ": a recording, which e2e-depth bag reads"
+    if given.suffix == ".npz" or next(given.glob(SHARDS), None) is not None:
+        return ": shards of images with their truth, which e2e-depth evaluate and gallery read"
+    return ""
+
+
 def _walk(folder: Path, root: Path, skipped: Path | None, seen: set[Path]) -> Iterator[Frame]:
     resolved = folder.resolve()
     if resolved == skipped or resolved in seen:  # links may lead in circles
         return
-    if (folder / OUTPUT_MARK).exists():  # pictures of an earlier run are nothing to look at
+    if holds_results(folder):
         return
     seen.add(resolved)
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))

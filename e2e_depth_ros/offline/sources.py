@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.core.frames import IMAGE_SUFFIXES, OUTPUT_MARK, Frame, find_frames
+from e2e_depth_ros.core.frames import IMAGE_SUFFIXES, Frame, find_frames, holds_results
 from e2e_depth_ros.core.stored_depth import MILLIMETRE_M
 from e2e_depth_ros.offline.measured_files import SAMPLES_FILE, RgbdPair, find_pairs, read_depth_png
 from e2e_depth_ros.offline.videos import DEFAULT_FPS, VIDEO_SUFFIXES, VideoReader
@@ -182,7 +182,7 @@ def find_sources(inputs: Sequence[Path], *, exclude: Path) -> tuple[list[Source]
 
 def _files_in(folder: Path, exclude: Path) -> Iterator[Path]:
     """Yield what lies below a folder, but for hidden files and the output of this and of earlier runs."""
-    if (folder / OUTPUT_MARK).exists() or folder.resolve() == exclude.resolve():
+    if holds_results(folder) or folder.resolve() == exclude.resolve():
         return
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):

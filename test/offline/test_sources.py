@@ -112,3 +112,30 @@ def test_a_change_of_what_was_measured_is_a_change(tmp_path):
     later_ns = image.changed_ns + 5_000_000_000
     os.utime(depth, ns=(later_ns, later_ns))
     assert image.changed_ns == later_ns
+
+
+def test_pictures_beside_shards_are_no_images(tmp_path):
+    picture(tmp_path / "data" / "a.png")
+    picture(tmp_path / "data" / "renders" / "contact_sheet.png")
+    (tmp_path / "data" / "renders" / "shard-00000.npz").touch()
+    sources, _ = find_sources([tmp_path / "data"], exclude=tmp_path / "out")
+    assert names_in(sources) == ["a"]
+    with pytest.raises(
+        InvalidInputError, match=r"found none: shards .* which e2e-depth evaluate and gallery"
+    ):
+        find_sources([tmp_path / "data" / "renders"], exclude=tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["drive.mcap", "drive.DB3", "drive.bag", "drive/metadata.yaml"])
+def test_of_a_recording_it_is_told_what_reads_it(tmp_path, name):
+    (tmp_path / "drive").mkdir()
+    (tmp_path / name).touch()
+    given = tmp_path / name.partition("/")[0]
+    with pytest.raises(InvalidInputError, match=rf"{given}.*: a recording, which e2e-depth bag reads"):
+        find_sources([given], exclude=tmp_path / "out")
+
+
+def test_images_beside_metadata_are_images(tmp_path):
+    picture(tmp_path / "data" / "a.png")
+    (tmp_path / "data" / "metadata.yaml").touch()
+    assert names_in(find_sources([tmp_path / "data"], exclude=tmp_path / "out")[0]) == ["a"]
