@@ -186,7 +186,7 @@ class Trainer:
     def run(self) -> TrainingResult:
         """Train until done, out of time, or asked to stop."""
         recipe = self.recipe
-        if self.processes.is_main:
+        if self.processes.is_main and not self._is_over:  # else nothing would be trained by this recipe
             (self.output / "recipe.yaml").write_text(
                 yaml.safe_dump(mapping_from_recipe(recipe), sort_keys=False), encoding="utf-8"
             )

@@ -223,6 +223,16 @@ def test_prolonged_by_more_steps(tmp_path, shards):
     assert (result.steps, result.finished) == (6, True)
 
 
+def test_a_finished_training_keeps_the_recipe_that_it_followed(tmp_path, shards):
+    recipe = small_recipe(shards, steps=1)
+    train(recipe, tmp_path)
+    followed = (tmp_path / "recipe.yaml").read_text()
+    train(dataclasses.replace(recipe, seed=9), tmp_path, resume=True)
+    assert (tmp_path / "recipe.yaml").read_text() == followed
+    train(dataclasses.replace(small_recipe(shards, steps=2), seed=9), tmp_path, resume=True)
+    assert "seed: 9" in (tmp_path / "recipe.yaml").read_text()
+
+
 def test_ends_when_its_time_is_over(tmp_path, shards):
     recipe = small_recipe(shards, steps=100_000)
     recipe = dataclasses.replace(recipe, run=dataclasses.replace(recipe.run, max_minutes=0.01))
