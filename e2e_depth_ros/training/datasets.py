@@ -6,11 +6,12 @@ the batches it would have seen.
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.errors import InvalidInputError, one_line
 from e2e_depth_ros.training.augmentation import View, augment
 from e2e_depth_ros.training.folders import FolderViews
 from e2e_depth_ros.training.frame_folders import BagViews, FrameFolderViews
@@ -29,6 +30,9 @@ from e2e_depth_ros.training.recipe.data import TOPICS
 from e2e_depth_ros.training.shards import Sample, glob_shards, read_shard
 from e2e_depth_ros.training.tum_rgbd import TumRgbdViews
 from e2e_depth_ros.training.virtual_kitti import VirtualKittiViews
+
+_LOGGER = logging.getLogger(__name__)
+_MOST_BROKEN: Final = 100  # files in a row
 
 
 class Batch(NamedTuple):
@@ -119,9 +123,23 @@ class Source:
         return self._count
 
     def view(self, index: int) -> View:
-        """Return one view, 0 .. len - 1."""
-        view = self._views[index]
-        return view.unpacked() if isinstance(view, StoredView) else view
+        """Return one view, 0 .. len - 1; where it is broken the next that is not.
+
+        One broken file among thousands ends no training; it is told.
+
+        Raises:
+            InvalidInputError: So many in a row are broken that it is no accident.
+        """
+        first: InvalidInputError | None = None
+        for at in range(index, index + min(self._count, _MOST_BROKEN)):
+            try:
+                view = self._views[at % self._count]
+            except InvalidInputError as error:  # noqa: PERF203 - until one is whole
+                _LOGGER.warning("%s; the next image takes its place", one_line(str(error), 400))
+                first = first or error
+            else:
+                return view.unpacked() if isinstance(view, StoredView) else view
+        raise InvalidInputError(f"expected an image that can be read, got none: {first}") from first
 
     @property
     def stored(self) -> list[StoredView]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,8 +76,7 @@ class FrameFolderViews(MeasuredViews):
 class BagViews(MeasuredViews):
     """The images of a recording that have depth or points within 0.02 s; see `BagFrames`.
 
-    Where nothing was measured in front of the camera all depth is unknown: a LiDAR may see the sky. One
-    broken message among thousands ends no training.
+    Where nothing was measured in front of the camera all depth is unknown: a LiDAR may see the sky.
 
     Args:
         path: See `BagReader`.
@@ -97,17 +95,6 @@ class BagViews(MeasuredViews):
         super().__init__(BagFrames(path, given, every_s))
 
     def __getitem__(self, index: int) -> View:
-        """Read a view; where it is broken the next that is not: nobody can take one out of a recording."""
-        broken: InvalidInputError | None = None
-        for at in range(index, index + len(self)):
-            try:
-                return self._view(at % len(self))
-            except InvalidInputError as error:  # noqa: PERF203 - until one is whole
-                warnings.warn(f"{error}; the next image takes its place", stacklevel=2)
-                broken = broken or error
-        raise InvalidInputError(f"expected an image that can be read, got none: {broken}") from broken
-
-    def _view(self, index: int) -> View:
         try:
             return super().__getitem__(index)
         except EmptyTargetError:

@@ -1,5 +1,7 @@
 """Own frames become a data set by one line in a recipe."""
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -102,7 +104,7 @@ def test_an_image_without_a_measurement_stops_no_training(recording):
     assert tuple(view.image[0, 0]) == (200, 60, 31)
 
 
-def test_a_broken_image_of_a_bag_stops_no_training(tmp_path):
+def test_a_broken_image_of_a_bag_stops_no_training(tmp_path, caplog):
     pytest.importorskip("rclpy", reason="ROS 2 is not installed")
     pytest.importorskip("rosbags", reason="rosbags is not installed")
     from helpers import bags
@@ -114,9 +116,37 @@ def test_a_broken_image_of_a_bag_stops_no_training(tmp_path):
     bags.spoil(path, "/camera/image_raw", b"\x00\x01\x00\x00" + stamp)  # cut short behind it
     source = Source(SourceRecipe(bag=str(path)))
     told = rf"cannot read /camera/image_raw, recorded at {bags.START_NS} ns in .*drive: .*; the next image"
-    with pytest.warns(UserWarning, match=told):
-        assert source.view(0).image[0, 0, 0] == 31
+    assert source.view(0).image[0, 0, 0] == 31
+    assert re.search(told, caplog.text)
     assert source.view(2).image[0, 0, 0] == 32
+
+
+def write_frames(folder, count):
+    for index in range(count):
+        rgb = np.full((*SIZE, 3), 30 + index, np.uint8)
+        write_whole_frame(folder / str(index), rgb, CAMERA, depth_m=plane())
+
+
+def test_a_broken_frame_stops_no_training(tmp_path, caplog):
+    write_frames(tmp_path, 4)
+    image = tmp_path / "0" / "image.png"
+    image.write_bytes(image.read_bytes()[:100])
+    np.savez(tmp_path / "3" / "depth.npz", depth=np.full(SIZE, np.nan, np.float32))
+    source = Source(SourceRecipe(frames=str(tmp_path)))
+    assert source.view(0).image[0, 0, 0] == 31
+    assert re.search(r"cannot read .*image.png: .*; the next image takes its place", caplog.text)
+    assert source.view(3).image[0, 0, 0] == 31  # after the last comes the first, which is broken
+    assert re.search(r"expected measurements of .* in .*3.*found none; the next", caplog.text)
+
+
+def test_where_all_frames_are_broken_there_is_nothing_to_learn(tmp_path):
+    write_frames(tmp_path, 2)
+    for index in range(2):
+        (tmp_path / str(index) / "image.png").write_bytes(b"no picture")
+    with pytest.raises(
+        InvalidInputError, match=r"expected an image that can be read, got none: .*0.image.png"
+    ):
+        Source(SourceRecipe(frames=str(tmp_path))).view(0)
 
 
 def test_topics_of_a_bag_are_looked_for_or_named(recording):
