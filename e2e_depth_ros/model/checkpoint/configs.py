@@ -106,6 +106,9 @@ class Config:
         return [part for entry in entries for part in (entry if isinstance(entry, list) else [entry])]
 
 
+_TINY: Final = ("encoder_block_out_channels", "decoder_block_out_channels")
+
+
 def check_network_config(values: Mapping[str, Any], path: Path) -> None:
     """Refuse a network's config that no memory or time would suffice for, or whose values aren't numbers.
 
@@ -149,6 +152,13 @@ def check_vae_config(values: Mapping[str, Any], path: Path) -> None:
     for key in ("shift_factor", "latents_mean", "latents_std"):
         if values.get(key) is not None and (key != "shift_factor" or values[key] != 0):
             raise config.refuse(key, "null or 0" if key == "shift_factor" else "null")
+    # diffusers' AutoencoderTiny halves and doubles maps by convolutions that keep the channels.
+    for key in _TINY:
+        if len(set(values.get(key) or ())) > 1:
+            raise config.refuse(key, "alike")
+    encoder, decoder = (values.get(key) for key in _TINY)
+    if encoder and decoder and len(encoder) != len(decoder):
+        raise config.refuse(_TINY[1], f"with {len(encoder)} entries, as {_TINY[0]} has")
 
 
 def check_scheduler_config(values: Mapping[str, Any], path: Path) -> None:

@@ -48,6 +48,17 @@ def test_refuses_impossible_scaling_factors(folder: Path, value: Any) -> None:
         (_VAE, {"block_out_channels": []}, "block_out_channels with 1 to 16 entries"),
         (_VAE, {"block_out_channels": [8] * 100_000}, "block_out_channels with 1 to 16"),
         (_VAE, {"block_out_channels": ["8"] * 4}, "block_out_channels of 1 to 65536"),
+        (
+            _VAE,
+            {"encoder_block_out_channels": [8, 4, 8], "decoder_block_out_channels": [8] * 3},
+            "encoder_block_out_channels alike",
+        ),
+        (_VAE, {"decoder_block_out_channels": [8, 4]}, "decoder_block_out_channels alike"),
+        (
+            _VAE,
+            {"encoder_block_out_channels": [8] * 3, "decoder_block_out_channels": [8] * 4},
+            "decoder_block_out_channels with 3 entries, as encoder_block_out_channels has",
+        ),
         (_VAE, {"layers_per_block": 10**6}, "layers_per_block of 0 to 1024, got 1000000"),
         (_UNET, {"layers_per_block": 10**6}, "layers_per_block of 0 to 1024"),
         (_UNET, {"layers_per_block": 1000}, "for up to 1024 layers, not 2000"),
