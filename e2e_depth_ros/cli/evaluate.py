@@ -11,12 +11,18 @@ from e2e_depth_ros.cli.evaluate_alignment import add_alignment_arguments, run_al
 from e2e_depth_ros.cli.evaluate_costmap import add_costmap_arguments, run_costmap_evaluation
 from e2e_depth_ros.cli.evaluate_protocol import add_protocol_arguments, run_protocol_evaluation
 from e2e_depth_ros.cli.frame_arguments import TOPICS, add_measured_frames_arguments, topics_given
-from e2e_depth_ros.cli.model_arguments import add_model_arguments, load_estimator
+from e2e_depth_ros.cli.model_arguments import (
+    DEFAULT_MODEL,
+    add_model_arguments,
+    load_estimator,
+    model_options,
+)
 from e2e_depth_ros.cli.saved_predictions import saved_predictions
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from e2e_depth_ros.core.frames import MeasuredFrame
     from e2e_depth_ros.evaluation.sources import PredictionSource
 
 _FAILED = 2
@@ -87,6 +93,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_costmap_arguments(parser)
     add_protocol_arguments(parser)
     add_model_arguments(parser)
+    parser.set_defaults(model=None)  # to tell whether it was given
 
 
 def _check_choice(args: argparse.Namespace) -> None:
@@ -116,12 +123,26 @@ def _check_choice(args: argparse.Namespace) -> None:
             raise InvalidInputError(f"expected no {named} with --{evaluation}, which passes over them")
         if named:
             raise InvalidInputError(f"expected {' or '.join(f'--{one}' for one in heeded_by)} with {named}")
-    if args.align and args.relative != "model" and given("model"):
-        raise InvalidInputError("expected --relative model with --model: --align takes none by itself")
+    _check_model(args, [f"--{name.replace('_', '-')}" for name in model_options() if given(name)])
     if args.crops is not None and args.predictions is not None:
         raise InvalidInputError("expected --crops with a model: there are no --predictions of crops")
     if args.seed < 0:
         raise InvalidInputError(f"expected a seed of 0 or more, got {args.seed}")
+
+
+def _check_model(args: argparse.Namespace, given: list[str]) -> None:
+    """Refuse options of a model where none is run.
+
+    Raises:
+        InvalidInputError: There are some.
+    """
+    from e2e_depth_ros.core.errors import InvalidInputError  # noqa: PLC0415
+
+    named = " and ".join(given)
+    if named and args.align and args.relative != "model":
+        raise InvalidInputError(f"expected --relative model with {named}: --align runs none by itself")
+    if named and args.predictions is not None:
+        raise InvalidInputError(f"expected no {named} with --predictions, which were made already")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -138,6 +159,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json is not None:
         check_writable(args.json)
     _check_choice(args)
+    args.model = DEFAULT_MODEL if args.model is None else args.model
     if args.protocol is not None:
         return run_protocol_evaluation(args)
     if args.costmap:
@@ -150,7 +172,7 @@ def run(args: argparse.Namespace) -> int:
     from e2e_depth_ros.cli.measured_frames import find_measured_frames  # noqa: PLC0415
     from e2e_depth_ros.core.depth_fit import MAX_DEPTH_M, MIN_DEPTH_M  # noqa: PLC0415
     from e2e_depth_ros.evaluation.comparison import Protocol  # noqa: PLC0415
-    from e2e_depth_ros.evaluation.crops import crops_of  # noqa: PLC0415
+    from e2e_depth_ros.evaluation.crops import Crop, crops_of  # noqa: PLC0415
     from e2e_depth_ros.evaluation.flicker import evaluate_flicker  # noqa: PLC0415
     from e2e_depth_ros.evaluation.report import evaluate  # noqa: PLC0415
     from e2e_depth_ros.evaluation.sources import BASELINES  # noqa: PLC0415
@@ -171,7 +193,17 @@ def run(args: argparse.Namespace) -> int:
     if args.flicker:
         flicker = evaluate_flicker(progress, sources, protocol, on_failure=tell)
         return _finish(args, flicker.as_dict(), [flicker.table()] if flicker.groups else [], flicker.failures)
-    report = evaluate(progress, sources, protocol, on_failure=lambda frame, reason: tell(frame.name, reason))
+    told: set[tuple[str, str]] = set()
+
+    def tell_once(frame: MeasuredFrame, reason: str) -> None:
+        """All crops of a broken frame fail alike."""
+        whole = frame.frame if isinstance(frame, Crop) else frame
+        words = whole.name, reason.replace(frame.name, whole.name)
+        if words not in told:
+            told.add(words)
+            tell(*words)
+
+    report = evaluate(progress, sources, protocol, on_failure=tell_once)
     return _finish(args, report.as_dict(), report.tables() if report.groups else [], report.failures)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from e2e_depth_ros.core.errors import InvalidInputError
@@ -15,13 +16,14 @@ from e2e_depth_ros.model.upsampling import DEFAULT_UPSAMPLING, UPSAMPLINGS
 if TYPE_CHECKING:
     from e2e_depth_ros.model.estimator import Estimator
 
+DEFAULT_MODEL = "embedded"
 MODEL_HELP = "embedded, a folder, or a hub id org/name[@revision]"
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what chooses the network (--model, --device, ...) and how it samples (--steps, --ensemble, ...)."""
     group = parser.add_argument_group("model")
-    group.add_argument("--model", default="embedded", help=f"{MODEL_HELP} (default: embedded)")
+    group.add_argument("--model", default=DEFAULT_MODEL, help=f"{MODEL_HELP} (default: {DEFAULT_MODEL})")
     group.add_argument(
         "--engine",
         choices=ENGINES,
@@ -108,6 +110,13 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def model_options() -> Sequence[str]:
+    """Name all that `add_model_arguments` adds, as the parsed arguments have it."""
+    parser = argparse.ArgumentParser(add_help=False)
+    add_model_arguments(parser)
+    return tuple(vars(parser.parse_args([])))
+
+
 def add_task_argument(parser: argparse._ActionsContainer) -> None:
     """Add what says what a checkpoint predicts (--task)."""
     parser.add_argument(
@@ -129,7 +138,7 @@ def size_named(text: str, example: str) -> tuple[int, int]:
         InvalidInputError: It is no size.
     """
     height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+    if not (text.isascii() and height.isdecimal() and width.isdecimal() and int(height) and int(width)):
         raise InvalidInputError(f"expected --size as HxW, {example}, got {text!r}")
     return int(height), int(width)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,12 @@ from numpy.typing import NDArray
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.frames import MeasuredFrame
+from e2e_depth_ros.core.image_size import MIN_SIDE_PX
 
-_SMALLEST = 0.85
+MAX_CROPS: Final = 1000
+"""Of each frame: by then chance is a thirtieth of what it is with one."""
+
+_SMALLEST: Final = 0.85
 """Share of an edge that a crop keeps at least: it shows the same scene."""
 
 
@@ -77,9 +81,11 @@ class Crop:
 
     def _place(self, size: tuple[int, ...]) -> tuple[int, int, tuple[int, int]]:
         """Return top, left and (h, w) in what has the image's size."""
-        rng = np.random.default_rng([zlib.crc32(self.frame.name.encode()), self.number])
+        # Not by the frame's name: that begins with a folder where there are several inputs.
+        which = f"{self.frame.group}/{self.frame.name.rpartition('/')[2]}"
+        rng = np.random.default_rng([zlib.crc32(which.encode()), self.number])
         share, down, right = rng.uniform([_SMALLEST, 0, 0], 1)
-        height, width = (max(1, round(share * length)) for length in size[:2])
+        height, width = (max(min(length, MIN_SIDE_PX), round(share * length)) for length in size[:2])
         return round(down * (size[0] - height)), round(right * (size[1] - width)), (height, width)
 
 
@@ -91,8 +97,8 @@ def crops_of(frames: Iterable[MeasuredFrame], count: int) -> list[MeasuredFrame]
         count: How many of each.
 
     Raises:
-        InvalidInputError: The count is not positive.
+        InvalidInputError: The count is not 1 to `MAX_CROPS`.
     """
-    if count < 1:
-        raise InvalidInputError(f"expected at least 1 crop, got {count}")
+    if not 1 <= count <= MAX_CROPS:
+        raise InvalidInputError(f"expected 1 to {MAX_CROPS} crops, got {count}")
     return [Crop(frame, number) for frame in frames for number in range(count)]

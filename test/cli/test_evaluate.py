@@ -65,11 +65,19 @@ def test_crops_take_the_place_of_frames(frames, tmp_path, tiny_checkpoint, capsy
     assert set(scores["frames"]) == {f"{name}/0 crop {n}" for name in ("one", "two") for n in range(3)}
     assert len({one["abs_rel"] for one in scores["frames"].values()}) == 6
     assert main(["evaluate", str(frames), "--model", model, "--crops", "0"]) == 2
-    assert "at least 1 crop, got 0" in capsys.readouterr().err
+    assert "expected 1 to 1000 crops, got 0" in capsys.readouterr().err
     assert main(["evaluate", str(frames), "--predictions", str(tmp_path), "--crops", "3"]) == 2
     assert "no --predictions of crops" in capsys.readouterr().err
     assert main(["evaluate", str(frames), "--align", "--crops", "3"]) == 2
     assert "expected no --crops with --align" in capsys.readouterr().err
+
+
+def test_all_crops_of_a_broken_frame_are_told_once(frames, tiny_checkpoint, capsys):
+    (frames / "two" / "0" / "camera_info.yaml").write_text("no calibration")
+    assert main(["evaluate", str(frames), "--model", str(tiny_checkpoint()), "--crops", "3"]) == 2
+    told = [line for line in capsys.readouterr().err.splitlines() if "two/0" in line]
+    assert len(told) == 1, told
+    assert " crop " not in told[0]
 
 
 def test_saved_metres_are_compared_without_a_fit(frames, tmp_path, capsys):
@@ -107,6 +115,10 @@ def test_broken_frames_are_told_and_the_rest_is_scored(frames, write_frame, tmp_
         (["--samples", "lidar:16"], "expected --align or --costmap with --samples"),
         (["--costmap", "--relative", "model"], "expected --align with --relative"),
         (["--align", "--model", "mine"], "expected --relative model with --model"),
+        (["--align", "--model", "embedded"], "expected --relative model with --model"),
+        (["--align", "--engine", "onnx", "--steps", "2"], "--relative model with --engine and --steps"),
+        (["--predictions", "out", "--model", "mine"], "expected no --model with --predictions"),
+        (["--predictions", "out", "--threads", "1"], "expected no --threads with --predictions"),
         (["--align", "--predictions", "out", "--metric"], "no --predictions and --metric with --align"),
         (["--costmap", "--max-depth", "9"], "expected no --max-depth with --costmap"),
         (["--output", "out"], "expected --protocol with --output"),

@@ -76,7 +76,22 @@ def test_points_of_a_crop_are_those_that_its_camera_sees(frame):
         np.testing.assert_allclose(image[expected.row, expected.column], expected.depth_m, rtol=1e-6)
 
 
-@pytest.mark.parametrize("count", [0, -1])
-def test_no_crops_are_refused(frame, count):
-    with pytest.raises(InvalidInputError, match=f"at least 1 crop, got {count}"):
+@pytest.mark.parametrize("count", [0, -1, 1001, 10**26])
+def test_no_crops_and_too_many_are_refused(frame, count):
+    with pytest.raises(InvalidInputError, match=f"expected 1 to 1000 crops, got {count}"):
         crops_of([frame], count)
+
+
+def test_crops_are_the_same_whatever_else_is_scored(tmp_path, write_frame):
+    one, other = (write_frame(tmp_path / group / "0", depth=depth_m()) for group in ("a", "b"))
+    (alone,) = find_frames([one])
+    among = next(frame for frame in find_frames([one, other.parent]) if frame.group == "a")
+    inside = next(frame for frame in find_frames([tmp_path]) if frame.group == "a")
+    assert len({alone.name, among.name}) == 2
+    wholes = [[crop.read_depth()[0, 0] for crop in crops_of([of], 6)] for of in (alone, among, inside)]
+    assert wholes[0] == wholes[1] == wholes[2]
+
+
+def test_crops_of_a_small_image_are_no_smaller_than_a_network_takes(tmp_path, write_frame):
+    (frame,) = find_frames([write_frame(tmp_path / "0", depth=depth_m((8, 9)))])
+    assert {crop.read_depth().shape for crop in crops_of([frame], 30)} == {(8, 8), (8, 9)}
