@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from e2e_depth_ros.cli.model_arguments import MODEL_HELP, add_task_argument, size_named
-from e2e_depth_ros.core.errors import MissingDependencyError, first_line
+from e2e_depth_ros.core.errors import InvalidInputError, MissingDependencyError, first_line
 from e2e_depth_ros.model.task import Task
 
 if TYPE_CHECKING:
@@ -82,6 +82,11 @@ def run(args: argparse.Namespace) -> int:
     tasks = [Task(word) for word in args.tasks] if args.tasks else None
     with Console(stderr=True).status("loading"):
         folder = find_checkpoint(args.model, revision=args.revision)
+        if args.vae is not None and args.output.resolve() == folder.resolve():
+            raise InvalidInputError(
+                f"expected another folder than the checkpoint's own with --vae, got {args.output}, where "
+                "another autoencoder lies"
+            )
         checkpoint = load_checkpoint(folder, task=args.task)
         if args.vae is not None:
             checkpoint = _with_autoencoder(checkpoint, args.vae, console)

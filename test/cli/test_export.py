@@ -112,8 +112,10 @@ def test_the_own_folder_serves(tiny_checkpoint: Callable[..., Path], tmp_path: P
         ("geowizard_e2e_ft", [], "not by CLIP"),
         ("marigold_depth", ["--size", "big"], "expected --size as HxW, say 480x640, or dynamic, got 'big'"),
         ("marigold_depth", ["--size", "0x64"], "expected --size as HxW"),
-        ("marigold_depth", ["--size", "42x64"], "expected a size of multiples of 8, got 42x64"),
+        ("marigold_depth", ["--size", "42x64"], "expected a size of multiples of 8 up to 8192, got 42x64"),
+        ("marigold_depth", ["--size", "８x８"], "expected --size as HxW"),
         ("marigold_depth", ["--vae", "nowhere"], "nowhere"),
+        ("marigold_depth", ["--vae", ""], "expected 'embedded', a folder, or a hub id"),
         ("marigold_depth", ["--revision", "main"], "expected a revision only with a hub id"),
     ],
 )
@@ -130,6 +132,17 @@ def test_what_cannot_be_exported_is_refused_in_one_line(
     assert why in told[-1]
     assert not any("Traceback" in line for line in told)
     assert not list(tmp_path.iterdir())
+
+
+def test_another_autoencoder_needs_another_folder_and_a_checkpoint(
+    tiny_checkpoint: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(tiny_checkpoint("embedded"), tmp_path / "own"))
+    assert _export(folder, "--output", folder, "--vae", folder) == 2
+    assert "expected another folder than the checkpoint's own with --vae" in capsys.readouterr().err
+    assert _export(folder, "--output", tmp_path / "graphs") == 0
+    assert _export(folder, "--output", tmp_path / "more", "--vae", tmp_path / "graphs") == 2
+    assert "graphs: expected a checkpoint with vae/, got an exported model" in capsys.readouterr().err
 
 
 def test_a_network_that_paints_by_instruction_is_refused(

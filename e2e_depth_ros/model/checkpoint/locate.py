@@ -59,6 +59,8 @@ def find_checkpoint(
     folder = SHIPPED.get(str(name)) or Path(name).expanduser()
     match = None if folder.exists() else _HUB_ID.fullmatch(str(name))
     if match is None:
+        if not str(name):  # which Path takes for the folder at hand
+            raise CheckpointError("expected 'embedded', a folder, or a hub id like org/name, got ''")
         if revision is not None:
             raise InvalidInputError(f"expected a revision only with a hub id, got {name} and {revision!r}")
         if not folder.is_dir():

@@ -99,7 +99,7 @@ def _check(name: str, model: Any, device: Any, num_threads: Any, sampling: Any) 
         raise InvalidInputError(f"expected engine {', '.join(ENGINES)}, got {name!r}")
     if num_threads is not None and not is_whole(num_threads, 1, MAX_THREADS):
         raise InvalidInputError(f"expected 1 to {MAX_THREADS} threads, got {num_threads!r}")
-    if not isinstance(model, (str, Path)):
+    if not isinstance(model, (str, Path)) or not str(model):
         raise InvalidInputError(f"expected the name of a model or its folder, got {model!r}")
     if not isinstance(device, str):
         raise InvalidInputError(f"expected the name of a device, got {device!r}")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.checkpoint.facts import down_factor_of
+from e2e_depth_ros.model.checkpoint.foreign import GRAPHS_FILE
 from e2e_depth_ros.model.checkpoint.weights import load_autoencoder
 from e2e_depth_ros.model.families.registry import LoadedCheckpoint
 from e2e_depth_ros.model.task import Task
@@ -35,6 +36,8 @@ def swap_autoencoder(
         CheckpointError: The autoencoder is missing or broken.
         InvalidInputError: Its latents are not those of the checkpoint.
     """
+    if (folder / GRAPHS_FILE).exists() and not (folder / "vae").exists():
+        raise InvalidInputError(f"{folder}: expected a checkpoint with vae/, got an exported model")
     vae: Any = load_autoencoder(folder)
     for what, expected, found in (
         ("latent channels", checkpoint.facts.latent_channels, int(vae.config.latent_channels)),

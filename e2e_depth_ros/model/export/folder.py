@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from e2e_depth_ros.model.export.network import Size, write_network
 from e2e_depth_ros.model.export.placing import WEIGHTS_FILE, initializers, places_in, write_weights
 from e2e_depth_ros.model.families.family import LatentNetwork
 from e2e_depth_ros.model.families.registry import LoadedCheckpoint
+from e2e_depth_ros.model.limits import MAX_RESOLUTION
 from e2e_depth_ros.model.task import Task
 
 TOLERANCES = {"float32": 1e-4, "float16": 5e-2}
@@ -62,18 +63,25 @@ def export(
 
     Raises:
         CheckpointError: The folder is in use, can't be written, or a graph differs from torch.
-        InvalidInputError: A graph can't express this network.
+        InvalidInputError: A graph can't express this network, or an argument is impossible.
     """
     facts, network = checkpoint.facts, checkpoint.model
     if precision not in PRECISIONS:
         raise InvalidInputError(f"expected precision {' or '.join(PRECISIONS)}, got {precision!r}")
     factor = down_factor_of(network.vae.config)
-    if size is not None and (min(size) < 1 or size[0] % factor or size[1] % factor):
-        raise InvalidInputError(f"expected a size of multiples of {factor}, got {size[0]}x{size[1]}")
+    if size is not None and not all(1 <= side <= MAX_RESOLUTION and side % factor == 0 for side in size):
+        raise InvalidInputError(
+            f"expected a size of multiples of {factor} up to {MAX_RESOLUTION}, got {size[0]}x{size[1]}"
+        )
     wanted = [task for task in Task if task in (tasks or facts.tasks)]
     absent = [task.value for task in wanted if task not in facts.tasks]
     if absent:
         raise InvalidInputError(f"{facts.name}: expected tasks that it predicts, got {' and '.join(absent)}")
+    if is_own_folder(folder, facts) and set(wanted) != facts.tasks:
+        raise InvalidInputError(
+            f"expected all tasks in the checkpoint's own folder, {_words(facts.tasks)}, as graphs stand for "
+            f"what lies beside them, got {_words(wanted)}"
+        )
     sets = [(task,) for task in wanted] + ([tuple(wanted)] if len(wanted) > 1 else [])
     graphs = {of: write_network(network, of, dtype=getattr(torch, precision), size=size) for of in sets}
     with _workplace(folder, facts) as place:
@@ -171,10 +179,19 @@ def _facts(facts: CheckpointFacts, tasks: Sequence[Task], factor: int, size: Siz
     )
 
 
+def _words(tasks: Iterable[Task]) -> str:
+    return " and ".join(sorted(task.value for task in tasks))
+
+
+def is_own_folder(folder: Path, facts: CheckpointFacts) -> bool:
+    """Whether a folder is that of the checkpoint, whose weights graphs in it share."""
+    return facts.folder is not None and folder.resolve() == facts.folder.resolve()
+
+
 @contextmanager
 def _workplace(folder: Path, facts: CheckpointFacts) -> Iterator[Path]:
     """Give a folder that takes the wanted one's place when all is there; or the checkpoint's own."""
-    if facts.folder is not None and folder.resolve() == facts.folder.resolve():
+    if facts.folder is not None and is_own_folder(folder, facts):
         try:
             yield facts.folder
         except OSError as error:

@@ -96,6 +96,16 @@ def test_the_checkpoint_s_own_folder_shares_its_weights(
     assert not [path for path in folder.iterdir() if "draft" in path.name]
 
 
+def test_graphs_in_the_own_folder_predict_all_that_the_checkpoint_does(
+    tiny_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tiny_checkpoint("embedded"), tmp_path / "own"))
+    with pytest.raises(InvalidInputError, match=r"own folder, depth and normals, .*, got depth"):
+        export(load_checkpoint(folder), folder, tasks=[Task.DEPTH])
+    assert not list(folder.glob("*.onnx"))
+    export(load_checkpoint(folder), folder, tasks=[Task.NORMALS, Task.DEPTH])
+
+
 @pytest.mark.parametrize("precision", list(TOLERANCES))
 def test_a_graph_that_differs_from_torch_is_not_kept(
     tiny_checkpoint: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
@@ -143,8 +153,8 @@ def test_impossible_wishes_are_refused(tiny_checkpoint: Callable[..., Path], tmp
     out = tmp_path / "out"
     with pytest.raises(InvalidInputError, match="expected precision float32 or float16, got 'bfloat16'"):
         export(checkpoint, out, precision="bfloat16")
-    for size in ((0, 8), (-8, 8), (24, 36)):
-        with pytest.raises(InvalidInputError, match=f"expected a size of multiples of 8, got {size[0]}x"):
+    for size in ((0, 8), (-8, 8), (24, 36), (8, 8200)):
+        with pytest.raises(InvalidInputError, match=f"size of multiples of 8 up to 8192, got {size[0]}x"):
             export(checkpoint, out, size=size)
     with pytest.raises(InvalidInputError, match="expected tasks that it predicts, got normals"):
         export(checkpoint, out, tasks=[Task.NORMALS])
