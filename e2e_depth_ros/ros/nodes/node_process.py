@@ -9,7 +9,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError, MissingDependencyError
@@ -176,9 +176,27 @@ def _check_arguments(args: Sequence[str] | None) -> None:
     """
     from rclpy.utilities import remove_ros_args  # noqa: PLC0415
 
-    others = remove_ros_args(sys.argv if args is None else ["", *args])[1:]
+    given = list(sys.argv[1:] if args is None else args)
+    # Outside of ROS's own, rcl takes a:=b for an old way to rename topics, so model:=X would change nothing.
+    if renamed := [one for one in _not_for_ros(given) if ":=" in one]:
+        raise InvalidInputError(
+            f"expected --ros-args -p NAME:=VALUE, or -r for a name, got {one_line(renamed[0], 80)} without"
+        )
+    others = remove_ros_args(["", *given])[1:]
     if others:
         raise InvalidInputError(f"expected arguments after --ros-args, got {one_line(' '.join(others), 80)}")
+
+
+def _not_for_ros(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield what lies neither between --ros-args and -- nor behind the last --ros-args."""
+    is_for_ros = False
+    for argument in arguments:
+        if argument == "--ros-args":
+            is_for_ros = True
+        elif is_for_ros and argument == "--":
+            is_for_ros = False
+        elif not is_for_ros:
+            yield argument
 
 
 def _tell(executable: str, error: BaseException) -> None:

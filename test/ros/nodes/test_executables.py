@@ -86,6 +86,13 @@ def test_what_ros_would_pass_over_is_refused(tmp_path):
     assert_one_line(process, "expected arguments after --ros-args", "got -p engine")
 
 
+def test_a_parameter_as_launch_files_have_it_is_refused(tmp_path):
+    process = NodeProcess(
+        tmp_path / "log", arguments=["--", "model:=/does/not/exist", "--ros-args", "-p", "engine:=onnx"]
+    )
+    assert_one_line(process, "expected --ros-args -p NAME:=VALUE", "got model:=/does/not/exist without")
+
+
 @pytest.mark.parametrize("words", [[], ["image_node", "--help"]])
 def test_an_unknown_executable_is_told(words):
     command = [sys.executable, "-m", "e2e_depth_ros.ros.nodes.executables", *words]
