@@ -67,8 +67,11 @@ def align(
 
     Raises:
         InvalidInputError: Shapes don't fit, an array holds no numbers, or none that float32 tells apart,
-            `kind` is no `DepthKind`, or the limits of depth are no range.
+            `kind` is no `DepthKind`, `correction` neither True nor False, or the limits of depth are no
+            range.
     """
+    if not isinstance(correction, bool | np.bool_):  # a word, "no" too, would turn it on
+        raise InvalidInputError(f"expected True or False as correction, got {correction!r}")
     if not isinstance(relative, DepthMap):
         values = numbers_from("relative", relative)
         relative = DepthMap(values=values, valid=np.isfinite(values), kind=kind)

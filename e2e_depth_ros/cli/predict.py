@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from e2e_depth_ros.cli.model_arguments import add_model_arguments, load_estimator
+from e2e_depth_ros.core.stored_depth import MILLIMETRE_M
 
 if TYPE_CHECKING:
     from e2e_depth_ros.cli.predict_outputs import OutputFolder, Prediction
@@ -61,9 +62,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--depth-unit",
         type=float,
-        default=0.001,
+        default=MILLIMETRE_M,
         metavar="M",
-        help="metres of a unit of depth.png (default: 0.001)",
+        help="metres of a unit of depth.png, for --align (default: %(default)s)",
     )
     parser.add_argument("--view", type=Path, metavar="FILE", help="save what Rerun's viewer opens, .rrd")
     parser.add_argument("--force", action="store_true", help="predict anew what is there")
@@ -104,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
         raise InvalidInputError("expected --align with --correction, which corrects metres")
     if not 0 < args.depth_unit < float("inf"):
         raise InvalidInputError(f"expected --depth-unit > 0, metres, got {args.depth_unit:g}")
+    if args.depth_unit != MILLIMETRE_M and not args.align:
+        raise InvalidInputError("expected --align with --depth-unit, the unit of what was measured")
     given = GivenCamera(args.fov, args.intrinsics, args.calibration)
     sources, passed_over = find_sources(args.inputs, exclude=args.output)
     for words in passed_over:

@@ -89,12 +89,12 @@ def read_samples_csv(path: Path) -> NDArray[np.float32]:
 
     Raises:
         InvalidInputError: A line has no three numbers; the names say that u, v or depth are in other
-            columns, that there is no depth, or that it is not in metres; or commas are both between numbers
-            and inside.
+            columns, that there is no depth, or that it is not in metres; a line has more columns than names;
+            or commas are both between numbers and inside.
     """
     rows: list[list[float]] = []
     columns = len(_COLUMNS)
-    has_points, has_more = False, False
+    has_names, has_points, has_more = False, False, False
     reader = csv.reader(read_text(path, _MAX_TEXT_BYTES).splitlines())
     may_be_names = True
     try:
@@ -108,9 +108,16 @@ def read_samples_csv(path: Path) -> NDArray[np.float32]:
             may_be_names = may_be_names and is_comment
             if is_comment or is_names:
                 _check_columns(entries, path, is_names=is_names)
-                columns = max(columns, len(entries))
+                columns = max(columns, sum(map(bool, entries)))
+                has_names |= is_names
             else:
-                rows.append(_three_numbers(entries, f"line {reader.line_num} of {path}"))
+                where = f"line {reader.line_num} of {path}"
+                if has_names and sum(map(bool, entries)) > columns:
+                    raise InvalidInputError(
+                        f"expected {columns} columns in {where}, as many as have names, got "
+                        f"{','.join(entries):.200}: decimal commas?"
+                    )
+                rows.append(_three_numbers(entries, where))
                 has_points |= any("." in entry for entry in entries)
                 has_more |= any(entry.isdigit() for entry in entries[columns:])
     except csv.Error as error:
@@ -141,7 +148,8 @@ def _check_columns(entries: list[str], path: Path, *, is_names: bool) -> None:
 
 def _three_numbers(entries: list[str], where: str) -> list[float]:
     try:
-        numbers = [float(entry) for entry in entries[:3]]
+        # Python would take 2_1234 for a number.
+        numbers = [] if "_" in "".join(entries[:3]) else [float(entry) for entry in entries[:3]]
     except ValueError:
         numbers = []
     if len(numbers) < 3:

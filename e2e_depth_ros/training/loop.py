@@ -104,14 +104,15 @@ def train(
         CheckpointError: The state to resume from is broken or of another network.
         TrainingError: Too many steps in a row had no finite loss, or one of exactly 0.
     """
-    if resume != (output / STATE).exists():
-        raise InvalidInputError(
-            f"expected a training to resume in {output}, found none"
-            if resume
-            else f"expected a folder without a training, found one in {output}: resume it or choose another"
-        )
-    output.mkdir(parents=True, exist_ok=True)
-    with alone_in(output):
+    if not resume:
+        output.mkdir(parents=True, exist_ok=True)
+    with alone_in(output) if output.is_dir() else nullcontext():
+        if resume and not (output / STATE).exists():
+            raise InvalidInputError(f"expected a training to resume in {output}, found none")
+        if not resume and (output / STATE).exists():
+            raise InvalidInputError(
+                f"expected a folder without a training, found one in {output}: resume it or choose another"
+            )
         return Trainer(recipe, output, resume=resume, after_checkpoint=after_checkpoint).run()
 
 

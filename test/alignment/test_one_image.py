@@ -163,6 +163,12 @@ def test_values_that_float32_rounds_to_steps_are_refused(sign):
         align(relative + sign * 1e6, u_px, v_px, depth_m)
 
 
+@pytest.mark.parametrize("word", ["no", "", 1, None])
+def test_a_correction_is_true_or_false(word):
+    with pytest.raises(InvalidInputError, match=f"expected True or False as correction, got {word!r}"):
+        align(scene_relative(), [1, 2], [1, 2], [1.0, 2.0], correction=word)
+
+
 def test_wrong_shapes_are_refused():
     with pytest.raises(InvalidInputError, match="one shape"):
         align(scene_relative(), [1, 2], [1], [1.0, 2.0], correction=True)

@@ -246,6 +246,7 @@ def test_images_of_one_name_and_files_of_other_kinds(inputs, tmp_path, tiny_chec
         (["--fov", "200"], "expected --fov of 1 to 180"),
         (["--correction"], "expected --align with --correction"),
         (["--depth-unit", "0"], "expected --depth-unit > 0, metres, got 0"),
+        (["--depth-unit", "0.0002"], "expected --align with --depth-unit"),
         (["--depth-unit", "nan"], "expected --depth-unit > 0, metres, got nan"),
     ],
 )

@@ -103,7 +103,22 @@ def test_depth_in_metres_is_read(tmp_path, name):
     assert read_samples_csv(tmp_path / "s.csv").tolist() == [[7, 5, 4.5]]
 
 
-@pytest.mark.parametrize("text", ["7,5,4,211\n", "u,v,depth\n7,5,4,211\n", "7,0,5,5,4,2\n"])
+@pytest.mark.parametrize(
+    "text", ["u,v,depth\n7,5,4,211\n", "u,v,depth,\n7,5,4,211\n", "u,v,depth\n7,5,1,234.5\n"]
+)
+def test_more_columns_than_names_are_told(tmp_path, text):
+    (tmp_path / "s.csv").write_text(text)
+    with pytest.raises(InvalidInputError, match=r"expected 3 columns in line 2 of .*, as many as have names"):
+        read_samples_csv(tmp_path / "s.csv")
+
+
+def test_underscores_are_no_part_of_a_number(tmp_path):
+    (tmp_path / "s.csv").write_text("7,5,2_1234\n")
+    with pytest.raises(InvalidInputError, match=r"expected u,v,depth in line 1 of .*, got 7,5,2_1234"):
+        read_samples_csv(tmp_path / "s.csv")
+
+
+@pytest.mark.parametrize("text", ["7,5,4,211\n", "# u,v,depth\n7,5,4,211\n", "7,0,5,5,4,2\n"])
 def test_decimal_commas_are_told(tmp_path, text):
     (tmp_path / "s.csv").write_text(text)
     with pytest.raises(InvalidInputError, match=r"expected decimal points in .* than 3 columns"):

@@ -320,6 +320,14 @@ def test_refuses_a_folder_that_another_training_writes_to(tmp_path, shards, monk
         pass
 
 
+def test_a_training_that_runs_is_told_before_it_has_a_state(tmp_path, shards):
+    with (
+        alone_in(tmp_path),
+        pytest.raises(InvalidInputError, match=r"of this training alone, got .* running"),
+    ):
+        train(small_recipe(shards, steps=1), tmp_path, resume=True)
+
+
 def test_refuses_the_state_of_another_network(tmp_path, shards):
     recipe = small_recipe(shards, steps=1)
     train(recipe, tmp_path)

@@ -56,6 +56,11 @@ class Recipe:
             "outlines",
             f"true where the objective is {self.objective}: {' and '.join(_OF_MAPS)} can do without",
         )
+        check(
+            all(source.outlines for source in self.data.validation),
+            "data.validation: outlines",
+            "true: it is how sources train, and scores heed no such thing",
+        )
         if not (self.model.start or self.model.autoencoder.start):
             self.check_sizes(self.model.autoencoder.down_factor)
 

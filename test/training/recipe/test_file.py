@@ -136,6 +136,10 @@ def test_files_that_are_no_recipe(tmp_path, text):
         ({"diffusion": {"steps": 1}}, r"diffusion\.steps: expected > 1, got 1"),
         ({"objective": "guessing"}, r"objective: expected end_to_end or .*, got 'guessing'"),
         (
+            {"data": {"train": [{"shards": "a"}], "validation": [{"shards": "b", "outlines": False}]}},
+            r"data\.validation: outlines: expected true: it is how sources train",
+        ),
+        (
             {"objective": "diffusion", "data": {"train": [{"shards": "a", "outlines": False}]}},
             r"outlines: expected true where the objective is diffusion: end_to_end and geowizard can",
         ),
