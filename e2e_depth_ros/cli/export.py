@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console  # noqa: PLC0415
 
     try:
-        from e2e_depth_ros.model.export.folder import export  # noqa: PLC0415 - onnx is an extra
+        from e2e_depth_ros.model.export.folder import export, is_own_folder  # noqa: PLC0415 - onnx is an extra
     except ImportError as error:
         if (error.name or "").partition(".")[0] != "onnx":
             raise
@@ -82,12 +82,12 @@ def run(args: argparse.Namespace) -> int:
     tasks = [Task(word) for word in args.tasks] if args.tasks else None
     with Console(stderr=True).status("loading"):
         folder = find_checkpoint(args.model, revision=args.revision)
-        if args.vae is not None and args.output.resolve() == folder.resolve():
+        checkpoint = load_checkpoint(folder, task=args.task)
+        if args.vae is not None and is_own_folder(args.output, checkpoint.facts):
             raise InvalidInputError(
                 f"expected another folder than the checkpoint's own with --vae, got {args.output}, where "
                 "another autoencoder lies"
             )
-        checkpoint = load_checkpoint(folder, task=args.task)
         if args.vae is not None:
             checkpoint = _with_autoencoder(checkpoint, args.vae, console)
     with Console(stderr=True).status("writing and comparing graphs"):
