@@ -27,8 +27,6 @@ _OWN_TRANSPORTS: Final = "FASTDDS_BUILTIN_TRANSPORTS"  # a profile's transports 
 _ELSEWHERE: Final = ("ROS_DISCOVERY_SERVER", "ROS_STATIC_PEERS")  # reach other machines, whatever the range
 _FIRST_PORT: Final = 7400
 _PORTS_OF_A_DOMAIN: Final = 250
-_SHARED_PORTS: Final = 12  # of a domain: those of all participants, and of the first one
-_READINGS: Final = 3
 _DOMAINS: Final = range(1, 102)  # 0 is everybody's; above, Linux hands their ports out to whoever asks
 
 
@@ -63,10 +61,8 @@ def local_environment() -> dict[str, str]:
 
 def unused_domain() -> int:
     """Choose a ROS domain in which nobody is on this machine, as far as open ports tell."""
-    taken = {(port - _FIRST_PORT) // _PORTS_OF_A_DOMAIN for port in _udp_ports()}
-    free = [domain for domain in _DOMAINS if domain not in taken]
-    random.shuffle(free)  # another demo chooses in the same moment
-    return next(filter(_is_free, free), random.choice(_DOMAINS))  # noqa: S311 - no secret
+    domains = random.sample(_DOMAINS, len(_DOMAINS))  # another demo chooses in the same moment
+    return next(filter(_is_free, domains), domains[0])
 
 
 def keep_apart(domain: int | None = None) -> int:
@@ -108,27 +104,19 @@ def _find_profile(name: str) -> Path | None:
 
 
 def _is_free(domain: int) -> bool:
-    """Whether the first ports of a domain can be had, by the kernel's own word."""
+    """Whether every port of a domain can be had.
+
+    By the kernel's own word: its list of open ports (proc(5), net/udp) lacks some while others close.
+    """
     first = _FIRST_PORT + _PORTS_OF_A_DOMAIN * domain
-    for port in range(first, first + _SHARED_PORTS):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+    # From the last one down: so the first, which all participants need, is asked for only where nobody is.
+    for port in reversed(range(first, first + _PORTS_OF_A_DOMAIN)):
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
             try:
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
                 probe.bind(("", port))
             except OSError:
                 return False
     return True
-
-
-def _udp_ports() -> set[int]:
-    """Return the ports that are open in this network namespace (proc(5), net/udp).
-
-    The kernel hands long tables out in pieces, and skips a port where others close between two of them: one
-    reading of 10,000 lacked a port that was open all along, and once three readings did. So each table is
-    read more than once, and `_is_free` asks again.
-    """
-    ports = set()
-    for table in (Path("/proc/net/udp"), Path("/proc/net/udp6")) * _READINGS:
-        if table.is_file():
-            for line in table.read_text(encoding="ascii").splitlines()[1:]:
-                ports.add(int(line.split()[1].rpartition(":")[2], 16))
-    return ports
