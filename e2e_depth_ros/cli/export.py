@@ -83,12 +83,12 @@ def run(args: argparse.Namespace) -> int:
     with Console(stderr=True).status("loading"):
         folder = find_checkpoint(args.model, revision=args.revision)
         checkpoint = load_checkpoint(folder, task=args.task)
-        if args.vae is not None and is_own_folder(args.output, checkpoint.facts):
-            raise InvalidInputError(
-                f"expected another folder than the checkpoint's own with --vae, got {args.output}, where "
-                "another autoencoder lies"
-            )
         if args.vae is not None:
+            if is_own_folder(args.output, checkpoint.facts):
+                raise InvalidInputError(
+                    f"expected another folder than the checkpoint's own with --vae, got {args.output}, where "
+                    "another autoencoder lies"
+                )
             checkpoint = _with_autoencoder(checkpoint, args.vae, console)
     with Console(stderr=True).status("writing and comparing graphs"):
         exported = export(checkpoint, args.output, tasks=tasks, precision=args.precision, size=size)

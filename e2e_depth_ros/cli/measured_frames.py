@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.core.frames import SHARDS, Frame, MeasuredFrame, find_frames, is_recording
+from e2e_depth_ros.core.frames import Frame, MeasuredFrame, find_frames, is_recording, shards_in
 from e2e_depth_ros.training.shards import Sample, Shard, read_shard
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def find_all_frames(
     frames: list[MeasuredFrame] = []
     folders: list[Path] = []
     for given in inputs:
-        shards = [given] if given.suffix == ".npz" else sorted(given.glob(SHARDS)) if given.is_dir() else []
+        shards = shards_in(given)
         if is_recording(given):
             frames += _frames_of_bag(given, topics or {}, tell)
         elif not shards:

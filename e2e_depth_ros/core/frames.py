@@ -37,9 +37,7 @@ IMAGE_SUFFIXES = frozenset(
 OUTPUT_MARK = ".e2e_depth_predict.json"
 """A file in the output folder of `predict`, which is never an input."""
 
-SHARDS = "shard-*.npz"
-"""Files with many rendered images each, and their truth. Pictures beside them show what they hold."""
-
+_SHARDS = "shard-*.npz"
 _RECORDINGS = (".mcap", ".db3", ".bag")
 
 _ALSO_MEASURED = ("depth.png", "samples.csv")  # which `predict` reads: see `offline.measured_files`
@@ -219,9 +217,14 @@ def is_recording(path: Path) -> bool:
     return path.suffix.lower() in _RECORDINGS or (path / "metadata.yaml").is_file()
 
 
+def shards_in(path: Path) -> list[Path]:
+    """Return the shards that a path is or holds: files with many rendered images each, and their truth."""
+    return [path] if path.suffix == ".npz" else sorted(path.glob(_SHARDS)) if path.is_dir() else []
+
+
 def holds_results(folder: Path) -> bool:
-    """Whether the pictures in a folder were made of other images."""
-    return (folder / OUTPUT_MARK).exists() or next(folder.glob(SHARDS), None) is not None
+    """Whether the pictures in a folder were made of other images: by `predict`, or of what shards hold."""
+    return (folder / OUTPUT_MARK).exists() or bool(shards_in(folder))
 
 
 def find_frames(inputs: Iterable[Path | str], *, exclude: Path | None = None) -> list[Frame]:
@@ -270,7 +273,7 @@ def _kind(given: Path) -> str:
     """Say what an input without frames is, and what takes it."""
     if is_recording(given):
         return ": a recording, which e2e-depth bag reads"
-    if given.suffix == ".npz" or next(given.glob(SHARDS), None) is not None:
+    if shards_in(given):
         return ": shards of images with their truth, which e2e-depth evaluate and gallery read"
     return ""
 

@@ -35,6 +35,7 @@ _WIDTHS: Final = (
     "sample_size",
 )
 _BLOCKS: Final = ("block_out_channels", "encoder_block_out_channels", "decoder_block_out_channels")
+_ENCODER, _DECODER = _BLOCKS[1:]  # of AutoencoderTiny
 _LAYERS: Final = ("layers_per_block", "num_encoder_blocks", "num_decoder_blocks")
 _TRANSFORMERS: Final = ("transformer_layers_per_block", "reverse_transformer_layers_per_block")
 
@@ -106,9 +107,6 @@ class Config:
         return [part for entry in entries for part in (entry if isinstance(entry, list) else [entry])]
 
 
-_TINY: Final = ("encoder_block_out_channels", "decoder_block_out_channels")
-
-
 def check_network_config(values: Mapping[str, Any], path: Path) -> None:
     """Refuse a network's config that no memory or time would suffice for, or whose values aren't numbers.
 
@@ -153,12 +151,12 @@ def check_vae_config(values: Mapping[str, Any], path: Path) -> None:
         if values.get(key) is not None and (key != "shift_factor" or values[key] != 0):
             raise config.refuse(key, "null or 0" if key == "shift_factor" else "null")
     # diffusers' AutoencoderTiny halves and doubles maps by convolutions that keep the channels.
-    for key in _TINY:
-        if len(set(values.get(key) or ())) > 1:
+    encoder, decoder = (values.get(key) or [] for key in (_ENCODER, _DECODER))
+    for key, widths in ((_ENCODER, encoder), (_DECODER, decoder)):
+        if any(width != widths[0] for width in widths):
             raise config.refuse(key, "alike")
-    encoder, decoder = (values.get(key) for key in _TINY)
     if encoder and decoder and len(encoder) != len(decoder):
-        raise config.refuse(_TINY[1], f"with {len(encoder)} entries, as {_TINY[0]} has")
+        raise config.refuse(_DECODER, f"with {len(encoder)} entries, as {_ENCODER} has")
 
 
 def check_scheduler_config(values: Mapping[str, Any], path: Path) -> None:

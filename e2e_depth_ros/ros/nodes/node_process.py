@@ -174,15 +174,12 @@ def _check_arguments(args: Sequence[str] | None) -> None:
     Raises:
         InvalidInputError: There is an argument that is not for ROS.
     """
-    from rclpy.utilities import remove_ros_args  # noqa: PLC0415
-
-    given = list(sys.argv[1:] if args is None else args)
-    # Outside of ROS's own, rcl takes a:=b for an old way to rename topics, so model:=X would change nothing.
-    if renamed := [one for one in _not_for_ros(given) if ":=" in one]:
+    others = list(_not_for_ros(sys.argv[1:] if args is None else args))
+    # rcl takes a:=b among them for an old way to rename topics, so model:=X would change nothing.
+    if renamed := [one for one in others if ":=" in one]:
         raise InvalidInputError(
             f"expected --ros-args -p NAME:=VALUE, or -r for a name, got {one_line(renamed[0], 80)} without"
         )
-    others = remove_ros_args(["", *given])[1:]
     if others:
         raise InvalidInputError(f"expected arguments after --ros-args, got {one_line(' '.join(others), 80)}")
 
