@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
+from e2e_depth_ros.model.engine.openvino_runtime import has_bfloat16
 from e2e_depth_ros.model.export.folder import export
 from e2e_depth_ros.model.families.registry import load_checkpoint
 
@@ -29,6 +33,12 @@ EXPORTABLE = (
     "geowizard_v2_e2e_ft",
 )
 """All others."""
+
+
+needs_bfloat16 = pytest.mark.skipif(
+    find_spec("openvino") is None or not has_bfloat16(),
+    reason="needs OpenVINO, and a CPU that computes in bfloat16",
+)
 
 
 def write_export(

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from e2e_depth_ros.core.errors import InvalidInputError
+from e2e_depth_ros.core.errors import InvalidInputError, MissingDependencyError
 from e2e_depth_ros.core.given_numbers import is_whole
 from e2e_depth_ros.core.maps import DepthKind
 from e2e_depth_ros.model.engine.engine import ENGINES, FASTEST, ONNX, OPENVINO, TORCH, Engine
@@ -36,8 +36,8 @@ def load_engine(
 ) -> Engine:
     """Load a model into an engine; see `Estimator.load`.
 
-    "auto" runs an exported model, such as the embedded one, by ONNX Runtime, or by OpenVINO where only
-    that is installed; everything else, bfloat16, and a GPU where there is one, by torch.
+    "auto" runs an exported model, such as the embedded one, by ONNX Runtime, or by OpenVINO in bfloat16 or
+    where only that is installed; everything else, and a GPU where there is one, by torch.
 
     Args:
         name: One of `ENGINES`.
@@ -114,10 +114,13 @@ def _chosen(exported: ExportedModel | None, device: str, dtype: str, *, is_torch
     is_on_gpu = device not in ("auto", "cpu") or (device == "auto" and has_gpu())
     if exported.has_weights and (is_torchs or is_on_gpu):
         return TORCH
-    if dtype in ("auto", exported.precision) and device in ("auto", "cpu"):
-        for name in (ONNX, OPENVINO):
-            if is_installed(name):
-                return name
+    if device in ("auto", "cpu"):
+        if dtype == "bfloat16" and _has_bfloat16():
+            return OPENVINO
+        if dtype in ("auto", exported.precision):
+            for name in (ONNX, OPENVINO):
+                if is_installed(name):
+                    return name
     return TORCH if exported.has_weights else ONNX  # which says what is wrong, or what to install
 
 
@@ -194,6 +197,18 @@ def _graph_engine(name: str, exported: ExportedModel, device: str, dtype: str, t
     return GraphEngine(
         exported, OnnxRuntime("cpu" if device == "auto" else device, exported.precision, threads)
     )
+
+
+def _has_bfloat16() -> bool:
+    """Tell whether OpenVINO is there, and computes in bfloat16 on this CPU."""
+    if not is_installed(OPENVINO):
+        return False
+    from e2e_depth_ros.model.engine.openvino_runtime import has_bfloat16  # noqa: PLC0415
+
+    try:
+        return has_bfloat16()
+    except MissingDependencyError:  # too old
+        return False
 
 
 def is_installed(name: str) -> bool:

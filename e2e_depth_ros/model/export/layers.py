@@ -233,7 +233,7 @@ def _feed_forward(g: Graph, layer: Any, x: str) -> str:
 def self_attention(g: Graph, attention: Any, x: str) -> str:
     """Each element attends to all of its sequence."""
     query, key, value = (linear(g, part, x) for part in _projections(attention))
-    return _attend(g, attention, query, _heads(g, attention, key), _heads(g, attention, value))
+    return _attend(g, attention, query, *_keys_and_values(g, attention, key, value))
 
 
 def joint_attention(g: Graph, attention: Any, x: str) -> str:
@@ -249,9 +249,7 @@ def joint_attention(g: Graph, attention: Any, x: str) -> str:
         joined = g.op("Reshape", pair, g.integers(0, -1, channels))
         return g.op("Concat", joined, joined, axis=0)
 
-    return _attend(
-        g, attention, query, _heads(g, attention, of_both(key)), _heads(g, attention, of_both(value))
-    )
+    return _attend(g, attention, query, *_keys_and_values(g, attention, of_both(key), of_both(value)))
 
 
 def _length(g: Graph, states: str, channels: int) -> str:
@@ -264,10 +262,12 @@ def prompt_attention(g: Graph, attention: Any, x: str, prompts: Tensor | None = 
         raise InvalidInputError("this network can't be exported: expected a prompt, as it attends to one")
     expect(attention.norm_cross is None, "a prompt that is not normalised")
     query = linear(g, attention.to_q, x)
+    # Keys lie as the product reads them: OpenVINO 2026.4 multiplies by a constant that it must transpose
+    # wrongly in bfloat16, where a head's size is no multiple of 32.
     constants = []
-    for projection in (attention.to_k, attention.to_v):
+    for projection, order in ((attention.to_k, (0, 2, 3, 1)), (attention.to_v, (0, 2, 1, 3))):
         states = projection(prompts.to(projection.weight.dtype))  # (T, n, C)
-        parted = states.unflatten(-1, (attention.heads, -1)).transpose(1, 2).contiguous()
+        parted = states.unflatten(-1, (attention.heads, -1)).permute(order).contiguous()
         is_same = all(torch.equal(parted[0], other) for other in parted)
         constants.append(g.weight(parted[:1].clone()) if is_same else for_each_image(g, parted, x))
     return _attend(g, attention, query, *constants)
@@ -287,10 +287,16 @@ def _heads(g: Graph, attention: Any, states: str) -> str:
     return g.op("Transpose", parted, perm=[0, 2, 1, 3])
 
 
+def _keys_and_values(g: Graph, attention: Any, key: str, value: str) -> tuple[str, str]:
+    """(N, n, C) twice -> (N, heads, C / heads, n) and (N, heads, n, C / heads)."""
+    return g.op("Transpose", _heads(g, attention, key), perm=[0, 1, 3, 2]), _heads(g, attention, value)
+
+
 def _attend(g: Graph, attention: Any, query: str, key: str, value: str) -> str:
+    """Attend with a query (N, m, C), keys (N, heads, C / heads, n) and values (N, heads, n, C / heads)."""
     inner = int(attention.to_q.weight.shape[0])
     scaled = g.op("Mul", _heads(g, attention, query), g.scalar((inner // attention.heads) ** -0.5))
-    scores = g.op("MatMul", scaled, g.op("Transpose", key, perm=[0, 1, 3, 2]))
+    scores = g.op("MatMul", scaled, key)
     attended = g.op("MatMul", g.op("Softmax", scores, axis=-1), value)
     joined = g.op("Reshape", g.op("Transpose", attended, perm=[0, 2, 1, 3]), g.integers(0, 0, inner))
     h = linear(g, attention.to_out[0], joined)

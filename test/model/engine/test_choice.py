@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from e2e_depth_ros.core.errors import InvalidInputError, MissingDependencyError
-from e2e_depth_ros.model.engine import choice
+from e2e_depth_ros.model.engine import choice, openvino_runtime
 from e2e_depth_ros.model.engine.choice import load_engine
 from e2e_depth_ros.model.sampling import DEFAULT_SAMPLING, Sampling
 from e2e_depth_ros.model.task import Task
@@ -53,7 +53,6 @@ def both(tiny_checkpoint: Callable[..., Path], tiny_export: Callable[..., Path],
         (["onnx", "openvino"], {"device": "cpu"}, "onnx float32"),
         (["onnx", "openvino"], {"dtype": "float32"}, "onnx float32"),
         (["onnx", "openvino"], {"dtype": "float16"}, "torch float16"),
-        (["onnx", "openvino"], {"dtype": "bfloat16"}, "torch bfloat16"),
         (["onnx"], {"dtype": "bfloat16"}, "torch bfloat16"),
         (["onnx"], {"padded_prompt": True}, "torch float32"),
         (["onnx"], {"sampling": Sampling(domain="outdoor")}, "torch float32"),
@@ -69,6 +68,31 @@ def test_auto_of_a_folder_with_graphs_and_weights(
     assert f"{place.engine} {place.precision}" == expected
     assert place.device == "cpu"
     assert place.threads is not None
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_bfloat16_is_openvino_s_where_the_cpu_has_it(
+    machine: Callable[..., None],
+    both: Path,
+    tiny_export: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    has_it: bool,
+) -> None:
+    machine("onnx", "openvino")
+    monkeypatch.setattr(openvino_runtime, "has_bfloat16", lambda *_: has_it)
+    place = load_engine("auto", both, dtype="bfloat16").place
+    assert (place.engine, place.precision) == ("openvino" if has_it else "torch", "bfloat16")
+    if not has_it:  # and there is no checkpoint for torch
+        with pytest.raises(InvalidInputError, match=r"expected dtype auto or float32.*'bfloat16'"):
+            load_engine("auto", tiny_export("embedded"), dtype="bfloat16")
+
+
+def test_an_old_openvino_is_passed_over(
+    machine: Callable[..., None], both: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine("onnx", "openvino")
+    monkeypatch.setattr("openvino.__version__", "2025.4.1")
+    assert load_engine("auto", both, dtype="bfloat16").place.engine == "torch"
 
 
 def test_a_gpu_is_torch_s(machine: Callable[..., None], both: Path) -> None:
@@ -90,9 +114,8 @@ def test_auto_of_graphs_alone_is_what_runs_graphs(
         InvalidInputError, match="expected a device that this ONNX Runtime has, cpu, got 'cuda'"
     ):
         load_engine("auto", folder, device="cuda")
-    for dtype in ("bfloat16", "float16"):
-        with pytest.raises(InvalidInputError, match=f"expected dtype auto or float32.*'{dtype}'"):
-            load_engine("auto", folder, dtype=dtype)
+    with pytest.raises(InvalidInputError, match=r"expected dtype auto or float32.*'float16'"):
+        load_engine("auto", folder, dtype="float16")
     with pytest.raises(InvalidInputError, match="nothing to sample; engine torch can, with the checkpoint"):
         load_engine("auto", folder, sampling=Sampling(steps=3))
     with pytest.raises(InvalidInputError, match="its prompt is part of it"):

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, MissingDependencyError
+from e2e_depth_ros.model.engine import openvino_runtime
 from e2e_depth_ros.model.engine.openvino_runtime import OpenVino
+from e2e_depth_ros.model.shipped import SHIPPED
+from helpers.exporting import needs_bfloat16
 
 openvino = pytest.importorskip("openvino")
 
@@ -39,12 +42,52 @@ def test_few_shapes_are_kept_compiled(tiny_export: Callable[..., Path]) -> None:
     assert len(session._requests) == 4
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16", "auto", "int8", ""])
-def test_formats_that_gave_wrong_maps_are_refused(precision: str) -> None:
-    with pytest.raises(
-        InvalidInputError, match=f"expected dtype float32 with engine openvino.*'{precision}'"
-    ):
+@pytest.mark.parametrize("precision", ["float16", "auto", "int8", ""])
+def test_formats_that_the_cpu_lacks_are_refused(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidInputError, match=f"expected dtype float32.*OpenVINO.*got '{precision}'"):
         OpenVino(precision)
+    monkeypatch.setattr(openvino_runtime, "has_bfloat16", lambda *_: False)
+    with pytest.raises(InvalidInputError, match=r"expected dtype float32, which OpenVINO.*got 'bfloat16'"):
+        OpenVino("bfloat16")
+
+
+@needs_bfloat16
+def test_bfloat16_is_what_float32_is_but_for_rounding(tiny_export: Callable[..., Path]) -> None:
+    graph = tiny_export("embedded") / "depth_normals.onnx"
+    pixels = np.random.default_rng(1).uniform(-1, 1, (2, 3, 56, 88)).astype(np.float32)
+    coarse, exact = (OpenVino(name).load(graph).run(pixels) for name in ("bfloat16", "float32"))
+    for task, values in exact.items():
+        assert 1e-5 < np.abs(coarse[task] - values).mean() < 0.02  # float32 would be nearer
+
+
+@needs_bfloat16
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("size", [(120, 160), (160, 88)])
+def test_the_embedded_model_is_right_in_bfloat16(size: tuple[int, int], threads: int) -> None:
+    """Graphs of before were not, by two kernels: of strided columns, and of constants transposed."""
+    pixels = np.random.default_rng(1).uniform(-1, 1, (1, 3, *size)).astype(np.float32)
+    for graph in sorted(SHIPPED["embedded"].glob("*.onnx")):
+        coarse, exact = (OpenVino(name, threads).load(graph).run(pixels) for name in ("bfloat16", "float32"))
+        for task, values in exact.items():
+            assert np.abs(coarse[task] - values).max() < 0.2
+            assert np.abs(coarse[task] - values).mean() < 0.02
+
+
+@needs_bfloat16
+def test_what_openvino_computes_wrongly_in_bfloat16_is_refused(
+    tiny_export: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rounding stands for it, as which kernels are wrong hangs on version and processor."""
+    session = OpenVino("bfloat16").load(tiny_export("embedded") / "depth_normals.onnx")
+    pixels = np.zeros((1, 3, 24, 40), np.float32)
+    monkeypatch.setattr(openvino_runtime, "_TOLERANCE", 1e-6)
+    for _ in range(2):  # nothing wrong is kept
+        with pytest.raises(
+            CheckpointError, match=r"OpenVINO computes \w+ of 40x24 pixels wrongly in bfloat16, by 0\.\d+ of"
+        ):
+            session.run(pixels)
+    monkeypatch.undo()
+    assert session.run(pixels)["depth"].shape == (1, 1, 24, 40)
 
 
 def test_what_is_no_graph_is_refused_in_one_line(tmp_path: Path) -> None:
