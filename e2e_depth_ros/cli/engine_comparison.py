@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
+from textwrap import wrap
 from typing import Any, Final, TextIO
 
 import numpy as np
@@ -83,7 +84,7 @@ def ways_to_run(
             engines.insert(0, DIFFUSERS)
         for engine in engines:
             for dtype in dtypes:
-                if engine in (ONNX, OPENVINO) and exported is not None and dtype != exported.precision:
+                if exported is not None and not _has_format(engine, dtype, exported.precision):
                     continue
                 numbers = threads if device == "cpu" else [None]
                 for number in numbers:
@@ -92,6 +93,13 @@ def ways_to_run(
                 if engine == TORCH and compiled:
                     ways.append(Way(model, engine, dtype, device, numbers[0], True, processing_resolution))
     return ways
+
+
+def _has_format(engine: str, dtype: str, exported_precision: str) -> bool:
+    """Whether an engine may have a number format; OpenVINO's bfloat16 is for the CPU to say."""
+    if engine in (TORCH, DIFFUSERS) or dtype == exported_precision:
+        return True
+    return (engine, dtype, exported_precision) == (OPENVINO, "bfloat16", "float32")
 
 
 def compare(ways: Sequence[Way], image: NDArray[np.uint8], *, frames: int, busy: int) -> dict[str, Any]:
@@ -238,46 +246,61 @@ def _busy_processes(number: int) -> Iterator[None]:
 
 
 def print_comparison(report: Mapping[str, Any], console: Any) -> None:
-    """Print a table: times, and their ratio to the best of torch without compilation in the same run."""
+    """Print two tables for each model, which fit 80 columns.
+
+    One has the times, with their ratio to the best of torch without compilation in the same run, the other
+    what else a way takes.
+    """
+    height, width = report["image size"]
+    console.print(f"image {width}x{height}, {report['cores']} cores", highlight=False)
+    by_model: dict[str, list[dict[str, Any]]] = {}
+    for entry in report["ways"]:
+        by_model.setdefault(entry["model"], []).append(entry)
+    for model, entries in by_model.items():
+        _print_model(Path(model).name, entries, report["ways"], console)
+    reasons = [
+        f"{Path(way['model']).name} by {way['engine']}, {way['dtype']}: {way['why']}"
+        for way in report["left_out"]
+    ]
+    for reason in dict.fromkeys(reasons):  # once for all numbers of threads
+        console.print(f"left out: {reason}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_model(
+    name: str, entries: Sequence[Mapping[str, Any]], all_entries: Sequence[Mapping[str, Any]], console: Any
+) -> None:
+    from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    entries = report["ways"]
     columns = [
-        (name, mood)
-        for name in _TASKS
+        (tasks, mood)
+        for tasks in _TASKS
         for mood in ("quiet", "busy")
-        if any(mood in entry["ms"].get(name, {}) for entry in entries)
+        if any(mood in entry["ms"].get(tasks, {}) for entry in entries)
     ]
-    height, width = report["image size"]
-    console.print(
-        f"image {width}x{height}, {report['cores']} cores; median ms, and how often the best of torch"
-    )
-    table = Table()
-    for heading in ("model", "engine"):
-        table.add_column(heading, no_wrap=True)
-    for heading in (*(", ".join(column) for column in columns), "first depth s", "MB", "difference"):
-        table.add_column(heading, justify="right")
-    best = {column: _best_of_torch(entries, *column) for column in columns}
+    times = Table(title=f"{name}: median ms, and how often the best of torch", box=box.SIMPLE_HEAD)
+    costs = Table(title=f"{name}: what else it takes", box=box.SIMPLE_HEAD)
+    for table in (times, costs):
+        table.add_column("engine", no_wrap=True)
+    for tasks, mood in columns:
+        heading = "\n".join(wrap(f"{tasks}, {mood}", 10))
+        times.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("first depth s", "MB", "largest difference"):
+        costs.add_column(heading, justify="right", no_wrap=True)
+    best = {column: _best_of_torch(all_entries, *column) for column in columns}
     for entry in entries:
         cells = []
         for column in columns:
             found, reference = _median(entry, *column), best[column]
-            ratio = f"  {found / reference:.2f}" if found and reference else ""
-            cells.append(f"{found:.1f}{ratio}" if found else "")
+            ratio = f" {found / reference:.2f}" if found and reference else ""
+            cells.append(f"{found:.{1 if found < 1000 else 0}f}{ratio}" if found else "")
+        times.add_row(words_of(entry), *cells)
         memory = max(entry["memory_mb"].items(), key=lambda item: item[0].startswith("GPU"))[1]
-        table.add_row(
-            Path(entry["model"]).name,
-            words_of(entry),
-            *cells,
-            f"{entry['first_s']:.1f}",
-            f"{memory:.0f}",
-            f"{entry['difference']:.1e}",
+        costs.add_row(
+            words_of(entry), f"{entry['first_s']:.1f}", f"{memory:.0f}", f"{entry['difference']:.1e}"
         )
-    console.print(table)
-    for way in report["left_out"]:
-        console.print(
-            f"left out: {way['model']} by {way['engine']}, {way['dtype']}: {way['why']}", markup=False
-        )
+    console.print(times)
+    console.print(costs)
 
 
 def words_of(entry: Mapping[str, Any]) -> str:

@@ -23,6 +23,8 @@ def test_every_engine_that_can_run_a_model_is_a_way(tiny_checkpoint):
     checkpoint = str(tiny_checkpoint("marigold_depth"))
     assert [way.engine for way in ways([checkpoint], diffusers=True)] == ["diffusers", "torch"]
     found = ways(["embedded"], dtypes=["float32", "bfloat16"], threads=[1, 2])
+    openvinos = {(way.dtype, way.num_threads) for way in found if way.engine == "openvino"}
+    assert openvinos in (set(), {(dtype, n) for dtype in ("float32", "bfloat16") for n in (1, 2)})
     assert [(way.engine, way.dtype, way.num_threads) for way in found if way.engine != "openvino"] == [
         ("torch", "float32", 1),
         ("torch", "float32", 2),
@@ -52,11 +54,34 @@ def test_ways_are_timed_and_agree(tmp_path: Path) -> None:
     assert left_out["why"].startswith("expected 'embedded', a folder")
     assert "no such folder" in left_out["why"]
 
-    console = Console(record=True, width=200)
-    print_comparison({"image size": [48, 65], "cores": 2, **report}, console)
+
+def test_its_tables_fit_a_terminal_of_80_columns() -> None:
+    """Times of a full-size network have five digits; cut to "54…" they say nothing."""
+    times = {"quiet": {"median": 12704.9, "fastest": 1.0}, "busy": {"median": 20123.4, "fastest": 1.0}}
+    place = {"device": "cpu", "threads": 2, "compiled": False, "first_s": 20.04, "difference": 1.3e-2}
+    ways = [
+        {
+            "model": f"/somewhere/{model}",
+            "engine": engine,
+            "precision": precision,
+            **place,
+            "memory_mb": {"process, peak": 5555.2},
+            "ms": {"depth": times, "depth and normals": times},
+        }
+        for model in ("checkpoint", "other")
+        for engine, precision in (("diffusers", "float32"), ("torch", "bfloat16"))
+    ]
+    left_out = {"model": "/somewhere/checkpoint", "engine": "onnx", "dtype": "float16", "why": "none"}
+    console = Console(record=True, width=80)
+    print_comparison(
+        {"image size": [48, 65], "cores": 2, "ways": ways, "left_out": [left_out, left_out]}, console
+    )
     printed = console.export_text()
-    assert "onnx float32 x 1" in printed
-    assert "left out" in printed
+    assert "…" not in printed
+    assert "12705 1.00   20123 1.00   12705 1.00   20123 1.00" in printed
+    assert "5555" in printed
+    assert printed.count("checkpoint: median ms") == printed.count("other: median ms") == 1
+    assert printed.count("left out: checkpoint by onnx, float16: none") == 1
 
 
 def test_where_no_way_can_run_that_is_the_answer(tmp_path: Path) -> None:

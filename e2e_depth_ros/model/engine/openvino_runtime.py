@@ -36,8 +36,8 @@ class OpenVino:
     """OpenVINO on the CPU.
 
     Args:
-        precision: "float32", or "bfloat16" where the CPU has it. As some of its kernels for that are wrong, each
-            shape is compared with float32 before it runs.
+        precision: "float32", or "bfloat16" where the CPU has it. Some kernels for it are wrong: each shape is
+            compared with float32 before it runs.
         threads: At most.
 
     Raises:
