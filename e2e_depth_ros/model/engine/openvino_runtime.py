@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +26,8 @@ from e2e_depth_ros.model.task import Task
 _MIN_VERSION: Final = (2026, 1)  # 2024 refuses the graphs; 2025.2 to 2026.0 compute something else
 _LIMIT: Final = "ONEDNN_MAX_CPU_ISA"
 _SHAPES_KEPT: Final = 4  # compiled for each; a camera has one
-_HINTS: Final = {"float32": "f32", "bfloat16": "bf16"}
+_EXACT: Final = "float32"
+_HINTS: Final = {_EXACT: "f32", "bfloat16": "bf16"}
 _TOLERANCE: Final = 0.25
 """How far decoded values of -1..1 may be from float32. Rounding moves a few pixels of noise by up to 0.1; the
 kernels that were wrong wrote memory of others there."""
@@ -123,10 +124,8 @@ class _OpenVinoSession:
         if shape not in self._requests:
             if len(self._requests) >= _SHAPES_KEPT:
                 del self._requests[next(iter(self._requests))]
-            request = self._compiled(shape, self._precision)
-            if self._precision != "float32":
-                self._check(request, shape)
-            self._requests[shape] = request
+            is_exact = self._precision == _EXACT
+            self._requests[shape] = self._compiled(shape, _EXACT) if is_exact else self._checked(shape)
         return self._requests[shape]
 
     def _compiled(self, shape: tuple[int, ...], precision: str) -> Any:
@@ -140,20 +139,25 @@ class _OpenVinoSession:
         with _whole_processor():
             return self._core.compile_model(fixed, "CPU", config).create_infer_request()
 
-    def _check(self, request: Any, shape: tuple[int, ...]) -> None:
-        """Compare with float32: whether OpenVINO takes kernels that are right is a matter of the shape."""
-        exact = self._compiled(shape, "float32")
-        for pixels in _test_images(shape):
-            for task, found, expected in zip(
-                self._tasks, _infer(request, pixels), _infer(exact, pixels), strict=True
-            ):
-                difference = float(np.abs(found - expected).max())
+    def _checked(self, shape: tuple[int, ...]) -> Any:
+        """Compile in another precision, and compare it with float32: not every shape meets right kernels."""
+        images = list(_test_images(shape))
+        expected = _answers(self._compiled(shape, _EXACT), images)  # which is gone before the other one comes
+        request = self._compiled(shape, self._precision)
+        for i, answers in enumerate(_answers(request, images)):
+            for task, found, right in zip(self._tasks, answers, expected[i], strict=True):
+                difference = float(np.abs(found - right).max())
                 if not difference <= _TOLERANCE:  # nor NaN
                     raise CheckpointError(
                         f"OpenVINO computes {task} of {shape[3]}x{shape[2]} pixels wrongly in "
                         f"{self._precision}, by {difference:.2g} of -1..1: take dtype float32; or export the "
                         "model again, as older graphs met more of OpenVINO's faults"
                     )
+        return request
+
+
+def _answers(request: Any, images: Sequence[NDArray[np.float32]]) -> list[list[NDArray[np.float32]]]:
+    return [_infer(request, pixels) for pixels in images]
 
 
 def _infer(request: Any, pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
