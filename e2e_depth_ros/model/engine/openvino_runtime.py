@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -94,6 +95,17 @@ def _core() -> Any:
             f"engine openvino needs OpenVINO {'.'.join(map(str, _MIN_VERSION))} or later, got "
             f"{openvino.__version__}: pip install -U openvino"
         )
+    return _only_core(openvino)
+
+
+@cache
+def _only_core(openvino: Any) -> Any:
+    """Make one core for all, which lasts as long as the process.
+
+    On a CPU with AMX a core gives its thread a stack for signals, and takes it back when it goes. Of two, the
+    one that goes last puts back the other's, which is gone by then: the next signal, SIGTERM say, ends the
+    process.
+    """
     return openvino.Core()
 
 

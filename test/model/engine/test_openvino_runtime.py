@@ -123,3 +123,21 @@ def test_what_limits_onednn_is_hidden_from_openvino(tiny_export: Callable[..., P
     )
     command = [sys.executable, "-c", script, str(tiny_export("embedded") / "depth.onnx")]
     subprocess.run(command, check=True, env={**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}, timeout=120)
+
+
+def test_signals_are_handled_after_engines_that_are_gone() -> None:
+    """Two cores of OpenVINO 2026.4 left Python's handlers a stack that was freed, on a CPU with AMX."""
+    script = (
+        "import gc, os, signal\n"
+        "from e2e_depth_ros.model.engine.openvino_runtime import OpenVino, has_bfloat16\n"
+        "heard = []\n"
+        "signal.signal(signal.SIGTERM, lambda *_: heard.append(1))\n"
+        "engines = [OpenVino() for _ in range(3)]\n"
+        "has_bfloat16()\n"
+        "while engines:\n"
+        "    del engines[0]\n"
+        "    gc.collect()\n"
+        "    signal.raise_signal(signal.SIGTERM)\n"
+        "assert heard == [1, 1, 1]\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
