@@ -33,6 +33,8 @@ ARGUMENTS = {
     "image_transport": ("", "raw or compressed; by default as params_file says."),
     "model": ("", "Checkpoint: embedded, a folder, or a Hugging Face id; by default as params_file says."),
     "device": ("", "Where the network runs: auto, cpu, cuda or cuda:N; by default as params_file says."),
+    "engine": ("", "What runs the network: auto, torch, onnx or openvino; by default as params_file says."),
+    "dtype": ("", "Its numbers: auto, float32, float16 or bfloat16; by default as params_file says."),
     "params_file": (str(CONFIG / "depth.yaml"), "The node's parameters."),
     "name": ("depth", "Name of the node."),
     "namespace": ("", "Namespace of the node and its topics."),
@@ -73,7 +75,8 @@ def nodes(arguments: LaunchArguments, environment: dict[str, str]) -> list[Node]
     """
     require_executable("e2e_depth_ros", "depth_node", "depth.launch.py")
     masks = arguments.is_true("mask")
-    wanted = {name: _text(arguments.text(name)) for name in ("model",) if arguments.text(name)}
+    given = {name: arguments.text(name) for name in ("model", "engine", "dtype")}
+    wanted = {name: _text(text) for name, text in given.items() if text}
     wanted |= _typed(arguments.node_parameters())
     if masks:
         wanted |= {"remove_masked_points": True, "remove_masked_samples": True}

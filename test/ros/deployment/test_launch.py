@@ -24,7 +24,18 @@ LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 ARGUMENTS = {
     "depth.launch.py": {
         *("image", "camera_info", "sparse_points", "sparse_depth", "image_transport"),
-        *("model", "device", "params_file", "name", "namespace", "use_sim_time", "respawn", "log_level"),
+        *(
+            "model",
+            "device",
+            "engine",
+            "dtype",
+            "params_file",
+            "name",
+            "namespace",
+            "use_sim_time",
+            "respawn",
+            "log_level",
+        ),
         "enclave",
         *("rviz", "mask", "mask_model", "mask_object", "mask_params_file", "mask_name"),
     },
@@ -132,7 +143,8 @@ def test_every_argument_is_declared_and_described(recorded, path):
 
 def test_node_gets_parameters_and_remappings(recorded):
     start, _ = recorded("depth.launch.py")
-    (node,) = start(image="/cam/image_raw", model="some/model", namespace="front")
+    network = {"model": "some/model", "engine": "openvino", "dtype": "bfloat16"}
+    (node,) = start(image="/cam/image_raw", namespace="front", **network)
     assert node.kwargs["remappings"] == [
         ("image_raw", "/cam/image_raw"),
         ("camera_info", "camera_info"),
@@ -140,7 +152,7 @@ def test_node_gets_parameters_and_remappings(recorded):
         ("sparse_depth", "sparse_depth"),
     ]
     parameters_file, given = node.kwargs["parameters"]
-    assert plain(given) == {"model": "some/model"}
+    assert plain(given) == network
     assert Path(parameters_file) == ROOT / "config" / "depth.yaml"
     assert (node.kwargs["name"], node.kwargs["namespace"]) == ("depth", "front")
     assert (node.kwargs["respawn"], node.kwargs["ros_arguments"]) == (False, ["--log-level", "info"])
