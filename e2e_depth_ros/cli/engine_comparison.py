@@ -97,9 +97,9 @@ def ways_to_run(
 
 def _has_format(engine: str, dtype: str, exported_precision: str) -> bool:
     """Whether an engine may have a number format; OpenVINO's bfloat16 is for the CPU to say."""
-    if engine in (TORCH, DIFFUSERS) or dtype == exported_precision:
-        return True
-    return (engine, dtype, exported_precision) == (OPENVINO, "bfloat16", "float32")
+    if engine == OPENVINO:
+        return dtype in (exported_precision, "float32", "bfloat16")
+    return engine in (TORCH, DIFFUSERS) or dtype == exported_precision
 
 
 def compare(ways: Sequence[Way], image: NDArray[np.uint8], *, frames: int, busy: int) -> dict[str, Any]:
@@ -252,7 +252,8 @@ def print_comparison(report: Mapping[str, Any], console: Any) -> None:
     what else a way takes.
     """
     height, width = report["image size"]
-    console.print(f"image {width}x{height}, {report['cores']} cores", highlight=False)
+    cores = report["cores"]
+    console.print(f"image {width}x{height}, {cores} core{'s' * (cores != 1)}", highlight=False)
     by_model: dict[str, list[dict[str, Any]]] = {}
     for entry in report["ways"]:
         by_model.setdefault(entry["model"], []).append(entry)
@@ -279,13 +280,15 @@ def _print_model(
         if any(mood in entry["ms"].get(tasks, {}) for entry in entries)
     ]
     times = Table(title=f"{name}: median ms, and how often the best of torch", box=box.SIMPLE_HEAD)
-    costs = Table(title=f"{name}: what else it takes", box=box.SIMPLE_HEAD)
+    costs = Table(
+        title=f"{name}: what else it takes, and depth's distance from the first row", box=box.SIMPLE_HEAD
+    )
     for table in (times, costs):
         table.add_column("engine", no_wrap=True)
     for tasks, mood in columns:
         heading = "\n".join(wrap(f"{tasks}, {mood}", 10))
         times.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("first depth s", "MB", "largest difference"):
+    for heading in ("first depth s", "MB", "largest distance"):
         costs.add_column(heading, justify="right", no_wrap=True)
     best = {column: _best_of_torch(all_entries, *column) for column in columns}
     for entry in entries:

@@ -22,6 +22,7 @@ from e2e_depth_ros.core.errors import (
 )
 from e2e_depth_ros.model.engine.engine import OPENVINO, Place
 from e2e_depth_ros.model.engine.graph_engine import Session
+from e2e_depth_ros.model.limits import LEAST_BFLOAT16_PX
 from e2e_depth_ros.model.task import Task
 
 _MIN_VERSION: Final = (2026, 1)  # 2024 refuses the graphs; 2025.2 to 2026.0 compute something else
@@ -29,17 +30,17 @@ _LIMIT: Final = "ONEDNN_MAX_CPU_ISA"
 _SHAPES_KEPT: Final = 4  # compiled for each; a camera has one
 _EXACT: Final = "float32"
 _HINTS: Final = {_EXACT: "f32", "bfloat16": "bf16"}
-_TOLERANCE: Final = 0.25
-"""How far decoded values of -1..1 may be from float32. Rounding moves a few pixels of noise by up to 0.1; the
-kernels that were wrong wrote memory of others there."""
+_TOLERANCE: Final = 0.025
+"""How far decoded values of -1..1 may be from float32 in the mean, on noise. Rounding moved them by 0.008 (the
+embedded model) to 0.021 (random networks); wrong kernels, which wrote what lay in memory, by 0.0254 and more."""
 
 
 class OpenVino:
     """OpenVINO on the CPU.
 
     Args:
-        precision: "float32", or "bfloat16" where the CPU has it. Some kernels for it are wrong: each shape is
-            compared with float32 before it runs.
+        precision: "float32", or "bfloat16" where the CPU has it. Some kernels for that are wrong, so images
+            below `LEAST_BFLOAT16_PX` run in float32, and larger ones are compared with it before they run.
         threads: At most.
 
     Raises:
@@ -136,7 +137,7 @@ class _OpenVinoSession:
         if shape not in self._requests:
             if len(self._requests) >= _SHAPES_KEPT:
                 del self._requests[next(iter(self._requests))]
-            is_exact = self._precision == _EXACT
+            is_exact = self._precision == _EXACT or min(shape[2:]) < LEAST_BFLOAT16_PX
             self._requests[shape] = self._compiled(shape, _EXACT) if is_exact else self._checked(shape)
         return self._requests[shape]
 
@@ -158,12 +159,12 @@ class _OpenVinoSession:
         request = self._compiled(shape, self._precision)
         for i, answers in enumerate(_answers(request, images)):
             for task, found, right in zip(self._tasks, answers, expected[i], strict=True):
-                difference = float(np.abs(found - right).max())
+                difference = float(np.abs(found - right).mean())
                 if not difference <= _TOLERANCE:  # nor NaN
                     raise CheckpointError(
                         f"OpenVINO computes {task} of {shape[3]}x{shape[2]} pixels wrongly in "
-                        f"{self._precision}, by {difference:.2g} of -1..1: take dtype float32; or export the "
-                        "model again, as older graphs met more of OpenVINO's faults"
+                        f"{self._precision}, by {difference:.2g} in the mean: take dtype float32, or export "
+                        "the model again, as older graphs met more of OpenVINO's faults"
                     )
         return request
 

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
 from e2e_depth_ros.model.clock import Clock
 from e2e_depth_ros.model.engine.captured import CapturedForward
@@ -17,6 +18,7 @@ from e2e_depth_ros.model.estimate import Estimate
 from e2e_depth_ros.model.families.family import LatentNetwork
 from e2e_depth_ros.model.families.registry import LoadedCheckpoint
 from e2e_depth_ros.model.forward import forward, read_maps
+from e2e_depth_ros.model.limits import LEAST_BFLOAT16_PX
 from e2e_depth_ros.model.sampling import Sampling
 
 _FRAMES_KEPT = 4  # recorded for each kind; a camera has one
@@ -76,7 +78,18 @@ class TorchEngine:
         return self.dtype.itemsize
 
     def run(self, images: Sequence[NDArray[np.uint8]], request: Request) -> list[Estimate]:
-        """See `Engine`."""
+        """See `Engine`.
+
+        Raises:
+            InvalidInputError: In bfloat16 on a CPU, the images are too small to be right.
+        """
+        is_coarse = (self.device.type, self.dtype) == ("cpu", torch.bfloat16)
+        if is_coarse and min(request.framing.padded_size) < LEAST_BFLOAT16_PX:
+            height, width = request.framing.padded_size
+            raise InvalidInputError(
+                f"expected at least {LEAST_BFLOAT16_PX} pixels a side for a network in bfloat16 on a CPU, "
+                f"got {width}x{height}: take a larger processing resolution, or float32"
+            )
         frame = (request.framing, request.tasks, len(images))
         captured = self._capture(frame, request, len(images))
         if captured is not None:
