@@ -31,8 +31,9 @@ _SHAPES_KEPT: Final = 4  # compiled for each; a camera has one
 _EXACT: Final = "float32"
 _HINTS: Final = {_EXACT: "f32", "bfloat16": "bf16"}
 _TOLERANCE: Final = 0.025
-"""How far decoded values of -1..1 may be from float32 in the mean, on noise. Rounding moved them by 0.008 (the
-embedded model) to 0.021 (random networks); wrong kernels, which wrote what lay in memory, by 0.0254 and more."""
+"""How far decoded values of -1..1 may be from float32 in the mean, on noise. Rounding moved them by 0.008
+(the embedded model) to 0.021 (random networks), wrong kernels, which wrote what lay in memory, by 0.0254
+and more."""
 
 
 class OpenVino:
