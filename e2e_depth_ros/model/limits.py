@@ -7,11 +7,6 @@ from typing import Final
 MAX_RESOLUTION: Final = 8192
 """The largest processing resolution, pixels of the longer edge."""
 
-LEAST_BFLOAT16_PX: Final = 72
-"""The shortest edge, pixels, of what a network sees in bfloat16 on a CPU. With AMX, oneDNN's convolutions
-with a stride are wrong where their result is one column (torch 2.13, OpenVINO 2026.4): a UNet that halves
-maps of an eighth thrice has two columns left from here on."""
-
 DEFAULT_BATCH_MEMORY_MB: Final = 4000
 """About how much memory, 10^6 bytes, the activations of one pass may take besides the weights."""
 
@@ -24,3 +19,21 @@ def batch_that_fits(bytes_each: int, batch_memory_mb: int) -> int:
         batch_memory_mb: What they may take together, 10^6 bytes.
     """
     return max(1, batch_memory_mb * 10**6 // bytes_each)
+
+
+def has_lone_column(size: tuple[int, int], halvings: int) -> bool:
+    """Tell whether an image becomes a map of one column and several rows, while a network halves it.
+
+    With AMX, oneDNN's convolutions with a stride are wrong in bfloat16 where their result is such a map
+    (torch 2.13, OpenVINO 2026.4): it holds what lay in memory.
+
+    Args:
+        size: (H, W), pixels.
+        halvings: By autoencoder and UNet together.
+    """
+    height, width = size
+    for _ in range(halvings):
+        height, width = -(-height // 2), -(-width // 2)
+        if width == 1 and height > 1:
+            return True
+    return False

@@ -22,7 +22,6 @@ from e2e_depth_ros.core.errors import (
 )
 from e2e_depth_ros.model.engine.engine import OPENVINO, Place
 from e2e_depth_ros.model.engine.graph_engine import Session
-from e2e_depth_ros.model.limits import LEAST_BFLOAT16_PX
 from e2e_depth_ros.model.task import Task
 
 _MIN_VERSION: Final = (2026, 1)  # 2024 refuses the graphs; 2025.2 to 2026.0 compute something else
@@ -30,6 +29,9 @@ _LIMIT: Final = "ONEDNN_MAX_CPU_ISA"
 _SHAPES_KEPT: Final = 4  # compiled for each; a camera has one
 _EXACT: Final = "float32"
 _HINTS: Final = {_EXACT: "f32", "bfloat16": "bf16"}
+_LEAST_PX: Final = 72
+"""The shortest edge of an image in bfloat16, pixels: a UNet that halves maps of an eighth thrice has two
+columns left from here on; see `has_lone_column`. Smaller maps were wrong in other ways, too."""
 _TOLERANCE: Final = 0.025
 """How far decoded values of -1..1 may be from float32 in the mean, on noise. Rounding moved them by 0.008
 (the embedded model) to 0.021 (random networks), wrong kernels, which wrote what lay in memory, by 0.0254
@@ -41,7 +43,7 @@ class OpenVino:
 
     Args:
         precision: "float32", or "bfloat16" where the CPU has it. Some kernels for that are wrong, so images
-            below `LEAST_BFLOAT16_PX` run in float32, and larger ones are compared with it before they run.
+            below `_LEAST_PX` run in float32, and larger ones are compared with it before they run.
         threads: At most.
 
     Raises:
@@ -138,7 +140,7 @@ class _OpenVinoSession:
         if shape not in self._requests:
             if len(self._requests) >= _SHAPES_KEPT:
                 del self._requests[next(iter(self._requests))]
-            is_exact = self._precision == _EXACT or min(shape[2:]) < LEAST_BFLOAT16_PX
+            is_exact = self._precision == _EXACT or min(shape[2:]) < _LEAST_PX
             self._requests[shape] = self._compiled(shape, _EXACT) if is_exact else self._checked(shape)
         return self._requests[shape]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -18,7 +19,7 @@ from e2e_depth_ros.model.estimate import Estimate
 from e2e_depth_ros.model.families.family import LatentNetwork
 from e2e_depth_ros.model.families.registry import LoadedCheckpoint
 from e2e_depth_ros.model.forward import forward, read_maps
-from e2e_depth_ros.model.limits import LEAST_BFLOAT16_PX
+from e2e_depth_ros.model.limits import has_lone_column
 from e2e_depth_ros.model.sampling import Sampling
 
 _FRAMES_KEPT = 4  # recorded for each kind; a camera has one
@@ -63,6 +64,11 @@ class TorchEngine:
         return Place(TORCH, str(self.device), str(self.dtype).removeprefix("torch."), threads)
 
     @property
+    def _halvings(self) -> int:
+        """How often autoencoder and UNet halve an image."""
+        return int(math.log2(self.facts.down_factor)) + len(self.network.unet.config.down_block_types) - 1
+
+    @property
     def steps(self) -> int:
         """See `Engine`."""
         return self.network.sampler.steps
@@ -81,14 +87,14 @@ class TorchEngine:
         """See `Engine`.
 
         Raises:
-            InvalidInputError: In bfloat16 on a CPU, the images are too small to be right.
+            InvalidInputError: In bfloat16 on a CPU, the images are too narrow to be right.
         """
+        height, width = request.framing.padded_size
         is_coarse = (self.device.type, self.dtype) == ("cpu", torch.bfloat16)
-        if is_coarse and min(request.framing.padded_size) < LEAST_BFLOAT16_PX:
-            height, width = request.framing.padded_size
+        if is_coarse and has_lone_column((height, width), self._halvings):
             raise InvalidInputError(
-                f"expected at least {LEAST_BFLOAT16_PX} pixels a side for a network in bfloat16 on a CPU, "
-                f"got {width}x{height}: take a larger processing resolution, or float32"
+                f"expected wider images for a network in bfloat16 on a CPU, got {width}x{height} for it to "
+                "see: take float32"
             )
         frame = (request.framing, request.tasks, len(images))
         captured = self._capture(frame, request, len(images))

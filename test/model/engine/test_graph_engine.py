@@ -17,6 +17,7 @@ from e2e_depth_ros.model.engine.graph_engine import depth_from_mean, normals_fro
 from e2e_depth_ros.model.estimator import Estimator
 from e2e_depth_ros.model.task import Task
 from helpers.exporting import EXPORTABLE, needs_bfloat16
+from helpers.processors import need_bfloat16_attention
 
 _BOTH = (Task.DEPTH, Task.NORMALS)
 # Graphs round in other places than torch, in layers whose errors add up. They are compared with torch in
@@ -112,6 +113,7 @@ def test_float16_is_near_torch(
 def test_bfloat16_is_as_near_as_torch_s(
     tiny_checkpoint: Callable[..., Path], tiny_export: Callable[..., Path], layout: str
 ) -> None:
+    need_bfloat16_attention()
     options = {"dtype": "bfloat16", "processing_resolution": 104}
     exact = _torch(tiny_checkpoint(layout), 104)
     torchs = Estimator.load(tiny_checkpoint(layout), engine="torch", device="cpu", **options)
