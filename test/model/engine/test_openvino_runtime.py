@@ -3,11 +3,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from e2e_depth_ros.core.errors import CheckpointError, InvalidInputError, MissingDependencyError
 from e2e_depth_ros.model.engine import openvino_runtime
@@ -16,6 +17,8 @@ from e2e_depth_ros.model.shipped import SHIPPED
 from helpers.exporting import needs_bfloat16
 
 openvino = pytest.importorskip("openvino")
+
+Maps = Mapping[str, NDArray[np.float32]]
 
 
 def test_a_graph_gives_each_task_by_its_name_and_keeps_what_it_gave(tiny_export: Callable[..., Path]) -> None:
@@ -51,11 +54,15 @@ def test_formats_that_the_cpu_lacks_are_refused(precision: str, monkeypatch: pyt
         OpenVino("bfloat16")
 
 
+def in_both_formats(graph: Path, pixels: NDArray[np.float32], threads: int = 1) -> list[Maps]:
+    return [OpenVino(name, threads).load(graph).run(pixels) for name in ("bfloat16", "float32")]
+
+
 @needs_bfloat16
 def test_bfloat16_is_what_float32_is_but_for_rounding(tiny_export: Callable[..., Path]) -> None:
     graph = tiny_export("embedded") / "depth_normals.onnx"
     pixels = np.random.default_rng(1).uniform(-1, 1, (2, 3, 72, 88)).astype(np.float32)
-    coarse, exact = (OpenVino(name).load(graph).run(pixels) for name in ("bfloat16", "float32"))
+    coarse, exact = in_both_formats(graph, pixels)
     for task, values in exact.items():
         assert 1e-5 < np.abs(coarse[task] - values).mean() < 0.02  # float32 would be nearer
 
@@ -67,7 +74,7 @@ def test_the_embedded_model_is_right_in_bfloat16(size: tuple[int, int], threads:
     """Graphs of before were not, by two kernels: of strided columns, and of constants transposed."""
     pixels = np.random.default_rng(1).uniform(-1, 1, (1, 3, *size)).astype(np.float32)
     for graph in sorted(SHIPPED["embedded"].glob("*.onnx")):
-        coarse, exact = (OpenVino(name, threads).load(graph).run(pixels) for name in ("bfloat16", "float32"))
+        coarse, exact = in_both_formats(graph, pixels, threads)
         for task, values in exact.items():
             assert np.abs(coarse[task] - values).max() < 0.2
             assert np.abs(coarse[task] - values).mean() < 0.02
@@ -95,7 +102,7 @@ def test_small_images_run_in_float32(tiny_export: Callable[..., Path]) -> None:
     """Where a map within the network is one column, kernels of AMX are wrong, on noise or not."""
     graph = tiny_export("embedded") / "depth_normals.onnx"
     pixels = np.random.default_rng(2).uniform(-1, 1, (1, 3, 160, 64)).astype(np.float32)
-    found, exact = (OpenVino(name).load(graph).run(pixels) for name in ("bfloat16", "float32"))
+    found, exact = in_both_formats(graph, pixels)
     for task, values in exact.items():
         np.testing.assert_array_equal(found[task], values)
 
@@ -135,19 +142,23 @@ def test_what_limits_onednn_is_hidden_from_openvino(tiny_export: Callable[..., P
     subprocess.run(command, check=True, env={**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}, timeout=120)
 
 
-def test_signals_are_handled_after_engines_that_are_gone() -> None:
+def test_signals_are_handled_after_engines_that_are_gone(tiny_export: Callable[..., Path]) -> None:
     """Two cores of OpenVINO 2026.4 left Python's handlers a stack that was freed, on a CPU with AMX."""
     script = (
-        "import gc, os, signal\n"
-        "from e2e_depth_ros.model.engine.openvino_runtime import OpenVino, has_bfloat16\n"
+        "import gc, signal, sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from e2e_depth_ros.model.engine.openvino_runtime import OpenVino\n"
         "heard = []\n"
         "signal.signal(signal.SIGTERM, lambda *_: heard.append(1))\n"
-        "engines = [OpenVino() for _ in range(3)]\n"
-        "has_bfloat16()\n"
-        "while engines:\n"
-        "    del engines[0]\n"
+        "sessions = [OpenVino().load(Path(sys.argv[1])) for _ in range(3)]\n"
+        "for session in sessions:\n"
+        "    session.run(np.zeros((1, 3, 24, 40), np.float32))\n"
+        "del session\n"
+        "while sessions:\n"
+        "    del sessions[0]\n"
         "    gc.collect()\n"
         "    signal.raise_signal(signal.SIGTERM)\n"
         "assert heard == [1, 1, 1]\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+    command = [sys.executable, "-c", script, str(tiny_export("embedded") / "depth.onnx")]
+    subprocess.run(command, check=True, timeout=120)

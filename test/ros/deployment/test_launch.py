@@ -24,19 +24,8 @@ LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 ARGUMENTS = {
     "depth.launch.py": {
         *("image", "camera_info", "sparse_points", "sparse_depth", "image_transport"),
-        *(
-            "model",
-            "device",
-            "engine",
-            "dtype",
-            "params_file",
-            "name",
-            "namespace",
-            "use_sim_time",
-            "respawn",
-            "log_level",
-        ),
-        "enclave",
+        *("model", "device", "engine", "dtype", "params_file", "name", "namespace", "use_sim_time"),
+        *("respawn", "log_level", "enclave"),
         *("rviz", "mask", "mask_model", "mask_object", "mask_params_file", "mask_name"),
     },
     "demo.launch.py": {"model", "device", "rviz", "rate", "points", "domain_id"},
