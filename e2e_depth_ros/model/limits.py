@@ -21,6 +21,16 @@ def batch_that_fits(bytes_each: int, batch_memory_mb: int) -> int:
     return max(1, batch_memory_mb * 10**6 // bytes_each)
 
 
+def halvings_of(down_factor: int, unet_levels: int) -> int:
+    """Return how often autoencoder and UNet halve an image.
+
+    Args:
+        down_factor: Of the autoencoder, a power of 2.
+        unet_levels: Sizes at which the UNet works.
+    """
+    return down_factor.bit_length() - 1 + unet_levels - 1
+
+
 def has_lone_column(size: tuple[int, int], halvings: int) -> bool:
     """Tell whether an image becomes a map of one column and several rows, while a network halves it.
 
@@ -29,7 +39,7 @@ def has_lone_column(size: tuple[int, int], halvings: int) -> bool:
 
     Args:
         size: (H, W), pixels.
-        halvings: By autoencoder and UNet together.
+        halvings: See `halvings_of`.
     """
     height, width = size
     for _ in range(halvings):

@@ -8,6 +8,7 @@ import torch
 
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.given_numbers import is_whole
+from e2e_depth_ros.model.limits import has_lone_column
 from e2e_depth_ros.model.threads import MAX_THREADS
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -48,6 +49,26 @@ def dtype_named(name: str, device: torch.device) -> torch.dtype:
     if name not in DTYPES:
         raise InvalidInputError(f"expected dtype auto, {', '.join(DTYPES)}, got {name!r}")
     return DTYPES[name]
+
+
+def check_width(size: tuple[int, int], halvings: int, device: torch.device, dtype: torch.dtype) -> None:
+    """Refuse images that torch would compute wrongly; see `has_lone_column`.
+
+    Args:
+        size: (H, W) that the network sees, pixels.
+        halvings: See `halvings_of`.
+        device: Where it runs.
+        dtype: In which it computes.
+
+    Raises:
+        InvalidInputError: It is bfloat16 on a CPU, and the images are too narrow.
+    """
+    height, width = size
+    if (device.type, dtype) == ("cpu", torch.bfloat16) and has_lone_column(size, halvings):
+        raise InvalidInputError(
+            f"expected wider images for a network in bfloat16 on a CPU, got {width}x{height} for it to "
+            "see: take float32"
+        )
 
 
 def use_threads(number: int | None) -> None:

@@ -14,6 +14,7 @@ import torch
 import yaml
 
 from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
+from e2e_depth_ros.model.placement import check_width, dtype_named
 from e2e_depth_ros.training.alone import alone_in
 from e2e_depth_ros.training.augmentation import View
 from e2e_depth_ros.training.averaging import AveragedWeights
@@ -145,7 +146,10 @@ class Trainer:
                 f"optimiser.accumulate: expected a multiple of the {self.processes.count} processes, which "
                 f"share the batches of a step, got {recipe.optimiser.accumulate}"
             )
-        self.objective = build_objective(recipe).to(self.processes.device)
+        device = self.processes.device
+        self.objective = build_objective(recipe).to(device)
+        for size in recipe.batch_sizes:
+            check_width(size, self.objective.halvings, device, dtype_named(recipe.run.precision, device))
         self.model = self.objective.model
         if recipe.run.channels_last:
             self.model.to(memory_format=torch.channels_last)

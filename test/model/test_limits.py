@@ -2,7 +2,7 @@
 
 import pytest
 
-from e2e_depth_ros.model.limits import batch_that_fits, has_lone_column
+from e2e_depth_ros.model.limits import batch_that_fits, halvings_of, has_lone_column
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,8 @@ def test_as_many_as_fit_and_at_least_one(bytes_each, megabytes, expected):
 )
 def test_a_lone_column_is_one_with_several_rows(size, halvings, expected):
     assert has_lone_column(size, halvings) is expected
+
+
+def test_autoencoder_and_unet_halve_together():
+    assert halvings_of(8, 4) == 6
+    assert halvings_of(4, 1) == 2  # a UNet of one size, or none

@@ -6,6 +6,7 @@ import torch
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.placement import (
     DTYPES,
+    check_width,
     device_named,
     dtype_named,
     use_threads,
@@ -55,6 +56,14 @@ def test_number_formats():
     assert [dtype_named(name, GPU) for name in DTYPES] == [torch.float32, torch.float16, torch.bfloat16]
     with pytest.raises(InvalidInputError, match="float32, float16, bfloat16, got 'half'"):
         dtype_named("half", CPU)
+
+
+def test_narrow_images_are_refused_where_torch_would_be_wrong():
+    with pytest.raises(InvalidInputError, match=r"wider images .*bfloat16 on a CPU, got 64x160"):
+        check_width((160, 64), 6, CPU, torch.bfloat16)
+    check_width((160, 72), 6, CPU, torch.bfloat16)
+    check_width((160, 64), 6, CPU, torch.float32)
+    check_width((160, 64), 6, GPU, torch.bfloat16)
 
 
 def test_threads_are_set_left_or_refused():

@@ -328,6 +328,21 @@ def test_a_training_that_runs_is_told_before_it_has_a_state(tmp_path, shards):
         train(small_recipe(shards, steps=1), tmp_path, resume=True)
 
 
+def test_refuses_narrow_batches_in_bfloat16(tmp_path, shards):
+    """Where a map within the network is one column, kernels of AMX are wrong."""
+    recipe = small_recipe(shards)
+    sizes = (*recipe.data.sizes, dataclasses.replace(recipe.data.sizes[0], height=32, width=8))
+    recipe = dataclasses.replace(
+        recipe,
+        data=dataclasses.replace(recipe.data, sizes=sizes),
+        run=dataclasses.replace(recipe.run, precision="bfloat16"),
+    )
+    with pytest.raises(InvalidInputError, match=r"wider images .*bfloat16 on a CPU, got 8x32"):
+        train(recipe, tmp_path / "run")
+    float32 = dataclasses.replace(recipe, run=dataclasses.replace(recipe.run, precision="float32"))
+    assert train(float32, tmp_path / "other").finished
+
+
 def test_refuses_the_state_of_another_network(tmp_path, shards):
     recipe = small_recipe(shards, steps=1)
     train(recipe, tmp_path)

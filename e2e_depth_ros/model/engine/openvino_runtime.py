@@ -128,16 +128,23 @@ class _OpenVinoSession:
         """See `Session`.
 
         Raises:
-            CheckpointError: In bfloat16 OpenVINO computes something else.
+            InvalidInputError: In bfloat16 OpenVINO computes something else of images of this size.
         """
-        return dict(zip(self._tasks, _infer(self._request(pixels.shape), pixels), strict=True))
+        request = self._request(pixels.shape)
+        if isinstance(request, InvalidInputError):
+            raise request
+        return dict(zip(self._tasks, _infer(request, pixels), strict=True))
 
     @staticmethod
     def _task(names: Collection[str]) -> str:
         return next(task.value for task in Task if task.value in names)
 
     def _request(self, shape: tuple[int, ...]) -> Any:
-        """Compile for one shape: a graph of fixed shape is faster than one of any."""
+        """Compile for one shape: a graph of fixed shape is faster than one of any.
+
+        Returns:
+            What computes it, or why it is refused: a camera sends the next frame at once.
+        """
         if shape not in self._requests:
             if len(self._requests) >= _SHAPES_KEPT:
                 del self._requests[next(iter(self._requests))]
@@ -157,7 +164,11 @@ class _OpenVinoSession:
             return self._core.compile_model(fixed, "CPU", config).create_infer_request()
 
     def _checked(self, shape: tuple[int, ...]) -> Any:
-        """Compile in another precision, and compare it with float32: not every shape meets right kernels."""
+        """Compile in another precision, and compare it with float32: not every shape meets right kernels.
+
+        Returns:
+            See `_request`.
+        """
         images = _test_images(shape)
         expected = _answers(self._compiled(shape, _EXACT), images)  # which is gone before the other one comes
         request = self._compiled(shape, self._precision)
@@ -165,7 +176,7 @@ class _OpenVinoSession:
             for task, found, right in zip(self._tasks, answers, exact, strict=True):
                 difference = float(np.abs(found - right).mean())
                 if not difference <= _TOLERANCE:  # nor NaN
-                    raise CheckpointError(
+                    return InvalidInputError(
                         f"OpenVINO computes {task} of {shape[3]}x{shape[2]} pixels wrongly in "
                         f"{self._precision}, by {difference:.2g} in the mean: take dtype float32, or export "
                         "the model again, as older graphs met more of OpenVINO's faults"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.checkpoint.facts import CheckpointFacts
 from e2e_depth_ros.model.clock import Clock
 from e2e_depth_ros.model.engine.captured import CapturedForward
@@ -19,7 +17,8 @@ from e2e_depth_ros.model.estimate import Estimate
 from e2e_depth_ros.model.families.family import LatentNetwork
 from e2e_depth_ros.model.families.registry import LoadedCheckpoint
 from e2e_depth_ros.model.forward import forward, read_maps
-from e2e_depth_ros.model.limits import has_lone_column
+from e2e_depth_ros.model.limits import halvings_of
+from e2e_depth_ros.model.placement import check_width
 from e2e_depth_ros.model.sampling import Sampling
 
 _FRAMES_KEPT = 4  # recorded for each kind; a camera has one
@@ -64,11 +63,6 @@ class TorchEngine:
         return Place(TORCH, str(self.device), str(self.dtype).removeprefix("torch."), threads)
 
     @property
-    def _halvings(self) -> int:
-        """How often autoencoder and UNet halve an image."""
-        return int(math.log2(self.facts.down_factor)) + len(self.network.unet.config.down_block_types) - 1
-
-    @property
     def steps(self) -> int:
         """See `Engine`."""
         return self.network.sampler.steps
@@ -89,13 +83,8 @@ class TorchEngine:
         Raises:
             InvalidInputError: In bfloat16 on a CPU, the images are too narrow to be right.
         """
-        height, width = request.framing.padded_size
-        is_coarse = (self.device.type, self.dtype) == ("cpu", torch.bfloat16)
-        if is_coarse and has_lone_column((height, width), self._halvings):
-            raise InvalidInputError(
-                f"expected wider images for a network in bfloat16 on a CPU, got {width}x{height} for it to "
-                "see: take float32"
-            )
+        halvings = halvings_of(self.facts.down_factor, len(self.network.unet.config.down_block_types))
+        check_width(request.framing.padded_size, halvings, self.device, self.dtype)
         frame = (request.framing, request.tasks, len(images))
         captured = self._capture(frame, request, len(images))
         if captured is not None:

@@ -79,10 +79,14 @@ class InstructNetwork(nn.Module):
         self.alpha_bar = alpha_bar
 
     @property
+    def halvings(self) -> int:
+        """How often autoencoder and UNet halve an image."""
+        return len(self.vae.config.block_out_channels) + len(self.unet.config.block_out_channels) - 2
+
+    @property
     def multiple(self) -> int:
         """What height and width of an image must be divisible by."""
-        halvings = len(self.vae.config.block_out_channels) + len(self.unet.config.block_out_channels) - 2
-        return int(2**halvings)
+        return int(2**self.halvings)
 
     def encode(self, images: Tensor) -> Tensor:
         """Return the unscaled latents of images, (B, 3, h, w) in [-1, 1] -> (B, L, h / f, w / f)."""

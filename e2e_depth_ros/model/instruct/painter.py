@@ -30,7 +30,7 @@ from e2e_depth_ros.model.instruct.network import (
 )
 from e2e_depth_ros.model.instruct.paint import colour_named, find_paint
 from e2e_depth_ros.model.instruct.text import TextEncoder
-from e2e_depth_ros.model.placement import device_named, dtype_named, use_threads
+from e2e_depth_ros.model.placement import check_width, device_named, dtype_named, use_threads
 from e2e_depth_ros.model.threads import threads_beside_messages
 
 
@@ -167,12 +167,14 @@ class Painter:
             on_step: Called with the number of each step before it is taken; may raise, to stop.
 
         Raises:
-            InvalidInputError: The image isn't such an image, or the instruction is too long.
+            InvalidInputError: The image isn't such an image, or the instruction is too long; or the image is
+                too narrow for a network in bfloat16 on a CPU.
         """
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
             raise InvalidInputError(f"expected an image (H, W, 3), uint8, got {rgb.shape}, {rgb.dtype}")
         check_image_size(rgb.shape)
         framing = framing_for((rgb.shape[0], rgb.shape[1]), self.processing_resolution, self.network.multiple)
+        check_width(framing.padded_size, self.network.halvings, self.device, self.network.unet.dtype)
         with torch.inference_mode():
             pixels = torch.from_numpy(rgb.copy()).to(self.device).permute(2, 0, 1)[None].float() / 127.5 - 1
             image_latents = self.network.encode(framing.apply(pixels))  # (1, L, h / f, w / f)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from e2e_depth_ros.model.limits import halvings_of
 from e2e_depth_ros.training.augmentation import View
 from e2e_depth_ros.training.datasets import Batch
 from e2e_depth_ros.training.validation import Predicted
@@ -47,6 +48,12 @@ class Objective(nn.Module, ABC):
         super().__init__()
         self.model = model
         self.down_factor = down_factor
+
+    @property
+    def halvings(self) -> int:
+        """How often the network halves an image."""
+        unet = getattr(self.model, "unet", None)
+        return halvings_of(self.down_factor, 1 if unet is None else len(unet.config.down_block_types))
 
     @abstractmethod
     def forward(self, batch: Batch, number: int) -> Losses:

@@ -8,7 +8,7 @@ from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.model.task import Task
 from e2e_depth_ros.training.recipe.checks import check, check_choice
 from e2e_depth_ros.training.recipe.completion import CompletionRecipe
-from e2e_depth_ros.training.recipe.data import AugmentationRecipe, DataRecipe, SizeRecipe
+from e2e_depth_ros.training.recipe.data import AugmentationRecipe, DataRecipe
 from e2e_depth_ros.training.recipe.diffusion import DiffusionRecipe, ReconstructionRecipe
 from e2e_depth_ros.training.recipe.loss import LossRecipe
 from e2e_depth_ros.training.recipe.model import ModelRecipe
@@ -73,13 +73,18 @@ class Recipe:
         Raises:
             InvalidInputError: A size is no multiple of it.
         """
-        of_sources = [SizeRecipe(s.height, s.width) for s in self.data.train if s.height]
-        for size in (*self.data.sizes, *of_sources):
-            if size.height % factor or size.width % factor or min(size.height, size.width) < factor:
+        for height, width in self.batch_sizes:
+            if height % factor or width % factor or min(height, width) < factor:
                 raise InvalidInputError(
                     f"expected sizes of batches in multiples of the autoencoder's factor {factor}, "
-                    f"got {size.height} x {size.width}"
+                    f"got {height} x {width}"
                 )
+
+    @property
+    def batch_sizes(self) -> list[tuple[int, int]]:
+        """(H, W), pixels, of all batches that there may be."""
+        of_sources = [(source.height, source.width) for source in self.data.train if source.height]
+        return [(size.height, size.width) for size in self.data.sizes] + of_sources
 
     @property
     def tasks(self) -> tuple[Task, ...]:

@@ -71,6 +71,14 @@ def test_half_precision_stays_close(painter, converted, dtype, levels):
     assert 0 < np.abs(difference).mean() < levels
 
 
+def test_narrow_images_in_bfloat16_are_refused(converted):
+    coarse = Painter.load(
+        converted.folder, steps=1, processing_resolution=192, device="cpu", dtype="bfloat16"
+    )
+    with pytest.raises(InvalidInputError, match=r"wider images .*bfloat16.*, got \d+x192"):
+        coarse.paint(np.zeros((400, 40, 3), np.uint8), "make it red")
+
+
 def test_the_caller_may_word_the_instruction(painter, obedient):
     told = obedient(lambda original, _: original)
     mask = painter.segment(RGB, "the box", colour="blue", instruction="Lay blue over the box.")
