@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -26,6 +27,41 @@ _SMALLEST: Final = 0.85
 """Share of an edge that a crop keeps at least: it shows the same scene."""
 
 
+class _Whole:
+    """A frame that reads each of its files once."""
+
+    def __init__(self, frame: MeasuredFrame) -> None:
+        self.frame = frame
+
+    @cached_property
+    def image(self) -> NDArray[np.uint8]:
+        return self.frame.read_image()
+
+    @cached_property
+    def camera(self) -> Camera | None:
+        return self.frame.read_camera()
+
+    @cached_property
+    def depth(self) -> NDArray[np.float32] | None:
+        return self.frame.read_depth()
+
+    @cached_property
+    def points(self) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
+        return self.frame.read_points()
+
+
+class _LastWhole:
+    """Remembers what was read of one frame: its crops come one after another."""
+
+    def __init__(self) -> None:
+        self._whole: _Whole | None = None
+
+    def of(self, frame: MeasuredFrame) -> _Whole:
+        if self._whole is None or self._whole.frame is not frame:
+            self._whole = _Whole(frame)
+        return self._whole
+
+
 @dataclass(frozen=True)
 class Crop:
     """A part of a frame, with its own part of the calibration and of what was measured.
@@ -33,10 +69,12 @@ class Crop:
     Attributes:
         frame: The whole.
         number: Tells the crops of a frame apart; the same number is the same crop.
+        last: What was read of a frame; crops that share it read theirs once.
     """
 
     frame: MeasuredFrame
     number: int
+    last: _LastWhole = field(default_factory=_LastWhole, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -55,29 +93,34 @@ class Crop:
 
     def read_image(self) -> NDArray[np.uint8]:
         """Read this part of the image, (H, W, 3), uint8, RGB."""
-        return np.ascontiguousarray(self._part(self.frame.read_image()))
+        return self._part(self._whole.image)
 
     def read_camera(self) -> Camera | None:
         """Return the camera that sees no more than this."""
-        camera = self.frame.read_camera()
+        camera = self._whole.camera
         return None if camera is None else camera.cropped(*self._place(camera.size))
 
     def read_depth(self) -> NDArray[np.float32] | None:
         """Read this part of the measured depth, (H, W), metres, NaN where there is none."""
-        depth = self.frame.read_depth()
+        depth = self._whole.depth
         return None if depth is None else self._part(depth)
 
     def read_points(self) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
         """Read all of the measured points: the camera tells which are seen."""
-        return self.frame.read_points()
+        return self._whole.points
 
     def read_pose(self) -> NDArray[np.float64] | None:
         """Read the pose, which cutting leaves as it is."""
         return self.frame.read_pose()
 
+    @property
+    def _whole(self) -> _Whole:
+        return self.last.of(self.frame)
+
     def _part(self, whole: NDArray[Any]) -> NDArray[Any]:
+        """Return a part of its own, which the caller may write to."""
         top, left, (height, width) = self._place(whole.shape)
-        return whole[top : top + height, left : left + width]
+        return np.array(whole[top : top + height, left : left + width])
 
     def _place(self, size: tuple[int, ...]) -> tuple[int, int, tuple[int, int]]:
         """Return top, left and (h, w) in what has the image's size."""
@@ -101,4 +144,5 @@ def crops_of(frames: Iterable[MeasuredFrame], count: int) -> list[MeasuredFrame]
     """
     if not 1 <= count <= MAX_CROPS:
         raise InvalidInputError(f"expected 1 to {MAX_CROPS} crops, got {count}")
-    return [Crop(frame, number) for frame in frames for number in range(count)]
+    last = _LastWhole()
+    return [Crop(frame, number, last) for frame in frames for number in range(count)]

@@ -51,6 +51,18 @@ def test_crops_are_the_same_every_time_and_others_of_another_frame(frame, tmp_pa
     assert once != others
 
 
+def test_a_frame_is_read_once_for_all_of_its_crops(frame, tmp_path, write_frame, monkeypatch):
+    frames = find_frames([write_frame(tmp_path / "set" / "1", depth=depth_m()), frame.folder])
+    read = []
+    original = type(frame).read_image
+    monkeypatch.setattr(type(frame), "read_image", lambda self: read.append(self.name) or original(self))
+    for crop in crops_of(frames, 5):
+        crop.read_image()[:] = 0  # of this crop alone
+        assert crop.read_image().any()
+        assert crop.read_depth().shape == crop.read_camera().size
+    assert read == [one.name for one in frames]
+
+
 def test_points_of_a_crop_are_those_that_its_camera_sees(frame):
     """Whatever is measured as points lands where the same depth would."""
     camera = frame.read_camera()
