@@ -1,10 +1,10 @@
-"""`e2e-depth gallery`: images, true depth, and what is predicted, beside the trivial baseline."""
+"""`e2e-depth gallery`: images, the truth, and what is predicted, beside the trivial baseline."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from e2e_depth_ros.cli.pictures import Rgb
-    from e2e_depth_ros.core.maps import DepthMap
+    from e2e_depth_ros.core.maps import DepthMap, NormalMap
     from e2e_depth_ros.core.targets import DepthTarget
-    from e2e_depth_ros.evaluation.sources import PredictionSource
+    from e2e_depth_ros.evaluation.sources import Prediction, PredictionSource
 
 _FAILED: Final = 2
 _RANGE_PERCENT: Final = (2, 98)  # of true depth: the ends of the colours
@@ -39,7 +39,7 @@ class Shown:
     label: str
     rgb: NDArray[np.uint8]
     target: DepthTarget | None
-    predictions: dict[str, DepthMap]
+    predictions: Mapping[str, DepthMap | NormalMap]
 
 
 def add_parser(subparsers: Any) -> None:
@@ -49,7 +49,7 @@ def add_parser(subparsers: Any) -> None:
         help="a picture of predictions beside the truth and the trivial baseline",
         description="Draw a row for each image: the image, its true depth, the prediction, and depth that is "
         "linear in the image row. Both are fitted to the truth by least squares, image by image, and have "
-        "its colours; without a truth each has its own.",
+        "its colours; without a truth each has its own. Of a model of normals alone, its normals are drawn.",
     )
     parser.add_argument(
         "inputs",
@@ -107,14 +107,21 @@ def gallery_row(shown: Shown) -> Rgb:
     import numpy as np  # noqa: PLC0415
 
     from e2e_depth_ros.cli.pictures import labelled_row, samples_over_image  # noqa: PLC0415
-    from e2e_depth_ros.core.colours import colours_from_depth  # noqa: PLC0415
+    from e2e_depth_ros.core.colours import colours_from_depth, colours_from_normals  # noqa: PLC0415
+    from e2e_depth_ros.core.maps import NormalMap  # noqa: PLC0415
     from e2e_depth_ros.core.metrics import abs_rel  # noqa: PLC0415
     from e2e_depth_ros.evaluation.comparison import Protocol  # noqa: PLC0415
 
     panels = [(shown.label, shown.rgb)]
     target = shown.target
+    depths: dict[str, DepthMap] = {}
+    for name, predicted in shown.predictions.items():
+        if isinstance(predicted, NormalMap):
+            panels.append((f"{name}: normals", colours_from_normals(predicted.values)))
+        else:
+            depths[name] = predicted
     if target is None:
-        for name, depth in shown.predictions.items():
+        for name, depth in depths.items():
             near, far = np.nanpercentile(depth.values, _RANGE_PERCENT)
             panels.append((name, colours_from_depth(depth.values, near, far)))
         return labelled_row(panels)
@@ -125,7 +132,7 @@ def gallery_row(shown: Shown) -> Rgb:
     else:
         truth = samples_over_image(shown.rgb, target.column, target.row, target.depth_m, near, far)
     panels.append((f"truth, {near:.2g} to {far:.2g} m", truth))
-    for name, depth in shown.predictions.items():
+    for name, depth in depths.items():
         (metres,) = Protocol().metres([depth], [target])
         error = abs_rel(metres[target.row, target.column], target.depth_m)
         panels.append(
@@ -151,12 +158,16 @@ def _shown(args: argparse.Namespace, sources: list[PredictionSource], failures: 
                 check_image_size(rgb.shape)
                 is_measured = frame.read_depth() is not None or frame.read_points() is not None
                 target = read_depth_target(frame, (rgb.shape[0], rgb.shape[1])) if is_measured else None
-                predictions = {source.name: source.predict(frame, rgb).depth for source in sources}
+                predictions = {source.name: _drawn(source.predict(frame, rgb)) for source in sources}
             except E2EDepthError as error:
                 failures.append(f"{frame.name}: {error}")
                 continue
             label = frame.group if isinstance(frame, RenderedFrame) else frame.name.rpartition("/")[2]
-            yield Shown(label, rgb, target, {name: depth for name, depth in predictions.items() if depth})
+            yield Shown(label, rgb, target, {name: one for name, one in predictions.items() if one})
+
+
+def _drawn(prediction: Prediction) -> DepthMap | NormalMap | None:
+    return prediction.normals if prediction.depth is None else prediction.depth
 
 
 def _demo_frames(folder: Path) -> list[Path]:

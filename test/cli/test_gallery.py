@@ -58,6 +58,17 @@ def test_without_truth_each_has_its_own_range():
     assert np.abs(panel(row, 1) - panel(row, 2)).max() <= 2
 
 
+def test_of_a_model_of_normals_alone_normals_are_drawn(tmp_path, tiny_checkpoint):
+    cv2.imwrite(str(tmp_path / "photo.png"), np.full((90, 120, 3), 90, np.uint8))
+    path = tmp_path / "gallery.png"
+    options = ["--model", str(tiny_checkpoint()), "--task", "normals"]
+    assert main(["gallery", str(tmp_path / "photo.png"), "--output", str(path), *options]) == 0
+    row = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    assert row.shape == (270, 3 * 360 + 2 * 6, 3)  # the image, its normals, and the row's depth
+    length = np.linalg.norm(panel(row, 1) / 127.5 - 1, axis=-1)
+    assert 0.9 < np.median(length) < 1.1  # unit vectors
+
+
 def test_command_draws_photos_frames_and_renders(tmp_path, write_frame, tiny_checkpoint):
     cv2.imwrite(str(tmp_path / "photo.png"), np.full((50, 70, 3), 90, np.uint8))
     write_frame(tmp_path / "frame", depth=np.fromfunction(lambda v, u: 1 + v / 40 + u / 90, (40, 56)))
