@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,13 +16,17 @@ from typing import Any, Final, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.cli.engine_worker import DIFFUSERS
+from e2e_depth_ros.cli.engine_worker import DIFFUSERS, shown_of
 from e2e_depth_ros.core.errors import E2EDepthError
 from e2e_depth_ros.model.engine.engine import ONNX, OPENVINO, TORCH
 
 _WORKER: Final = "e2e_depth_ros.cli.engine_worker"
 _FRAMES_A_TURN: Final = 5
-_TASKS: Final = {"depth": ("depth",), "depth and normals": ("depth", "normals")}
+_TASKS: Final = {
+    "depth": ("depth",),
+    "depth and normals": ("depth", "normals"),
+    "normals": ("normals",),  # of models that predict nothing else
+}
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,9 @@ def compare(ways: Sequence[Way], image: NDArray[np.uint8], *, frames: int, busy:
 
     Returns:
         `ways`, each with its `place`, `first_s` (from the process's start to its first depth), `memory_mb`,
-        `difference` (the largest, of relative depth, from the first), and `ms`: for "depth" and for "depth
-        and normals", "quiet" and "busy", the median and the fastest; `left_out`.
+        `difference` (the largest, of relative depth, from the first; of normals, where a model predicts
+        nothing else), and `ms`: for "depth" and for "depth and normals", or for "normals", "quiet" and
+        "busy", the median and the fastest; `left_out`.
 
     Raises:
         E2EDepthError: None can be loaded.
@@ -131,9 +136,10 @@ def compare(ways: Sequence[Way], image: NDArray[np.uint8], *, frames: int, busy:
                 report["left_out"].append({**asdict(way), "why": str(error)})
         if not workers:
             raise E2EDepthError(f"expected a way to run, found none: {report['left_out'][0]['why']}")
-        depths = [worker.depth(folder / f"{index}.npy") for index, worker in enumerate(workers)]
-        for worker, depth in zip(workers, depths, strict=True):
-            difference = float(np.nanmax(np.abs(depth - depths[0])))
+        firsts: dict[str, NDArray[np.float32]] = {}
+        for index, worker in enumerate(workers):
+            found = worker.look(folder / f"{index}.npy")
+            difference = float(np.nanmax(np.abs(found - firsts.setdefault(worker.shown, found))))
             report["ways"].append({**worker.entry, "difference": difference, "ms": {}})
         rounds = [("quiet", 0)] + ([("busy", busy)] if busy else [])
         for name, wanted in _TASKS.items():
@@ -147,13 +153,13 @@ def _take_turns(
     workers: Sequence[_Worker],
     entries: Sequence[dict[str, Any]],
     name: str,
-    tasks: Sequence[str],
+    tasks: Collection[str],
     mood: str,
     frames: int,
 ) -> None:
     from rich.progress import track  # noqa: PLC0415
 
-    able = [index for index, worker in enumerate(workers) if worker.can(tasks)]
+    able = [index for index, worker in enumerate(workers) if worker.is_timed(tasks)]
     laps: dict[int, list[float]] = {index: [] for index in able}
     for index in able:
         workers[index].time(tasks, 1)  # what is prepared for these tasks
@@ -186,18 +192,23 @@ class _Worker:
             "memory_mb": self.memory_mb,
         }
 
-    def can(self, tasks: Sequence[str]) -> bool:
-        """Tell whether it predicts the tasks at once."""
-        return set(tasks) <= self._tasks
+    @property
+    def shown(self) -> str:
+        """The task of which `look` saves the map."""
+        return shown_of(self._tasks)
 
-    def time(self, tasks: Sequence[str], frames: int) -> list[float]:
+    def is_timed(self, tasks: Collection[str]) -> bool:
+        """Tell whether it predicts the tasks at once, and no more without being asked for them."""
+        return self.shown in tasks and set(tasks) <= self._tasks
+
+    def time(self, tasks: Collection[str], frames: int) -> list[float]:
         """Return the seconds of each frame."""
         answer = self._ask({"tasks": list(tasks), "frames": frames})
         self.memory_mb = answer["memory_mb"]
         return list(answer["laps_s"])
 
-    def depth(self, path: Path) -> NDArray[np.float32]:
-        """Return relative depth, (H, W)."""
+    def look(self, path: Path) -> NDArray[np.float32]:
+        """Return relative depth, (H, W), or normals, (H, W, 3); see `shown`."""
         self._ask({"save": str(path)})
         return np.asarray(np.load(path), np.float32)
 
@@ -281,7 +292,7 @@ def _print_model(
     ]
     times = Table(title=f"{name}: median ms, and how often the best of torch", box=box.SIMPLE_HEAD)
     costs = Table(
-        title=f"{name}: what else it takes, and depth's distance from the first row", box=box.SIMPLE_HEAD
+        title=f"{name}: what else it takes, and the distance from the first row", box=box.SIMPLE_HEAD
     )
     for table in (times, costs):
         table.add_column("engine", no_wrap=True)

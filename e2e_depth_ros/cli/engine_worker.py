@@ -9,7 +9,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,12 @@ from e2e_depth_ros.core.errors import E2EDepthError
 DIFFUSERS: Final = "diffusers"
 """The way that is not ours: diffusers' Marigold pipeline, which E2E-FT's authors use."""
 
-Depth = NDArray[np.float32]
+Map = NDArray[np.float32]
+
+
+def shown_of(tasks: Iterable[str]) -> str:
+    """Return the task of which a network that predicts these is asked first: depth, where it has it."""
+    return "depth" if "depth" in tasks else "normals"
 
 
 def main() -> int:
@@ -34,7 +39,8 @@ def main() -> int:
     look, tasks, place = (
         _diffusers(wanted, image) if wanted["engine"] == DIFFUSERS else _engine(wanted, image)
     )
-    look(["depth"])
+    shown = [shown_of(tasks)]
+    look(shown)
 
     def answer(content: Mapping[str, Any]) -> None:
         answers.write(json.dumps(content) + "\n")
@@ -46,7 +52,7 @@ def main() -> int:
     for line in sys.stdin:
         asked = json.loads(line)
         if "save" in asked:
-            np.save(asked["save"], look(["depth"]))
+            np.save(asked["save"], look(shown))
             answer({})
             continue
         laps = []
@@ -60,7 +66,7 @@ def main() -> int:
 
 def _engine(
     wanted: Mapping[str, Any], image: NDArray[np.uint8]
-) -> tuple[Callable[..., Depth], list[str], dict[str, Any]]:
+) -> tuple[Callable[..., Map], list[str], dict[str, Any]]:
     from dataclasses import asdict  # noqa: PLC0415
 
     from e2e_depth_ros.model.estimator import Estimator  # noqa: PLC0415 - its time counts
@@ -69,16 +75,17 @@ def _engine(
     names = ("engine", "device", "dtype", "num_threads", "processing_resolution", "compiled")
     estimator = Estimator.load(wanted["model"], **{name: wanted[name] for name in names})
 
-    def look(tasks: list[str]) -> Depth:
+    def look(tasks: list[str]) -> Map:
         estimate = estimator.estimate(image, tasks=[Task(task) for task in tasks])
-        return np.zeros(0, np.float32) if estimate.depth is None else estimate.depth.values
+        found = estimate.normals if estimate.depth is None else estimate.depth
+        return np.zeros(0, np.float32) if found is None else found.values
 
     return look, [task.value for task in estimator.tasks], asdict(estimator.place)
 
 
 def _diffusers(
     wanted: Mapping[str, Any], image: NDArray[np.uint8]
-) -> tuple[Callable[..., Depth], list[str], dict[str, Any]]:
+) -> tuple[Callable[..., Map], list[str], dict[str, Any]]:
     """Run the pipeline as its users do: one step, depth alone, the result at the image's size."""
     import torch  # noqa: PLC0415
     from diffusers import DDIMScheduler, MarigoldDepthPipeline  # noqa: PLC0415
@@ -95,6 +102,10 @@ def _diffusers(
     if wanted["num_threads"]:
         torch.set_num_threads(wanted["num_threads"])
     facts = read_facts(folder)
+    if Task.DEPTH not in facts.tasks:
+        raise E2EDepthError(
+            "expected a model of depth for diffusers' MarigoldDepthPipeline, got one of normals"
+        )
     scheduler = DDIMScheduler.from_pretrained(folder / "scheduler", timestep_spacing="trailing")
     is_half = any(Path(folder / "unet").glob("*.fp16.*"))
     pipeline = MarigoldDepthPipeline.from_pretrained(
@@ -110,7 +121,7 @@ def _diffusers(
     pixels = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
     resolution = wanted["processing_resolution"]
 
-    def look(_tasks: list[str]) -> Depth:
+    def look(_tasks: list[str]) -> Map:
         # Where E2E-FT starts: the pipeline's own noise would be Marigold's.
         found = pipeline(
             pixels.to(device, dtype),

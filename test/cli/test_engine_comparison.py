@@ -55,6 +55,24 @@ def test_ways_are_timed_and_agree(tmp_path: Path) -> None:
     assert "no such folder" in left_out["why"]
 
 
+def test_a_model_of_normals_alone_is_timed_by_them(tiny_checkpoint) -> None:
+    normals = "marigold_normals"
+    models = [str(tiny_checkpoint("embedded")), str(tiny_checkpoint(normals))]
+    report = compare(ways(models, diffusers=True), IMAGE, frames=1, busy=0)
+    assert [way["engine"] for way in report["ways"]] == ["diffusers", "torch", "torch"]
+    assert [list(way["ms"]) for way in report["ways"]] == [
+        ["depth"],
+        ["depth", "depth and normals"],
+        ["normals"],
+    ]
+    assert report["ways"][2]["difference"] == 0  # from the first of normals
+    (left_out,) = report["left_out"]
+    assert left_out["why"].endswith("got one of normals")
+    console = Console(record=True, width=80)
+    print_comparison({"image size": [48, 65], "cores": 1, **report}, console)
+    assert f"{Path(models[1]).name}: median ms" in console.export_text()
+
+
 def test_its_tables_fit_a_terminal_of_80_columns() -> None:
     """Times of a full-size network have five digits; cut to "54…" they say nothing."""
     times = {"quiet": {"median": 12704.9, "fastest": 1.0}, "busy": {"median": 20123.4, "fastest": 1.0}}
