@@ -21,16 +21,16 @@ _INK: Final = (40, 40, 40)
 _FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 
 
-def chart(report: Mapping[str, Any], tasks: str = "depth") -> NDArray[np.uint8]:
-    """Draw the medians of one set of tasks.
+def chart(report: Mapping[str, Any]) -> NDArray[np.uint8]:
+    """Draw the medians of depth; of normals, where no model predicts depth.
 
     Args:
         report: See `engine_comparison.compare`.
-        tasks: "depth" or "depth and normals".
 
     Returns:
         (H, W, 3), uint8, RGB.
     """
+    tasks = "depth" if any("depth" in way["ms"] for way in report["ways"]) else "normals"
     rows = [(words_of(way), way["ms"][tasks]) for way in report["ways"] if tasks in way["ms"]]
     moods = [mood for mood in _COLOURS if any(mood in times for _, times in rows)]
     largest = max(times[mood]["median"] for _, times in rows for mood in moods if mood in times)

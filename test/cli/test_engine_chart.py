@@ -5,10 +5,10 @@ import numpy as np
 from e2e_depth_ros.cli.engine_chart import chart
 
 
-def way(engine, quiet, busy=None):
+def way(engine, quiet, busy=None, tasks="depth"):
     moods = {"quiet": {"median": quiet}, **({"busy": {"median": busy}} if busy else {})}
     place = {"engine": engine, "compiled": False, "precision": "float32", "threads": 2, "device": "cpu"}
-    return {**place, "ms": {"depth": moods}}
+    return {**place, "ms": {tasks: moods}}
 
 
 def lengths(picture, colour):
@@ -30,3 +30,9 @@ def test_bars_are_as_long_as_their_times():
 def test_a_way_without_busy_times_has_one_bar():
     report = {"image size": [48, 64], "ways": [way("torch", 50.0, 200.0), way("onnx", 25.0)]}
     assert len(lengths(chart(report), (214, 142, 60))) == 1
+
+
+def test_models_of_normals_alone_have_bars_of_normals():
+    report = {"image size": [48, 64], "ways": [way("torch", 50.0, tasks="normals")]}
+    assert len(lengths(chart(report), (46, 110, 180))) == 1
+    assert len(lengths(chart({**report, "ways": [*report["ways"], way("onnx", 9.0)]}), (46, 110, 180))) == 1
