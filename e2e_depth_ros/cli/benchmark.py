@@ -7,9 +7,15 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from e2e_depth_ros.cli.model_arguments import add_model_arguments, load_estimator, size_named
+from e2e_depth_ros.cli.model_arguments import (
+    add_model_arguments,
+    load_estimator,
+    model_options,
+    options_given,
+    size_named,
+)
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.user_file import check_writable
 
@@ -21,6 +27,10 @@ if TYPE_CHECKING:
 
 TOTAL = "total"
 WITHOUT_NETWORK = "all but the network"
+
+_OF_COMPARE: Final = ("dtypes", "diffusers", "chart", "busy")
+_NOT_OF_COMPARE: Final = ("dds", "points", "mask", "mask_period")
+_MODELS_OF_COMPARE: Final = {"model", "engine", "compile", "device", "processing_resolution", "threads"}
 
 _WARM_UP = 3  # the first frames pay for caches and memory
 
@@ -57,7 +67,8 @@ def add_parser(subparsers: Any) -> None:
         "--compare",
         nargs="*",
         metavar="MODEL",
-        help="instead time every engine and number of threads for --model, and for further models, in turns",
+        help="instead time every engine, or --engine, and several numbers of --threads for --model, and for "
+        "further models, in turns; all stay loaded",
     )
     parser.add_argument(
         "--dtypes",
@@ -93,6 +104,7 @@ def add_parser(subparsers: Any) -> None:
         "--json", type=Path, metavar="FILE", help="write the numbers there too; - for stdout alone"
     )
     add_model_arguments(parser)
+    parser.set_defaults(parser=parser)  # to tell what was given
 
 
 def run(args: argparse.Namespace) -> int:
@@ -136,6 +148,15 @@ def _check(args: argparse.Namespace) -> None:
         raise InvalidInputError(f"expected at least 3 images for --dds, got {args.dds}")
     if args.mask and not args.dds:
         raise InvalidInputError("expected --mask only with --dds N, got it alone")
+    if args.compare is None:
+        if alone := " and ".join(options_given(args, _OF_COMPARE)):
+            raise InvalidInputError(f"expected --compare with {alone}")
+    else:
+        others = [name for name in model_options() if name not in _MODELS_OF_COMPARE]
+        if passed_over := " and ".join(options_given(args, [*_NOT_OF_COMPARE, *others])):
+            raise InvalidInputError(
+                f"expected no {passed_over} with --compare, which passes over them; its formats are --dtypes"
+            )
     if args.json is not None and str(args.json) != "-":
         check_writable(args.json)
 
@@ -161,6 +182,7 @@ def _compare(args: argparse.Namespace, size: tuple[int, int]) -> int:
         processing_resolution=args.processing_resolution,
         diffusers=args.diffusers,
         compiled=args.compile,
+        engine=args.engine,
     )
     report = compare(ways, camera_image(size), frames=args.frames, busy=args.busy)
     report = {"image size": list(size), "cores": cores, "frames": args.frames, **report}

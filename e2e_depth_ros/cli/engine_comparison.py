@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.cli.engine_worker import DIFFUSERS, shown_of
-from e2e_depth_ros.core.errors import E2EDepthError
-from e2e_depth_ros.model.engine.engine import ONNX, OPENVINO, TORCH
+from e2e_depth_ros.core.errors import E2EDepthError, InvalidInputError
+from e2e_depth_ros.model.engine.engine import FASTEST, ONNX, OPENVINO, TORCH
 
 _WORKER: Final = "e2e_depth_ros.cli.engine_worker"
 _FRAMES_A_TURN: Final = 5
@@ -61,6 +61,7 @@ def ways_to_run(
     processing_resolution: int | None,
     diffusers: bool,
     compiled: bool,
+    engine: str = FASTEST,
 ) -> list[Way]:
     """List the ways that can be tried here.
 
@@ -72,31 +73,46 @@ def ways_to_run(
         processing_resolution: Of the network.
         diffusers: Whether diffusers' own pipeline runs beside ours.
         compiled: Whether torch also compiles.
+        engine: The only one of ours to try; "auto" for all.
+
+    Raises:
+        InvalidInputError: It can run none of the models.
     """
-    from e2e_depth_ros.model.engine.choice import has_gpu, is_installed  # noqa: PLC0415
-    from e2e_depth_ros.model.engine.exported import find_exported  # noqa: PLC0415
+    from e2e_depth_ros.model.engine.choice import has_gpu  # noqa: PLC0415
 
     if device == "auto":
         device = "cuda" if has_gpu() else "cpu"
+    numbers = threads if device == "cpu" else [None]
     ways = []
     for model in models:
-        exported = find_exported(model)
-        engines = [TORCH] if exported is None or exported.has_weights else []
-        if exported is not None:
-            engines += [name for name in (ONNX, OPENVINO) if is_installed(name)]
-        if diffusers and TORCH in engines:
-            engines.insert(0, DIFFUSERS)
-        for engine in engines:
-            for dtype in dtypes:
-                if exported is not None and not _has_format(engine, dtype, exported.precision):
-                    continue
-                numbers = threads if device == "cpu" else [None]
-                for number in numbers:
-                    way = Way(model, engine, dtype, device, number, False, processing_resolution)
-                    ways.append(way)
-                if engine == TORCH and compiled:
-                    ways.append(Way(model, engine, dtype, device, numbers[0], True, processing_resolution))
+        for name, dtype in _engines(model, engine, dtypes, diffusers=diffusers):
+            ways += [
+                Way(model, name, dtype, device, number, False, processing_resolution) for number in numbers
+            ]
+            if name == TORCH and compiled:
+                ways.append(Way(model, name, dtype, device, numbers[0], True, processing_resolution))
+    if not ways:
+        raise InvalidInputError(
+            f"expected a model that engine {engine} runs in {' or '.join(dtypes)}, got {', '.join(models)}"
+        )
     return ways
+
+
+def _engines(model: str, engine: str, dtypes: Sequence[str], *, diffusers: bool) -> Iterator[tuple[str, str]]:
+    """Yield each engine that can run a model, with each number format that it has."""
+    from e2e_depth_ros.model.engine.choice import is_installed  # noqa: PLC0415
+    from e2e_depth_ros.model.engine.exported import find_exported  # noqa: PLC0415
+
+    exported = find_exported(model)
+    able = [TORCH] if exported is None or exported.has_weights else []
+    if exported is not None:
+        able += [name for name in (ONNX, OPENVINO) if is_installed(name)]
+    names = [DIFFUSERS] if diffusers and TORCH in able else []
+    names += [name for name in able if engine in (FASTEST, name)]
+    for name in names:
+        for dtype in dtypes:
+            if exported is None or _has_format(name, dtype, exported.precision):
+                yield name, dtype
 
 
 def _has_format(engine: str, dtype: str, exported_precision: str) -> bool:

@@ -16,6 +16,7 @@ from e2e_depth_ros.cli.model_arguments import (
     add_model_arguments,
     load_estimator,
     model_options,
+    options_given,
 )
 from e2e_depth_ros.cli.saved_predictions import saved_predictions
 
@@ -59,10 +60,6 @@ def add_parser(subparsers: Any) -> None:
         "measurements, image by image, by least squares in scale and shift; normals are compared on smooth "
         "surfaces of dense depth, and so are its edges.",
     )
-    _add_arguments(parser)
-
-
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_measured_frames_arguments(parser)
     parser.add_argument(
         "--predictions",
@@ -93,7 +90,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_costmap_arguments(parser)
     add_protocol_arguments(parser)
     add_model_arguments(parser)
-    parser.set_defaults(model=None)  # to tell whether it was given
+    parser.set_defaults(model=None, parser=parser)  # to tell what was given
 
 
 def _check_choice(args: argparse.Namespace) -> None:
@@ -109,21 +106,15 @@ def _check_choice(args: argparse.Namespace) -> None:
     if len(chosen) > 1:
         raise InvalidInputError(f"expected one evaluation at a time, got {' and '.join(chosen)}")
     evaluation = chosen[0].removeprefix("--") if chosen else _PREDICTIONS
-    defaults = argparse.ArgumentParser()
-    _add_arguments(defaults)
-
-    def given(name: str) -> bool:
-        return bool(getattr(args, name) != defaults.get_default(name))
-
     for options, heeded_by in _HEEDED_BY:
         if evaluation in heeded_by:
             continue
-        named = " and ".join(f"--{name.replace('_', '-')}" for name in options if given(name))
+        named = " and ".join(options_given(args, options))
         if named and _PREDICTIONS in heeded_by:
             raise InvalidInputError(f"expected no {named} with --{evaluation}, which passes over them")
         if named:
             raise InvalidInputError(f"expected {' or '.join(f'--{one}' for one in heeded_by)} with {named}")
-    _check_model(args, [f"--{name.replace('_', '-')}" for name in model_options() if given(name)])
+    _check_model(args, options_given(args, model_options()))
     if args.crops is not None and args.predictions is not None:
         raise InvalidInputError("expected --crops with a model: there are no --predictions of crops")
     if args.seed < 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from e2e_depth_ros.core.errors import InvalidInputError
@@ -115,6 +115,20 @@ def model_options() -> Sequence[str]:
     parser = argparse.ArgumentParser(add_help=False)
     add_model_arguments(parser)
     return tuple(vars(parser.parse_args([])))
+
+
+def options_given(args: argparse.Namespace, names: Iterable[str]) -> list[str]:
+    """Tell which options the user gave, as they are written: those whose value isn't the default.
+
+    Args:
+        args: With the parser that made them as `parser`.
+        names: Of the options to ask for, as the parsed arguments have them.
+    """
+    return [
+        f"--{name.replace('_', '-')}"
+        for name in names
+        if getattr(args, name) != args.parser.get_default(name)
+    ]
 
 
 def add_task_argument(parser: argparse._ActionsContainer) -> None:

@@ -49,6 +49,23 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_is_timed(tmp_pa
     assert not output.out
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--compare", "--steps", "4", "--dtype", "float16"], "no --dtype and --steps with --compare, which"),
+        (["--compare", "--dds", "9"], "expected no --dds with --compare, which passes over them"),
+        (["--busy", "2", "--diffusers"], "expected --compare with --diffusers and --busy"),
+        (
+            ["--compare", "--engine", "onnx", "--dtypes", "float16"],
+            "engine onnx runs in float16, got emb",
+        ),
+    ],
+)
+def test_options_that_would_be_passed_over_are_refused(options, message, capsys):
+    assert main(["benchmark", *options]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_alignment_is_timed_from_the_cloud_on(tiny_checkpoint, capsys):
     model = str(tiny_checkpoint("embedded"))
     capsys.readouterr()

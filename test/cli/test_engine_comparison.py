@@ -34,6 +34,8 @@ def test_every_engine_that_can_run_a_model_is_a_way(tiny_checkpoint):
         ("onnx", "float32", 2),
     ]
     assert [way.compiled for way in ways([checkpoint], compiled=True)] == [False, True]
+    one = ways(["embedded"], engine="onnx", diffusers=True)
+    assert [way.engine for way in one] == ["diffusers", "onnx"]
     assert [way.num_threads for way in ways([checkpoint], device="cuda", threads=[1, 2])] == [None]
 
 
