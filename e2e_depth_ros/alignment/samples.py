@@ -5,9 +5,10 @@ Every way in ends in `Samples`; whatever is left out on that way is counted by i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,6 +32,7 @@ MAX_SAMPLES = 20_000
 
 _MOST_ZONES = 32  # along an edge, of a sensor whose zones may be oblong
 _SAME_VIEW = 1.1  # factor between the proportions of images of one view, which are cut to whole pixels
+_AND: Final = " + "  # between the names of several sensors
 _MAX_PROJECTED = 40_000  # points to look at one by one, of those in front of the camera
 
 
@@ -47,6 +49,11 @@ class Samples:
         depth_m: (N,), float32, metres, positive and finite.
         dropped: How many measurements were left out on the way here, by reason.
         source: What measured them, for the status: "sparse_points", "ground plane", ...
+        parts: (N,), intp, of what several sensors measured: which of them, counted from 0, in the order of
+            their names in `source`; None where it was one.
+        doubt: Why they are not to be trusted, whatever they fit; empty if they may be.
+        common_log_std: Standard deviation of the error, in log depth, that all of them have in common, and
+            so none of them tells.
     """
 
     u_px: NDArray[np.float32]
@@ -54,6 +61,9 @@ class Samples:
     depth_m: NDArray[np.float32]
     dropped: Mapping[str, int] = field(default_factory=dict)
     source: str = "samples"
+    parts: NDArray[np.intp] | None = None
+    doubt: str = ""
+    common_log_std: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("u_px", "v_px", "depth_m"):
@@ -63,6 +73,11 @@ class Samples:
                     f"expected {name} of shape {np.shape(self.depth_m)} (N,), got {array.shape}"
                 )
             object.__setattr__(self, name, array)
+
+    @property
+    def sensors(self) -> list[str]:
+        """What measured them, one by one."""
+        return self.source.split(_AND)
 
     def __len__(self) -> int:
         return len(self.depth_m)
@@ -79,8 +94,36 @@ class Samples:
             return self
         dropped = {**self.dropped, reason: self.dropped.get(reason, 0) + lost}
         return replace(
-            self, u_px=self.u_px[keep], v_px=self.v_px[keep], depth_m=self.depth_m[keep], dropped=dropped
+            self,
+            u_px=self.u_px[keep],
+            v_px=self.v_px[keep],
+            depth_m=self.depth_m[keep],
+            dropped=dropped,
+            parts=None if self.parts is None else self.parts[keep],
         )
+
+
+def joined(found: Sequence[Samples]) -> Samples:
+    """Put together what several sensors measured of one frame.
+
+    Args:
+        found: Of each; at least one.
+    """
+    if len(found) == 1:
+        return found[0]
+    total: Counter[str] = Counter()
+    for samples in found:
+        total.update(samples.dropped)
+    return Samples(
+        np.concatenate([samples.u_px for samples in found]),
+        np.concatenate([samples.v_px for samples in found]),
+        np.concatenate([samples.depth_m for samples in found]),
+        dict(total),
+        _AND.join(samples.source for samples in found),
+        np.repeat(np.arange(len(found)), [len(samples) for samples in found]),
+        next((samples.doubt for samples in found if samples.doubt), ""),
+        max(samples.common_log_std for samples in found),
+    )
 
 
 def samples_from_pixels(

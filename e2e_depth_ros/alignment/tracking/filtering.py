@@ -99,7 +99,7 @@ def thumbnail_of(relative: DepthMap) -> NDArray[np.float32]:
 
 
 def change_between(before: NDArray[np.float32], now: NDArray[np.float32], extent: float) -> float:
-    """How much an image moved, from 0 (it stands still) to 1, by its thumbnails.
+    """How much an image changed, by its thumbnails: 0 where it stands still, from 1 on it moved.
 
     Args:
         before: Thumbnail of the frame before.
@@ -112,4 +112,4 @@ def change_between(before: NDArray[np.float32], now: NDArray[np.float32], extent
     change = change[np.isfinite(change)]
     if len(change) == 0:
         return 1.0
-    return float(np.clip(np.median(change) / (_MOVED * max(extent, 1e-9)), 0, 1))
+    return float(np.median(change) / (_MOVED * max(extent, 1e-9)))

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from e2e_depth_ros.alignment.evidence.doubt import NO_DOUBT, Doubt
 from e2e_depth_ros.alignment.fitting.correction import Correction
 from e2e_depth_ros.alignment.fitting.fit import RobustFit
 from e2e_depth_ros.alignment.samples import Samples
@@ -46,7 +47,7 @@ class Wanderings:
         self._steps: deque[tuple[int, float, Wandering]] = deque(maxlen=_REMEMBERED_FRAMES)
 
     def add(self, stamp_ns: int, motion: float, wandering: Wandering) -> None:
-        """Note a frame: how much it moved against the last, 0 to 1, and what may have changed meanwhile."""
+        """Note a frame: how much it changed against the last, and what may have changed meanwhile."""
         self._steps.append((stamp_ns, motion, wandering))
 
     def motion_at(self, stamp_ns: int) -> float:
@@ -81,7 +82,8 @@ class Track:
         source: What measured them.
         samples_used: How many of them agreed.
         inlier_ratio: Their share.
-        doubt: Why they aren't to be trusted though they fit; empty if they are.
+        doubt: Why they aren't to be trusted though they fit.
+        common_log_std: See `Samples`.
     """
 
     estimate: AffineEstimate
@@ -94,7 +96,8 @@ class Track:
     source: str
     samples_used: int
     inlier_ratio: float
-    doubt: str = ""
+    doubt: Doubt = NO_DOUBT
+    common_log_std: float = 0.0
 
     def carried(self, size: tuple[int, int], ends: tuple[float, float], wandering: Wandering) -> Track:
         """Carry it to another frame.
@@ -116,13 +119,14 @@ class Track:
         """The correction as far as its evidence still counts."""
         return None if self.correction is None else self.correction.faded(float(np.exp(-self.staleness)))
 
-    def log_std(self, relative: NDArray[np.float32]) -> NDArray[np.float32]:
+    def log_std(self, relative: NDArray[np.float32], log_error: float = 0.0) -> NDArray[np.float32]:
         """Standard deviation of log depth, (H, W), finite everywhere.
 
         It changes slowly along surfaces, so that every fourth row and column tells it.
 
         Args:
             relative: (H, W), relative depth; NaN where invalid.
+            log_error: That all of log depth may be off by besides.
         """
         height, width = relative.shape
         quarter = max(1, width // 4), max(1, height // 4)
@@ -132,7 +136,7 @@ class Track:
         variance = self.estimate.variance(small) + self.fit.left_variance(log_depth, model)
         if correction is not None:
             variance = correction.variance(log_depth, variance)
-        std = np.sqrt(variance)
+        std = np.sqrt(variance + np.float32(self.common_log_std**2 + log_error**2))
         unknown = np.isnan(std)
         if unknown.any():  # it must not reach known pixels beside it
             std[unknown] = np.max(std, initial=np.float32(0.01), where=~unknown)

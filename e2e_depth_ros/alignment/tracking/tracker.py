@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel, value_range
+from e2e_depth_ros.alignment.evidence.doubt import NO_DOUBT, Doubt
+from e2e_depth_ros.alignment.evidence.sensors import sensors_contradiction
 from e2e_depth_ros.alignment.evidence.structure import shows_nothing
 from e2e_depth_ros.alignment.fitting.correction_fit import are_worth_a_correction, correction_from_samples
 from e2e_depth_ros.alignment.fitting.fit import RobustFit
@@ -17,6 +19,7 @@ from e2e_depth_ros.alignment.fitting.frame_fit import fit_frame
 from e2e_depth_ros.alignment.fitting.prior import OffsetPrior, offset_prior_of
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.alignment.samples import Samples, one_of_each_pixel
+from e2e_depth_ros.alignment.tracking.doubts import CUT, Doubts
 from e2e_depth_ros.alignment.tracking.filtering import AffineEstimate, change_between, thumbnail_of
 from e2e_depth_ros.alignment.tracking.states import TrackerSettings, state_with, state_without
 from e2e_depth_ros.alignment.tracking.track import FittedSamples, FrameSamples, Track, Wandering, Wanderings
@@ -25,9 +28,8 @@ from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.core.pixels import nearest_pixels
 from e2e_depth_ros.core.threads import one_thread
 
-_STILL = 0.3  # motion of the image, 0 to 1, below which the scale has no reason to jump
-_JUMPED = "the samples' scale jumped while the image stood still"
-_COVERED = "the image shows nothing: is the lens covered?"
+_OTHER_VIEW = Doubt("much of the image changed at once, and nothing was measured since")
+_COVERED = Doubt("the image shows nothing: is the lens covered?")
 
 
 class AlignmentTracker:
@@ -42,12 +44,14 @@ class AlignmentTracker:
         self._track: Track | None = None
         self._measured: Track | None = None  # as it was after the last samples
         self._wanderings = Wanderings()
+        self._doubts = Doubts()
         self._note = ""
 
     def reset(self) -> None:
         """Forget everything; the next samples start anew."""
         self._track = self._measured = None
         self._wanderings.clear()
+        self._doubts.clear()
 
     def update(
         self,
@@ -176,7 +180,7 @@ class AlignmentTracker:
         """Carry the track to this frame's time and range.
 
         Returns:
-            How much the image changed: 0 still, 1 moved.
+            How much the image changed; see `change_between`.
         """
         track = self._track
         if track is None:
@@ -190,11 +194,15 @@ class AlignmentTracker:
             self.reset()
             return 1.0
         motion = change_between(track.thumbnail, thumbnail, ends[1] - ends[0])
-        drift = self.settings.still_drift + motion * (self.settings.drift - self.settings.still_drift)
-        wandering = Wandering(drift**2 * elapsed_s, motion * elapsed_s)
+        moved = min(motion, 1.0)
+        drift = self.settings.still_drift + moved * (self.settings.drift - self.settings.still_drift)
+        is_cut = motion > CUT
+        seconds = max(elapsed_s, 1.0) if is_cut else elapsed_s
+        wandering = Wandering(drift**2 * seconds, moved * seconds)
         self._wanderings.add(stamp_ns, motion, wandering)
         carried = track.carried(relative.size, ends, wandering)
-        self._track = replace(carried, thumbnail=thumbnail, stamp_ns=stamp_ns)
+        doubt = _OTHER_VIEW if is_cut else carried.doubt
+        self._track = replace(carried, thumbnail=thumbnail, stamp_ns=stamp_ns, doubt=doubt)
         return motion
 
     def _take_over(
@@ -213,6 +221,19 @@ class AlignmentTracker:
         estimate, jumped = AffineEstimate.start(model, fit.information, prior), True
         if track is not None:
             estimate, jumped = track.estimate.updated(model, fit.information)
+        self._doubts.take(
+            samples,
+            values,
+            None if track is None else track.estimate.model,
+            model,
+            estimate,
+            thumbnail,
+            frame.stamp_ns,
+            jumped=jumped,
+            motion=motion,
+        )
+        error = np.log(samples.depth_m) - model.log_depth(values)
+        doubt = Doubt(samples.doubt) or sensors_contradiction(samples, frame.relative.size[1], error)
         correction = None
         used, count = int(np.count_nonzero(fit.inliers)), len(samples)
         if self.settings.correction and are_worth_a_correction(fit, samples, frame.relative.size):
@@ -221,7 +242,7 @@ class AlignmentTracker:
                 estimate.model, fit, samples, values, frame.relative, frame.image, previous
             )
             if correction is not None and not jumped:
-                share = max(motion, self.settings.still_share)
+                share = max(min(motion, 1.0), self.settings.still_share)
                 correction = correction.blended(previous, share)
         self._track = self._measured = Track(
             estimate=estimate,
@@ -234,7 +255,8 @@ class AlignmentTracker:
             source=samples.source,
             samples_used=used,
             inlier_ratio=used / count,
-            doubt=_JUMPED if track is not None and jumped and motion < _STILL else "",
+            doubt=doubt,
+            common_log_std=samples.common_log_std,
         )
         return samples
 
@@ -250,13 +272,16 @@ class AlignmentTracker:
         samples, fit = (fitted.samples, fitted.fit) if fitted else (None, None)
         missing = None if fit is None else fit.case
         absence = (fitted and fitted.absence) or absence
+        doubt = NO_DOUBT
         if track is None:
             state, reason = state_without(missing, absence)
         else:
             age_s = (stamp_ns - track.used_ns) * 1e-9
-            doubt = _COVERED if image is not None and shows_nothing(image) else track.doubt
+            standing = self._doubts.standing(stamp_ns, self.settings.hold_duration_s)
+            doubt = max(track.doubt, standing, key=lambda one: (bool(one), one.log_error))
+            flaw = _COVERED if image is not None and shows_nothing(image) else doubt
             state, reason = state_with(
-                track.fit, track.inlier_ratio, age_s, missing, absence, self.settings, doubt
+                track.fit, track.inlier_ratio, age_s, missing, absence, self.settings, flaw.reason
             )
         nan = float("nan")
         result = Alignment(
@@ -289,7 +314,7 @@ class AlignmentTracker:
             scale=model.scale,
             shift_m=model.shift_m,
             shift_is_open=model.has_shift and track.fit.case.leaves_shift_open,
-            uncertainty=partial(track.log_std, relative.values),
+            uncertainty=partial(track.log_std, relative.values, doubt.log_error),
             outlined=outlined,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from std_msgs.msg import Header
 
-from e2e_depth_ros.alignment.samples import Samples, samples_from_depth, samples_from_points, thin
+from e2e_depth_ros.alignment.samples import (
+    Samples,
+    joined,
+    samples_from_depth,
+    samples_from_points,
+    thin,
+)
 from e2e_depth_ros.core.camera import Camera
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.ros.aligning.transforms import TransformError, Transforms, pose_from_numbers
@@ -138,8 +144,9 @@ class SparseInputs:
                 sensed.refusals.append(refusal)
             except InvalidInputError as error:
                 sensed.refusals.append(RefusedMessageError("sparse: content", str(error)))
-        samples = _merged(found)
-        return sensed if samples is None else sensed._replace(samples=thin(samples, parameters.max_samples))
+        if not found:
+            return sensed
+        return sensed._replace(samples=thin(joined(found), parameters.max_samples))
 
     def absence(self, header: Any) -> str:
         """Say why there are no samples for a frame, where nothing was refused."""
@@ -230,23 +237,5 @@ class SparseInputs:
         x, y = camera.normalized_from_pixels(samples.u_px, samples.v_px)
         points_m = np.stack([x, y, np.ones_like(x)], axis=-1) * samples.depth_m[:, None]
         moved = frame.projected(points_m, pose, camera, samples.source)
-        return frame.finished(replace(moved, dropped=_sum_of([samples.dropped, moved.dropped])))
-
-
-def _merged(found: list[Samples]) -> Samples | None:
-    if len(found) < 2:
-        return found[0] if found else None
-    return Samples(
-        np.concatenate([samples.u_px for samples in found]),
-        np.concatenate([samples.v_px for samples in found]),
-        np.concatenate([samples.depth_m for samples in found]),
-        _sum_of([samples.dropped for samples in found]),
-        " + ".join(samples.source for samples in found),
-    )
-
-
-def _sum_of(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for count in counts:
-        total.update(count)
-    return dict(total)
+        dropped = dict(Counter(samples.dropped) + Counter(moved.dropped))
+        return frame.finished(replace(moved, dropped=dropped, doubt=samples.doubt))

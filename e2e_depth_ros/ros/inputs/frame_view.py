@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -87,7 +87,7 @@ class FrameView:
             u = self.camera.fx * ray[:, 0] / z + self.camera.cx
             v = self.camera.fy * ray[:, 1] / z + self.camera.cy
             seen &= are_inside(u, v, self.size)
-        moved = Samples(u, v, samples.depth_m * z, samples.dropped, samples.source)
+        moved = replace(samples, u_px=u, v_px=v, depth_m=samples.depth_m * z)
         return moved.select(seen, "outside_image")
 
 

@@ -1,0 +1,143 @@
+"""What speaks, from frame to frame, against samples that fit: the same scene can't have two scales."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e2e_depth_ros.alignment.affine import AffineModel
+from e2e_depth_ros.alignment.evidence.doubt import NO_DOUBT, Doubt
+from e2e_depth_ros.alignment.samples import Samples
+from e2e_depth_ros.alignment.tracking.filtering import AffineEstimate, change_between
+
+STILL: Final = 0.3
+"""Change of the image, see `change_between`, below which the scale has no reason to change."""
+CUT: Final = 10.0
+"""Change above which it shows another scene: with 1.5 m/s and 60 degrees/s one of a hundred frames at 30 Hz,
+one of twenty at 10 Hz, and of cuts three of four."""
+
+_JUMP: Final = 0.3  # of log depth, that no motion from one frame to the next explains
+_DRIFT: Final = 0.15  # of log depth, that is no noise while the image stands still
+_SIGMAS: Final = 3.0  # standard deviations that what was known at rest may be wrong by
+_LEAST_COMPARED: Final = 20  # measurements: fewer, of whole millimetres, may be the same twice
+
+
+@dataclass(frozen=True, eq=False)
+class _Rest:
+    """What was known when the image came to rest.
+
+    Attributes:
+        estimate: Scale and shift.
+        thumbnail: Of the relative map.
+        source: What measured.
+    """
+
+    estimate: AffineEstimate
+    thumbnail: NDArray[np.float32]
+    source: str
+
+
+class Doubts:
+    """Follows the samples of one camera. A doubt that motion can't explain stands for a while."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._rest: _Rest | None = None
+        self._measured = 0  # a hash of it
+        self._raised: tuple[int, Doubt] | None = None
+
+    def take(
+        self,
+        samples: Samples,
+        values: NDArray[np.float64],
+        before: AffineModel | None,
+        measured: AffineModel,
+        estimate: AffineEstimate,
+        thumbnail: NDArray[np.float32],
+        stamp_ns: int,
+        *,
+        jumped: bool,
+        motion: float,
+    ) -> None:
+        """Compare samples, which are used, with those before.
+
+        Args:
+            samples: Of a frame.
+            values: (N,), relative depth at them.
+            before: What was known, carried to this frame; None at the start.
+            measured: The fit to them.
+            estimate: What is known now.
+            thumbnail: Of the frame's relative map.
+            stamp_ns: Time of the frame.
+            jumped: Whether the change was too large for noise.
+            motion: How much the image changed against the frame before; see `change_between`.
+        """
+        doubt = NO_DOUBT
+        if before is not None and jumped:
+            self._rest = None  # what is confirmed for as long as the doubt stands is known anew
+            change = _change(before, measured, values)
+            if motion < STILL:
+                doubt = Doubt("the samples' scale jumped while the image stood still", abs(change))
+            elif abs(change) > _JUMP and motion < CUT:
+                factor = np.exp(abs(change))
+                doubt = Doubt(f"the samples' scale jumped by a factor of {factor:.2g}", abs(change))
+        doubt = doubt or self._drifted(samples, values, estimate, thumbnail) or self._stuck(samples, motion)
+        if doubt:
+            self._raised = stamp_ns, doubt
+
+    def standing(self, stamp_ns: int, hold_duration_s: float) -> Doubt:
+        """Return the last doubt, as long as what it was about was used of late; else none.
+
+        Args:
+            stamp_ns: Time of the frame.
+            hold_duration_s: How long, seconds, what was measured counts at all.
+        """
+        if self._raised is None or (stamp_ns - self._raised[0]) * 1e-9 > hold_duration_s:
+            return NO_DOUBT
+        return self._raised[1]
+
+    def _drifted(
+        self,
+        samples: Samples,
+        values: NDArray[np.float64],
+        estimate: AffineEstimate,
+        thumbnail: NDArray[np.float32],
+    ) -> Doubt:
+        """Compare with what was known when the image came to rest."""
+        rest, extent = self._rest, estimate.model.high - estimate.model.low
+        is_at_rest = (
+            rest is not None
+            and rest.source == samples.source
+            and change_between(rest.thumbnail, thumbnail, extent) < STILL
+        )
+        if rest is None or not is_at_rest:
+            self._rest = _Rest(estimate, thumbnail, samples.source)
+            return NO_DOUBT
+        drift = _change(rest.estimate.model, estimate.model, values)
+        middle = np.array([np.median(values)], np.float32)
+        usual = _SIGMAS * float(np.sqrt(rest.estimate.variance(middle)[0]))
+        if abs(drift) <= _DRIFT + usual:
+            return NO_DOUBT
+        words = f"the samples' scale drifted by {np.expm1(drift):+.0%} while the image stood still"
+        return Doubt(words, abs(drift))
+
+    def _stuck(self, samples: Samples, motion: float) -> Doubt:
+        """Compare the measurements themselves: of a driver that is stuck they are the same, bit by bit."""
+        if len(samples) < _LEAST_COMPARED:
+            return NO_DOUBT
+        measured = zlib.crc32(samples.depth_m.tobytes(), zlib.crc32(samples.u_px.tobytes()))
+        is_same, self._measured = measured == self._measured, measured
+        is_stuck = is_same and motion >= STILL
+        return Doubt("the image moved, and what was measured stayed the same") if is_stuck else NO_DOUBT
+
+
+def _change(before: AffineModel, now: AffineModel, values: NDArray[np.float64]) -> float:
+    """By how much log depth changed at relative values (N,), in the median."""
+    return float(np.median(now.log_depth(values) - before.log_depth(values)))

@@ -1,0 +1,111 @@
+"""One scene can't have two scales: what the tracker says of samples that fit and yet can't be right."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from e2e_depth_ros.alignment import AlignmentState, AlignmentTracker
+from e2e_depth_ros.alignment.samples import Samples, joined
+from helpers.known_scene import SIZE, as_map, draw, metric_from, scene_relative
+
+PERIOD_NS = 100_000_000
+FRESH, DEGRADED = AlignmentState.FRESH, AlignmentState.DEGRADED
+
+
+def view(index, step=0.0):
+    """A network's map of a scene that a camera moves through, and the true depth."""
+    relative = np.roll(scene_relative(), round(step * index), axis=1)
+    return as_map(relative), metric_from(relative)
+
+
+def follow(frames, step=0.0, factor=lambda _: 1.0, sensors=lambda _: ("lidar",), count=200):
+    tracker, found = AlignmentTracker(), []
+    for index in range(frames):
+        relative, truth_m = view(index, step)
+        parts = []
+        for name in sensors(index):
+            u, v, z, _ = draw(
+                truth_m * factor(index), count, np.random.default_rng([index, len(name)]), noise=0.02
+            )
+            parts.append(Samples(u, v, z, source=name))
+        found.append(tracker.update(relative, index * PERIOD_NS, joined(parts) if parts else None))
+    return found
+
+
+@pytest.mark.parametrize("step", [0.0, 2.0])
+def test_honest_samples_raise_no_doubt(step):
+    assert {one.state for one in follow(60, step)} == {FRESH}
+
+
+def test_a_scale_that_jumps_while_the_camera_moves_is_doubted_for_a_while():
+    found = follow(60, 2.0, factor=lambda index: 1.0 if index < 10 else 2.0)
+    assert {one.state for one in found[:10]} == {FRESH}
+    assert {(one.state, one.reason) for one in found[10:40]} == {
+        (DEGRADED, "the samples' scale jumped by a factor of 2")
+    }
+    assert np.median(found[9].log_std) < 0.1
+    assert min(np.median(one.log_std) for one in found[10:40]) > 0.65  # log 2 is 0.69
+    assert found[50].state is FRESH  # what was measured before no longer counts
+
+
+def test_sensors_that_take_turns_and_contradict_each_other_are_never_believed():
+    found = follow(
+        80, 2.0, factor=lambda index: 1 + index % 2, sensors=lambda index: (("lidar", "tof")[index % 2],)
+    )
+    assert {one.state for one in found[1:]} == {DEGRADED}
+
+
+def test_a_scale_that_drifts_while_the_image_stands_still_is_doubted():
+    found = follow(300, factor=lambda index: 1.01 ** (index / 10))
+    assert found[20].state is FRESH
+    assert found[-1].state is DEGRADED
+    assert found[-1].reason.startswith("the samples' scale drifted by +")
+    moved = follow(300, 2.0, factor=lambda index: 1.01 ** (index / 10))
+    assert {one.state for one in moved} == {FRESH}  # nothing tells it from another scene
+
+
+def test_measurements_that_stay_the_same_while_the_image_moves_are_doubted():
+    tracker, (_, truth_m) = AlignmentTracker(), view(0)
+    u, v, z, _ = draw(truth_m, 200, np.random.default_rng(0), noise=0.02)
+    stuck = Samples(u, v, z, source="lidar")
+    states = [tracker.update(view(index, 0.5)[0], index * PERIOD_NS, stuck).state for index in range(8)]
+    assert states[0] is FRESH
+    assert states[-1] is DEGRADED
+    still = AlignmentTracker()
+    assert {still.update(view(0)[0], index * PERIOD_NS, stuck).state for index in range(8)} == {FRESH}
+
+
+def test_another_scene_without_new_samples_is_doubted_and_its_deviation_is_wide():
+    tracker = AlignmentTracker()
+    relative, truth_m = view(0)
+    u, v, z, _ = draw(truth_m, 200, np.random.default_rng(0), noise=0.02)
+    before = tracker.update(relative, 0, Samples(u, v, z))
+    other = tracker.update(as_map(1 - scene_relative()), PERIOD_NS, None)
+    assert (before.state, other.state) == (FRESH, DEGRADED)
+    assert "much of the image changed at once" in other.reason
+    assert np.median(other.log_std) > 0.25 > 2 * np.median(before.log_std)
+    u, v, z, _ = draw(truth_m, 200, np.random.default_rng(1), noise=0.02)
+    assert tracker.update(relative, 2 * PERIOD_NS, Samples(u, v, z)).state is FRESH  # measured anew
+
+
+def test_what_samples_bring_along_counts():
+    relative, truth_m = view(0)
+    u, v, z, _ = draw(truth_m, 200, np.random.default_rng(0), noise=0.02)
+    plain = AlignmentTracker().update(relative, 0, Samples(u, v, z))
+    doubtful = AlignmentTracker().update(relative, 0, replace(Samples(u, v, z), doubt="of another size"))
+    assert (doubtful.state, doubtful.reason) == (DEGRADED, "of another size")
+    common = AlignmentTracker().update(relative, 0, replace(Samples(u, v, z), common_log_std=0.15))
+    np.testing.assert_allclose(np.square(common.log_std), np.square(plain.log_std) + 0.15**2, rtol=5e-3)
+    assert common.log_std.shape == SIZE
+
+
+def test_two_sensors_that_contradict_each_other_are_never_fresh():
+    relative, truth_m = view(0)
+    u, v, z, _ = draw(truth_m, 3000, np.random.default_rng(0), noise=0.02)
+    tof = Samples(u[:2800], v[:2800], 2 * z[:2800], source="sparse_depth")
+    lidar = Samples(u[2800:], v[2800:], z[2800:], source="sparse_points")
+    found = AlignmentTracker().update(relative, 0, joined([lidar, tof]))
+    assert found.state is DEGRADED
+    assert found.reason == "sparse_depth measures 2 times the depth that sparse_points does"
+    assert np.median(found.log_std) > 0.65
