@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from e2e_depth_ros.alignment.evidence.occlusion import hidden_behind_others, mixed_pixels
+from e2e_depth_ros.alignment.thinning import chosen_by_hash, spread_evenly
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.given_numbers import numbers_from
 from e2e_depth_ros.core.intrinsics import checked_pose
@@ -168,10 +169,12 @@ def samples_from_pixels(
             f"expected u_px, v_px and depth_m of one shape (N,), got {u.shape}, {v.shape} and {depth.shape}"
         )
     samples = Samples(u, v, depth, source=source)
-    samples = samples.select(np.isfinite(u) & np.isfinite(v) & np.isfinite(depth), "not_finite")
-    samples = samples.select(samples.depth_m >= min_depth_m, "too_near")
+    is_measured = np.isfinite(u) & np.isfinite(v) & np.isfinite(depth) & (depth != 0)
+    samples = samples.select(is_measured, "not_finite")
+    samples = samples.select((samples.depth_m >= min_depth_m) & (samples.depth_m > 0), "too_near")
     samples = samples.select(samples.depth_m <= max_depth_m, "too_far")
-    return samples.select(are_inside(samples.u_px, samples.v_px, size), "outside_image")
+    samples = samples.select(are_inside(samples.u_px, samples.v_px, size), "outside_image")
+    return _doubted(samples, min_depth_m)
 
 
 def samples_from_points(
@@ -215,7 +218,7 @@ def samples_from_points(
     # Many drivers leave a direction without a return at 0, 0, 0: the sensor itself, which may be in view.
     at_sensor = np.flatnonzero(uvw[2] == projection[2, 3])
     uvw[2, at_sensor[~points[at_sensor].any(axis=1)]] = np.nan
-    visible = (uvw[2] >= min_depth_m) & (uvw[2] <= max_depth_m)  # NaN fails both
+    visible = (uvw[2] >= min_depth_m) & (uvw[2] > 0) & (uvw[2] <= max_depth_m)  # NaN fails all
     count = int(np.count_nonzero(visible))
     dropped = _count_invisible(uvw[2], count, min_depth_m)
     if count > _MAX_PROJECTED:
@@ -277,7 +280,7 @@ def samples_from_depth(
         )
     depth = metres_from_stored(depth)
     measured = np.isfinite(depth)
-    usable = measured & (depth >= min_depth_m) & (depth <= max_depth_m)
+    usable = measured & (depth >= min_depth_m) & (depth > 0) & (depth <= max_depth_m)
     too_near = int(np.count_nonzero(measured & (depth < min_depth_m)))
     too_far = int(np.count_nonzero(measured) - np.count_nonzero(usable)) - too_near
     dropped = {"too_near": too_near, "too_far": too_far}
@@ -292,7 +295,19 @@ def samples_from_depth(
     u = (columns.astype(np.float32) + 0.5) * np.float32(size[1] / depth.shape[1]) - 0.5
     v = (rows.astype(np.float32) + 0.5) * np.float32(size[0] / depth.shape[0]) - 0.5
     dropped = {reason: count for reason, count in dropped.items() if count}
-    return Samples(u, v, depth[rows, columns], dropped=dropped, source=source)
+    return _doubted(Samples(u, v, depth[rows, columns], dropped=dropped, source=source), min_depth_m)
+
+
+def _doubted(samples: Samples, min_depth_m: float) -> Samples:
+    """Say so where most of what was measured for this very image does not belong to it."""
+    outside, near = (samples.dropped.get(reason, 0) for reason in ("outside_image", "too_near"))
+    total = len(samples) + sum(samples.dropped.values()) - samples.dropped.get("not_finite", 0)
+    words = ""
+    if 2 * outside > total:
+        words = f"{outside / total:.0%} of the measurements lie outside the image: are they of its size?"
+    elif 2 * near > total:
+        words = f"{near / total:.0%} of the measurements are nearer than {min_depth_m:g} m: in another unit?"
+    return replace(samples, doubt=words) if words else samples
 
 
 def cull_occluded_samples(samples: Samples, size: tuple[int, int]) -> Samples:
@@ -314,71 +329,6 @@ def thin(samples: Samples, count: int) -> Samples:
     if len(samples) <= count:
         return samples
     return samples.select(chosen_by_hash(samples.u_px, samples.v_px, count / len(samples)), "surplus")
-
-
-def one_of_each_pixel(pixel: NDArray[np.intp], depth_m: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Choose of the samples of a pixel the median: they are no evidence for each other.
-
-    Args:
-        pixel: (N,), the number of each sample's pixel.
-        depth_m: (N,), metres.
-    """
-    order = np.lexsort((depth_m, pixel))
-    first = np.flatnonzero(np.diff(pixel[order], prepend=-1))
-    last = np.append(first[1:], len(order)) - 1
-    chosen = np.zeros(len(order), dtype=np.bool_)
-    chosen[order[(first + last) // 2]] = True
-    return chosen
-
-
-def spread_evenly(measured: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
-    """Keep of the measured pixels (h, w) at most `most`, the first of each square block.
-
-    The blocks tile the image, so what is kept lies evenly, and is the same each time. Every n-th row and
-    column would miss a sensor that measures only those in between.
-    """
-    occupied = int(np.count_nonzero(measured))
-    edge = 1
-    while occupied > most:
-        # Of an image that is measured everywhere this is the last step; lines and dots need a few more.
-        edge = max(edge + 1, int(np.ceil(edge * np.sqrt(occupied / most))))
-        first = _first_of_blocks(measured, edge)
-        occupied = int(np.count_nonzero(first >= 0))
-    if edge == 1:
-        return measured
-    rows, columns = np.nonzero(first >= 0)
-    offset_rows, offset_columns = np.divmod(first[rows, columns], edge)
-    kept = np.zeros_like(measured)
-    kept[rows * edge + offset_rows, columns * edge + offset_columns] = True
-    return kept
-
-
-def _first_of_blocks(measured: NDArray[np.bool_], edge: int) -> NDArray[np.int32]:
-    """Place within each block of edge x edge pixels, row by row, of its first measured one; -1 without."""
-    height, width = measured.shape
-    first = np.full((-(-height // edge), -(-width // edge)), -1, dtype=np.int32)
-    for place in range(edge * edge):
-        row, column = divmod(place, edge)
-        here = measured[row::edge, column::edge]
-        known = first[: here.shape[0], : here.shape[1]]
-        known[here & (known < 0)] = place
-        if (first >= 0).all():
-            break
-    return first
-
-
-def chosen_by_hash(
-    first: NDArray[np.float32], second: NDArray[np.float32], share: float
-) -> NDArray[np.bool_]:
-    """Choose about this share of the measurements as if at random, but the same ones each time."""
-    # Multiplicative hashing of the bits of two coordinates.
-    key = first.view(np.uint32) * np.uint32(2654435761)
-    key ^= second.view(np.uint32)
-    key ^= key >> np.uint32(15)
-    key *= np.uint32(2246822519)
-    key ^= key >> np.uint32(13)
-    chosen: NDArray[np.bool_] = key < np.uint32(share * np.iinfo(np.uint32).max)
-    return chosen
 
 
 def _transformed(points: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -4,14 +4,13 @@ import pytest
 from e2e_depth_ros.alignment.samples import (
     MAX_SAMPLES,
     Samples,
-    one_of_each_pixel,
     samples_from_depth,
     samples_from_pixels,
     samples_from_points,
+    thin,
 )
 from e2e_depth_ros.core.camera import Camera, DistortionModel
 from e2e_depth_ros.core.errors import InvalidInputError
-from e2e_depth_ros.core.pixels import nearest_pixels
 from helpers.known_scene import SIZE, camera
 
 IDENTITY = np.eye(4)
@@ -225,29 +224,6 @@ def test_the_sensor_itself_is_no_measurement():
     assert samples.dropped == {"not_finite": 3}
 
 
-def test_of_several_measurements_of_a_pixel_the_median_stays():
-    u = [3.2, 5.0, 2.9, 3.0, 5.0]
-    v = [7.0, 8.0, 7.1, 6.8, 9.0]
-    samples = Samples(u, v, [9.0, 1.0, 2.0, 4.0, 3.0], dropped={"same_pixel": 1})
-    rows, columns = nearest_pixels(samples.u_px, samples.v_px, (10, 12))
-    samples = samples.select(one_of_each_pixel(12 * rows + columns, samples.depth_m), "same_pixel")
-
-    assert sorted(zip(samples.u_px.tolist(), samples.depth_m.tolist(), strict=True)) == [
-        (pytest.approx(3.0), 4.0),
-        (5.0, 1.0),
-        (5.0, 3.0),
-    ]
-    assert samples.dropped == {"same_pixel": 3}
-
-
-def test_different_pixels_stay_as_they_are():
-    samples = Samples([3.0, 4.0], [2.0, 2.0], [1.0, 1.0])
-
-    once = one_of_each_pixel(np.array([27, 28]), samples.depth_m)
-
-    assert samples.select(once, "same_pixel") is samples
-
-
 @pytest.mark.parametrize(
     "limits",
     [(2.0, 1.0), (float("nan"), 1.0), (0.1, float("nan")), (-1.0, 3.0), (0.1, "5"), (None, 5), (0.1, [5, 6])],
@@ -274,3 +250,31 @@ def test_what_are_no_numbers_is_refused_by_name(wrong):
 def test_points_are_not_stretched_on_their_way_into_the_camera():
     with pytest.raises(InvalidInputError, match="expected a rotation"):
         samples_from_points(np.ones((3, 3)), np.diag([1000.0, 1000, 1000, 1]), camera())
+
+
+def test_of_too_many_at_least_one_is_kept():
+    for seed in range(20):
+        u, v = np.random.default_rng(seed).uniform(0, 50, (2, 500))
+        assert len(thin(Samples(u, v, np.ones(500)), 1)) >= 1
+
+
+def test_what_is_not_in_front_of_the_camera_is_never_measured():
+    """Nor where the user's least depth is 0."""
+    samples = samples_from_pixels([1, 2, 3], [1, 1, 1], [0.0, 2.0, 3.0], (4, 5), min_depth_m=0)
+    assert (samples.depth_m.tolist(), samples.dropped) == ([2.0, 3.0], {"not_finite": 1})
+    depth = np.zeros(SIZE, np.float32)
+    depth[3, 4] = 2
+    assert samples_from_depth(depth, SIZE, min_depth_m=0).depth_m.tolist() == [2.0]
+    points = np.array([[0.1, 0, 0], [0, 0.1, 2]])
+    assert samples_from_points(points, IDENTITY, camera(), min_depth_m=0).depth_m.tolist() == [2.0]
+
+
+def test_pixels_of_another_size_and_depth_of_another_unit_are_doubted():
+    u, v = np.random.default_rng(0).uniform(0, [[2 * SIZE[1]], [2 * SIZE[0]]], (2, 400))
+    doubled = samples_from_pixels(u, v, np.full(400, 2.0), SIZE)
+    assert "of the measurements lie outside the image: are they of its size?" in doubled.doubt
+    assert samples_from_pixels(u / 2, v / 2, np.full(400, 2.0), SIZE).doubt == ""
+    centimetres = np.full(SIZE, 60, np.uint16)  # taken for millimetres
+    centimetres[: SIZE[0] // 3] = 300
+    assert "of the measurements are nearer than 0.1 m" in samples_from_depth(centimetres, SIZE).doubt
+    assert samples_from_depth(10 * centimetres, SIZE).doubt == ""

@@ -22,7 +22,7 @@ from e2e_depth_ros.alignment.fitting.verdict import (
     rank_correlation_of,
     robust_scatter,
 )
-from e2e_depth_ros.alignment.samples import chosen_by_hash
+from e2e_depth_ros.alignment.thinning import chosen_by_hash
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
 from e2e_depth_ros.core.robust import biweight

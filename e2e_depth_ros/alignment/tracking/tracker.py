@@ -18,7 +18,8 @@ from e2e_depth_ros.alignment.fitting.fit import RobustFit
 from e2e_depth_ros.alignment.fitting.frame_fit import fit_frame
 from e2e_depth_ros.alignment.fitting.prior import OffsetPrior, offset_prior_of
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
-from e2e_depth_ros.alignment.samples import Samples, one_of_each_pixel
+from e2e_depth_ros.alignment.samples import Samples
+from e2e_depth_ros.alignment.thinning import one_of_each_pixel
 from e2e_depth_ros.alignment.tracking.doubts import CUT, Doubts
 from e2e_depth_ros.alignment.tracking.filtering import AffineEstimate, change_between, thumbnail_of
 from e2e_depth_ros.alignment.tracking.states import TrackerSettings, state_with, state_without
