@@ -142,7 +142,7 @@ def samples_from_pixels(
     Args:
         u_px: (N,), columns of the native image, pixels.
         v_px: (N,), rows.
-        depth_m: (N,), metres along Z; masked entries are left out.
+        depth_m: (N,), metres along Z; masked entries and 0 are no measurements.
         size: (H, W) of the native image.
         min_depth_m: Nearer is dropped.
         max_depth_m: Farther is dropped.

@@ -128,9 +128,13 @@ def test_depth_stays_positive_and_finite_with_wild_samples():
 def test_unusable_samples_are_dropped_and_counted():
     relative, truth = scene()
     u, v, z, _ = draw(truth, 50, np.random.default_rng(0))
-    u, v, z = np.r_[u, 5, -30, 6, 7], np.r_[v, 5, 5, 6, 7], np.r_[z, np.nan, 2.0, 65.535e3, 0.0]
+    u, v, z = (
+        np.r_[u, 5, -30, 6, 7, 8],
+        np.r_[v, 5, 5, 6, 7, 8],
+        np.r_[z, np.nan, 2.0, 65.535e3, 0.0, 0.05],
+    )
     result = align(relative, u, v, z, correction=True)
-    assert result.samples_dropped["not_finite"] == 1
+    assert result.samples_dropped["not_finite"] == 2  # 0 is none either
     assert result.samples_dropped["outside_image"] == 1
     assert result.samples_dropped["too_near"] == 1
     assert result.samples_dropped["too_far"] == 1
