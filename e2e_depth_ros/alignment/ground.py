@@ -40,6 +40,10 @@ class GroundSettings:
     least_width: float = 0.5  # share of the image's width that it spans
     least_depth_ratio: float = 1.6  # of its far end over its near end
     farthest: float = 25.0  # depth up to which it is used, in heights of the camera
+    # Standard deviation of the error, in log depth, that all pixels of the ground have in common: a network's
+    # floor bends, and the plane through it tells nothing of that; less where the tilt is known.
+    common_log_std: float = 0.2
+    common_log_std_known: float = 0.06
 
 
 _SETTINGS = GroundSettings()
@@ -135,7 +139,8 @@ def find_ground(
     depth = height_m / np.maximum(rays @ normal, 1e-6)
     used = on_plane & (depth < _SETTINGS.farthest * height_m)
     u, v, depth_m = (values[used].astype(np.float32) for values in (columns, rows, depth))
-    samples = Samples(u, v, depth_m, source=GROUND_SOURCE)
+    common = _SETTINGS.common_log_std if known_down is None else _SETTINGS.common_log_std_known
+    samples = Samples(u, v, depth_m, source=GROUND_SOURCE, common_log_std=common)
     return Ground(samples, f"ground on {share:.0%} of the lower image", normal, share)
 
 

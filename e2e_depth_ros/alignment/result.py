@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from e2e_depth_ros.alignment.evidence.doubt import Doubt
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.core.upsampling import Outlines
 
@@ -92,11 +93,17 @@ class Alignment:
         result: NDArray[np.float32] = self.depth.values * self.log_std
         return result
 
-    def doubted(self, reason: str) -> Alignment:
-        """Return a copy that is degraded for a reason if this one is fresh; itself if it isn't."""
-        if self.state is not AlignmentState.FRESH:
+    def doubted(self, doubt: Doubt) -> Alignment:
+        """Return a copy that is degraded, and less certain; itself if it isn't fresh, or for no doubt."""
+        if self.state is not AlignmentState.FRESH or not doubt:
             return self
-        return replace(self, state=AlignmentState.DEGRADED, reason=reason)
+        alignment_std = self.uncertainty
+
+        def joined() -> NDArray[np.float32]:
+            std = np.zeros(self.size, np.float32) if alignment_std is None else alignment_std()
+            return np.asarray(np.sqrt(np.square(std) + np.float32(doubt.log_error**2)), np.float32)
+
+        return replace(self, state=AlignmentState.DEGRADED, reason=doubt.reason, uncertainty=joined)
 
     def with_relative_std(self, std: NDArray[np.float32], kind: DepthKind) -> Alignment:
         """Add what the network itself doubts to the uncertainty, as an independent error.

@@ -56,13 +56,14 @@ class KnownTransforms(Transforms):
 class Robot:
     """Feeds an aligner frame by frame."""
 
-    def __init__(self, transforms=None, **parameters):
-        self.aligner = Aligner(transforms or Transforms())
+    def __init__(self, transforms=None, *, stamps=True, **parameters):
+        self.aligner = Aligner(transforms or Transforms(), lambda: 10**15 + self.frame * PERIOD_NS)
         self.parameters = Parameters(**parameters)
         self.frame = 0
+        self.stamps = stamps
 
     def header(self, frame_id="camera", offset_ns=0):
-        sec, nanosec = divmod(10**12 + self.frame * PERIOD_NS + offset_ns, 10**9)
+        sec, nanosec = divmod(10**12 + self.frame * PERIOD_NS + offset_ns, 10**9) if self.stamps else (0, 0)
         return Header(stamp=Time(sec=sec, nanosec=nanosec), frame_id=frame_id)
 
     def sense(self, values=DEPTH_M, frame_id="camera", offset_ns=0):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
 from e2e_depth_ros.alignment.affine import metric_from_relative
+from e2e_depth_ros.alignment.evidence.doubt import NO_DOUBT
 from e2e_depth_ros.alignment.ground import GROUND_SOURCE
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.alignment.samples import Samples
@@ -42,18 +45,21 @@ class Aligner:
         sparse: Where metric measurements are put.
     """
 
-    def __init__(self, transforms: Transforms) -> None:
+    def __init__(self, transforms: Transforms, clock_ns: Callable[[], int] = time.time_ns) -> None:
         """Start without any scale.
 
         Args:
             transforms: Finds where the sensor and the ground are.
+            clock_ns: Tells when a frame came that carries no stamp: else nothing would ever grow old.
         """
+        self._clock_ns = clock_ns
         self.sparse = SparseInputs(transforms)
         self._transforms = transforms
         self._waiting: WaitingMeasurements[Samples] = WaitingMeasurements()
         self._ground = GroundInput(transforms)
         self._tracker = AlignmentTracker()
         self._reset = threading.Event()
+        self._ground_doubt = NO_DOUBT
         self._fault: tuple[int, str] | None = None
         self._sensor_ns: int | None = None
         self._last_ns = 0
@@ -80,7 +86,7 @@ class Aligner:
         Returns:
             The alignment; and what had to be refused.
         """
-        frame_ns = stamp_ns(header)
+        frame_ns = stamp_ns(header) or self._clock_ns()
         self._settle(frame_ns, parameters)
         if view.may_be_distorted:
             # The tracker must not see it either: it would judge the next rectified frame by this one.
@@ -94,7 +100,7 @@ class Aligner:
         found = [earlier.samples for earlier in late] + ([] if samples is None else [samples])
         faults = [str(refusal) for refusal in refusals]
         faults += [shortfall(empty.source, empty.dropped, _LIMITS) for empty in found if len(empty) == 0]
-        absence = self._absence(header, faults)
+        absence = self._absence(header, frame_ns, faults)
         alignment = sighting = None
         if found:
             alignment = self._tracker.update(
@@ -103,7 +109,9 @@ class Aligner:
             self._note_use(alignment, frame_ns)
             absence = f"{found[-1].source}: {alignment.reason}"
         if self._sensor_rests(frame_ns, parameters):
-            sighting = self._ground.look(relative, header, view, parameters, self.sparse.why_uncalibrated)
+            sighting = self._ground.look(
+                relative, header, frame_ns, view, parameters, self.sparse.why_uncalibrated
+            )
         if sighting is not None:
             samples, late = sighting.samples, sighting.late
             absence = f"{absence}; {sighting.absence}"
@@ -111,9 +119,7 @@ class Aligner:
             alignment = self._tracker.update(
                 relative, frame_ns, samples, image=view.rgb, late=late, absence=absence
             )
-        if alignment.state is AlignmentState.FRESH and alignment.source != GROUND_SOURCE:
-            contradiction = self._ground.contradicts(alignment, header, view, parameters)
-            alignment = alignment if contradiction is None else alignment.doubted(contradiction)
+        alignment = self._checked_by_ground(alignment, header, view, parameters)
         if alignment.state is AlignmentState.LOST and parameters.fixed_scale > 0:
             alignment = _given(relative, parameters, alignment)
         return alignment, refusals
@@ -122,18 +128,39 @@ class Aligner:
         """Say where TF has the ground at a frame; None where it does not tell."""
         return self._ground.plane(header, parameters)
 
+    def _checked_by_ground(
+        self, alignment: Alignment, header: Any, view: FrameView, parameters: Parameters
+    ) -> Alignment:
+        """Doubt a sensor that contradicts the camera's height, and the ground where a sensor did so last.
+
+        The ground can't confirm itself. Of a sensor the deviation stays: it may be right, and what fills the
+        lower image a table.
+        """
+        if alignment.state is not AlignmentState.FRESH:
+            return alignment
+        if alignment.source == GROUND_SOURCE:
+            last = self._ground_doubt
+            words = f"when a sensor measured last: {last.reason}"
+            return alignment.doubted(last._replace(reason=words) if last else last)
+        found = self._ground.contradicts(alignment, header, view, parameters)
+        if found is None:
+            return alignment
+        self._ground_doubt = found
+        return alignment.doubted(found._replace(log_error=0.0))
+
     def _settle(self, frame_ns: int, parameters: Parameters) -> None:
-        if 0 < frame_ns < self._last_ns:  # a recording began again: what waits is of the run before
+        if frame_ns < self._last_ns:  # a recording began again: what waits is of the run before
             self._waiting.clear()
             self._ground.reset()
             self._transforms.forget()
-        self._last_ns = frame_ns or self._last_ns
+        self._last_ns = frame_ns
         if self._reset.is_set():
             self._reset.clear()
             self._tracker.reset()
             self._waiting.clear()
             self._ground.reset()
             self._fault = self._sensor_ns = None
+            self._ground_doubt = NO_DOUBT
         self._tracker.settings = settings_from_parameters(TrackerSettings, parameters)
 
     def _come_late(
@@ -151,12 +178,11 @@ class Aligner:
         if used_ns != self._sensor_ns:
             self._sensor_ns, self._fault = used_ns, None
 
-    def _absence(self, header: Any, faults: list[str]) -> str:
+    def _absence(self, header: Any, frame_ns: int, faults: list[str]) -> str:
         """Say why there are no samples; a fault of a moment ago says more than that nothing came."""
-        now_ns = stamp_ns(header)
         if faults:
-            self._fault = now_ns, "; ".join(faults)
-        if self._fault is not None and abs(now_ns - self._fault[0]) <= _REMEMBERED_NS:
+            self._fault = frame_ns, "; ".join(faults)
+        if self._fault is not None and abs(frame_ns - self._fault[0]) <= _REMEMBERED_NS:
             return self._fault[1]
         return self._waiting.status or self.sparse.absence(header)
 

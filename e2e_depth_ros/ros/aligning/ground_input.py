@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from std_msgs.msg import Header
 
+from e2e_depth_ros.alignment.evidence.doubt import NO_DOUBT, Doubt
 from e2e_depth_ros.alignment.ground import Ground, find_ground, height_above_ground
 from e2e_depth_ros.alignment.result import Alignment
 from e2e_depth_ros.alignment.samples import Samples
@@ -66,6 +67,7 @@ class GroundInput:
         self,
         relative: DepthMap,
         header: Any,
+        frame_ns: int,
         view: FrameView,
         parameters: Parameters,
         why_uncalibrated: Callable[[FrameView], str],
@@ -75,6 +77,7 @@ class GroundInput:
         Args:
             relative: The network's depth of the frame.
             header: The frame's.
+            frame_ns: Its time.
             view: The frame.
             parameters: The camera's height, or the frame on the ground.
             why_uncalibrated: Says why a view has no camera.
@@ -84,7 +87,6 @@ class GroundInput:
         """
         if not (parameters.camera_height or parameters.ground_frame):
             return None
-        frame_ns = stamp_ns(header)
         placed, refusals = self._waiting.take_placed(frame_ns, parameters.transform_timeout)
         for refusal in refusals:
             self._absence = str(refusal)
@@ -128,7 +130,7 @@ class GroundInput:
 
     def contradicts(
         self, alignment: Alignment, header: Any, view: FrameView, parameters: Parameters
-    ) -> str | None:
+    ) -> Doubt | None:
         """Say why a sensor's metres can't be right where the camera's height above the ground is known.
 
         Args:
@@ -138,7 +140,7 @@ class GroundInput:
             parameters: The camera's height, or the frame on the ground.
 
         Returns:
-            None where nothing is known, no ground is seen, or the two agree.
+            No doubt where the two agree; None where nothing is known, or no ground is seen.
         """
         is_known = parameters.camera_height or parameters.ground_frame
         if not is_known or alignment.depth is None or view.camera is None:
@@ -148,9 +150,13 @@ class GroundInput:
         except TransformError:
             return None
         height_m = height_above_ground(alignment.depth, view.camera, down=down)
-        if height_m is None or expected_m <= 0 or abs(np.log(height_m / expected_m)) < _MOST_LOG_HEIGHT:
+        if height_m is None or expected_m <= 0:
             return None
-        return f"by the samples the camera is {height_m:.2f} m above the ground, not {expected_m:.2f} m"
+        apart = abs(float(np.log(height_m / expected_m)))
+        if apart < _MOST_LOG_HEIGHT:
+            return NO_DOUBT
+        words = f"by the samples the camera is {height_m:.2f} m above the ground, not {expected_m:.2f} m"
+        return Doubt(words, apart)
 
     def plane(self, header: Any, parameters: Parameters) -> GroundPlane | None:
         """Say where TF has the ground at a frame.

@@ -111,3 +111,45 @@ def test_samples_that_contradict_the_height_of_the_camera_are_degraded(knows, un
     told = re.search(r"([\d.]+) m above the ground, not 0.80 m", alignment.reason)
     assert float(told[1]) == pytest.approx(unit * HEIGHT_M, rel=0.05)
     assert alignment.source == "sparse_depth"
+
+
+def test_the_ground_does_not_confirm_itself_against_what_a_sensor_said():
+    robot = Robot(camera_height=2 * HEIGHT_M, fresh_duration=0.3)
+    for _ in range(5):
+        robot.sense()
+        measured = robot.look()
+    assert "m above the ground, not 1.60 m" in measured.reason
+    assert np.median(measured.log_std) < 0.1  # the sensor may well be right
+    found = [robot.look() for _ in range(200)]
+    by_ground = [one for one in found if one.source == "ground plane"]
+    assert len(by_ground) > 150
+    assert AlignmentState.FRESH not in {one.state for one in by_ground}
+    last = by_ground[-1]
+    assert last.state is AlignmentState.DEGRADED
+    assert last.reason.startswith("when a sensor measured last: by the samples the camera is ")
+    assert np.median(last.log_std) > 0.6  # about log 2
+    robot.parameters = Robot(camera_height=HEIGHT_M).parameters  # mended, and a sensor agrees
+    robot.sense()
+    robot.look()
+    assert "when a sensor" not in robot.look(count=30).reason
+
+
+def test_reset_forgets_what_a_sensor_said_of_the_ground():
+    robot = Robot(camera_height=2 * HEIGHT_M)
+    robot.sense()
+    robot.look()
+    robot.aligner.reset()
+    assert "when a sensor" not in robot.look().reason
+
+
+def test_what_was_measured_grows_old_without_stamps_too():
+    robot = Robot(stamps=False)
+    for _ in range(2):
+        robot.sense()
+        assert robot.look().state is AlignmentState.FRESH
+    states = [robot.look().state for _ in range(110)]
+    assert states[10] is AlignmentState.FRESH
+    assert states[30] is AlignmentState.HELD
+    assert states[-1] is AlignmentState.LOST
+    ground = Robot(stamps=False, camera_height=HEIGHT_M)
+    assert {ground.look().source for _ in range(110)} == {"ground plane"}
