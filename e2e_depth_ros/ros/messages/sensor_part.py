@@ -23,6 +23,8 @@ _Pair = tuple[int, int]  # rows, columns
 # is binned by 2, its own principal point would be at 25 % of the sensor, the sensor's at 100 % of the image.
 _CENTRED: Final = 0.1
 _NOT_CENTRED: Final = 0.15
+_SAME_SHARE: Final = 0.15
+"""Relative difference of what height and width have in common, where all of the sensor was resized."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,11 @@ class SensorPart:
             The camera, of the size that its images must have by the message.
 
         Raises:
-            InvalidInputError: The part reaches out of the sensor, or K and P contradict it.
+            InvalidInputError: The part reaches out of the sensor, or K and P contradict it, or are those of
+                another resolution.
         """
         if self.is_all:
+            _check_resolution(camera)
             return camera
         if camera.size == image_size and not self._covers(camera.size):
             if self._is_of_image(camera, camera.size):
@@ -138,6 +142,27 @@ class SensorPart:
             if not (0.5 - tolerance) * least <= centre <= (0.5 + tolerance) * most:
                 return False
         return True
+
+
+def _check_resolution(camera: Camera) -> None:
+    """Refuse K and P of another resolution: of an image that was resized since, say.
+
+    Their principal point then is off the middle by the same share of height and width.
+    """
+    height, width = camera.size
+    shares = np.array(
+        [
+            [(matrix[0, 2] + 0.5) / width, (matrix[1, 2] + 0.5) / height]
+            for matrix in (camera.intrinsics, camera.rectified().intrinsics)
+        ]
+    )
+    share = float(shares.mean())
+    if abs(share - 0.5) > _NOT_CENTRED and np.ptp(shares) < _SAME_SHARE * share:
+        like = f"{2 * share * width:.0f}x{2 * share * height:.0f}"
+        raise InvalidInputError(
+            f"expected K and P of images of {width}x{height}, but {_centres(camera)} are in the middle of "
+            f"images of about {like}: was the image resized? Of a crop, roi tells"
+        )
 
 
 def _centres(camera: Camera) -> str:

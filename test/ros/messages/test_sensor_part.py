@@ -115,3 +115,15 @@ def test_impossible_parts_are_refused(part, message):
 def test_the_whole_sensor_is_left_alone():
     assert SensorPart().seen_by(WHOLE, (3, 4)) is WHOLE
     assert SensorPart((0, 0), SENSOR).seen_by(WHOLE, SENSOR).size == SENSOR
+
+
+@pytest.mark.parametrize(("factor", "like"), [(0.5, "160x120"), (2.0, "639x479")])
+def test_k_and_p_of_another_resolution_are_refused(factor, like):
+    """The image was resized, and width and height with it; K and P were not."""
+    size = (240, 320)
+    cx, cy = factor * 162 - 0.5, factor * 118 - 0.5
+    camera = Camera(size, np.array([[factor * 300, 0, cx], [0, factor * 295, cy], [0, 0, 1]]))
+    with pytest.raises(InvalidInputError, match=f"images of 320x240, .* images of about {like}: was the"):
+        SensorPart().seen_by(camera, size)
+    crop = Camera(size, np.array([[300.0, 0, 256], [0, 295, 72], [0, 0, 1]]))
+    assert SensorPart().seen_by(crop, size) is crop  # or a lens that was shifted
