@@ -31,6 +31,9 @@ DEFAULT_MAX_DEPTH_M = 80.0
 MAX_SAMPLES = 20_000
 """More samples than this teach a fit nothing; a dense sensor is thinned to about this many."""
 
+COMMON_LOG_STD: Final = 0.01
+"""Standard deviation of log depth that a sensor's own calibration leaves in all of its samples alike."""
+
 _MOST_ZONES = 32  # along an edge, of a sensor whose zones may be oblong
 _SAME_VIEW = 1.1  # factor between the proportions of images of one view, which are cut to whole pixels
 _AND: Final = " + "  # between the names of several sensors
@@ -64,7 +67,7 @@ class Samples:
     source: str = "samples"
     parts: NDArray[np.intp] | None = None
     doubt: str = ""
-    common_log_std: float = 0.0
+    common_log_std: float = COMMON_LOG_STD
 
     def __post_init__(self) -> None:
         for name in ("u_px", "v_px", "depth_m"):

@@ -13,11 +13,15 @@ from numpy.typing import NDArray
 from e2e_depth_ros.alignment.evidence.doubt import NO_DOUBT, Doubt
 from e2e_depth_ros.alignment.fitting.correction import Correction
 from e2e_depth_ros.alignment.fitting.fit import RobustFit
-from e2e_depth_ros.alignment.samples import Samples
+from e2e_depth_ros.alignment.samples import COMMON_LOG_STD, Samples
 from e2e_depth_ros.alignment.tracking.filtering import AffineEstimate
 from e2e_depth_ros.core.maps import DepthMap
 
 _REMEMBERED_FRAMES: Final = 1024  # that late samples may be of
+# Where samples say what the network's error does not explain, by these of its standard deviations, one of the
+# two is wrong: a mirror deceives the sensor, a thing too small the network. So much of the rest is in doubt.
+_SIGMAS: Final = 3.0
+_DOUBTED_SHARE: Final = 0.65
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class Track:
     samples_used: int
     inlier_ratio: float
     doubt: Doubt = NO_DOUBT
-    common_log_std: float = 0.0
+    common_log_std: float = COMMON_LOG_STD
 
     def carried(self, size: tuple[int, int], ends: tuple[float, float], wandering: Wandering) -> Track:
         """Carry it to another frame.
@@ -136,6 +140,8 @@ class Track:
         variance = self.estimate.variance(small) + self.fit.left_variance(log_depth, model)
         if correction is not None:
             variance = correction.variance(log_depth, variance)
+            against = np.abs(correction.log_factor(log_depth)) - np.float32(_SIGMAS * self.fit.sigma)
+            variance += np.square(np.float32(_DOUBTED_SHARE) * np.maximum(against, 0))
         std = np.sqrt(variance + np.float32(self.common_log_std**2 + log_error**2))
         unknown = np.isnan(std)
         if unknown.any():  # it must not reach known pixels beside it

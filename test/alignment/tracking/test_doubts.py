@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from e2e_depth_ros.alignment import AlignmentState, AlignmentTracker
+from e2e_depth_ros.alignment import AlignmentState, AlignmentTracker, TrackerSettings
 from e2e_depth_ros.alignment.samples import Samples, joined
 from helpers.known_scene import SIZE, as_map, draw, metric_from, scene_relative
 
@@ -109,3 +109,28 @@ def test_two_sensors_that_contradict_each_other_are_never_fresh():
     assert found.state is DEGRADED
     assert found.reason == "sparse_depth measures 2 times the depth that sparse_points does"
     assert np.median(found.log_std) > 0.65
+
+
+def test_where_samples_contradict_a_good_network_the_deviation_is_wide():
+    """A mirror: the sensor measures twice the depth, all over it, and the correction follows."""
+    relative, truth_m = view(0)
+    mirror = np.zeros(SIZE, bool)
+    mirror[10:45, 60:110] = True
+    measured = np.where(mirror, 2 * truth_m, truth_m)
+    found = {}
+    for name, depth_m in (("honest", truth_m), ("mirror", measured)):
+        u, v, z, _ = draw(depth_m, 600, np.random.default_rng(0), noise=0.02)
+        found[name] = AlignmentTracker(TrackerSettings(correction=True)).update(relative, 0, Samples(u, v, z))
+    error = np.abs(np.log(found["mirror"].depth_m / truth_m))
+    wrong = error > 0.3
+    assert wrong[mirror].mean() > 0.5
+    assert (error < 3 * found["mirror"].log_std)[wrong].mean() > 0.8
+    assert np.median(found["mirror"].log_std[~mirror]) < 0.15
+    assert np.median(found["honest"].log_std) < 0.1
+
+
+def test_no_sensor_is_as_exact_as_many_samples_let_it_seem():
+    relative, truth_m = view(0)
+    u, v, z, _ = draw(truth_m, 5000, np.random.default_rng(0))
+    exact = AlignmentTracker(TrackerSettings(correction=True)).update(relative, 0, Samples(u, v, z))
+    assert exact.log_std.min() >= 0.01

@@ -10,6 +10,7 @@ from e2e_depth_ros.alignment.fitting.correction import Correction
 from e2e_depth_ros.alignment.fitting.field import fit_field, points_of
 from e2e_depth_ros.alignment.fitting.fit import fit_affine
 from e2e_depth_ros.alignment.fitting.prior import OffsetPrior
+from e2e_depth_ros.alignment.samples import COMMON_LOG_STD
 from e2e_depth_ros.alignment.tracking.filtering import AffineEstimate
 from e2e_depth_ros.alignment.tracking.track import Track, Wandering, Wanderings
 from e2e_depth_ros.core.maps import DepthKind
@@ -82,6 +83,7 @@ def test_the_deviation_is_the_root_of_the_variance_of_smooth_depth(track):
     relative = 0.1 + 0.8 * (0.6 * row / 90 + 0.4 * column / 131)
     left = track.fit.left_variance(track.estimate.model.log_depth(relative), track.estimate.model)
     expected = np.sqrt(track.estimate.variance(relative) + left)
+    expected = np.hypot(expected, COMMON_LOG_STD)
     np.testing.assert_allclose(track.log_std(relative), expected, rtol=0.05)
 
 
