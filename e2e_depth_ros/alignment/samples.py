@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from e2e_depth_ros.alignment.evidence.doubt import NO_DOUBT, Doubt
 from e2e_depth_ros.alignment.evidence.occlusion import hidden_behind_others, mixed_pixels
 from e2e_depth_ros.alignment.thinning import chosen_by_hash, spread_evenly
 from e2e_depth_ros.core.errors import InvalidInputError
@@ -34,6 +35,8 @@ MAX_SAMPLES = 20_000
 COMMON_LOG_STD: Final = 0.01
 """Standard deviation of log depth that a sensor's own calibration leaves in all of its samples alike."""
 
+_OF_OTHER_SIZE: Final = 0.2  # error of log depth that was seen where pixels were those of twice the size,
+_OF_OTHER_UNIT: Final = 2.3  # and that of a factor of 10
 _MOST_ZONES = 32  # along an edge, of a sensor whose zones may be oblong
 _SAME_VIEW = 1.1  # factor between the proportions of images of one view, which are cut to whole pixels
 _AND: Final = " + "  # between the names of several sensors
@@ -55,7 +58,7 @@ class Samples:
         source: What measured them, for the status: "sparse_points", "ground plane", ...
         parts: (N,), intp, of what several sensors measured: which of them, counted from 0, in the order of
             their names in `source`; None where it was one.
-        doubt: Why they are not to be trusted, whatever they fit; empty if they may be.
+        doubt: Why they are not to be trusted, whatever they fit.
         common_log_std: Standard deviation of the error, in log depth, that all of them have in common, and
             so none of them tells.
     """
@@ -66,7 +69,7 @@ class Samples:
     dropped: Mapping[str, int] = field(default_factory=dict)
     source: str = "samples"
     parts: NDArray[np.intp] | None = None
-    doubt: str = ""
+    doubt: Doubt = NO_DOUBT
     common_log_std: float = COMMON_LOG_STD
 
     def __post_init__(self) -> None:
@@ -125,7 +128,7 @@ def joined(found: Sequence[Samples]) -> Samples:
         dict(total),
         _AND.join(samples.source for samples in found),
         np.repeat(np.arange(len(found)), [len(samples) for samples in found]),
-        next((samples.doubt for samples in found if samples.doubt), ""),
+        next((samples.doubt for samples in found if samples.doubt), NO_DOUBT),
         max(samples.common_log_std for samples in found),
     )
 
@@ -305,12 +308,13 @@ def _doubted(samples: Samples, min_depth_m: float) -> Samples:
     """Say so where most of what was measured for this very image does not belong to it."""
     outside, near = (samples.dropped.get(reason, 0) for reason in ("outside_image", "too_near"))
     total = len(samples) + sum(samples.dropped.values()) - samples.dropped.get("not_finite", 0)
-    words = ""
     if 2 * outside > total:
         words = f"{outside / total:.0%} of the measurements lie outside the image: are they of its size?"
-    elif 2 * near > total:
+        return replace(samples, doubt=Doubt(words, _OF_OTHER_SIZE))
+    if 2 * near > total:
         words = f"{near / total:.0%} of the measurements are nearer than {min_depth_m:g} m: in another unit?"
-    return replace(samples, doubt=words) if words else samples
+        return replace(samples, doubt=Doubt(words, _OF_OTHER_UNIT))
+    return samples
 
 
 def cull_occluded_samples(samples: Samples, size: tuple[int, int]) -> Samples:

@@ -246,3 +246,12 @@ def test_unknown_kind_is_refused():
         render_scene(np.random.default_rng(0), (20, 30), "beach")
     with pytest.raises(RenderError, match=r"\(1, 30\)"):
         render_scene(np.random.default_rng(0), (1, 30))
+
+
+def test_a_camera_that_sees_nothing_has_no_depth():
+    depth, _, _ = traced(Ellipsoid(np.array([-5.0, 0, 1]), [0.5] * 3, GRAY))  # behind it
+    assert not depth.any()
+    for scene in render_path(
+        np.random.default_rng(105), (24, 32), frames=40, step_m=0.06, turn_deg=3, kind="corridor"
+    ):
+        assert scene.image.shape == (24, 32, 3)

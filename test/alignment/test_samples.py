@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from e2e_depth_ros.alignment.evidence.doubt import NO_DOUBT
 from e2e_depth_ros.alignment.samples import (
     MAX_SAMPLES,
     Samples,
@@ -272,9 +273,9 @@ def test_what_is_not_in_front_of_the_camera_is_never_measured():
 def test_pixels_of_another_size_and_depth_of_another_unit_are_doubted():
     u, v = np.random.default_rng(0).uniform(0, [[2 * SIZE[1]], [2 * SIZE[0]]], (2, 400))
     doubled = samples_from_pixels(u, v, np.full(400, 2.0), SIZE)
-    assert "of the measurements lie outside the image: are they of its size?" in doubled.doubt
-    assert samples_from_pixels(u / 2, v / 2, np.full(400, 2.0), SIZE).doubt == ""
+    assert "of the measurements lie outside the image: are they of its size?" in doubled.doubt.reason
+    assert samples_from_pixels(u / 2, v / 2, np.full(400, 2.0), SIZE).doubt == NO_DOUBT
     centimetres = np.full(SIZE, 60, np.uint16)  # taken for millimetres
     centimetres[: SIZE[0] // 3] = 300
-    assert "of the measurements are nearer than 0.1 m" in samples_from_depth(centimetres, SIZE).doubt
-    assert samples_from_depth(10 * centimetres, SIZE).doubt == ""
+    assert "of the measurements are nearer than 0.1 m" in samples_from_depth(centimetres, SIZE).doubt.reason
+    assert samples_from_depth(10 * centimetres, SIZE).doubt == NO_DOUBT

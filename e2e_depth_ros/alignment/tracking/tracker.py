@@ -234,7 +234,7 @@ class AlignmentTracker:
             motion=motion,
         )
         error = np.log(samples.depth_m) - model.log_depth(values)
-        doubt = Doubt(samples.doubt) or sensors_contradiction(samples, frame.relative.size[1], error)
+        doubt = samples.doubt or sensors_contradiction(samples, frame.relative.size[1], error)
         correction = None
         used, count = int(np.count_nonzero(fit.inliers)), len(samples)
         if self.settings.correction and are_worth_a_correction(fit, samples, frame.relative.size):

@@ -99,7 +99,8 @@ def _surfaces(
     normals, u, v = np.empty_like(points), np.empty_like(t), np.empty_like(t)
     material, materials = np.empty(len(t), np.int32), list[Material]()
     begins = np.flatnonzero(np.diff(which, prepend=-1))
-    for begin, end in zip(begins, [*begins[1:], len(which)], strict=True):
+    ends = np.flatnonzero(np.diff(which, append=-1)) + 1  # none, as there are no begins, where all is sky
+    for begin, end in zip(begins, ends, strict=True):
         one, part = solids[which[begin]], np.s_[begin:end]
         normals[:, part], u[part], v[part], face = one.surface(points[:, part])
         material[part] = len(materials) + (face if len(one.materials) > 1 else 0)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from e2e_depth_ros.alignment import AlignmentState, AlignmentTracker, TrackerSettings
+from e2e_depth_ros.alignment.evidence.doubt import Doubt
 from e2e_depth_ros.alignment.samples import Samples, joined
 from helpers.known_scene import SIZE, as_map, draw, metric_from, scene_relative
 
@@ -93,8 +94,11 @@ def test_what_samples_bring_along_counts():
     relative, truth_m = view(0)
     u, v, z, _ = draw(truth_m, 200, np.random.default_rng(0), noise=0.02)
     plain = AlignmentTracker().update(relative, 0, Samples(u, v, z))
-    doubtful = AlignmentTracker().update(relative, 0, replace(Samples(u, v, z), doubt="of another size"))
+    doubtful = AlignmentTracker().update(
+        relative, 0, replace(Samples(u, v, z), doubt=Doubt("of another size", 0.3))
+    )
     assert (doubtful.state, doubtful.reason) == (DEGRADED, "of another size")
+    assert np.median(doubtful.log_std) > 0.3
     common = AlignmentTracker().update(relative, 0, replace(Samples(u, v, z), common_log_std=0.15))
     np.testing.assert_allclose(np.square(common.log_std), np.square(plain.log_std) + 0.15**2, rtol=5e-3)
     assert common.log_std.shape == SIZE
