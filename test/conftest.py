@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -23,6 +23,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+_OF_ROS = ("ROS_", "FASTDDS_", "FASTRTPS_")
 _DOMAINS = 100  # Linux's ephemeral ports reach into those of higher ones
 
 
@@ -47,6 +48,16 @@ def _claim_ros_domain() -> tuple[int, socket.socket]:
 # Before any participant comes to be; nodes and demos that a test starts inherit it.
 _domain, _domain_claim = _claim_ros_domain()
 os.environ["ROS_DOMAIN_ID"] = str(_domain)
+
+
+@pytest.fixture(autouse=True)
+def same_ros_domain() -> Iterator[None]:
+    """Bring this process back: a command that runs nodes takes it to a domain of its own."""
+    before = {name: value for name, value in os.environ.items() if name.startswith(_OF_ROS)}
+    yield
+    for name in [name for name in os.environ if name.startswith(_OF_ROS) and name not in before]:
+        del os.environ[name]
+    os.environ.update(before)
 
 
 @pytest.hookimpl(trylast=True)
