@@ -11,6 +11,7 @@ PACKAGE = TESTS.parent / "e2e_depth_ros"
 ROOMS = ("alignment", "model", "ros")
 
 ELSEWHERE = {
+    "alignment/evidence/doubt.py": "declares alone; tracking/test_doubts.py tells what comes of it",
     "model/engine/engine.py": "declares alone; test_graph_engine.py and test_torch_engine.py test engines",
     "model/network_facts.py": "declares alone; test_graph_engine.py compares what implements it",
     "model/task.py": "names alone",

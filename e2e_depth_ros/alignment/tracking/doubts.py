@@ -12,17 +12,14 @@ from numpy.typing import NDArray
 from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.alignment.evidence.doubt import NO_DOUBT, Doubt
 from e2e_depth_ros.alignment.samples import Samples
-from e2e_depth_ros.alignment.tracking.filtering import AffineEstimate, change_between
+from e2e_depth_ros.alignment.tracking.filtering import AffineEstimate
+from e2e_depth_ros.alignment.tracking.glimpse import CUT, STILL, Glimpse
 
-STILL: Final = 0.3
-"""Change of the image, see `change_between`, below which the scale has no reason to change."""
-CUT: Final = 10.0
-"""Change above which it shows another scene: with 1.5 m/s and 60 degrees/s one of a hundred frames at 30 Hz,
-one of twenty at 10 Hz, and of cuts three of four."""
-
-_JUMP: Final = 0.3  # of log depth, that no motion from one frame to the next explains
+_STEP: Final = 0.1  # of log depth, that no deviation hides, where the image stands still,
+_JUMP: Final = 0.3  # and that no motion from one frame to the next explains
 _DRIFT: Final = 0.15  # of log depth, that is no noise while the image stands still
 _SIGMAS: Final = 3.0  # standard deviations that what was known at rest may be wrong by
+_CONFIRMING: Final = 5  # updates in a row, that end a doubt
 _LEAST_COMPARED: Final = 20  # measurements: fewer, of whole millimetres, may be the same twice
 
 
@@ -32,26 +29,31 @@ class _Rest:
 
     Attributes:
         estimate: Scale and shift.
-        thumbnail: Of the relative map.
+        glimpse: Of the frame.
         source: What measured.
     """
 
     estimate: AffineEstimate
-    thumbnail: NDArray[np.float32]
+    glimpse: Glimpse
     source: str
 
 
 class Doubts:
-    """Follows the samples of one camera. A doubt that motion can't explain stands for a while."""
+    """Follows the samples of one camera.
+
+    Attributes:
+        standing: The last doubt, until several updates in a row raise none.
+    """
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
         """Forget everything."""
+        self.standing = NO_DOUBT
+        self._confirmed = 0  # updates in a row that raised none
         self._rest: _Rest | None = None
         self._measured = 0  # a hash of it
-        self._raised: tuple[int, Doubt] | None = None
 
     def take(
         self,
@@ -60,8 +62,7 @@ class Doubts:
         before: AffineModel | None,
         measured: AffineModel,
         estimate: AffineEstimate,
-        thumbnail: NDArray[np.float32],
-        stamp_ns: int,
+        glimpse: Glimpse,
         *,
         jumped: bool,
         motion: float,
@@ -74,51 +75,40 @@ class Doubts:
             before: What was known, carried to this frame; None at the start.
             measured: The fit to them.
             estimate: What is known now.
-            thumbnail: Of the frame's relative map.
-            stamp_ns: Time of the frame.
+            glimpse: Of the frame.
             jumped: Whether the change was too large for noise.
-            motion: How much the image changed against the frame before; see `change_between`.
+            motion: How much the image changed against the frame before; see `Glimpse.change_since`.
         """
         doubt = NO_DOUBT
         if before is not None and jumped:
-            self._rest = None  # what is confirmed for as long as the doubt stands is known anew
+            self._rest = None  # what the next updates confirm is known anew
             change = _change(before, measured, values)
-            if motion < STILL:
+            if motion < STILL and abs(change) > _STEP:
                 doubt = Doubt("the samples' scale jumped while the image stood still", abs(change))
             elif abs(change) > _JUMP and motion < CUT:
                 factor = np.exp(abs(change))
                 doubt = Doubt(f"the samples' scale jumped by a factor of {factor:.2g}", abs(change))
-        doubt = doubt or self._drifted(samples, values, estimate, thumbnail) or self._stuck(samples, motion)
-        if doubt:
-            self._raised = stamp_ns, doubt
-
-    def standing(self, stamp_ns: int, hold_duration_s: float) -> Doubt:
-        """Return the last doubt, as long as what it was about was used of late; else none.
-
-        Args:
-            stamp_ns: Time of the frame.
-            hold_duration_s: How long, seconds, what was measured counts at all.
-        """
-        if self._raised is None or (stamp_ns - self._raised[0]) * 1e-9 > hold_duration_s:
-            return NO_DOUBT
-        return self._raised[1]
+        doubt = doubt or self._drifted(samples, values, estimate, glimpse) or self._stuck(samples, motion)
+        self._confirmed = 0 if doubt else self._confirmed + 1
+        if doubt or self._confirmed >= _CONFIRMING:
+            self.standing = doubt
 
     def _drifted(
         self,
         samples: Samples,
         values: NDArray[np.float64],
         estimate: AffineEstimate,
-        thumbnail: NDArray[np.float32],
+        glimpse: Glimpse,
     ) -> Doubt:
         """Compare with what was known when the image came to rest."""
         rest, extent = self._rest, estimate.model.high - estimate.model.low
         is_at_rest = (
             rest is not None
             and rest.source == samples.source
-            and change_between(rest.thumbnail, thumbnail, extent) < STILL
+            and glimpse.change_since(rest.glimpse, extent) < STILL
         )
         if rest is None or not is_at_rest:
-            self._rest = _Rest(estimate, thumbnail, samples.source)
+            self._rest = _Rest(estimate, glimpse, samples.source)
             return NO_DOUBT
         drift = _change(rest.estimate.model, estimate.model, values)
         middle = np.array([np.median(values)], np.float32)

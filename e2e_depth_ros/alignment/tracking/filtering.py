@@ -1,4 +1,4 @@
-"""The filter behind the tracker: one affine model with its covariance, and the motion of the image."""
+"""The filter behind the tracker: one affine model with its covariance."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel, upper_end
 from e2e_depth_ros.alignment.fitting.prior import OffsetPrior
-from e2e_depth_ros.core.maps import DepthMap
 
 _CHANGE_SIGMAS = 4.5  # a fit this far from the state is a real change, and is followed at once
-_MOVED = 0.01  # median change of the relative map between frames, over its range, that is full motion
-_THUMBNAIL = 32  # pixels along the long edge
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,27 +86,3 @@ class AffineEstimate:
         slope = self.model.offset_sensitivity(relative)
         variance = extent + slope * (2 * both + slope * offset)
         return np.asarray(np.maximum(variance, 0), dtype=np.float32)
-
-
-def thumbnail_of(relative: DepthMap) -> NDArray[np.float32]:
-    """Relative depth at about 32 pixels along the long edge."""
-    step = max(1, max(relative.size) // _THUMBNAIL)
-    thumbnail: NDArray[np.float32] = relative.values[step // 2 :: step, step // 2 :: step].copy()
-    return thumbnail
-
-
-def change_between(before: NDArray[np.float32], now: NDArray[np.float32], extent: float) -> float:
-    """How much an image changed, by its thumbnails: 0 where it stands still, from 1 on it moved.
-
-    Args:
-        before: Thumbnail of the frame before.
-        now: Thumbnail of this frame.
-        extent: Range of the relative map.
-    """
-    if before.shape != now.shape:
-        return 1.0
-    change = np.abs(now - before)
-    change = change[np.isfinite(change)]
-    if len(change) == 0:
-        return 1.0
-    return float(np.median(change) / (_MOVED * max(extent, 1e-9)))

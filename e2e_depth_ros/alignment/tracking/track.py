@@ -15,6 +15,7 @@ from e2e_depth_ros.alignment.fitting.correction import Correction
 from e2e_depth_ros.alignment.fitting.fit import RobustFit
 from e2e_depth_ros.alignment.samples import COMMON_LOG_STD, Samples
 from e2e_depth_ros.alignment.tracking.filtering import AffineEstimate
+from e2e_depth_ros.alignment.tracking.glimpse import Glimpse
 from e2e_depth_ros.core.maps import DepthMap
 
 _REMEMBERED_FRAMES: Final = 1024  # that late samples may be of
@@ -79,7 +80,7 @@ class Track:
         estimate: Scale and shift with their uncertainty.
         correction: Of what scale and shift leave; None without.
         staleness: Seconds of motion since the correction was last fitted.
-        thumbnail: Relative depth of the last frame, small.
+        glimpse: Of the last frame.
         stamp_ns: Of the last frame.
         used_ns: Of the last frame with usable samples.
         fit: To its samples.
@@ -93,7 +94,7 @@ class Track:
     estimate: AffineEstimate
     correction: Correction | None
     staleness: float
-    thumbnail: NDArray[np.float32]
+    glimpse: Glimpse
     stamp_ns: int
     used_ns: int
     fit: RobustFit

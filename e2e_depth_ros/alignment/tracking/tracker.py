@@ -20,8 +20,9 @@ from e2e_depth_ros.alignment.fitting.prior import OffsetPrior, offset_prior_of
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.alignment.thinning import one_of_each_pixel
-from e2e_depth_ros.alignment.tracking.doubts import CUT, Doubts
-from e2e_depth_ros.alignment.tracking.filtering import AffineEstimate, change_between, thumbnail_of
+from e2e_depth_ros.alignment.tracking.doubts import Doubts
+from e2e_depth_ros.alignment.tracking.filtering import AffineEstimate
+from e2e_depth_ros.alignment.tracking.glimpse import CUT, Glimpse
 from e2e_depth_ros.alignment.tracking.states import TrackerSettings, state_with, state_without
 from e2e_depth_ros.alignment.tracking.track import FittedSamples, FrameSamples, Track, Wandering, Wanderings
 from e2e_depth_ros.core.errors import InvalidInputError
@@ -104,14 +105,15 @@ class AlignmentTracker:
         for earlier in late:
             fitted = self._caught_up(earlier)
         self._note = ""
+        glimpse = Glimpse.of(relative, image)
+        is_blind = image is not None and glimpse.image is not None and shows_nothing(image, glimpse.image)
         if not relative.valid.any():
-            return self._result(relative, stamp_ns, image, None, "the image has no valid relative depth")
+            return self._result(relative, stamp_ns, None, "the image has no valid relative depth", is_blind)
         ends = value_range(relative)
-        thumbnail = thumbnail_of(relative)
-        motion = self._predict(relative, thumbnail, stamp_ns, ends)
+        motion = self._predict(relative, glimpse, stamp_ns, ends)
         if samples is not None:
-            fitted = self._taken(FrameSamples(relative, stamp_ns, samples, image), ends, thumbnail, motion)
-        return self._result(relative, stamp_ns, image, fitted, absence)
+            fitted = self._taken(FrameSamples(relative, stamp_ns, samples, image), ends, glimpse, motion)
+        return self._result(relative, stamp_ns, fitted, absence, is_blind)
 
     def _caught_up(self, late: FrameSamples) -> FittedSamples | None:
         """Take in samples of an earlier frame as if they had been on time; the track stays at the last frame.
@@ -136,14 +138,14 @@ class AlignmentTracker:
             else:  # another sensor was faster, and what it told is kept
                 self._track = track.carried(late.relative.size, ends, Wandering())
         motion = self._wanderings.motion_at(late.stamp_ns)
-        fitted = self._taken(late, ends, thumbnail_of(late.relative), motion)
+        fitted = self._taken(late, ends, Glimpse.of(late.relative, late.image), motion)
         used = self._track
         if fitted.fit.model is None or fitted.fit.case.is_rejected or used is None:
             self._track, self._measured = track, measured
         elif track is not None:
             used = replace(used, used_ns=max(track.used_ns, late.stamp_ns))
             now = used.carried(late.relative.size, ends, since)
-            self._track = replace(now, stamp_ns=track.stamp_ns, thumbnail=track.thumbnail)
+            self._track = replace(now, stamp_ns=track.stamp_ns, glimpse=track.glimpse)
             self._measured = used if measured is not None and measured.stamp_ns <= late.stamp_ns else now
         return fitted
 
@@ -151,7 +153,7 @@ class AlignmentTracker:
         self,
         frame: FrameSamples,
         ends: tuple[float, float],
-        thumbnail: NDArray[np.float32],
+        glimpse: Glimpse,
         motion: float,
     ) -> FittedSamples:
         """Fit a frame's samples, and take the fit over into the track if they are usable."""
@@ -172,16 +174,16 @@ class AlignmentTracker:
         fit = fit_frame(relative, samples, values, ends, known)
         if fit.model is not None and not fit.case.is_rejected:
             frame = replace(frame, samples=samples)
-            samples = self._take_over(fit, fit.model, frame, values, thumbnail, motion, prior)
+            samples = self._take_over(fit, fit.model, frame, values, glimpse, motion, prior)
         return FittedSamples(samples, fit, frame.stamp_ns, absence)
 
     def _predict(
-        self, relative: DepthMap, thumbnail: NDArray[np.float32], stamp_ns: int, ends: tuple[float, float]
+        self, relative: DepthMap, glimpse: Glimpse, stamp_ns: int, ends: tuple[float, float]
     ) -> float:
         """Carry the track to this frame's time and range.
 
         Returns:
-            How much the image changed; see `change_between`.
+            How much changed; see `Glimpse.change_since`.
         """
         track = self._track
         if track is None:
@@ -194,7 +196,7 @@ class AlignmentTracker:
         if self._note:
             self.reset()
             return 1.0
-        motion = change_between(track.thumbnail, thumbnail, ends[1] - ends[0])
+        motion = glimpse.change_since(track.glimpse, ends[1] - ends[0])
         moved = min(motion, 1.0)
         drift = self.settings.still_drift + moved * (self.settings.drift - self.settings.still_drift)
         is_cut = motion > CUT
@@ -203,7 +205,7 @@ class AlignmentTracker:
         self._wanderings.add(stamp_ns, motion, wandering)
         carried = track.carried(relative.size, ends, wandering)
         doubt = _OTHER_VIEW if is_cut else carried.doubt
-        self._track = replace(carried, thumbnail=thumbnail, stamp_ns=stamp_ns, doubt=doubt)
+        self._track = replace(carried, glimpse=glimpse, stamp_ns=stamp_ns, doubt=doubt)
         return motion
 
     def _take_over(
@@ -212,7 +214,7 @@ class AlignmentTracker:
         model: AffineModel,
         frame: FrameSamples,
         values: NDArray[np.float64],
-        thumbnail: NDArray[np.float32],
+        glimpse: Glimpse,
         motion: float,
         prior: OffsetPrior,
     ) -> Samples:
@@ -228,8 +230,7 @@ class AlignmentTracker:
             None if track is None else track.estimate.model,
             model,
             estimate,
-            thumbnail,
-            frame.stamp_ns,
+            glimpse,
             jumped=jumped,
             motion=motion,
         )
@@ -249,7 +250,7 @@ class AlignmentTracker:
             estimate=estimate,
             correction=correction,
             staleness=0.0,
-            thumbnail=thumbnail,
+            glimpse=glimpse,
             stamp_ns=frame.stamp_ns,
             used_ns=frame.stamp_ns,
             fit=fit,
@@ -265,9 +266,9 @@ class AlignmentTracker:
         self,
         relative: DepthMap,
         stamp_ns: int,
-        image: NDArray[np.uint8] | None,
         fitted: FittedSamples | None,
         absence: str,
+        is_blind: bool,
     ) -> Alignment:
         track = self._track
         samples, fit = (fitted.samples, fitted.fit) if fitted else (None, None)
@@ -278,9 +279,8 @@ class AlignmentTracker:
             state, reason = state_without(missing, absence)
         else:
             age_s = (stamp_ns - track.used_ns) * 1e-9
-            standing = self._doubts.standing(stamp_ns, self.settings.hold_duration_s)
-            doubt = max(track.doubt, standing, key=lambda one: (bool(one), one.log_error))
-            flaw = _COVERED if image is not None and shows_nothing(image) else doubt
+            doubt = max(track.doubt, self._doubts.standing, key=lambda one: (bool(one), one.log_error))
+            flaw = _COVERED if is_blind else doubt
             state, reason = state_with(
                 track.fit, track.inlier_ratio, age_s, missing, absence, self.settings, flaw.reason
             )

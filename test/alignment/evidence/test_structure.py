@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from e2e_depth_ros.alignment.evidence.structure import shows_nothing
+from e2e_depth_ros.alignment.evidence.structure import change_of_image, seen_coarsely, shows_nothing
 
 SIZE = (120, 168, 3)
 
@@ -38,7 +38,7 @@ def test_covers_and_noise_show_nothing(image, quality):
         image = cv2.imdecode(
             cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR
         )
-    assert shows_nothing(image)
+    assert shows_nothing(image, seen_coarsely(image))
 
 
 @pytest.mark.parametrize("light", [1.0, 0.2])
@@ -46,8 +46,23 @@ def test_covers_and_noise_show_nothing(image, quality):
 def test_things_are_seen_in_the_dark_and_through_noise(light, grain):
     rng = np.random.default_rng(1)
     image = np.clip(light * things() + rng.normal(0, grain, SIZE), 0, 255).astype(np.uint8)
-    assert not shows_nothing(image)
+    assert not shows_nothing(image, seen_coarsely(image))
 
 
 def test_too_small_an_image_has_the_benefit_of_the_doubt():
-    assert not shows_nothing(np.zeros((24, 30, 3), np.uint8))
+    image = np.zeros((24, 30, 3), np.uint8)
+    assert not shows_nothing(image, seen_coarsely(image))
+
+
+def test_images_of_one_view_change_by_their_noise_alone():
+    rng = np.random.default_rng(0)
+    exposures = [
+        seen_coarsely(np.clip(gain * things() + rng.normal(0, 3, SIZE), 0, 255).astype(np.uint8))
+        for gain in (1.0, 1.0, 1.3)
+    ]
+    moved = seen_coarsely(np.roll(things(), 8, axis=1))
+    assert change_of_image(exposures[0], exposures[1]) < 0.03
+    assert change_of_image(exposures[0], exposures[2]) < 0.03
+    assert change_of_image(exposures[0], moved) > 0.2
+    assert change_of_image(exposures[0], moved[1:]) == 1.0
+    assert change_of_image(*(seen_coarsely(np.full(SIZE, grey, np.uint8)) for grey in (0, 255))) == 0

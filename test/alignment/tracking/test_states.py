@@ -89,10 +89,10 @@ def test_a_scale_that_jumps_while_the_image_stands_still_has_to_be_confirmed(sce
         before = tracker.update(scene.relative, index * 100_000_000, scene.samples(200, seed=index))
     assert before.state is AlignmentState.FRESH
     doubled = replace(scene.samples(200, seed=6), depth_m=2 * scene.samples(200, seed=6).depth_m)
-    found = {ms: tracker.update(scene.relative, ms * 1_000_000, doubled) for ms in range(500, 4000, 100)}
-    for ms, alignment in found.items():  # as long as what was measured before counts
-        assert alignment.state is (AlignmentState.DEGRADED if ms <= 3500 else AlignmentState.FRESH)
-        assert ("jumped" in alignment.reason) == (ms <= 3500)
+    for index in range(5, 15):
+        alignment = tracker.update(scene.relative, index * 100_000_000, doubled)
+        assert alignment.state is (AlignmentState.DEGRADED if index < 10 else AlignmentState.FRESH)
+        assert ("jumped" in alignment.reason) == (index < 10)
         np.testing.assert_allclose(alignment.depth_m, 2 * scene.depth_m, rtol=0.02)
 
 

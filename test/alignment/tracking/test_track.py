@@ -12,6 +12,7 @@ from e2e_depth_ros.alignment.fitting.fit import fit_affine
 from e2e_depth_ros.alignment.fitting.prior import OffsetPrior
 from e2e_depth_ros.alignment.samples import COMMON_LOG_STD
 from e2e_depth_ros.alignment.tracking.filtering import AffineEstimate
+from e2e_depth_ros.alignment.tracking.glimpse import Glimpse
 from e2e_depth_ros.alignment.tracking.track import Track, Wandering, Wanderings
 from e2e_depth_ros.core.maps import DepthKind
 
@@ -50,7 +51,7 @@ def track():
         estimate=AffineEstimate.start(fit.model, fit.information, OffsetPrior()),
         correction=correction,
         staleness=1.0,
-        thumbnail=np.zeros((3, 4), np.float32),
+        glimpse=Glimpse(np.zeros((3, 4), np.float32), None),
         stamp_ns=5,
         used_ns=4,
         fit=fit,
