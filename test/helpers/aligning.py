@@ -57,7 +57,7 @@ class Robot:
     """Feeds an aligner frame by frame."""
 
     def __init__(self, transforms=None, *, stamps=True, **parameters):
-        self.aligner = Aligner(transforms or Transforms(), lambda: 10**15 + self.frame * PERIOD_NS)
+        self.aligner = Aligner(transforms or Transforms())
         self.parameters = Parameters(**parameters)
         self.frame = 0
         self.stamps = stamps
@@ -75,7 +75,9 @@ class Robot:
     def look(self, relative=RELATIVE, camera=CAMERA, count=1):
         for _ in range(count):
             view = FrameView(picture(SIZE), camera)
-            alignment, self.refusals = self.aligner.align(relative, self.header(), view, self.parameters)
+            alignment, self.refusals = self.aligner.align(
+                relative, self.header(), view, self.parameters, arrived_ns=10**15 + self.frame * PERIOD_NS
+            )
             self.frame += 1
         return alignment
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -45,14 +44,12 @@ class Aligner:
         sparse: Where metric measurements are put.
     """
 
-    def __init__(self, transforms: Transforms, clock_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, transforms: Transforms) -> None:
         """Start without any scale.
 
         Args:
             transforms: Finds where the sensor and the ground are.
-            clock_ns: Tells when a frame came that carries no stamp: else nothing would ever grow old.
         """
-        self._clock_ns = clock_ns
         self.sparse = SparseInputs(transforms)
         self._transforms = transforms
         self._waiting: WaitingMeasurements[Samples] = WaitingMeasurements()
@@ -70,7 +67,13 @@ class Aligner:
         self._reset.set()
 
     def align(
-        self, relative: DepthMap, header: Any, view: FrameView, parameters: Parameters
+        self,
+        relative: DepthMap,
+        header: Any,
+        view: FrameView,
+        parameters: Parameters,
+        *,
+        arrived_ns: int | None = None,
     ) -> tuple[Alignment, list[RefusedMessageError]]:
         """Align a frame.
 
@@ -82,11 +85,13 @@ class Aligner:
             header: The frame's.
             view: The frame.
             parameters: Of the node.
+            arrived_ns: When it came, by any clock that runs; by default now. It counts where the frame has no
+                stamp: else nothing would ever grow old.
 
         Returns:
             The alignment; and what had to be refused.
         """
-        frame_ns = stamp_ns(header) or self._clock_ns()
+        frame_ns = stamp_ns(header) or (time.time_ns() if arrived_ns is None else arrived_ns)
         self._settle(frame_ns, parameters)
         if view.may_be_distorted:
             # The tracker must not see it either: it would judge the next rectified frame by this one.

@@ -126,7 +126,14 @@ class Pipeline:
         self._aligner.reset()
         self._scene_ended.set()
 
-    def process(self, image: Any, camera_info: Any | None, wanted: Collection[Output]) -> Result:
+    def process(
+        self,
+        image: Any,
+        camera_info: Any | None,
+        wanted: Collection[Output],
+        *,
+        arrived_ns: int | None = None,
+    ) -> Result:
         """Do what the wanted outputs need for a frame, and no more.
 
         Args:
@@ -134,6 +141,7 @@ class Pipeline:
             camera_info: CameraInfo of its camera, or None. Without a usable one an image that may be
                 distorted has no metric outputs.
             wanted: The outputs that someone listens to.
+            arrived_ns: When the image came, for one without a stamp; by default now.
 
         Returns:
             The messages, with the stamp and frame of the image.
@@ -160,7 +168,9 @@ class Pipeline:
         clock.add(estimate.durations_s)
         relative, alignment = _depth_shown(estimate.depth, view.valid), None
         if relative is not None and need_alignment(wanted):
-            alignment, refused = self._aligner.align(relative, image.header, view, parameters)
+            alignment, refused = self._aligner.align(
+                relative, image.header, view, parameters, arrived_ns=arrived_ns
+            )
             if estimate.depth_std is not None:
                 alignment = alignment.with_relative_std(estimate.depth_std, relative.kind)
             refusals.extend(refused)

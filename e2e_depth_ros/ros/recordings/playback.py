@@ -207,7 +207,7 @@ class _Camera:
             self._order.check(stamp_ns(image.header))
             self._feed(recorded, image.header, next_ns, refusals)
             camera_info = self._camera_infos.for_image(image.header)
-            result = self._pipeline.process(image, camera_info, wanted)
+            result = self._pipeline.process(image, camera_info, wanted, arrived_ns=recorded.log_ns)
             refusals += result.refusals
         except RefusedMessageError as refusal:
             refusals.append(refusal)

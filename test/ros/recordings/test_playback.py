@@ -1,5 +1,6 @@
 """What belongs to an image reaches it, in the order of a recording; the network is the tiny one."""
 
+import copy
 import tracemalloc
 
 import numpy as np
@@ -70,6 +71,19 @@ def test_fast_sensors_do_not_push_out_what_is_waited_for(play, messages, tmp_pat
                 fast.append((topic, log_ns + step * 2_000_000, later))
     frames = play(bags.write_bag(tmp_path / "fast", sorted(fast, key=lambda one: one[1])))
     assert ages(frames)[::3] == [0.0] * 4
+
+
+def test_frames_without_stamps_grow_old_by_the_recording_s_clock(play, messages, tmp_path):
+    unstamped = copy.deepcopy([one for one in messages if one[0] != "/lidar/points"])
+    clouds = copy.deepcopy([one for one in messages if one[0] == "/lidar/points"])
+    for _, _, message in [*unstamped, clouds[0]]:
+        if hasattr(message, "header"):
+            message.header.stamp.sec = message.header.stamp.nanosec = 0
+    frames = play(bags.write_bag(tmp_path / "unstamped", [*unstamped, clouds[0]]))
+    first, *later = [age for age in ages(frames) if np.isfinite(age)]
+    assert first == 0
+    assert later == pytest.approx([0.033 * step for step in range(1, len(later) + 1)], abs=0.01)
+    assert len(later) > 5
 
 
 def test_what_no_image_comes_for_is_let_go(play, messages, tmp_path):
