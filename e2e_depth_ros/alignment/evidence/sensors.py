@@ -28,19 +28,19 @@ class SensorSettings:
 _SETTINGS = SensorSettings()
 
 
-def sensors_contradiction(samples: Samples, width: int, error: NDArray[np.float64]) -> Doubt:
+def sensors_contradiction(samples: Samples, size: tuple[int, int], error: NDArray[np.float64]) -> Doubt:
     """Say which two sensors contradict each other, and by how much; no doubt where none do.
 
     Args:
         samples: Of one frame.
-        width: Of its image, pixels.
+        size: (H, W) of its image.
         error: (N,), log(measured / fitted) of them.
     """
     if samples.parts is None:
         return NO_DOUBT
-    for one, other in combinations(range(len(samples.sensors)), 2):
-        apart = _apart_in_cells(samples, width, one, other)
-        limit = _SETTINGS.most_apart
+    seen = [depth_in_cells(samples, size, samples.parts == part) for part in range(len(samples.sensors))]
+    for one, other in combinations(range(len(seen)), 2):
+        apart, limit = median_apart(seen[one], seen[other]), _SETTINGS.most_apart
         if apart is None:
             apart, limit = _apart_by_fit(samples, error, one, other), _SETTINGS.most_apart_by_fit
         if abs(apart) > limit:
@@ -51,21 +51,40 @@ def sensors_contradiction(samples: Samples, width: int, error: NDArray[np.float6
     return NO_DOUBT
 
 
-def _apart_in_cells(samples: Samples, width: int, one: int, other: int) -> float | None:
-    """How much more log depth the other measures where both see something; None where they hardly do."""
-    scale = np.float32(_SETTINGS.cells / width)
-    rows, columns = (
-        (np.maximum(places, 0) * scale).astype(np.intp) for places in (samples.v_px, samples.u_px)
-    )
-    cell = rows * (_SETTINGS.cells + 1) + columns
-    log_depth = np.log(samples.depth_m)
-    means = []
-    for part in (one, other):
-        of_part = samples.parts == part
-        count = np.bincount(cell[of_part], minlength=int(cell.max(initial=0)) + 1)
-        total = np.bincount(cell[of_part], log_depth[of_part], minlength=len(count))
-        means.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
-    apart = means[1] - means[0]
+def depth_in_cells(
+    samples: Samples, size: tuple[int, int], chosen: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """Return the mean log depth in each cell of the image; NaN in those without a sample.
+
+    Args:
+        samples: Of one frame.
+        size: (H, W) of its image.
+        chosen: (N,), which of them count; all by default.
+    """
+    columns = _SETTINGS.cells
+    scale = np.float32(columns / size[1])
+    places = (samples.v_px, samples.u_px)
+    row, column = ((np.maximum(place, 0) * scale).astype(np.intp) for place in places)
+    cell = row * (columns + 1) + column
+    log_depth = np.log(samples.depth_m.astype(np.float64))
+    if chosen is not None:
+        cell, log_depth = cell[chosen], log_depth[chosen]
+    cells = (columns + 1) * (int(np.ceil(size[0] * columns / size[1])) + 1)
+    count = np.bincount(cell, minlength=cells)
+    total = np.bincount(cell, log_depth, minlength=cells)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+
+
+def median_apart(one: NDArray[np.float64], other: NDArray[np.float64]) -> float | None:
+    """How much more log depth the other has in the median of the cells that both see; None in too few.
+
+    Args:
+        one: As `depth_in_cells` gives it.
+        other: Likewise, of an image of the same size.
+    """
+    if one.shape != other.shape:
+        return None
+    apart = other - one
     apart = apart[np.isfinite(apart)]
     return float(np.median(apart)) if len(apart) >= _SETTINGS.least_cells else None
 

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.alignment.evidence.doubt import NO_DOUBT, Doubt
+from e2e_depth_ros.alignment.evidence.sensors import depth_in_cells, median_apart
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.alignment.tracking.filtering import AffineEstimate
 from e2e_depth_ros.alignment.tracking.glimpse import CUT, STILL, Glimpse
 
 _STEP: Final = 0.1  # of log depth, that no deviation hides, where the image stands still,
-_JUMP: Final = 0.3  # and that no motion from one frame to the next explains
+_JUMP: Final = 0.3  # and of what is measured, that no motion from one frame to the next explains
 _DRIFT: Final = 0.15  # of log depth, that is no noise while the image stands still
 _SIGMAS: Final = 3.0  # standard deviations that what was known at rest may be wrong by
 _CONFIRMING: Final = 5  # updates in a row, that end a doubt
@@ -53,11 +54,13 @@ class Doubts:
         self.standing = NO_DOUBT
         self._confirmed = 0  # updates in a row that raised none
         self._rest: _Rest | None = None
+        self._seen = np.zeros(0)  # depth in cells, of the last samples
         self._measured = 0  # a hash of it
 
     def take(
         self,
         samples: Samples,
+        size: tuple[int, int],
         values: NDArray[np.float64],
         before: AffineModel | None,
         measured: AffineModel,
@@ -71,6 +74,7 @@ class Doubts:
 
         Args:
             samples: Of a frame.
+            size: (H, W) of its image.
             values: (N,), relative depth at them.
             before: What was known, carried to this frame; None at the start.
             measured: The fit to them.
@@ -79,15 +83,15 @@ class Doubts:
             jumped: Whether the change was too large for noise.
             motion: How much the image changed against the frame before; see `Glimpse.change_since`.
         """
-        doubt = NO_DOUBT
+        doubt, seen = NO_DOUBT, depth_in_cells(samples, size)
         if before is not None and jumped:
             self._rest = None  # what the next updates confirm is known anew
             change = _change(before, measured, values)
             if motion < STILL and abs(change) > _STEP:
                 doubt = Doubt("the samples' scale jumped while the image stood still", abs(change))
-            elif abs(change) > _JUMP and motion < CUT:
-                factor = np.exp(abs(change))
-                doubt = Doubt(f"the samples' scale jumped by a factor of {factor:.2g}", abs(change))
+            elif motion < CUT:
+                doubt = _jumped(self._seen, seen)
+        self._seen = seen
         doubt = doubt or self._drifted(samples, values, estimate, glimpse) or self._stuck(samples, motion)
         self._confirmed = 0 if doubt else self._confirmed + 1
         if doubt or self._confirmed >= _CONFIRMING:
@@ -126,6 +130,14 @@ class Doubts:
         is_same, self._measured = measured == self._measured, measured
         is_stuck = is_same and motion >= STILL
         return Doubt("the image moved, and what was measured stayed the same") if is_stuck else NO_DOUBT
+
+
+def _jumped(before: NDArray[np.float64], seen: NDArray[np.float64]) -> Doubt:
+    """Compare what was measured with what was before, where both looked: the network may jump, too."""
+    change = median_apart(before, seen)
+    if change is None or abs(change) <= _JUMP:
+        return NO_DOUBT
+    return Doubt(f"the samples' scale jumped by a factor of {np.exp(abs(change)):.2g}", abs(change))
 
 
 def _change(before: AffineModel, now: AffineModel, values: NDArray[np.float64]) -> float:

@@ -226,6 +226,7 @@ class AlignmentTracker:
             estimate, jumped = track.estimate.updated(model, fit.information)
         self._doubts.take(
             samples,
+            frame.relative.size,
             values,
             None if track is None else track.estimate.model,
             model,
@@ -235,7 +236,7 @@ class AlignmentTracker:
             motion=motion,
         )
         error = np.log(samples.depth_m) - model.log_depth(values)
-        doubt = samples.doubt or sensors_contradiction(samples, frame.relative.size[1], error)
+        doubt = samples.doubt or sensors_contradiction(samples, frame.relative.size, error)
         correction = None
         used, count = int(np.count_nonzero(fit.inliers)), len(samples)
         if self.settings.correction and are_worth_a_correction(fit, samples, frame.relative.size):

@@ -18,7 +18,7 @@ def measured(count, seed, factor=1.0, columns=(0, SIZE[1]), source="lidar", nois
 
 def contradiction(*found, error=None):
     samples = joined(found)
-    found = sensors_contradiction(samples, SIZE[1], np.zeros(len(samples)) if error is None else error)
+    found = sensors_contradiction(samples, SIZE, np.zeros(len(samples)) if error is None else error)
     assert bool(found) == (found.log_error > 0)
     return found.reason
 

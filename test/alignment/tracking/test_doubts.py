@@ -50,6 +50,17 @@ def test_a_scale_that_jumps_while_the_camera_moves_is_doubted_until_more_samples
     assert {one.state for one in found[15:]} == {FRESH}
 
 
+def test_a_network_that_jumps_is_no_fault_of_the_samples():
+    """The same depth in metres, and a map that is stretched from one frame to the next."""
+    tracker, states = AlignmentTracker(), []
+    for index in range(20):
+        values = np.roll(scene_relative(), 2 * index, axis=1)
+        relative = as_map(values if index < 10 else values**2)
+        u, v, z, _ = draw(metric_from(values), 400, np.random.default_rng(index), noise=0.02)
+        states.append(tracker.update(relative, index * PERIOD_NS, Samples(u, v, z)).reason)
+    assert not [reason for reason in states if "jumped" in reason]
+
+
 def test_sensors_that_take_turns_and_contradict_each_other_are_never_believed():
     found = follow(
         80, 2.0, factor=lambda index: 1 + index % 2, sensors=lambda index: (("lidar", "tof")[index % 2],)
