@@ -8,7 +8,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from e2e_depth_ros.alignment.evidence.structure import change_of_image, seen_coarsely
+from e2e_depth_ros.alignment.evidence.structure import (
+    change_of_image,
+    contrasts,
+    seen_coarsely,
+    shows_nothing,
+)
 from e2e_depth_ros.core.maps import DepthMap
 
 STILL: Final = 0.3
@@ -29,11 +34,13 @@ class Glimpse:
 
     Attributes:
         relative: The relative map at about 32 pixels along the long edge.
-        image: As `seen_coarsely` gives it; None without an image.
+        contrasts: Of its image, see `contrasts`; None without an image.
+        shows_nothing: Whether the image is of one colour, or noise.
     """
 
     relative: NDArray[np.float32]
-    image: NDArray[np.uint8] | None
+    contrasts: NDArray[np.float32] | None = None
+    shows_nothing: bool = False
 
     @classmethod
     def of(cls, relative: DepthMap, image: NDArray[np.uint8] | None) -> Glimpse:
@@ -45,7 +52,10 @@ class Glimpse:
         """
         step = max(1, max(relative.size) // _THUMBNAIL)
         thumbnail = relative.values[step // 2 :: step, step // 2 :: step].copy()
-        return cls(thumbnail, None if image is None else seen_coarsely(image))
+        if image is None:
+            return cls(thumbnail)
+        coarse = seen_coarsely(image)
+        return cls(thumbnail, contrasts(coarse), shows_nothing(image, coarse))
 
     def change_since(self, before: Glimpse, extent: float) -> float:
         """How much changed: 0 where all stands still, from 1 on the camera moved.
@@ -59,9 +69,9 @@ class Glimpse:
         """
         change = _change(before.relative, self.relative)
         by_map = 1.0 if change is None else change / (_MOVED * max(extent, 1e-9))
-        if before.image is None or self.image is None:
+        if before.contrasts is None or self.contrasts is None:
             return by_map
-        by_image = (change_of_image(before.image, self.image) - _IMAGE_NOISE) / _IMAGE_MOVED
+        by_image = (change_of_image(before.contrasts, self.contrasts) - _IMAGE_NOISE) / _IMAGE_MOVED
         return max(by_map, min(by_image, 1.0))
 
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from e2e_depth_ros.alignment.affine import AffineModel, value_range
 from e2e_depth_ros.alignment.evidence.doubt import NO_DOUBT, Doubt
 from e2e_depth_ros.alignment.evidence.sensors import sensors_contradiction
-from e2e_depth_ros.alignment.evidence.structure import shows_nothing
 from e2e_depth_ros.alignment.fitting.correction_fit import are_worth_a_correction, correction_from_samples
 from e2e_depth_ros.alignment.fitting.fit import RobustFit
 from e2e_depth_ros.alignment.fitting.frame_fit import fit_frame
@@ -106,14 +105,13 @@ class AlignmentTracker:
             fitted = self._caught_up(earlier)
         self._note = ""
         glimpse = Glimpse.of(relative, image)
-        is_blind = image is not None and glimpse.image is not None and shows_nothing(image, glimpse.image)
         if not relative.valid.any():
-            return self._result(relative, stamp_ns, None, "the image has no valid relative depth", is_blind)
+            return self._result(relative, stamp_ns, None, "the image has no valid relative depth", glimpse)
         ends = value_range(relative)
         motion = self._predict(relative, glimpse, stamp_ns, ends)
         if samples is not None:
             fitted = self._taken(FrameSamples(relative, stamp_ns, samples, image), ends, glimpse, motion)
-        return self._result(relative, stamp_ns, fitted, absence, is_blind)
+        return self._result(relative, stamp_ns, fitted, absence, glimpse)
 
     def _caught_up(self, late: FrameSamples) -> FittedSamples | None:
         """Take in samples of an earlier frame as if they had been on time; the track stays at the last frame.
@@ -269,7 +267,7 @@ class AlignmentTracker:
         stamp_ns: int,
         fitted: FittedSamples | None,
         absence: str,
-        is_blind: bool,
+        glimpse: Glimpse,
     ) -> Alignment:
         track = self._track
         samples, fit = (fitted.samples, fitted.fit) if fitted else (None, None)
@@ -281,7 +279,7 @@ class AlignmentTracker:
         else:
             age_s = (stamp_ns - track.used_ns) * 1e-9
             doubt = max(track.doubt, self._doubts.standing, key=lambda one: (bool(one), one.log_error))
-            flaw = _COVERED if is_blind else doubt
+            flaw = _COVERED if glimpse.shows_nothing else doubt
             state, reason = state_with(
                 track.fit, track.inlier_ratio, age_s, missing, absence, self.settings, flaw.reason
             )

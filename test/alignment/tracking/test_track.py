@@ -51,7 +51,7 @@ def track():
         estimate=AffineEstimate.start(fit.model, fit.information, OffsetPrior()),
         correction=correction,
         staleness=1.0,
-        glimpse=Glimpse(np.zeros((3, 4), np.float32), None),
+        glimpse=Glimpse(np.zeros((3, 4), np.float32)),
         stamp_ns=5,
         used_ns=4,
         fit=fit,
