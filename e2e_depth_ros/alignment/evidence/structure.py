@@ -29,7 +29,7 @@ def contrasts(coarse: NDArray[np.uint8]) -> NDArray[np.float32]:
     Args:
         coarse: As `seen_coarsely` gives it.
     """
-    grey = coarse.astype(np.float32) @ np.full(3, 1 / 3, np.float32)  # far faster than a mean over the colours
+    grey = coarse.astype(np.float32) @ np.full(3, 1 / 3, np.float32)  # faster than a mean
     return np.asarray(grey - grey.mean(), np.float32)
 
 
