@@ -55,7 +55,7 @@ class Doubts:
         self._confirmed = 0  # updates in a row that raised none
         self._rest: _Rest | None = None
         self._seen = np.zeros(0)  # depth in cells, of the last samples
-        self._measured = 0  # a hash of it
+        self._measured: tuple[int, Glimpse] | None = None  # a hash of it, and the frame where it came first
 
     def take(
         self,
@@ -92,7 +92,11 @@ class Doubts:
             elif motion < CUT:
                 doubt = _jumped(self._seen, seen)
         self._seen = seen
-        doubt = doubt or self._drifted(samples, values, estimate, glimpse) or self._stuck(samples, motion)
+        doubt = (
+            doubt
+            or self._drifted(samples, values, estimate, glimpse)
+            or self._stuck(samples, estimate, glimpse)
+        )
         self._confirmed = 0 if doubt else self._confirmed + 1
         if doubt or self._confirmed >= _CONFIRMING:
             self.standing = doubt
@@ -122,14 +126,18 @@ class Doubts:
         words = f"the samples' scale drifted by {np.expm1(drift):+.0%} while the image stood still"
         return Doubt(words, abs(drift))
 
-    def _stuck(self, samples: Samples, motion: float) -> Doubt:
+    def _stuck(self, samples: Samples, estimate: AffineEstimate, glimpse: Glimpse) -> Doubt:
         """Compare the measurements themselves: of a driver that is stuck they are the same, bit by bit."""
         if len(samples) < _LEAST_COMPARED:
             return NO_DOUBT
         measured = zlib.crc32(samples.depth_m.tobytes(), zlib.crc32(samples.u_px.tobytes()))
-        is_same, self._measured = measured == self._measured, measured
-        is_stuck = is_same and motion >= STILL
-        return Doubt("the image moved, and what was measured stayed the same") if is_stuck else NO_DOUBT
+        if self._measured is None or measured != self._measured[0]:
+            self._measured = measured, glimpse
+            return NO_DOUBT
+        extent = estimate.model.high - estimate.model.low
+        if glimpse.change_of_map_since(self._measured[1], extent) < 1:
+            return NO_DOUBT
+        return Doubt("the camera moved, and what was measured stayed the same")
 
 
 def _jumped(before: NDArray[np.float64], seen: NDArray[np.float64]) -> Doubt:
