@@ -177,10 +177,13 @@ def samples_from_pixels(
     samples = Samples(u, v, depth, source=source)
     is_measured = np.isfinite(u) & np.isfinite(v) & np.isfinite(depth) & (depth != 0)
     samples = samples.select(is_measured, "not_finite")
-    samples = samples.select((samples.depth_m >= min_depth_m) & (samples.depth_m > 0), "too_near")
+    samples = samples.select(samples.depth_m > 0, "behind_camera")
+    samples = samples.select(samples.depth_m >= min_depth_m, "too_near")
     samples = samples.select(samples.depth_m <= max_depth_m, "too_far")
+    # Who projects a LiDAR's points has some on all sides; pixels of a larger image are never negative.
+    is_larger = bool(np.min([samples.u_px, samples.v_px], initial=0.0) >= -0.5)
     samples = samples.select(are_inside(samples.u_px, samples.v_px, size), "outside_image")
-    return _doubted(samples, min_depth_m)
+    return _doubted(samples, min_depth_m, is_larger=is_larger)
 
 
 def samples_from_points(
@@ -304,11 +307,18 @@ def samples_from_depth(
     return _doubted(Samples(u, v, depth[rows, columns], dropped=dropped, source=source), min_depth_m)
 
 
-def _doubted(samples: Samples, min_depth_m: float) -> Samples:
-    """Say so where most of what was measured for this very image does not belong to it."""
+def _doubted(samples: Samples, min_depth_m: float, *, is_larger: bool = False) -> Samples:
+    """Say so where most of what was measured for this very image does not belong to it.
+
+    Args:
+        samples: With what was left out.
+        min_depth_m: What is nearer was.
+        is_larger: Whether what lies outside can be of a larger image.
+    """
     outside, near = (samples.dropped.get(reason, 0) for reason in ("outside_image", "too_near"))
-    total = len(samples) + sum(samples.dropped.values()) - samples.dropped.get("not_finite", 0)
-    if 2 * outside > total:
+    total = len(samples) + sum(samples.dropped.values())
+    total -= sum(samples.dropped.get(reason, 0) for reason in ("not_finite", "behind_camera"))
+    if is_larger and 2 * outside > total:
         words = f"{outside / total:.0%} of the measurements lie outside the image: are they of its size?"
         return replace(samples, doubt=Doubt(words, _OF_OTHER_SIZE))
     if 2 * near > total:

@@ -275,6 +275,10 @@ def test_pixels_of_another_size_and_depth_of_another_unit_are_doubted():
     doubled = samples_from_pixels(u, v, np.full(400, 2.0), SIZE)
     assert "of the measurements lie outside the image: are they of its size?" in doubled.doubt.reason
     assert samples_from_pixels(u / 2, v / 2, np.full(400, 2.0), SIZE).doubt == NO_DOUBT
+    around = samples_from_pixels(u - SIZE[1], v - SIZE[0] / 2, np.full(400, 2.0), SIZE)
+    assert around.doubt == NO_DOUBT  # of a LiDAR that looks all around
+    behind = samples_from_pixels(u / 2, v / 2, np.where(np.arange(400) % 4, -2.0, 2.0), SIZE)
+    assert (behind.doubt, behind.dropped["behind_camera"]) == (NO_DOUBT, 300)
     centimetres = np.full(SIZE, 60, np.uint16)  # taken for millimetres
     centimetres[: SIZE[0] // 3] = 300
     assert "of the measurements are nearer than 0.1 m" in samples_from_depth(centimetres, SIZE).doubt.reason

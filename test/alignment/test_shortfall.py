@@ -45,7 +45,8 @@ def test_source_counts_and_parameters_are_named(source, dropped, facts):
     [
         (2500.0, "samples: all 9 samples beyond max_depth_m: millimetres?"),
         (np.nan, "samples: 9 samples, all NaN, infinite or 0"),
-        (-2.0, "samples: all 9 samples nearer than min_depth_m"),
+        (-2.0, "samples: 9 samples, all behind the camera: is the frame optical?"),
+        (0.05, "samples: all 9 samples nearer than min_depth_m"),
     ],
 )
 def test_one_image_tells_why_no_sample_is_left(depth_m, words):

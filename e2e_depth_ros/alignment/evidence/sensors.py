@@ -19,31 +19,26 @@ class SensorSettings:
     cells: int = 64  # over the image's width, in each of which two sensors see one surface
     least_cells: int = 10  # that both must see, for that to be compared
     most_apart: float = 0.15  # difference of log depth in the median of those cells
-    least_samples: int = 5  # of each, where they see none in common and the network has to compare them
-    # Difference of what two leave of the fit, in the median. Honest ones, on other parts of a weak network's
-    # image: up to 0.24; one that measures twice the depth: from 0.50.
-    most_apart_by_fit: float = 0.35
 
 
 _SETTINGS = SensorSettings()
 
 
-def sensors_contradiction(samples: Samples, size: tuple[int, int], error: NDArray[np.float64]) -> Doubt:
+def sensors_contradiction(samples: Samples, size: tuple[int, int]) -> Doubt:
     """Say which two sensors contradict each other, and by how much; no doubt where none do.
+
+    Only where both look: on other parts of an image a weak network's error alone can be a factor of ten.
 
     Args:
         samples: Of one frame.
         size: (H, W) of its image.
-        error: (N,), log(measured / fitted) of them.
     """
     if samples.parts is None:
         return NO_DOUBT
     seen = [depth_in_cells(samples, size, samples.parts == part) for part in range(len(samples.sensors))]
     for one, other in combinations(range(len(seen)), 2):
-        apart, limit = median_apart(seen[one], seen[other]), _SETTINGS.most_apart
-        if apart is None:
-            apart, limit = _apart_by_fit(samples, error, one, other), _SETTINGS.most_apart_by_fit
-        if abs(apart) > limit:
+        apart = median_apart(seen[one], seen[other])
+        if apart is not None and abs(apart) > _SETTINGS.most_apart:
             near, far = (one, other) if apart > 0 else (other, one)
             names = samples.sensors
             times = f"{np.exp(abs(apart)):.2g} times the depth that {names[near]} does"
@@ -87,11 +82,3 @@ def median_apart(one: NDArray[np.float64], other: NDArray[np.float64]) -> float 
     apart = other - one
     apart = apart[np.isfinite(apart)]
     return float(np.median(apart)) if len(apart) >= _SETTINGS.least_cells else None
-
-
-def _apart_by_fit(samples: Samples, error: NDArray[np.float64], one: int, other: int) -> float:
-    """How much more log depth the other measures than the fit to all says; 0 where one has few samples."""
-    parts = [error[samples.parts == part] for part in (one, other)]
-    if min(map(len, parts)) < _SETTINGS.least_samples:
-        return 0.0
-    return float(np.median(parts[1]) - np.median(parts[0]))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from e2e_depth_ros.alignment.affine import AffineModel
 from e2e_depth_ros.alignment.evidence.doubt import NO_DOUBT, Doubt
 from e2e_depth_ros.alignment.evidence.sensors import depth_in_cells, median_apart
+from e2e_depth_ros.alignment.evidence.structure import change_of_image
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.alignment.tracking.filtering import AffineEstimate
 from e2e_depth_ros.alignment.tracking.glimpse import CUT, STILL, Glimpse
@@ -19,24 +20,31 @@ from e2e_depth_ros.alignment.tracking.glimpse import CUT, STILL, Glimpse
 _STEP: Final = 0.1  # of log depth, that no deviation hides, where the image stands still,
 _JUMP: Final = 0.3  # and of what is measured, that no motion from one frame to the next explains
 _DRIFT: Final = 0.15  # of log depth, that is no noise while the image stands still
-_SIGMAS: Final = 3.0  # standard deviations that what was known at rest may be wrong by
-_CONFIRMING: Final = 5  # updates in a row, that end a doubt
+_SIGMAS: Final = 3.0  # standard deviations that what was known before may be wrong by
+_SETTLED: Final = 5  # updates in a row: then a scale is known, and a doubt ends
 _LEAST_COMPARED: Final = 20  # measurements: fewer, of whole millimetres, may be the same twice
+_OTHER_IMAGE: Final = (
+    0.4  # change of the image, see `change_of_image`, that is more than somebody who walks by
+)
 
 
 @dataclass(frozen=True, eq=False)
-class _Rest:
-    """What was known when the image came to rest.
+class _Measured:
+    """What was measured last.
 
     Attributes:
-        estimate: Scale and shift.
-        glimpse: Of the frame.
-        source: What measured.
+        source: By what.
+        common_log_std: See `Samples`.
+        cells: Depth in the cells of the image.
+        hashed: Of it.
+        glimpse: Of the first frame with just these measurements.
     """
 
-    estimate: AffineEstimate
-    glimpse: Glimpse
     source: str
+    common_log_std: float
+    cells: NDArray[np.float64]
+    hashed: int
+    glimpse: Glimpse
 
 
 class Doubts:
@@ -53,9 +61,9 @@ class Doubts:
         """Forget everything."""
         self.standing = NO_DOUBT
         self._confirmed = 0  # updates in a row that raised none
-        self._rest: _Rest | None = None
-        self._seen = np.zeros(0)  # depth in cells, of the last samples
-        self._measured: tuple[int, Glimpse] | None = None  # a hash of it, and the frame where it came first
+        self._settled = 0  # and in which the scale neither jumped nor came from something else
+        self._rest: tuple[AffineEstimate, Glimpse] | None = None  # what was known when the image came to rest
+        self._last: _Measured | None = None
 
     def take(
         self,
@@ -83,69 +91,65 @@ class Doubts:
             jumped: Whether the change was too large for noise.
             motion: How much the image changed against the frame before; see `Glimpse.change_since`.
         """
-        doubt, seen = NO_DOUBT, depth_in_cells(samples, size)
+        last = self._last
+        is_same_source = last is not None and last.source == samples.source
+        self._settled = self._settled + 1 if is_same_source and not jumped else 0
+        cells = depth_in_cells(samples, size)
+        doubt = NO_DOUBT
         if before is not None and jumped:
-            self._rest = None  # what the next updates confirm is known anew
-            change = _change(before, measured, values)
-            if motion < STILL and abs(change) > _STEP:
-                doubt = Doubt("the samples' scale jumped while the image stood still", abs(change))
-            elif motion < CUT:
-                doubt = _jumped(self._seen, seen)
-        self._seen = seen
-        doubt = (
-            doubt
-            or self._drifted(samples, values, estimate, glimpse)
-            or self._stuck(samples, estimate, glimpse)
-        )
+            change = abs(_change(before, measured, values))
+            if is_same_source and motion < STILL and change > _STEP:
+                doubt = Doubt("the samples' scale jumped while the image stood still", change)
+            elif last is not None and motion < CUT:
+                doubt = _jumped(last, cells, samples.common_log_std)
+        hashed = zlib.crc32(samples.depth_m.tobytes(), zlib.crc32(samples.u_px.tobytes()))
+        is_repeated = last is not None and hashed == last.hashed and len(samples) >= _LEAST_COMPARED
+        first = last.glimpse if last is not None and is_repeated else glimpse
+        self._last = _Measured(samples.source, samples.common_log_std, cells, hashed, first)
+        doubt = doubt or self._drifted(values, estimate, glimpse) or _stuck(first, glimpse, estimate)
         self._confirmed = 0 if doubt else self._confirmed + 1
-        if doubt or self._confirmed >= _CONFIRMING:
+        if doubt or self._confirmed >= _SETTLED:
             self.standing = doubt
 
-    def _drifted(
-        self,
-        samples: Samples,
-        values: NDArray[np.float64],
-        estimate: AffineEstimate,
-        glimpse: Glimpse,
-    ) -> Doubt:
-        """Compare with what was known when the image came to rest."""
+    def _drifted(self, values: NDArray[np.float64], estimate: AffineEstimate, glimpse: Glimpse) -> Doubt:
+        """Compare with what was known when the image came to rest.
+
+        Without an image nothing tells that it rests: before a plane a map may look the same at any distance.
+        """
         rest, extent = self._rest, estimate.model.high - estimate.model.low
-        is_at_rest = (
-            rest is not None
-            and rest.source == samples.source
-            and glimpse.change_since(rest.glimpse, extent) < STILL
-        )
-        if rest is None or not is_at_rest:
-            self._rest = _Rest(estimate, glimpse, samples.source)
+        if self._settled < _SETTLED or glimpse.contrasts is None:
+            self._rest = None
             return NO_DOUBT
-        drift = _change(rest.estimate.model, estimate.model, values)
+        if rest is None or glimpse.change_since(rest[1], extent) >= STILL:
+            self._rest = estimate, glimpse
+            return NO_DOUBT
+        drift = _change(rest[0].model, estimate.model, values)
         middle = np.array([np.median(values)], np.float32)
-        usual = _SIGMAS * float(np.sqrt(rest.estimate.variance(middle)[0]))
+        usual = _SIGMAS * float(np.sqrt(rest[0].variance(middle)[0]))
         if abs(drift) <= _DRIFT + usual:
             return NO_DOUBT
         words = f"the samples' scale drifted by {np.expm1(drift):+.0%} while the image stood still"
         return Doubt(words, abs(drift))
 
-    def _stuck(self, samples: Samples, estimate: AffineEstimate, glimpse: Glimpse) -> Doubt:
-        """Compare the measurements themselves: of a driver that is stuck they are the same, bit by bit."""
-        if len(samples) < _LEAST_COMPARED:
-            return NO_DOUBT
-        measured = zlib.crc32(samples.depth_m.tobytes(), zlib.crc32(samples.u_px.tobytes()))
-        if self._measured is None or measured != self._measured[0]:
-            self._measured = measured, glimpse
-            return NO_DOUBT
-        extent = estimate.model.high - estimate.model.low
-        if glimpse.change_of_map_since(self._measured[1], extent) < 1:
-            return NO_DOUBT
-        return Doubt("the camera moved, and what was measured stayed the same")
 
-
-def _jumped(before: NDArray[np.float64], seen: NDArray[np.float64]) -> Doubt:
+def _jumped(last: _Measured, cells: NDArray[np.float64], common_log_std: float) -> Doubt:
     """Compare what was measured with what was before, where both looked: the network may jump, too."""
-    change = median_apart(before, seen)
-    if change is None or abs(change) <= _JUMP:
+    change = median_apart(last.cells, cells)
+    if change is None or abs(change) <= _JUMP + _SIGMAS * float(
+        np.hypot(last.common_log_std, common_log_std)
+    ):
         return NO_DOUBT
     return Doubt(f"the samples' scale jumped by a factor of {np.exp(abs(change)):.2g}", abs(change))
+
+
+def _stuck(first: Glimpse, now: Glimpse, estimate: AffineEstimate) -> Doubt:
+    """Compare the first frame with these very measurements with this one; of a stuck driver they are old."""
+    if first is now or first.contrasts is None or now.contrasts is None:
+        return NO_DOUBT
+    by_map = now.change_of_map_since(first, estimate.model.high - estimate.model.low)
+    if by_map < 1 or change_of_image(first.contrasts, now.contrasts) < _OTHER_IMAGE:
+        return NO_DOUBT
+    return Doubt("the camera moved, and what was measured stayed the same")
 
 
 def _change(before: AffineModel, now: AffineModel, values: NDArray[np.float64]) -> float:

@@ -29,7 +29,6 @@ from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.core.pixels import nearest_pixels
 from e2e_depth_ros.core.threads import one_thread
 
-_OTHER_VIEW = Doubt("much of the image changed at once, and nothing was measured since")
 _COVERED = Doubt("the image shows nothing: is the lens covered?")
 
 
@@ -197,13 +196,11 @@ class AlignmentTracker:
         motion = glimpse.change_since(track.glimpse, ends[1] - ends[0])
         moved = min(motion, 1.0)
         drift = self.settings.still_drift + moved * (self.settings.drift - self.settings.still_drift)
-        is_cut = motion > CUT
-        seconds = max(elapsed_s, 1.0) if is_cut else elapsed_s
+        seconds = max(elapsed_s, 1.0) if motion > CUT else elapsed_s
         wandering = Wandering(drift**2 * seconds, moved * seconds)
         self._wanderings.add(stamp_ns, motion, wandering)
         carried = track.carried(relative.size, ends, wandering)
-        doubt = _OTHER_VIEW if is_cut else carried.doubt
-        self._track = replace(carried, glimpse=glimpse, stamp_ns=stamp_ns, doubt=doubt)
+        self._track = replace(carried, glimpse=glimpse, stamp_ns=stamp_ns)
         return motion
 
     def _take_over(
@@ -233,8 +230,7 @@ class AlignmentTracker:
             jumped=jumped,
             motion=motion,
         )
-        error = np.log(samples.depth_m) - model.log_depth(values)
-        doubt = samples.doubt or sensors_contradiction(samples, frame.relative.size, error)
+        doubt = samples.doubt or sensors_contradiction(samples, frame.relative.size)
         correction = None
         used, count = int(np.count_nonzero(fit.inliers)), len(samples)
         if self.settings.correction and are_worth_a_correction(fit, samples, frame.relative.size):

@@ -20,6 +20,12 @@ def view(index, step=0.0):
     return as_map(relative), metric_from(relative)
 
 
+def image_of(index, step=0.0):
+    """What the camera sees: texture that moves along."""
+    coarse = np.random.default_rng(0).integers(0, 255, (SIZE[0] // 6, SIZE[1] // 6, 3), np.uint8)
+    return np.roll(coarse.repeat(6, axis=0).repeat(6, axis=1), round(step * index), axis=1)
+
+
 def follow(frames, step=0.0, factor=lambda _: 1.0, sensors=lambda _: ("lidar",), count=200):
     tracker, found = AlignmentTracker(), []
     for index in range(frames):
@@ -30,7 +36,8 @@ def follow(frames, step=0.0, factor=lambda _: 1.0, sensors=lambda _: ("lidar",),
                 truth_m * factor(index), count, np.random.default_rng([index, len(name)]), noise=0.02
             )
             parts.append(Samples(u, v, z, source=name))
-        found.append(tracker.update(relative, index * PERIOD_NS, joined(parts) if parts else None))
+        samples = joined(parts) if parts else None
+        found.append(tracker.update(relative, index * PERIOD_NS, samples, image=image_of(index, step)))
     return found
 
 
@@ -77,31 +84,46 @@ def test_a_scale_that_drifts_while_the_image_stands_still_is_doubted():
     assert {one.state for one in moved} == {FRESH}  # nothing tells it from another scene
 
 
-def test_measurements_that_stay_the_same_while_the_image_moves_are_doubted():
+def test_measurements_that_stay_the_same_while_the_camera_moves_are_doubted():
     tracker, (_, truth_m) = AlignmentTracker(), view(0)
     u, v, z, _ = draw(truth_m, 200, np.random.default_rng(0), noise=0.02)
     stuck = Samples(u, v, z, source="lidar")
-    states = [tracker.update(view(index, 0.5)[0], index * PERIOD_NS, stuck).state for index in range(8)]
-    assert states[0] is FRESH
-    assert states[-1] is DEGRADED
-    still, people = AlignmentTracker(), np.random.default_rng(0)
-    for index in range(8):  # a simulation without noise, in which somebody walks by
-        coarse = people.integers(0, 255, (SIZE[0] // 10, SIZE[1] // 10, 3), np.uint8)
-        image = coarse.repeat(10, axis=0).repeat(10, axis=1)
-        assert still.update(view(0)[0], index * PERIOD_NS, stuck, image=image).state is FRESH
+
+    def state(tracker, step, image):
+        return [
+            tracker.update(view(index, step)[0], index * PERIOD_NS, stuck, image=image(index)).state
+            for index in range(12)
+        ]
+
+    moving = state(tracker, 0.5, lambda index: image_of(index, 0.5))
+    assert (moving[0], moving[-1]) == (FRESH, DEGRADED)
+    # A simulation without noise, in which much of the image changes while the camera stands still.
+    assert set(state(AlignmentTracker(), 0.0, lambda index: image_of(index, 3.0))) == {FRESH}
+    # And one with noise: a network's map jitters, the image hardly does.
+    assert set(state(AlignmentTracker(), 0.5, lambda _: image_of(0))) == {FRESH}
 
 
-def test_another_scene_without_new_samples_is_doubted_and_its_deviation_is_wide():
+def test_the_deviation_of_another_scene_is_wide_until_it_is_measured():
     tracker = AlignmentTracker()
     relative, truth_m = view(0)
     u, v, z, _ = draw(truth_m, 200, np.random.default_rng(0), noise=0.02)
     before = tracker.update(relative, 0, Samples(u, v, z))
     other = tracker.update(as_map(1 - scene_relative()), PERIOD_NS, None)
-    assert (before.state, other.state) == (FRESH, DEGRADED)
-    assert "much of the image changed at once" in other.reason
     assert np.median(other.log_std) > 0.25 > 2 * np.median(before.log_std)
     u, v, z, _ = draw(truth_m, 200, np.random.default_rng(1), noise=0.02)
-    assert tracker.update(relative, 2 * PERIOD_NS, Samples(u, v, z)).state is FRESH  # measured anew
+    again = tracker.update(relative, 2 * PERIOD_NS, Samples(u, v, z))
+    assert again.state is FRESH
+    assert np.median(again.log_std) < 0.1
+
+
+def test_sensors_that_come_and_go_are_no_drift():
+    """Each has a bias of its own; the scale follows whichever measures."""
+    biased = follow(
+        40,
+        factor=lambda index: 1.0 if index < 20 else 1.2,
+        sensors=lambda index: ("lidar",) if index < 20 else ("tof",),
+    )
+    assert {one.state for one in biased} == {FRESH}
 
 
 def test_what_samples_bring_along_counts():
