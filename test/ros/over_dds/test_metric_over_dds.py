@@ -257,7 +257,15 @@ def test_a_lidar_that_lies_is_named_and_does_little_harm(world, robot, true_dept
     print(f"lying: told after {told_s:.2f} s: {world.status()[1]}")
     world.steps(15)
     assert max(error(depth_m, true_depth) for depth_m in depths(robot)) < 0.03
-    assert float(world.status()[2]["inlier_ratio"]) == pytest.approx(0.72, abs=0.1)
+    ratios = [
+        float(entry.value)
+        for message in robot.received[Output.STATUS]
+        for entry in message.values
+        if entry.key == "inlier_ratio"
+    ]
+    # Of the frames that a cloud came for; on a fast machine the last one may be answered before its own.
+    np.testing.assert_allclose([ratio for ratio in ratios if np.isfinite(ratio)], 0.72, atol=0.1)
+    assert np.isfinite(ratios).sum() >= 4
 
 
 def test_what_is_published_when_degraded_is_a_parameter(world, robot):
