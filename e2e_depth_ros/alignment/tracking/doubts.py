@@ -135,9 +135,8 @@ class Doubts:
 def _jumped(last: _Measured, cells: NDArray[np.float64], common_log_std: float) -> Doubt:
     """Compare what was measured with what was before, where both looked: the network may jump, too."""
     change = median_apart(last.cells, cells)
-    if change is None or abs(change) <= _JUMP + _SIGMAS * float(
-        np.hypot(last.common_log_std, common_log_std)
-    ):
+    usual = _SIGMAS * float(np.hypot(last.common_log_std, common_log_std))
+    if change is None or abs(change) <= _JUMP + usual:
         return NO_DOUBT
     return Doubt(f"the samples' scale jumped by a factor of {np.exp(abs(change)):.2g}", abs(change))
 
