@@ -97,13 +97,10 @@ class Alignment:
         """Return a copy that is degraded, and less certain; itself if it isn't fresh, or for no doubt."""
         if self.state is not AlignmentState.FRESH or not doubt:
             return self
-        alignment_std = self.uncertainty
-
-        def joined() -> NDArray[np.float32]:
-            std = np.zeros(self.size, np.float32) if alignment_std is None else alignment_std()
-            return np.asarray(np.sqrt(np.square(std) + np.float32(doubt.log_error**2)), np.float32)
-
-        return replace(self, state=AlignmentState.DEGRADED, reason=doubt.reason, uncertainty=joined)
+        uncertainty = self.uncertainty
+        if uncertainty is not None and doubt.log_error:
+            uncertainty = _with_error(uncertainty, lambda: np.float32(doubt.log_error))
+        return replace(self, state=AlignmentState.DEGRADED, reason=doubt.reason, uncertainty=uncertainty)
 
     def with_relative_std(self, std: NDArray[np.float32], kind: DepthKind) -> Alignment:
         """Add what the network itself doubts to the uncertainty, as an independent error.
@@ -119,13 +116,12 @@ class Alignment:
             return self
         depth, scale, alignment_std = self.depth, np.float32(self.scale), self.uncertainty
 
-        def joined() -> NDArray[np.float32]:
+        def error() -> NDArray[np.float32]:
             # d log z = dz / z, and z = 1 / (scale * disparity + shift) for disparity.
             slope = depth.values if kind is DepthKind.AFFINE_INVARIANT_DISPARITY else 1 / depth.values
-            total = np.hypot(alignment_std(), np.nan_to_num(std) * scale * slope)
-            return np.asarray(total, dtype=np.float32)
+            return np.asarray(np.nan_to_num(std) * scale * slope, np.float32)
 
-        return replace(self, uncertainty=joined)
+        return replace(self, uncertainty=_with_error(alignment_std, error))
 
     def following(self, outlines: Outlines) -> Alignment:
         """Let the metric depth follow the outlines of the image, after scale and shift are found.
@@ -150,9 +146,20 @@ class Alignment:
         if alignment_std is None:
             return replace(self, depth=depth)
 
-        def joined() -> NDArray[np.float32]:
-            # Not by np.hypot, which takes ten times as long.
-            moved = np.log(depth.values / smooth.values)
-            return np.asarray(np.sqrt(np.square(alignment_std()) + np.square(moved)), np.float32)
+        return replace(
+            self,
+            depth=depth,
+            uncertainty=_with_error(alignment_std, lambda: np.log(depth.values / smooth.values)),
+        )
 
-        return replace(self, depth=depth, uncertainty=joined)
+
+def _with_error(
+    std: Callable[[], NDArray[np.float32]], error: Callable[[], NDArray[np.float32] | np.float32]
+) -> Callable[[], NDArray[np.float32]]:
+    """Add an independent error to a deviation, both of log depth, both computed when they are asked for."""
+
+    def joined() -> NDArray[np.float32]:
+        # Not by np.hypot, which takes ten times as long.
+        return np.asarray(np.sqrt(np.square(std()) + np.square(error())), np.float32)
+
+    return joined

@@ -118,14 +118,12 @@ def joined(found: Sequence[Samples]) -> Samples:
     """
     if len(found) == 1:
         return found[0]
-    total: Counter[str] = Counter()
-    for samples in found:
-        total.update(samples.dropped)
+    dropped = sum((Counter(samples.dropped) for samples in found), Counter[str]())
     return Samples(
         np.concatenate([samples.u_px for samples in found]),
         np.concatenate([samples.v_px for samples in found]),
         np.concatenate([samples.depth_m for samples in found]),
-        dict(total),
+        dict(dropped),
         _AND.join(samples.source for samples in found),
         np.repeat(np.arange(len(found)), [len(samples) for samples in found]),
         next((samples.doubt for samples in found if samples.doubt), NO_DOUBT),

@@ -30,3 +30,16 @@ def nearest_pixels(
     rows: NDArray[np.intp] = np.clip(np.rint(v_px), 0, height - 1).astype(np.intp)
     columns: NDArray[np.intp] = np.clip(np.rint(u_px), 0, width - 1).astype(np.intp)
     return rows, columns
+
+
+def cells_of(u_px: NDArray[Any], v_px: NDArray[Any], width: int, columns: int) -> NDArray[np.intp]:
+    """Number (N,) of the square cell that each place lies in, row by row.
+
+    Args:
+        u_px: (N,), columns.
+        v_px: (N,), rows.
+        width: Of the image, pixels.
+        columns: Cells over the width; a row of numbers has one more, for places on the very edge.
+    """
+    column, row = (np.maximum([u_px, v_px], 0) * (columns / width)).astype(np.intp)
+    return np.asarray(row * (columns + 1) + column)

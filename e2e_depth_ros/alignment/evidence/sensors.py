@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.evidence.doubt import NO_DOUBT, Doubt
 from e2e_depth_ros.alignment.samples import Samples
+from e2e_depth_ros.core.pixels import cells_of
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,7 @@ def depth_in_cells(
         chosen: (N,), which of them count; all by default.
     """
     columns = _SETTINGS.cells
-    scale = np.float32(columns / size[1])
-    places = (samples.v_px, samples.u_px)
-    row, column = ((np.maximum(place, 0) * scale).astype(np.intp) for place in places)
-    cell = row * (columns + 1) + column
+    cell = cells_of(samples.u_px, samples.v_px, size[1], columns)
     log_depth = np.log(samples.depth_m.astype(np.float64))
     if chosen is not None:
         cell, log_depth = cell[chosen], log_depth[chosen]

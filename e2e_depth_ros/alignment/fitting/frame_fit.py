@@ -16,6 +16,7 @@ from e2e_depth_ros.alignment.fitting.prior import OffsetPrior
 from e2e_depth_ros.alignment.fitting.verdict import FitCase, VerdictSettings, rank_correlation_of
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.core.maps import DepthMap
+from e2e_depth_ros.core.pixels import cells_of
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,7 @@ def shares_of_cells(u_px: NDArray[np.float32], v_px: NDArray[np.float32], width:
     Returns:
         (N,), in 0..1.
     """
-    column, row = (np.maximum([u_px, v_px], 0) * (_SETTINGS.cells / width)).astype(np.intp)
-    cell = row * (_SETTINGS.cells + 1) + column
+    cell = cells_of(u_px, v_px, width, _SETTINGS.cells)
     return np.asarray(2 / (1 + np.bincount(cell)[cell]))
 
 

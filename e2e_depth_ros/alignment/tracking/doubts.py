@@ -23,9 +23,7 @@ _DRIFT: Final = 0.15  # of log depth, that is no noise while the image stands st
 _SIGMAS: Final = 3.0  # standard deviations that what was known before may be wrong by
 _SETTLED: Final = 5  # updates in a row: then a scale is known, and a doubt ends
 _LEAST_COMPARED: Final = 20  # measurements: fewer, of whole millimetres, may be the same twice
-_OTHER_IMAGE: Final = (
-    0.4  # change of the image, see `change_of_image`, that is more than somebody who walks by
-)
+_OTHER_IMAGE: Final = 0.4  # change of the image, see `change_of_image`, that few passers-by make
 
 
 @dataclass(frozen=True, eq=False)

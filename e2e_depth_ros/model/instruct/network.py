@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from e2e_depth_ros.core.errors import CheckpointError
+from e2e_depth_ros.model.checkpoint.facts import down_factor_of
 from e2e_depth_ros.model.families.family import in_batches
 from e2e_depth_ros.model.instruct.ancestral import noise_levels, sample_ancestral
+from e2e_depth_ros.model.limits import halvings_of
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class InstructNetwork(nn.Module):
     @property
     def halvings(self) -> int:
         """How often autoencoder and UNet halve an image."""
-        return len(self.vae.config.block_out_channels) + len(self.unet.config.block_out_channels) - 2
+        return halvings_of(down_factor_of(self.vae.config), len(self.unet.config.block_out_channels))
 
     @property
     def multiple(self) -> int:
