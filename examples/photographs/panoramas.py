@@ -89,7 +89,8 @@ def look(panorama: NDArray[np.float32], view: View) -> NDArray[np.uint8]:
 def expose(light: NDArray[np.float32], exposure: float, gamma: float) -> NDArray[np.uint8]:
     """Map linear light to eight bits, as a camera that meters the median; highlights burn out softly."""
     median = float(np.median(light @ _LUMA))
-    scaled = light * (exposure**gamma / max(median, 1e-6))
+    # Compressed panoramas hold a little less than no light here and there.
+    scaled = np.maximum(light, 0) * (exposure**gamma / max(median, 1e-6))
     # Straight up to 0.6, then a shoulder that ends at 1.
     shoulder = 0.6 + 0.4 * np.tanh(np.maximum(scaled - 0.6, 0) / 0.4)
     mapped = np.where(scaled < 0.6, scaled, shoulder) ** (1 / gamma)

@@ -38,7 +38,6 @@ class Teacher:
             (
                 Estimator.load(
                     checkpoint,
-                    engine="torch",
                     dtype=dtype,
                     processing_resolution=resolution,
                     upsampling="bilinear",

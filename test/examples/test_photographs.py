@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import cv2
@@ -95,6 +96,19 @@ def test_the_exposure_is_the_brightness_of_the_median(brightness):
     image = expose(light, 0.4, 2.2)
 
     assert np.median(image) == pytest.approx(0.4 * 255, abs=4)
+
+
+def test_light_of_less_than_nothing_is_dark():
+    from panoramas import expose
+
+    light = np.ones((*SIZE, 3), np.float32)
+    light[0, 0] = -0.01
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        image = expose(light, 0.4, 2.2)
+
+    assert image[0, 0].max() == 0
+    assert image[1:].min() == image[1:].max() > 0
 
 
 def test_views_are_a_robots_cameras():
