@@ -45,6 +45,25 @@ class _Measured:
     glimpse: Glimpse
 
 
+@dataclass(frozen=True, eq=False)
+class Update:
+    """What the samples of a frame made of what was known.
+
+    Attributes:
+        before: What was known, carried to the frame; None at the start.
+        measured: The fit to the samples.
+        after: What is known now.
+        jumped: Whether the change was too large for noise.
+        values: (N,), relative depth at the samples.
+    """
+
+    before: AffineModel | None
+    measured: AffineModel
+    after: AffineEstimate
+    jumped: bool
+    values: NDArray[np.float64]
+
+
 class Doubts:
     """Follows the samples of one camera.
 
@@ -64,38 +83,24 @@ class Doubts:
         self._last: _Measured | None = None
 
     def take(
-        self,
-        samples: Samples,
-        size: tuple[int, int],
-        values: NDArray[np.float64],
-        before: AffineModel | None,
-        measured: AffineModel,
-        estimate: AffineEstimate,
-        glimpse: Glimpse,
-        *,
-        jumped: bool,
-        motion: float,
+        self, samples: Samples, size: tuple[int, int], update: Update, glimpse: Glimpse, motion: float
     ) -> None:
         """Compare samples, which are used, with those before.
 
         Args:
             samples: Of a frame.
             size: (H, W) of its image.
-            values: (N,), relative depth at them.
-            before: What was known, carried to this frame; None at the start.
-            measured: The fit to them.
-            estimate: What is known now.
+            update: What became of them.
             glimpse: Of the frame.
-            jumped: Whether the change was too large for noise.
             motion: How much the image changed against the frame before; see `Glimpse.change_since`.
         """
         last = self._last
         is_same_source = last is not None and last.source == samples.source
-        self._settled = self._settled + 1 if is_same_source and not jumped else 0
+        self._settled = self._settled + 1 if is_same_source and not update.jumped else 0
         cells = depth_in_cells(samples, size)
         doubt = NO_DOUBT
-        if before is not None and jumped:
-            change = abs(_change(before, measured, values))
+        if update.before is not None and update.jumped:
+            change = abs(_change(update.before, update.measured, update.values))
             if is_same_source and motion < STILL and change > _STEP:
                 doubt = Doubt("the samples' scale jumped while the image stood still", change)
             elif last is not None and motion < CUT:
@@ -104,25 +109,25 @@ class Doubts:
         is_repeated = last is not None and hashed == last.hashed and len(samples) >= _LEAST_COMPARED
         first = last.glimpse if last is not None and is_repeated else glimpse
         self._last = _Measured(samples.source, samples.common_log_std, cells, hashed, first)
-        doubt = doubt or self._drifted(values, estimate, glimpse) or _stuck(first, glimpse, estimate)
+        doubt = doubt or self._drifted(update, glimpse) or _stuck(first, glimpse, update.after)
         self._confirmed = 0 if doubt else self._confirmed + 1
         if doubt or self._confirmed >= _SETTLED:
             self.standing = doubt
 
-    def _drifted(self, values: NDArray[np.float64], estimate: AffineEstimate, glimpse: Glimpse) -> Doubt:
+    def _drifted(self, update: Update, glimpse: Glimpse) -> Doubt:
         """Compare with what was known when the image came to rest.
 
         Without an image nothing tells that it rests: before a plane a map may look the same at any distance.
         """
-        rest, extent = self._rest, estimate.model.high - estimate.model.low
+        rest, now = self._rest, update.after
         if self._settled < _SETTLED or glimpse.contrasts is None:
             self._rest = None
             return NO_DOUBT
-        if rest is None or glimpse.change_since(rest[1], extent) >= STILL:
-            self._rest = estimate, glimpse
+        if rest is None or glimpse.change_since(rest[1], now.model.high - now.model.low) >= STILL:
+            self._rest = now, glimpse
             return NO_DOUBT
-        drift = _change(rest[0].model, estimate.model, values)
-        middle = np.array([np.median(values)], np.float32)
+        drift = _change(rest[0].model, now.model, update.values)
+        middle = np.array([np.median(update.values)], np.float32)
         usual = _SIGMAS * float(np.sqrt(rest[0].variance(middle)[0]))
         if abs(drift) <= _DRIFT + usual:
             return NO_DOUBT

@@ -19,7 +19,7 @@ from e2e_depth_ros.alignment.fitting.prior import OffsetPrior, offset_prior_of
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.alignment.thinning import one_of_each_pixel
-from e2e_depth_ros.alignment.tracking.doubts import Doubts
+from e2e_depth_ros.alignment.tracking.doubts import Doubts, Update
 from e2e_depth_ros.alignment.tracking.filtering import AffineEstimate
 from e2e_depth_ros.alignment.tracking.glimpse import CUT, Glimpse
 from e2e_depth_ros.alignment.tracking.states import TrackerSettings, state_with, state_without
@@ -219,17 +219,8 @@ class AlignmentTracker:
         estimate, jumped = AffineEstimate.start(model, fit.information, prior), True
         if track is not None:
             estimate, jumped = track.estimate.updated(model, fit.information)
-        self._doubts.take(
-            samples,
-            frame.relative.size,
-            values,
-            None if track is None else track.estimate.model,
-            model,
-            estimate,
-            glimpse,
-            jumped=jumped,
-            motion=motion,
-        )
+        update = Update(None if track is None else track.estimate.model, model, estimate, jumped, values)
+        self._doubts.take(samples, frame.relative.size, update, glimpse, motion)
         doubt = samples.doubt or sensors_contradiction(samples, frame.relative.size)
         correction = None
         used, count = int(np.count_nonzero(fit.inliers)), len(samples)
