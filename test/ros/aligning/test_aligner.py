@@ -10,7 +10,18 @@ pytest.importorskip("sensor_msgs", reason="ROS 2 message packages are not instal
 
 from e2e_depth_ros.alignment.result import AlignmentState
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
-from helpers.aligning import DEPTH_M, HEIGHT_M, RELATIVE, SCALE, SIZE, KnownTransforms, Robot, down, error
+from helpers.aligning import (
+    DEPTH_M,
+    HEIGHT_M,
+    RELATIVE,
+    SCALE,
+    SHIFT_M,
+    SIZE,
+    KnownTransforms,
+    Robot,
+    down,
+    error,
+)
 
 
 def test_a_sensor_goes_before_the_ground_which_serves_when_it_rests():
@@ -52,6 +63,23 @@ def test_a_given_scale_serves_where_nothing_measures_it_and_says_so():
     # Until it is lost, what was measured is worth more than what is given.
     assert robot.look(count=80).source == "sparse_depth"
     assert robot.look(count=20).source == "fixed scale"
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.1, 3.0])
+def test_a_given_scale_that_was_measured_to_be_wrong_is_uncertain(factor):
+    robot = Robot(fixed_scale=factor * SCALE, fixed_shift=factor * SHIFT_M, hold_duration=0.5)
+    for _ in range(3):
+        robot.sense()
+        robot.look()
+    alignment = robot.look(count=50)
+    assert (alignment.state, alignment.source) == (AlignmentState.HELD, "fixed scale")
+    assert error(alignment) == pytest.approx(abs(factor - 1), rel=0.05)
+    is_told = "when depth was measured last, they made it" in alignment.reason
+    assert is_told == (factor != 1.1)
+    log_std = np.median(alignment.std_m / alignment.depth_m)
+    assert log_std == pytest.approx(np.hypot(0.1, np.log(factor) if is_told else 0), rel=0.05)
+    robot.aligner.reset()
+    assert "measured last" not in robot.look().reason
 
 
 def test_given_scale_of_disparity():
