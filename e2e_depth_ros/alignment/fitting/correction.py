@@ -40,12 +40,15 @@ class ChoiceSettings:
     fewer: float = 0.9
     # By how much the error of planes through the supported counts more: these judge themselves too kindly. *
     own_judges: float = 0.08
+    crowd_judges: float = (
+        0.2  # the same for all planes in a crowd; with less, outliers on streets did harm. *
+    )
     # Distances between samples, up to which the planes are as exact as at samples held out,
     near: float = 1.0
     far: float = 2.5  # and from which nobody has judged them
     # Distance between samples over that of evenly spread ones, below which they judge their crowd and not the
-    # image: then the field alone serves. On ten real frames random samples had 0.75 to 1, lines of a LiDAR
-    # 0.8, corners 0.45 to 0.65. *
+    # image: then the planes serve near them alone. On ten real frames random samples had 0.75 to 1, lines of
+    # a LiDAR 0.8, corners 0.45 to 0.65. On streets, whose sky has none, any samples crowd. *
     crowded: float = 0.7
     averaged: int = 8  # neighbours over which distances between samples are averaged,
     most_asked: int = 100  # and the samples whose neighbours are asked
@@ -61,12 +64,13 @@ class Outlined:
     Attributes:
         log_ratio: (h, w), float32, to be added to the log depth.
         share: (h, w), float32, share of the planes, 0..1, less where no sample near could vouch for them.
-        variance: Of what they leave, in log depth squared, as samples held out say.
+        variance: Of what they leave, in log depth squared, as samples held out say; None where these speak
+            for a crowd alone: then they leave no less than the field.
     """
 
     log_ratio: NDArray[np.float32]
     share: NDArray[np.float32]
-    variance: float
+    variance: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +108,7 @@ class Correction:
                 no sample is near.
         """
         variance = self.field.variance(log_depth, without)
-        if self.outlined is not None:
+        if self.outlined is not None and self.outlined.variance is not None:
             share = _enlarged(self.outlined.share, log_depth.shape)
             variance += share * (np.float32(self.outlined.variance) - variance)
         return variance
@@ -166,8 +170,9 @@ def fit_correction(
     if field is None:
         return None
     too_few = np.count_nonzero(supported) < _SETTINGS.least_judges
-    if image is None or too_few or crowding(samples.place[supported], size) < _SETTINGS.crowded:
+    if image is None or too_few:
         return Correction(field)
+    is_crowd = crowding(samples.place[supported], size) < _SETTINGS.crowded
     # Cell by cell: in a crowd those beside a judge would foretell it too well.
     part = _parts(samples.place, _SETTINGS.cell * float(np.sqrt(size[0] / size[1] / count)))
     judges = np.arange(0, count, -(-count // _SETTINGS.most_judges))
@@ -184,17 +189,17 @@ def fit_correction(
         return planes.at(u[judges], v[judges], part[judges], part[chosen])
 
     planes = LocalPlanes.through(guide, u[seen], v[seen], measured[seen])
-    by_planes, surcharge = foretold_by(planes, seen), 0.0
+    by_planes, surcharge = foretold_by(planes, seen), _SETTINGS.crowd_judges if is_crowd else 0.0
     if (seen & ~supported).any():
         fewer = LocalPlanes.through(guide, u[supported], v[supported], measured[supported])
         if error(foretold_by(fewer, supported)) < _SETTINGS.fewer * error(by_planes):
             planes = fewer.doubted()  # some are outliers, so that some of the supported may be, too
-            by_planes, surcharge = foretold_by(planes, supported), _SETTINGS.own_judges
+            by_planes, surcharge = foretold_by(planes, supported), surcharge + _SETTINGS.own_judges
     errors = [error(by_field + share * (by_planes - by_field)) for share in _SETTINGS.shares]
     best = int(np.argmin((1 + surcharge * np.array(_SETTINGS.shares)) * errors))
     if best == 0:
         return Correction(field)
-    variance = (_STD_OF_MEAN_DEVIATION * errors[best]) ** 2
+    variance = None if is_crowd else (_STD_OF_MEAN_DEVIATION * errors[best]) ** 2
     return Correction(field, _outlined(field, planes, _SETTINGS.shares[best], variance))
 
 
@@ -205,15 +210,21 @@ def _parts(place: NDArray[np.float64], edge: float) -> NDArray[np.intp]:
     return np.asarray(np.random.default_rng(0).integers(_SETTINGS.parts, size=cells)[row, column])
 
 
-def _outlined(field: Field, planes: LocalPlanes, share: float, variance: float) -> Outlined:
-    """Evaluate planes over the grid, less what the field says there; far from samples none vouches for it."""
+def _outlined(field: Field, planes: LocalPlanes, share: float, variance: float | None) -> Outlined:
+    """Evaluate planes over the grid, less what the field says there; far from samples none vouches for it.
+
+    Without a variance of their own they end there.
+    """
     guide = planes.guide
     log_depth, distance = planes.everywhere()
     fitted = guide.base(*guide.places())
     spacing = max(_spacing(planes.place), 1.0)
     nearness = (_SETTINGS.far * spacing - distance) / np.float32((_SETTINGS.far - _SETTINGS.near) * spacing)
-    log_ratio = np.float32(share) * (log_depth - fitted - field.log_factor(fitted))
-    return Outlined(log_ratio, np.float32(share) * np.clip(nearness, 0, 1), variance)
+    shares = np.float32(share) * np.clip(nearness, 0, 1)
+    log_ratio = (shares if variance is None else np.float32(share)) * (
+        log_depth - fitted - field.log_factor(fitted)
+    )
+    return Outlined(log_ratio, shares, variance)
 
 
 def _enlarged(plane: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:

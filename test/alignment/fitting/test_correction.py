@@ -14,8 +14,9 @@ RELATIVE = scene_relative()
 IMAGE = np.where((RELATIVE == 0)[..., None], np.uint8([60, 80, 200]), np.uint8([210, 190, 60]))
 
 
-def corrected(fitted, truth, count, *, image=IMAGE, like=None, outliers=0.0, seed=0):
-    u, v, z, _ = draw(truth, count, np.random.default_rng(seed), noise=0.01, outliers=outliers)
+def corrected(fitted, truth, count, *, image=IMAGE, like=None, outliers=0.0, seed=0, width=SIZE[1]):
+    """Correct by samples of the image's left part."""
+    u, v, z, _ = draw(truth[:, :width], count, np.random.default_rng(seed), noise=0.01, outliers=outliers)
     log_depth = np.log(fitted[v.astype(int), u.astype(int)].astype(np.float64))
     nothing = np.zeros(count)
     samples = points_of(u, v, log_depth, np.log(z) - log_depth, nothing, nothing, SIZE[1])
@@ -36,6 +37,19 @@ def test_a_network_that_misses_the_box_leaves_it_to_the_image():
     assert blind.outlined is None
     assert correction.outlined is not None
     assert abs_rel(depth_m, truth) < 0.6 * abs_rel(without_image, truth)
+
+
+def test_in_a_crowd_planes_serve_near_it_alone_and_are_no_surer_than_the_field():
+    truth = metric_from(RELATIVE)
+    missed = np.where(RELATIVE == 0, 3.5, truth).astype(np.float32)
+    correction, depth_m = corrected(missed, truth, 300, width=50)
+    field, by_field = corrected(missed, truth, 300, image=None, width=50)
+    crowd, beyond = np.s_[:, :50], np.s_[:, 70:]
+    assert abs_rel(depth_m[crowd], truth[crowd]) < 0.6 * abs_rel(by_field[crowd], truth[crowd])
+    np.testing.assert_array_equal(depth_m[beyond], by_field[beyond])
+    assert correction.outlined_share()[beyond].max() == 0
+    variances = [one.variance(np.log(missed), 0.01) for one in (correction, field)]
+    np.testing.assert_array_equal(*variances)
 
 
 def test_a_good_network_is_not_harmed():
