@@ -175,7 +175,9 @@ def fit_correction(
     is_crowd = crowding(samples.place[supported], size) < _SETTINGS.crowded
     # Cell by cell: in a crowd those beside a judge would foretell it too well.
     part = _parts(samples.place, _SETTINGS.cell * float(np.sqrt(size[0] / size[1] / count)))
-    judges = np.arange(0, count, -(-count // _SETTINGS.most_judges))
+    # There only the supported judge: outliers, which nothing foretells, would hide what planes are worth.
+    judges = np.flatnonzero(supported) if is_crowd else np.arange(count)
+    judges = judges[:: -(-len(judges) // _SETTINGS.most_judges)]
     measured = samples.place[:, 2] + samples.value
 
     def error(foretold: NDArray[Any]) -> float:
