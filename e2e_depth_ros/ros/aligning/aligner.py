@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from e2e_depth_ros.alignment.affine import metric_from_relative
-from e2e_depth_ros.alignment.evidence.doubt import NO_DOUBT, Doubt
+from e2e_depth_ros.alignment.evidence.doubt import NO_DOUBT
 from e2e_depth_ros.alignment.ground import GROUND_SOURCE
 from e2e_depth_ros.alignment.result import Alignment, AlignmentState
 from e2e_depth_ros.alignment.samples import Samples
@@ -34,7 +35,6 @@ _REMEMBERED_NS: Final = 1_000_000_000  # a sensor slower than the camera is refu
 _LIMITS: Final = ("sparse_min_depth", "sparse_max_depth")
 _GIVEN_LOG_STD: Final = 0.1  # of log depth by a given scale, before anything was measured
 _GIVEN_SIGMAS: Final = 2.0  # of it, from where on measured depth contradicts a given scale
-_COMPARED: Final = 8  # every eighth pixel of a row and a column tells that
 
 
 class Aligner:
@@ -58,7 +58,8 @@ class Aligner:
         self._ground = GroundInput(transforms)
         self._tracker = AlignmentTracker()
         self._reset = threading.Event()
-        self._ground_doubt = self._given_doubt = NO_DOUBT
+        self._ground_doubt = NO_DOUBT
+        self._measured: tuple[float, float] | None = None  # scale and shift
         self._fault: tuple[int, str] | None = None
         self._sensor_ns: int | None = None
         self._last_ns = 0
@@ -127,8 +128,10 @@ class Aligner:
                 relative, frame_ns, samples, image=view.rgb, late=late, absence=absence
             )
         alignment = self._checked_by_ground(alignment, header, view, parameters)
-        if parameters.fixed_scale > 0:
-            alignment = self._beside_given(alignment, relative, parameters)
+        if alignment.state is not AlignmentState.LOST:
+            self._measured = alignment.scale, alignment.shift_m
+        elif parameters.fixed_scale > 0:
+            alignment = _given(relative, parameters, alignment, self._measured)
         return alignment, refusals
 
     def ground_plane(self, header: Any, parameters: Parameters) -> GroundPlane | None:
@@ -155,15 +158,6 @@ class Aligner:
         self._ground_doubt = found
         return alignment.doubted(found._replace(log_error=0.0))
 
-    def _beside_given(self, measured: Alignment, relative: DepthMap, parameters: Parameters) -> Alignment:
-        """Apply the given scale and shift where nothing is measured; else learn how wrong they are."""
-        if measured.state is AlignmentState.LOST:
-            return _given(relative, parameters, measured, self._given_doubt)
-        if measured.state is AlignmentState.FRESH:
-            given = metric_from_relative(relative, parameters.fixed_scale, parameters.fixed_shift)
-            self._given_doubt = _doubt_of_given(given, measured)
-        return measured
-
     def _settle(self, frame_ns: int, parameters: Parameters) -> None:
         if frame_ns < self._last_ns:  # a recording began again: what waits is of the run before
             self._waiting.clear()
@@ -176,7 +170,7 @@ class Aligner:
             self._waiting.clear()
             self._ground.reset()
             self._fault = self._sensor_ns = None
-            self._ground_doubt = self._given_doubt = NO_DOUBT
+            self._ground_doubt, self._measured = NO_DOUBT, None
         self._tracker.settings = settings_from_parameters(TrackerSettings, parameters)
 
     def _come_late(
@@ -215,33 +209,37 @@ def _withheld(relative: DepthMap, why: str) -> Alignment:
     return Alignment(None, nan, nan, AlignmentState.LOST, reason, "none", size=relative.size)
 
 
-def _doubt_of_given(given: DepthMap, measured: Alignment) -> Doubt:
-    """Compare depth by the given scale and shift with measured depth, in the median of the image."""
-    if measured.depth is None:
-        return NO_DOUBT
-    each = np.s_[::_COMPARED, ::_COMPARED]
-    is_known = given.valid[each] & measured.depth.valid[each]
-    metres, given_m = measured.depth.values[each][is_known], given.values[each][is_known]
-    if not is_known.any():
-        return NO_DOUBT
-    error = float(np.median(np.log(given_m) - np.log(metres)))
-    if abs(error) <= _GIVEN_SIGMAS * _GIVEN_LOG_STD:
-        return NO_DOUBT
-    return Doubt(f"when depth was measured last, they made it {np.exp(error):.2g} times as far", abs(error))
-
-
-def _given(relative: DepthMap, parameters: Parameters, unmeasured: Alignment, doubt: Doubt) -> Alignment:
-    """Apply the scale and shift that the parameters give."""
+def _given(
+    relative: DepthMap, parameters: Parameters, unmeasured: Alignment, measured: tuple[float, float] | None
+) -> Alignment:
+    """Apply the scale and shift that the parameters give; they are as wrong as those measured last say."""
+    depth = metric_from_relative(relative, parameters.fixed_scale, parameters.fixed_shift)
     reason = f"scale and shift are given, not measured: {unmeasured.reason}"
-    log_std = np.float32(np.hypot(_GIVEN_LOG_STD, doubt.log_error))
+    log_std = np.full(relative.size, _GIVEN_LOG_STD, dtype=np.float32)
+    if measured is not None and depth.valid.any():
+        apart = _apart(depth, metric_from_relative(relative, *measured))
+        np.hypot(log_std, apart, out=log_std)
+        usual = float(np.median(apart[depth.valid]))
+        if usual > _GIVEN_SIGMAS * _GIVEN_LOG_STD:
+            reason += f"; by those measured last, depth is off by {usual:.0%}"
     return replace(
         unmeasured,
-        depth=metric_from_relative(relative, parameters.fixed_scale, parameters.fixed_shift),
+        depth=depth,
         scale=parameters.fixed_scale,
         shift_m=parameters.fixed_shift,
         state=AlignmentState.HELD,
-        reason=f"{reason}; {doubt.reason}" if doubt else reason,
+        reason=reason,
         source="fixed scale",
         samples_used=0,
-        uncertainty=lambda: np.full(relative.size, log_std, dtype=np.float32),
+        uncertainty=lambda: log_std,
     )
+
+
+def _apart(given: DepthMap, measured: DepthMap) -> NDArray[np.float32]:
+    """Error, (H, W), >= 0, of given depth if measured depth is right: of its log, or over itself if larger.
+
+    A multiple of the given depth has to reach what is true, however much too near it is.
+    """
+    both = given.valid & measured.valid
+    ratio = np.divide(measured.values, given.values, out=np.ones_like(given.values), where=both)
+    return np.asarray(np.maximum(ratio - 1, -np.log(ratio)), np.float32)

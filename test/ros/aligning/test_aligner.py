@@ -1,6 +1,7 @@
 """What makes a frame metric, when sensors come and go, with the network's answer given."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,21 +66,47 @@ def test_a_given_scale_serves_where_nothing_measures_it_and_says_so():
     assert robot.look(count=20).source == "fixed scale"
 
 
-@pytest.mark.parametrize("factor", [0.5, 1.1, 3.0])
-def test_a_given_scale_that_was_measured_to_be_wrong_is_uncertain(factor):
-    robot = Robot(fixed_scale=factor * SCALE, fixed_shift=factor * SHIFT_M, hold_duration=0.5)
+def measured_then_given(scale, shift_m, *, sensed=DEPTH_M, **parameters):
+    """What is given comes after what was measured."""
+    robot = Robot(hold_duration=0.5, **parameters)
     for _ in range(3):
-        robot.sense()
+        robot.sense(sensed)
         robot.look()
-    alignment = robot.look(count=50)
+    robot.parameters = replace(robot.parameters, fixed_scale=scale, fixed_shift=shift_m)
+    return robot, robot.look(count=50)
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.5, 1.1, 3.0])
+def test_a_given_scale_that_was_measured_to_be_wrong_is_uncertain(factor):
+    robot, alignment = measured_then_given(factor * SCALE, factor * SHIFT_M)
     assert (alignment.state, alignment.source) == (AlignmentState.HELD, "fixed scale")
     assert error(alignment) == pytest.approx(abs(factor - 1), rel=0.05)
-    is_told = "when depth was measured last, they made it" in alignment.reason
-    assert is_told == (factor != 1.1)
-    log_std = np.median(alignment.std_m / alignment.depth_m)
-    assert log_std == pytest.approx(np.hypot(0.1, np.log(factor) if is_told else 0), rel=0.05)
+    assert np.all(np.abs(alignment.depth_m - DEPTH_M) < 2 * alignment.std_m)
+    assert ("by those measured last, depth is off by" in alignment.reason) == (factor != 1.1)
     robot.aligner.reset()
     assert "measured last" not in robot.look().reason
+
+
+def test_a_given_shift_that_was_measured_to_be_wrong_is_uncertain_where_it_is():
+    _, alignment = measured_then_given(0.3 * SCALE, SHIFT_M + 0.3 * SCALE)
+    wrong = np.abs(alignment.depth_m / DEPTH_M - 1)
+    assert np.all(np.abs(alignment.depth_m - DEPTH_M) < 2 * alignment.std_m)
+    log_std = alignment.std_m / alignment.depth_m
+    assert np.median(log_std[wrong < 0.05]) < 0.15
+    assert log_std[wrong > 0.4].min() > 0.3
+
+
+def test_a_given_scale_that_was_measured_to_be_right_is_believed():
+    _, alignment = measured_then_given(SCALE, SHIFT_M, fixed_scale=3 * SCALE)
+    assert np.median(alignment.std_m / alignment.depth_m) == pytest.approx(0.1, abs=0.01)
+    assert "measured last" not in alignment.reason
+
+
+def test_degraded_samples_contradict_a_given_scale_too():
+    corner = np.where(np.arange(SIZE[1]) < SIZE[1] // 8, DEPTH_M, np.nan).astype(np.float32)
+    _, alignment = measured_then_given(3 * SCALE, 3 * SHIFT_M, sensed=corner)
+    assert "measured last" in alignment.reason
+    assert np.median(alignment.std_m / alignment.depth_m) > 0.5
 
 
 def test_given_scale_of_disparity():
