@@ -46,6 +46,8 @@ class ChoiceSettings:
     # Distances between samples, up to which the planes are as exact as at samples held out,
     near: float = 1.0
     far: float = 2.5  # and from which nobody has judged them
+    # Samples that must be so near in a crowd: one alone outside of it is no crowd.
+    in_crowd: int = 3
     # Distance between samples over that of evenly spread ones, below which they judge their crowd and not the
     # image: then the planes serve near them alone. On ten real frames random samples had 0.75 to 1, lines of
     # a LiDAR 0.8, corners 0.45 to 0.65. On streets, whose sky has none, any samples crowd. *
@@ -71,6 +73,11 @@ class Outlined:
     log_ratio: NDArray[np.float32]
     share: NDArray[np.float32]
     variance: float | None
+
+    def faded(self, share: float) -> Outlined:
+        """Return the planes reduced to a share of themselves."""
+        factor = np.float32(share)
+        return replace(self, log_ratio=self.log_ratio * factor, share=self.share * factor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,19 +128,22 @@ class Correction:
         """Move only by `share` from an earlier correction towards this one."""
         if previous is None or share >= 1:
             return self
+        return Correction(self.field.blended(previous.field, share), self._blended_planes(previous, share))
+
+    def _blended_planes(self, previous: Correction, share: float) -> Outlined | None:
+        """Planes that come and go from frame to frame do so by a share, too."""
         before, now = previous.outlined, self.outlined
-        if before is not None and now is not None and before.share.shape == now.share.shape:
-            ratio = before.log_ratio + np.float32(share) * (now.log_ratio - before.log_ratio)
-            now = replace(now, log_ratio=ratio)
-        return Correction(self.field.blended(previous.field, share), now)
+        if before is None or now is None:
+            return (now and now.faded(share)) or (before and before.faded(1 - share))
+        if before.share.shape != now.share.shape:
+            return now
+        return replace(
+            now, log_ratio=before.log_ratio + np.float32(share) * (now.log_ratio - before.log_ratio)
+        )
 
     def faded(self, share: float) -> Correction:
         """Return the correction reduced to a share of itself, as its evidence grows old."""
-        outlined = self.outlined
-        if outlined is not None:
-            ratio, planes = outlined.log_ratio * np.float32(share), outlined.share * np.float32(share)
-            outlined = replace(outlined, log_ratio=ratio, share=planes)
-        return Correction(self.field.faded(share), outlined)
+        return Correction(self.field.faded(share), self.outlined and self.outlined.faded(share))
 
 
 def fit_correction(
@@ -169,10 +179,9 @@ def fit_correction(
     field = fit_field(points, honest, size, log_depth_range, like=None if like is None else like.field)
     if field is None:
         return None
-    too_few = np.count_nonzero(supported) < _SETTINGS.least_judges
-    if image is None or too_few:
+    if image is None or np.count_nonzero(supported) < _SETTINGS.least_judges:
         return Correction(field)
-    is_crowd = crowding(samples.place[supported], size) < _SETTINGS.crowded
+    is_crowd = are_a_crowd(samples.place[supported], size)
     # Cell by cell: in a crowd those beside a judge would foretell it too well.
     part = _parts(samples.place, _SETTINGS.cell * float(np.sqrt(size[0] / size[1] / count)))
     # There only the supported judge: outliers, which nothing foretells, would hide what planes are worth.
@@ -218,7 +227,7 @@ def _outlined(field: Field, planes: LocalPlanes, share: float, variance: float |
     Without a variance of their own they end there.
     """
     guide = planes.guide
-    log_depth, distance = planes.everywhere()
+    log_depth, distance = planes.everywhere(_SETTINGS.in_crowd if variance is None else 1)
     fitted = guide.base(*guide.places())
     spacing = max(_spacing(planes.place), 1.0)
     nearness = (_SETTINGS.far * spacing - distance) / np.float32((_SETTINGS.far - _SETTINGS.near) * spacing)
@@ -243,6 +252,11 @@ def _spacing(place: NDArray[Any]) -> float:
     place = np.asarray(place, np.float32)
     _, distance = nearest_samples(place, place[:: -(-len(place) // _SETTINGS.most_asked)], count + 1)
     return float(np.median(distance[:, count])) * float(np.sqrt(np.pi / max(count, 1)))
+
+
+def are_a_crowd(place: NDArray[np.float64], size: tuple[int, int]) -> bool:
+    """Whether samples at places (N, 2 or more), in image widths, tell of a part of the image (H, W) only."""
+    return len(place) > _SETTINGS.averaged and crowding(place, size) < _SETTINGS.crowded
 
 
 def crowding(place: NDArray[np.float64], size: tuple[int, int]) -> float:

@@ -11,7 +11,7 @@ from e2e_depth_ros.alignment.affine import AffineModel, value_range
 from e2e_depth_ros.alignment.evidence.edges import edge_doubt
 from e2e_depth_ros.alignment.evidence.gate import GateSettings, gate_samples
 from e2e_depth_ros.alignment.evidence.neighbours import are_supported
-from e2e_depth_ros.alignment.fitting.correction import Correction, crowding, fit_correction
+from e2e_depth_ros.alignment.fitting.correction import Correction, are_a_crowd, crowding, fit_correction
 from e2e_depth_ros.alignment.fitting.field import points_of
 from e2e_depth_ros.alignment.fitting.fit import RobustFit
 from e2e_depth_ros.alignment.samples import Samples
@@ -78,8 +78,9 @@ def correction_from_samples(
     supported = seen.copy()
     supported[seen] = are_supported(u[seen], v[seen], (log_depth + log_ratio)[seen])
     bounds = model.log_depth(np.array(value_range(relative)))
+    points = points_of(u, v, log_depth, log_ratio, doubt, outlier, relative.size[1])
     correction = fit_correction(
-        points_of(u, v, log_depth, log_ratio, doubt, outlier, relative.size[1]),
+        points,
         supported,
         seen,
         model.log_depth(relative.values),
@@ -93,5 +94,8 @@ def correction_from_samples(
     for reason, count in (("disagree", gate.gross), ("occluded", gate.occluded), ("isolated", gate.lonely)):
         if count:
             dropped[reason] = dropped.get(reason, 0) + count
-    agree = gate.keep & (fit.inliers[order] | (supported & (np.abs(log_ratio) < _MOST_WRONG)))
+    agree = gate.keep & fit.inliers[order]
+    # That neighbours in a crowd support each other says nothing of the rest of the image.
+    if not are_a_crowd(points.place[supported], relative.size):
+        agree |= gate.keep & supported & (np.abs(log_ratio) < _MOST_WRONG)
     return correction, replace(samples, dropped=dropped), int(np.count_nonzero(agree))

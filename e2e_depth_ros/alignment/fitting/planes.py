@@ -163,8 +163,8 @@ class LocalPlanes:
         u, v = u_px[:, None], v_px[:, None]
         return self.guide.base(u_px, v_px) - self._log_inverse(nearest, u, v, self.guide.at(u, v))[:, 0]
 
-    def everywhere(self) -> tuple[_Plane, _Plane]:
-        """Log depth (h, w) on the grid, and the distance, pixels of the image, to the nearest sample."""
+    def everywhere(self, nth: int = 1) -> tuple[_Plane, _Plane]:
+        """Log depth (h, w) on the grid, and the distance, pixels of the image, to the nth nearest sample."""
         u, v = self.guide.places()
         columns, rows = _in_cells(u), _in_cells(v)  # (cells, 16)
         centres = np.stack([columns.mean(axis=1), rows.mean(axis=1)], axis=1)
@@ -173,8 +173,9 @@ class LocalPlanes:
         for first in range(0, len(fitted), _BLOCK):
             block = slice(first, first + _BLOCK)
             fitted[block] -= self._log_inverse(nearest[block], columns[block], rows[block], looks[:, block])
-        to_nearest = np.broadcast_to(distance[:, :1], fitted.shape)
-        return _from_cells(fitted, u.shape), _from_cells(to_nearest, u.shape)
+        return _from_cells(fitted, u.shape), _between_cells(
+            distance[:, min(nth, distance.shape[1]) - 1], u.shape
+        )
 
     def _log_inverse(self, nearest: NDArray[np.intp], u_px: _Plane, v_px: _Plane, looks: _Plane) -> _Plane:
         """Log of the plane's 1 / depth, over the network's, at the P places of each of C cells, (C, P).
@@ -234,6 +235,14 @@ def _in_cells(plane: _Plane) -> _Plane:
     down, across = padded.shape[0] // edge, padded.shape[1] // edge
     cells = padded.reshape(down, edge, across, edge).transpose(0, 2, 1, 3)
     return np.ascontiguousarray(cells).reshape(down * across, edge * edge)
+
+
+def _between_cells(of_cells: _Plane, size: tuple[int, ...]) -> _Plane:
+    """Interpolate one value for each cell, (cells,), over the grid (h, w): cells must not be seen."""
+    (h, w), edge = size, _SETTINGS.cell_px
+    down, across = -(-h // edge), -(-w // edge)
+    plane = np.asarray(of_cells, np.float32).reshape(down, across)
+    return np.asarray(cv2.resize(plane, (across * edge, down * edge))[:h, :w], np.float32)
 
 
 def _from_cells(cells: _Plane, size: tuple[int, ...]) -> _Plane:

@@ -14,9 +14,12 @@ RELATIVE = scene_relative()
 IMAGE = np.where((RELATIVE == 0)[..., None], np.uint8([60, 80, 200]), np.uint8([210, 190, 60]))
 
 
-def corrected(fitted, truth, count, *, image=IMAGE, like=None, outliers=0.0, seed=0, width=SIZE[1]):
-    """Correct by samples of the image's left part."""
+def corrected(fitted, truth, count, *, image=IMAGE, like=None, outliers=0.0, seed=0, width=SIZE[1], more=()):
+    """Correct by samples of the image's left part, and at more places (u, v)."""
     u, v, z, _ = draw(truth[:, :width], count, np.random.default_rng(seed), noise=0.01, outliers=outliers)
+    for column, row in more:
+        u, v, z = np.append(u, column), np.append(v, row), np.append(z, truth[row, column])
+    count = len(z)
     log_depth = np.log(fitted[v.astype(int), u.astype(int)].astype(np.float64))
     nothing = np.zeros(count)
     samples = points_of(u, v, log_depth, np.log(z) - log_depth, nothing, nothing, SIZE[1])
@@ -50,6 +53,34 @@ def test_in_a_crowd_planes_serve_near_it_alone_and_are_no_surer_than_the_field()
     assert correction.outlined_share()[beyond].max() == 0
     variances = [one.variance(np.log(missed), 0.01) for one in (correction, field)]
     np.testing.assert_array_equal(*variances)
+
+
+def test_a_sample_outside_of_a_crowd_is_no_crowd():
+    truth = metric_from(RELATIVE)
+    missed = np.where(RELATIVE == 0, 3.5, truth).astype(np.float32)
+    correction, _ = corrected(missed, truth, 300, width=50, more=[(100, 20), (90, 70)])
+    assert correction.outlined_share()[:, :40].max() > 0
+    assert correction.outlined_share()[:, 70:].max() == 0
+
+
+def test_planes_fade_out_without_a_step():
+    """Neighbours of pixels are shared in cells of the grid, which must not be seen."""
+    truth = metric_from(RELATIVE)
+    missed = np.where(RELATIVE == 0, 3.5, truth).astype(np.float32)
+    share = corrected(missed, truth, 300, width=50)[0].outlined_share()
+    steps = np.abs(np.diff(share, axis=1))[:, 50:]
+    assert 0 < steps.max() < 0.25 * share.max()
+
+
+def test_planes_come_and_go_by_a_share():
+    truth = metric_from(RELATIVE)
+    missed = np.where(RELATIVE == 0, 3.5, truth).astype(np.float32)
+    with_planes, _ = corrected(missed, truth, 400)
+    without, _ = corrected(missed, truth, 400, image=None)
+    log_depth = np.log(missed)
+    for now, before in ((with_planes, without), (without, with_planes)):
+        expected = 0.75 * before.log_factor(log_depth) + 0.25 * now.log_factor(log_depth)
+        np.testing.assert_allclose(now.blended(before, 0.25).log_factor(log_depth), expected, atol=1e-5)
 
 
 def test_a_good_network_is_not_harmed():

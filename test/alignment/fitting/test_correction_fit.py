@@ -44,3 +44,23 @@ def test_few_samples_of_which_some_disagree_are_followed_with_caution(seed):
     honest, mixed = correction(np.arange(3, 20)), correction(np.arange(20))
     assert honest > 0.02
     assert 0.2 * honest < mixed < 0.7 * honest
+
+
+def test_samples_of_a_crowd_that_support_each_other_do_not_vouch_for_the_rest_of_the_image():
+    """The network misses a board; samples crowd on and beside it."""
+    relative = scene_relative()
+    row, column = np.indices(relative.shape)
+    truth_m = np.where((column < 22) & (row < 60), 0.55, 1) * metric_from(relative)
+    rng = np.random.default_rng(4)
+    u, v = rng.integers(0, 45, 300), rng.integers(0, relative.shape[0], 300)
+    u, v = np.append(u, rng.integers(45, 120, 30)), np.append(v, rng.integers(0, 90, 30))
+    shares = [
+        align(relative, u, v, truth_m[v, u], correction=correction).inlier_ratio
+        for correction in (True, False)
+    ]
+    assert shares[0] == pytest.approx(shares[1], abs=0.03)
+    assert shares[1] < 0.8
+    # Where they are all over the image, they do.
+    u, v = rng.integers(0, 120, 330), rng.integers(0, 90, 330)
+    corrected = align(relative, u, v, truth_m[v, u], correction=True)
+    assert corrected.inlier_ratio > 0.95
