@@ -40,9 +40,7 @@ class ChoiceSettings:
     fewer: float = 0.9
     # By how much the error of planes through the supported counts more: these judge themselves too kindly. *
     own_judges: float = 0.08
-    crowd_judges: float = (
-        0.2  # the same for all planes in a crowd; with less, outliers on streets did harm. *
-    )
+    crowd_judges: float = 0.2  # The same for all planes in a crowd; with 0.1, outliers on streets did harm. *
     # Distances between samples, up to which the planes are as exact as at samples held out,
     near: float = 1.0
     far: float = 2.5  # and from which nobody has judged them
@@ -133,13 +131,14 @@ class Correction:
     def _blended_planes(self, previous: Correction, share: float) -> Outlined | None:
         """Planes that come and go from frame to frame do so by a share, too."""
         before, now = previous.outlined, self.outlined
-        if before is None or now is None:
-            return (now and now.faded(share)) or (before and before.faded(1 - share))
+        if now is None:
+            return before and before.faded(1 - share)
+        if before is None:
+            return now.faded(share)
         if before.share.shape != now.share.shape:
             return now
-        return replace(
-            now, log_ratio=before.log_ratio + np.float32(share) * (now.log_ratio - before.log_ratio)
-        )
+        change = now.log_ratio - before.log_ratio
+        return replace(now, log_ratio=before.log_ratio + np.float32(share) * change)
 
     def faded(self, share: float) -> Correction:
         """Return the correction reduced to a share of itself, as its evidence grows old."""
@@ -224,7 +223,7 @@ def _parts(place: NDArray[np.float64], edge: float) -> NDArray[np.intp]:
 def _outlined(field: Field, planes: LocalPlanes, share: float, variance: float | None) -> Outlined:
     """Evaluate planes over the grid, less what the field says there; far from samples none vouches for it.
 
-    Without a variance of their own they end there.
+    Those of a crowd, without a variance of their own, end there.
     """
     guide = planes.guide
     log_depth, distance = planes.everywhere(_SETTINGS.in_crowd if variance is None else 1)
@@ -232,9 +231,8 @@ def _outlined(field: Field, planes: LocalPlanes, share: float, variance: float |
     spacing = max(_spacing(planes.place), 1.0)
     nearness = (_SETTINGS.far * spacing - distance) / np.float32((_SETTINGS.far - _SETTINGS.near) * spacing)
     shares = np.float32(share) * np.clip(nearness, 0, 1)
-    log_ratio = (shares if variance is None else np.float32(share)) * (
-        log_depth - fitted - field.log_factor(fitted)
-    )
+    log_ratio = log_depth - fitted - field.log_factor(fitted)
+    log_ratio *= shares if variance is None else np.float32(share)
     return Outlined(log_ratio, shares, variance)
 
 

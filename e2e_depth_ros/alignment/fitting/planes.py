@@ -173,9 +173,8 @@ class LocalPlanes:
         for first in range(0, len(fitted), _BLOCK):
             block = slice(first, first + _BLOCK)
             fitted[block] -= self._log_inverse(nearest[block], columns[block], rows[block], looks[:, block])
-        return _from_cells(fitted, u.shape), _between_cells(
-            distance[:, min(nth, distance.shape[1]) - 1], u.shape
-        )
+        to_nth = distance[:, min(nth, distance.shape[1]) - 1]
+        return _from_cells(fitted, u.shape), _between_cells(to_nth, u.shape)
 
     def _log_inverse(self, nearest: NDArray[np.intp], u_px: _Plane, v_px: _Plane, looks: _Plane) -> _Plane:
         """Log of the plane's 1 / depth, over the network's, at the P places of each of C cells, (C, P).
