@@ -50,7 +50,7 @@ def correction_from_samples(
     relative: DepthMap,
     image: NDArray[np.uint8] | None,
     previous: Correction | None,
-) -> tuple[Correction | None, Samples, int]:
+) -> tuple[Correction | None, Samples, NDArray[np.bool_]]:
     """Fit the correction to the samples that are consistent.
 
     Args:
@@ -64,7 +64,7 @@ def correction_from_samples(
 
     Returns:
         The correction, if there are enough samples for one; the samples, with those counted as dropped that
-        it refuses; and the number of those that it uses.
+        it refuses; and which, (N,), agree.
     """
     # In an order of their own, so that the given one can't matter.
     order = np.lexsort((samples.depth_m, samples.v_px, samples.u_px))
@@ -98,4 +98,6 @@ def correction_from_samples(
     # That neighbours in a crowd support each other says nothing of the rest of the image.
     if not are_a_crowd(points.place[supported], relative.size):
         agree |= gate.keep & supported & (np.abs(log_ratio) < _MOST_WRONG)
-    return correction, replace(samples, dropped=dropped), int(np.count_nonzero(agree))
+    in_given_order = np.empty_like(agree)
+    in_given_order[order] = agree
+    return correction, replace(samples, dropped=dropped), in_given_order

@@ -16,6 +16,7 @@ from e2e_depth_ros.alignment.fitting.fit import RobustFit
 from e2e_depth_ros.alignment.samples import COMMON_LOG_STD, Samples
 from e2e_depth_ros.alignment.tracking.filtering import AffineEstimate
 from e2e_depth_ros.alignment.tracking.glimpse import Glimpse
+from e2e_depth_ros.alignment.tracking.states import Agreement
 from e2e_depth_ros.core.maps import DepthMap
 
 _REMEMBERED_FRAMES: Final = 1024  # that late samples may be of
@@ -85,8 +86,7 @@ class Track:
         used_ns: Of the last frame with usable samples.
         fit: To its samples.
         source: What measured them.
-        samples_used: How many of them agreed.
-        inlier_ratio: Their share.
+        agreement: How many of them agreed.
         doubt: Why they aren't to be trusted though they fit.
         common_log_std: See `Samples`.
     """
@@ -99,8 +99,7 @@ class Track:
     used_ns: int
     fit: RobustFit
     source: str
-    samples_used: int
-    inlier_ratio: float
+    agreement: Agreement
     doubt: Doubt = NO_DOUBT
     common_log_std: float = COMMON_LOG_STD
 

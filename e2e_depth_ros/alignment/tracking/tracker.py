@@ -22,7 +22,7 @@ from e2e_depth_ros.alignment.thinning import one_of_each_pixel
 from e2e_depth_ros.alignment.tracking.doubts import Doubts, Update
 from e2e_depth_ros.alignment.tracking.filtering import AffineEstimate
 from e2e_depth_ros.alignment.tracking.glimpse import CUT, Glimpse
-from e2e_depth_ros.alignment.tracking.states import TrackerSettings, state_with, state_without
+from e2e_depth_ros.alignment.tracking.states import Agreement, TrackerSettings, state_with, state_without
 from e2e_depth_ros.alignment.tracking.track import FittedSamples, FrameSamples, Track, Wandering, Wanderings
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
@@ -222,11 +222,10 @@ class AlignmentTracker:
         update = Update(None if track is None else track.estimate.model, model, estimate, jumped, values)
         self._doubts.take(samples, frame.relative.size, update, glimpse, motion)
         doubt = samples.doubt or sensors_contradiction(samples, frame.relative.size)
-        correction = None
-        used, count = int(np.count_nonzero(fit.inliers)), len(samples)
+        correction, agree = None, fit.inliers
         if self.settings.correction and are_worth_a_correction(fit, samples, frame.relative.size):
             previous = track.correction if track else None
-            correction, samples, used = correction_from_samples(
+            correction, samples, agree = correction_from_samples(
                 estimate.model, fit, samples, values, frame.relative, frame.image, previous
             )
             if correction is not None and not jumped:
@@ -241,8 +240,7 @@ class AlignmentTracker:
             used_ns=frame.stamp_ns,
             fit=fit,
             source=samples.source,
-            samples_used=used,
-            inlier_ratio=used / count,
+            agreement=Agreement.of(agree, samples, frame.relative.size[1]),
             doubt=doubt,
             common_log_std=samples.common_log_std,
         )
@@ -268,7 +266,7 @@ class AlignmentTracker:
             doubt = max(track.doubt, self._doubts.standing, key=lambda one: (bool(one), one.log_error))
             flaw = _COVERED if glimpse.shows_nothing else doubt
             state, reason = state_with(
-                track.fit, track.inlier_ratio, age_s, missing, absence, self.settings, flaw.reason
+                track.fit, track.agreement, age_s, missing, absence, self.settings, flaw.reason
             )
         nan = float("nan")
         result = Alignment(
@@ -278,7 +276,7 @@ class AlignmentTracker:
             state=state,
             reason=self._note + reason,
             source=track.source if track else (samples.source if samples is not None else "none"),
-            samples_used=track.samples_used if track else 0,
+            samples_used=track.agreement.used if track else 0,
             samples_dropped=dict(samples.dropped) if samples is not None else {},
             inlier_ratio=self._inlier_ratio(fitted),
             residual=fit.sigma if fit is not None else nan,
@@ -311,4 +309,4 @@ class AlignmentTracker:
             return float("nan")
         track, fit = self._track, fitted.fit
         was_used = track is not None and track.used_ns == fitted.stamp_ns and not fit.case.is_rejected
-        return track.inlier_ratio if track is not None and was_used else fit.inlier_ratio
+        return track.agreement.ratio if track is not None and was_used else fit.inlier_ratio

@@ -11,7 +11,7 @@ from e2e_depth_ros.alignment import AlignmentState, AlignmentTracker, TrackerSet
 from e2e_depth_ros.alignment.fitting.fit import fit_affine
 from e2e_depth_ros.alignment.fitting.verdict import FitCase
 from e2e_depth_ros.alignment.samples import Samples
-from e2e_depth_ros.alignment.tracking.states import state_with, state_without
+from e2e_depth_ros.alignment.tracking.states import Agreement, state_with, state_without
 from e2e_depth_ros.core.errors import InvalidInputError
 from e2e_depth_ros.core.maps import DepthKind
 
@@ -62,13 +62,14 @@ def test_rejected_samples_leave_a_known_alignment_held(scene, case):
     np.testing.assert_allclose(alignment.depth_m, scene.depth_m, rtol=5e-3)
 
 
-def told(age_s=0.0, inlier_ratio=1.0, missing=None, **fit):
+def told(age_s=0.0, ratio=1.0, image_ratio=1.0, missing=None, **fit):
     """The state, and its reason, of an alignment that good samples gave, but for what is said."""
     rng = np.random.default_rng(0)
     values = rng.random(200)
     good = fit_affine(values, 1 + 3 * values, DepthKind.AFFINE_INVARIANT)
     assert good.case is FitCase.WELL_POSED
-    return state_with(replace(good, **fit), inlier_ratio, age_s, missing, "no lidar", TrackerSettings())
+    agreement = Agreement(200, ratio, image_ratio)
+    return state_with(replace(good, **fit), agreement, age_s, missing, "no lidar", TrackerSettings())
 
 
 def test_the_state_follows_age_and_quality_at_their_limits():
@@ -76,11 +77,29 @@ def test_the_state_follows_age_and_quality_at_their_limits():
     fresh, hold = settings.fresh_duration_s, settings.hold_duration_s
     states = [told(age_s)[0] for age_s in (0, fresh, fresh + 0.01, hold, hold + 0.01)]
     assert [state.value for state in states] == ["fresh", "fresh", "held", "held", "lost"]
-    assert told(inlier_ratio=settings.min_inlier_ratio)[0] is AlignmentState.FRESH
-    state, reason = told(inlier_ratio=0.62)
+    assert told(ratio=settings.min_inlier_ratio)[0] is AlignmentState.FRESH
+    state, reason = told(ratio=0.62)
     assert (state, "62%" in reason) == (AlignmentState.DEGRADED, True)
+    assert told(image_ratio=settings.min_image_ratio)[0] is AlignmentState.FRESH
+    state, reason = told(image_ratio=0.71)
+    assert (state, "71% of the image" in reason) == (AlignmentState.DEGRADED, True)
     state, reason = told(sigma=0.41)
     assert (state, "41%" in reason) == (AlignmentState.DEGRADED, True)
+
+
+@pytest.mark.parametrize("correction", [False, True])
+def test_a_crowd_does_not_outvote_samples_of_the_rest_of_the_image(scene, correction):
+    """The network is right in one corner, where nine tenths of the samples are, and wrong elsewhere."""
+    rng = np.random.default_rng(2)
+    height, width = scene.relative.size
+    u = np.append(rng.uniform(0, width / 3, 450), rng.uniform(width / 3, width - 1, 50))
+    v = np.append(rng.uniform(0, height / 2, 450), rng.uniform(0, height - 1, 50))
+    depth_m = scene.depth_m[v.astype(int), u.astype(int)] * np.where(u < width / 3, 1, 1.5)
+    settings = TrackerSettings(correction=correction)
+    alignment = AlignmentTracker(settings).update(scene.relative, 0, Samples(u, v, depth_m))
+    assert alignment.inlier_ratio > settings.min_inlier_ratio
+    assert alignment.state is AlignmentState.DEGRADED
+    assert "of the image that they see" in alignment.reason
 
 
 def test_a_scale_that_jumps_while_the_image_stands_still_has_to_be_confirmed(scene):

@@ -13,6 +13,7 @@ from e2e_depth_ros.alignment.fitting.prior import OffsetPrior
 from e2e_depth_ros.alignment.samples import COMMON_LOG_STD
 from e2e_depth_ros.alignment.tracking.filtering import AffineEstimate
 from e2e_depth_ros.alignment.tracking.glimpse import Glimpse
+from e2e_depth_ros.alignment.tracking.states import Agreement
 from e2e_depth_ros.alignment.tracking.track import Track, Wandering, Wanderings
 from e2e_depth_ros.core.maps import DepthKind
 
@@ -56,8 +57,7 @@ def track():
         used_ns=4,
         fit=fit,
         source="lidar",
-        samples_used=50,
-        inlier_ratio=1.0,
+        agreement=Agreement(50, 1.0, 1.0),
     )
 
 
