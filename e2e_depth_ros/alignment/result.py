@@ -14,6 +14,9 @@ from e2e_depth_ros.alignment.evidence.doubt import Doubt
 from e2e_depth_ros.core.maps import DepthKind, DepthMap
 from e2e_depth_ros.core.upsampling import Outlines
 
+Uncertainty = Callable[[], NDArray[np.float32]]
+"""Gives the standard deviation of log depth, (H, W), when it is asked for."""
+
 
 class AlignmentState(Enum):
     """How far the metric depth of a frame can be trusted."""
@@ -67,7 +70,7 @@ class Alignment:
     age_s: float = float("inf")
     size: tuple[int, int] = (0, 0)
     shift_is_open: bool = False
-    uncertainty: Callable[[], NDArray[np.float32]] | None = None
+    uncertainty: Uncertainty | None = None
     outlined: NDArray[np.float32] | None = None
 
     @cached_property
@@ -99,7 +102,7 @@ class Alignment:
             return self
         uncertainty = self.uncertainty
         if uncertainty is not None and doubt.log_error:
-            uncertainty = _with_error(uncertainty, lambda: np.float32(doubt.log_error))
+            uncertainty = with_error(uncertainty, lambda: np.float32(doubt.log_error))
         return replace(self, state=AlignmentState.DEGRADED, reason=doubt.reason, uncertainty=uncertainty)
 
     def with_relative_std(self, std: NDArray[np.float32], kind: DepthKind) -> Alignment:
@@ -121,7 +124,7 @@ class Alignment:
             slope = depth.values if kind is DepthKind.AFFINE_INVARIANT_DISPARITY else 1 / depth.values
             return np.asarray(np.nan_to_num(std) * scale * slope, np.float32)
 
-        return replace(self, uncertainty=_with_error(alignment_std, error))
+        return replace(self, uncertainty=with_error(alignment_std, error))
 
     def following(self, outlines: Outlines) -> Alignment:
         """Let the metric depth follow the outlines of the image, after scale and shift are found.
@@ -149,14 +152,17 @@ class Alignment:
         return replace(
             self,
             depth=depth,
-            uncertainty=_with_error(alignment_std, lambda: np.log(depth.values / smooth.values)),
+            uncertainty=with_error(alignment_std, lambda: np.log(depth.values / smooth.values)),
         )
 
 
-def _with_error(
-    std: Callable[[], NDArray[np.float32]], error: Callable[[], NDArray[np.float32] | np.float32]
-) -> Callable[[], NDArray[np.float32]]:
-    """Add an independent error to a deviation, both of log depth, both computed when they are asked for."""
+def with_error(std: Uncertainty, error: Callable[[], NDArray[np.float32] | np.float32]) -> Uncertainty:
+    """Add an independent error to a deviation, both of log depth, both computed when they are asked for.
+
+    Args:
+        std: Gives the deviation, (H, W).
+        error: Gives the error, (H, W) or one for all pixels, of either sign.
+    """
 
     def joined() -> NDArray[np.float32]:
         # Not by np.hypot, which takes ten times as long.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from e2e_depth_ros.alignment.affine import metric_from_relative
 from e2e_depth_ros.alignment.evidence.doubt import NO_DOUBT
 from e2e_depth_ros.alignment.ground import GROUND_SOURCE
-from e2e_depth_ros.alignment.result import Alignment, AlignmentState
+from e2e_depth_ros.alignment.result import Alignment, AlignmentState, Uncertainty, with_error
 from e2e_depth_ros.alignment.samples import Samples
 from e2e_depth_ros.alignment.shortfall import shortfall
 from e2e_depth_ros.alignment.tracking.states import TrackerSettings
@@ -215,10 +216,10 @@ def _given(
     """Apply the scale and shift that the parameters give; they are as wrong as those measured last say."""
     depth = metric_from_relative(relative, parameters.fixed_scale, parameters.fixed_shift)
     reason = f"scale and shift are given, not measured: {unmeasured.reason}"
-    log_std = np.full(relative.size, _GIVEN_LOG_STD, dtype=np.float32)
+    uncertainty: Uncertainty = partial(np.full, relative.size, _GIVEN_LOG_STD, np.float32)
     if measured is not None and depth.valid.any():
         apart = _apart(depth, metric_from_relative(relative, *measured))
-        np.hypot(log_std, apart, out=log_std)
+        uncertainty = with_error(uncertainty, lambda: apart)
         usual = float(np.median(apart[depth.valid]))
         if usual > _GIVEN_SIGMAS * _GIVEN_LOG_STD:
             reason += f"; by those measured last, depth is off by {usual:.0%}"
@@ -231,7 +232,7 @@ def _given(
         reason=reason,
         source="fixed scale",
         samples_used=0,
-        uncertainty=lambda: log_std,
+        uncertainty=uncertainty,
     )
 
 

@@ -11,6 +11,9 @@ from e2e_depth_ros.alignment.fitting.field import points_of
 from helpers.known_scene import SIZE, abs_rel, draw, metric_from, scene_relative, smooth_error
 
 RELATIVE = scene_relative()
+TRUTH = metric_from(RELATIVE)
+# By a network that misses the box.
+MISSED = np.where(RELATIVE == 0, 3.5, TRUTH).astype(np.float32)
 IMAGE = np.where((RELATIVE == 0)[..., None], np.uint8([60, 80, 200]), np.uint8([210, 190, 60]))
 
 
@@ -33,51 +36,41 @@ def corrected(fitted, truth, count, *, image=IMAGE, like=None, outliers=0.0, see
 
 
 def test_a_network_that_misses_the_box_leaves_it_to_the_image():
-    truth = metric_from(RELATIVE)
-    missed = np.where(RELATIVE == 0, 3.5, truth).astype(np.float32)
-    correction, depth_m = corrected(missed, truth, 400)
-    blind, without_image = corrected(missed, truth, 400, image=None)
+    correction, depth_m = corrected(MISSED, TRUTH, 400)
+    blind, without_image = corrected(MISSED, TRUTH, 400, image=None)
     assert blind.outlined is None
     assert correction.outlined is not None
-    assert abs_rel(depth_m, truth) < 0.6 * abs_rel(without_image, truth)
+    assert abs_rel(depth_m, TRUTH) < 0.6 * abs_rel(without_image, TRUTH)
 
 
 def test_in_a_crowd_planes_serve_near_it_alone_and_are_no_surer_than_the_field():
-    truth = metric_from(RELATIVE)
-    missed = np.where(RELATIVE == 0, 3.5, truth).astype(np.float32)
-    correction, depth_m = corrected(missed, truth, 300, width=50)
-    field, by_field = corrected(missed, truth, 300, image=None, width=50)
+    correction, depth_m = corrected(MISSED, TRUTH, 300, width=50)
+    field, by_field = corrected(MISSED, TRUTH, 300, image=None, width=50)
     crowd, beyond = np.s_[:, :50], np.s_[:, 70:]
-    assert abs_rel(depth_m[crowd], truth[crowd]) < 0.6 * abs_rel(by_field[crowd], truth[crowd])
+    assert abs_rel(depth_m[crowd], TRUTH[crowd]) < 0.6 * abs_rel(by_field[crowd], TRUTH[crowd])
     np.testing.assert_array_equal(depth_m[beyond], by_field[beyond])
     assert correction.outlined_share()[beyond].max() == 0
-    variances = [one.variance(np.log(missed), 0.01) for one in (correction, field)]
+    variances = [one.variance(np.log(MISSED), 0.01) for one in (correction, field)]
     np.testing.assert_array_equal(*variances)
 
 
 def test_a_sample_outside_of_a_crowd_is_no_crowd():
-    truth = metric_from(RELATIVE)
-    missed = np.where(RELATIVE == 0, 3.5, truth).astype(np.float32)
-    correction, _ = corrected(missed, truth, 300, width=50, more=[(100, 20), (90, 70)])
+    correction, _ = corrected(MISSED, TRUTH, 300, width=50, more=[(100, 20), (90, 70)])
     assert correction.outlined_share()[:, :40].max() > 0
     assert correction.outlined_share()[:, 70:].max() == 0
 
 
 def test_planes_fade_out_without_a_step():
     """Neighbours of pixels are shared in cells of the grid, which must not be seen."""
-    truth = metric_from(RELATIVE)
-    missed = np.where(RELATIVE == 0, 3.5, truth).astype(np.float32)
-    share = corrected(missed, truth, 300, width=50)[0].outlined_share()
+    share = corrected(MISSED, TRUTH, 300, width=50)[0].outlined_share()
     steps = np.abs(np.diff(share, axis=1))[:, 50:]
     assert 0 < steps.max() < 0.25 * share.max()
 
 
 def test_planes_come_and_go_by_a_share():
-    truth = metric_from(RELATIVE)
-    missed = np.where(RELATIVE == 0, 3.5, truth).astype(np.float32)
-    with_planes, _ = corrected(missed, truth, 400)
-    without, _ = corrected(missed, truth, 400, image=None)
-    log_depth = np.log(missed)
+    with_planes, _ = corrected(MISSED, TRUTH, 400)
+    without, _ = corrected(MISSED, TRUTH, 400, image=None)
+    log_depth = np.log(MISSED)
     for now, before in ((with_planes, without), (without, with_planes)):
         expected = 0.75 * before.log_factor(log_depth) + 0.25 * now.log_factor(log_depth)
         np.testing.assert_allclose(now.blended(before, 0.25).log_factor(log_depth), expected, atol=1e-5)
@@ -103,11 +96,9 @@ def test_few_samples_have_no_judges():
 
 
 def test_it_moves_by_a_share_and_fades():
-    truth = metric_from(RELATIVE)
-    missed = np.where(RELATIVE == 0, 3.5, truth).astype(np.float32)
-    first, _ = corrected(missed, truth, 400)
-    second, _ = corrected(missed, truth, 400, like=first, seed=1)
-    log_depth = np.log(missed)
+    first, _ = corrected(MISSED, TRUTH, 400)
+    second, _ = corrected(MISSED, TRUTH, 400, like=first, seed=1)
+    log_depth = np.log(MISSED)
     blended = second.blended(first, 0.25).log_factor(log_depth)
     expected = 0.75 * first.log_factor(log_depth) + 0.25 * second.log_factor(log_depth)
     np.testing.assert_allclose(blended, expected, atol=1e-5)
@@ -120,12 +111,10 @@ def test_it_moves_by_a_share_and_fades():
 
 @pytest.mark.parametrize("count", [60, 500])
 def test_the_standard_deviation_tells_the_error(count):
-    truth = metric_from(RELATIVE)
-    missed = np.where(RELATIVE == 0, 3.5, truth).astype(np.float32)
-    correction, depth_m = corrected(missed, truth, count)
-    std = np.sqrt(correction.variance(np.log(missed), 0.1**2))
+    correction, depth_m = corrected(MISSED, TRUTH, count)
+    std = np.sqrt(correction.variance(np.log(MISSED), 0.1**2))
     assert std.min() > 0
-    assert np.mean(np.abs(np.log(depth_m / truth)) < 2 * std) > 0.85
+    assert np.mean(np.abs(np.log(depth_m / TRUTH)) < 2 * std) > 0.85
 
 
 def test_samples_of_which_none_is_supported_lay_no_planes():
